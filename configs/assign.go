@@ -1,0 +1,235 @@
+package configs
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"sort"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Defaulter sets the defaults of a table that has no place in the caller's struct yet: an element of a slice of
+// tables, or a struct behind a nil pointer. Without it such a table starts from its zero value.
+type Defaulter interface {
+	SetDefaults()
+}
+
+// decoder lays one document and its overrides over a struct.
+type decoder struct {
+	file      string
+	root      reflect.Value
+	lines     map[string]int    // key -> its line in the file
+	overrides map[string]string // key -> the --set that gave its value
+	current   string            // the --set being applied; "" while the file is
+	rejected  map[string]bool   // keys already reported: their validation would only repeat it
+	problems  Problems
+	rank      map[string]int
+}
+
+// assign stores raw, a value of the TOML parser, in v. Keys that raw does not have keep their value. Problems are
+// recorded, and the value they are about is left alone.
+func (d *decoder) assign(v reflect.Value, raw any, key toml.Key) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		fresh := reflect.New(v.Type().Elem())
+		if v.IsNil() {
+			setDefaults(fresh)
+		} else {
+			fresh.Elem().Set(v.Elem())
+		}
+		v.Set(fresh) // not written through: the caller's defaults may share the old pointer
+		d.assign(fresh.Elem(), raw, key)
+	case reflect.Struct:
+		d.assignTable(v, raw, key)
+	case reflect.Slice, reflect.Array:
+		d.assignArray(v, raw, key)
+	default:
+		d.assignScalar(v, raw, key)
+	}
+}
+
+func setDefaults(ptr reflect.Value) {
+	if def, ok := ptr.Interface().(Defaulter); ok {
+		def.SetDefaults()
+	}
+}
+
+func (d *decoder) assignTable(v reflect.Value, raw any, key toml.Key) {
+	table, ok := raw.(map[string]any)
+	if !ok {
+		d.wrongType(v.Type(), raw, key)
+		return
+	}
+	names := make([]string, 0, len(table))
+	for name := range table {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		if f, ok := fieldNamed(v.Type(), name); ok {
+			d.assign(v.FieldByIndex(f.index), table[name], child(key, name))
+			continue
+		}
+		_, isTable := table[name].(map[string]any)
+		_, isArray := table[name].([]map[string]any)
+		d.unknownKey(v.Type(), key, name, isTable || isArray)
+	}
+}
+
+func (d *decoder) assignArray(v reflect.Value, raw any, key toml.Key) {
+	list := reflect.ValueOf(raw)
+	if list.Kind() != reflect.Slice {
+		d.wrongType(v.Type(), raw, key)
+		return
+	}
+	n := list.Len()
+	switch {
+	case v.Kind() == reflect.Array && v.Len() != n:
+		d.reject(key, "has %d elements; want %d", n, v.Len())
+		return
+	case v.Kind() == reflect.Slice && n == 0:
+		if v.Len() > 0 { // nil and empty mean the same: the caller's choice stays
+			v.SetZero()
+		}
+	case v.Kind() == reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+	}
+	d.markOverride(key)
+	for i := range n {
+		if v.Kind() == reflect.Slice {
+			setDefaults(v.Index(i).Addr())
+		}
+		d.assign(v.Index(i), list.Index(i).Interface(), element(key, i))
+	}
+}
+
+func (d *decoder) assignScalar(v reflect.Value, raw any, key toml.Key) {
+	d.markOverride(key)
+	switch value := raw.(type) {
+	case bool:
+		if v.Kind() == reflect.Bool {
+			v.SetBool(value)
+			return
+		}
+	case string:
+		if v.Kind() == reflect.String {
+			v.SetString(value)
+			return
+		}
+	case int64:
+		switch {
+		case v.CanInt():
+			if v.OverflowInt(value) {
+				d.outOfRange(v, key, value)
+				return
+			}
+			v.SetInt(value)
+			return
+		case v.CanUint():
+			if value < 0 || v.OverflowUint(uint64(value)) {
+				d.outOfRange(v, key, value)
+				return
+			}
+			v.SetUint(uint64(value))
+			return
+		case v.CanFloat():
+			v.SetFloat(float64(value))
+			return
+		}
+	case float64:
+		if v.CanFloat() {
+			if math.IsNaN(value) || math.IsInf(value, 0) || v.OverflowFloat(value) {
+				d.reject(key, "= %s is not a finite %s; want a number", formatValue(reflect.ValueOf(value)), v.Kind())
+				return
+			}
+			v.SetFloat(value)
+			return
+		}
+	}
+	d.wrongType(v.Type(), raw, key)
+}
+
+func (d *decoder) outOfRange(v reflect.Value, key toml.Key, got int64) {
+	bits := v.Type().Bits()
+	if v.CanUint() {
+		// A TOML integer is at most 2^63 - 1.
+		d.reject(key, "= %d is out of range; want an integer from 0 to %d", got, uint64(1)<<min(bits, 63)-1)
+		return
+	}
+	most := int64(math.MaxInt64) >> (64 - bits)
+	d.reject(key, "= %d is out of range; want an integer from %d to %d", got, -most-1, most)
+}
+
+func (d *decoder) wrongType(want reflect.Type, raw any, key toml.Key) {
+	got := reflect.ValueOf(raw)
+	if _, ok := raw.(map[string]any); ok {
+		d.reject(key, "is a table; want %s", wantWord(want))
+		return
+	}
+	if _, ok := raw.([]map[string]any); ok {
+		d.reject(key, "is an array of tables; want %s", wantWord(want))
+		return
+	}
+	d.reject(key, "= %s is %s; want %s", formatValue(got), gotWord(raw), wantWord(want))
+}
+
+// unknownKey reports a key that the table at key does not have, with the nearest key that exists: in this table, else
+// under the same name in another one, else all of this table's.
+func (d *decoder) unknownKey(t reflect.Type, key toml.Key, name string, isTable bool) {
+	full := child(key, name)
+	what := fmt.Sprintf("unknown key %q", name)
+	if header, _ := location(d.root.Type(), key); header != "" {
+		what += " in " + header
+	}
+	var known []string
+	for _, f := range fieldsOf(t) {
+		known = append(known, f.name)
+	}
+	if best, ok := nearest(name, known); ok {
+		d.rejected[child(key, best).String()] = true // what its default fails on is this same mistake
+		d.add(full, fmt.Sprintf("%s; did you mean %q?", what, best))
+		return
+	}
+	if elsewhere, ok := findKey(d.root.Type(), name, nil); ok {
+		table, label := location(d.root.Type(), elsewhere)
+		d.add(full, fmt.Sprintf("%s; did you mean %s?", what, strings.TrimSpace(table+" "+label)))
+		return
+	}
+	if isTable && len(key) == 0 {
+		what = fmt.Sprintf("unknown table [%s]", toml.Key{name})
+	}
+	d.add(full, fmt.Sprintf("%s; known keys: %s", what, strings.Join(known, ", ")))
+}
+
+// reject records a problem with the value at key: `[table] key ` and the message.
+func (d *decoder) reject(key toml.Key, format string, args ...any) {
+	d.rejected[key.String()] = true
+	table, label := location(d.root.Type(), key)
+	d.add(key, strings.TrimSpace(strings.TrimSpace(table+" "+label)+" "+fmt.Sprintf(format, args...)))
+}
+
+// add records a problem at the line of key, or at the override that is being applied.
+func (d *decoder) add(key toml.Key, message string) {
+	if d.current != "" {
+		d.problems = append(d.problems, Problem{File: overrideName(d.current), Message: message})
+		return
+	}
+	d.problems = append(d.problems, d.origin(key, message))
+}
+
+// origin places a message at the key's own origin: the override that set it, its line, or the line of the nearest
+// table around it (line 1 where the file has none).
+func (d *decoder) origin(key toml.Key, message string) Problem {
+	for n := len(key); n > 0; n-- {
+		id := key[:n].String()
+		if set, ok := d.overrides[id]; ok {
+			return Problem{File: overrideName(set), Message: message}
+		}
+		if line, ok := d.lines[id]; ok {
+			return Problem{File: d.file, Line: line, Message: message}
+		}
+	}
+	return Problem{File: d.file, Line: 1, Message: message}
+}

@@ -1,0 +1,92 @@
+package configs
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+
+	"github.com/BurntSushi/toml"
+)
+
+// maxBytes bounds a config: it is written by hand, and the parser recurses into nested arrays.
+const maxBytes = 1 << 20
+
+// Load reads the TOML file at path and the overrides set ("a.b=v") into dst, a pointer to a struct that already holds
+// the defaults. It returns [Problems] for whatever is wrong with the config, and dst is then in an undefined state.
+func Load(path string, set []string, dst any) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Problems{{File: path, Message: "no such file"}}
+	case err != nil:
+		return Problems{{File: path, Message: cause(err)}}
+	case info.IsDir():
+		return Problems{{File: path, Message: "is a folder; want a TOML file"}}
+	case info.Size() > maxBytes:
+		return Problems{{File: path, Message: fmt.Sprintf("is %d bytes; want a config of at most %d", info.Size(), maxBytes)}}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Problems{{File: path, Message: cause(err)}}
+	}
+	return Decode(path, text, set, dst)
+}
+
+// cause is err without the operation and path that package os puts in front.
+func cause(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err.Error()
+	}
+	return err.Error()
+}
+
+// Decode is [Load] for a text in memory; name stands for the file in messages. An error that is not [Problems] means
+// that dst is not a pointer to a struct this package can fill: a programmer's mistake, not the user's.
+func Decode(name string, text []byte, set []string, dst any) error {
+	root, err := target(dst)
+	if err != nil {
+		return err
+	}
+	if len(text) > maxBytes {
+		return Problems{{File: name, Message: fmt.Sprintf("is %d bytes; want a config of at most %d", len(text), maxBytes)}}
+	}
+	var raw map[string]any
+	if _, err := toml.Decode(string(text), &raw); err != nil {
+		return Problems{syntaxProblem(name, err)}
+	}
+	d := &decoder{
+		file: name, root: root, lines: scanLines(string(text)),
+		overrides: map[string]string{}, rank: map[string]int{}, rejected: map[string]bool{},
+	}
+	d.assign(root, raw, nil)
+	for i, s := range set {
+		d.rank[overrideName(s)] = i + 1
+		d.override(s)
+	}
+	d.validate(root, nil)
+	if len(d.problems) > 0 {
+		return sorted(d.problems, d.rank)
+	}
+	return nil
+}
+
+// target checks that dst is a pointer to a struct whose fields this package can fill, and returns the struct.
+func target(dst any) (reflect.Value, error) {
+	ptr := reflect.ValueOf(dst)
+	if ptr.Kind() != reflect.Pointer || ptr.IsNil() || ptr.Elem().Kind() != reflect.Struct {
+		return reflect.Value{}, fmt.Errorf("configs: destination is %T; want a non-nil pointer to a struct", dst)
+	}
+	return ptr.Elem(), checkType(ptr.Elem().Type(), ptr.Elem().Type().String(), nil)
+}
+
+// syntaxProblem turns the TOML parser's error into a problem with its line.
+func syntaxProblem(name string, err error) Problem {
+	var parseErr toml.ParseError
+	if errors.As(err, &parseErr) {
+		return Problem{File: name, Line: max(1, parseErr.Position.Line), Message: "invalid TOML: " + parseErr.Message}
+	}
+	return Problem{File: name, Line: 1, Message: "invalid TOML: " + err.Error()}
+}

@@ -1,0 +1,64 @@
+package configs
+
+import (
+	"reflect"
+
+	"github.com/BurntSushi/toml"
+)
+
+// nearest returns the candidate that a typing mistake most likely turned into name: the smallest edit distance, at
+// most one edit for each three letters (and one for a short name); the first of equals.
+func nearest(name string, candidates []string) (string, bool) {
+	best, bestDistance := "", max(1, (len(name)+2)/3)+1
+	for _, c := range candidates {
+		if dist := editDistance(name, c); dist < bestDistance {
+			best, bestDistance = c, dist
+		}
+	}
+	return best, best != ""
+}
+
+// editDistance is the optimal string alignment distance: insertions, deletions, substitutions and swaps of neighbours,
+// one each.
+func editDistance(a, b string) int {
+	// Three rows of the table suffice; a swap looks two rows back.
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}
+
+// findKey looks for a key of exactly this name in the tables of t, nearest the top first.
+func findKey(t reflect.Type, name string, key toml.Key) (toml.Key, bool) {
+	t = pointee(t)
+	if t.Kind() == reflect.Slice || t.Kind() == reflect.Array {
+		return findKey(t.Elem(), name, element(key, 0))
+	}
+	if t.Kind() != reflect.Struct {
+		return nil, false
+	}
+	if _, ok := fieldNamed(t, name); ok {
+		return child(key, name), true
+	}
+	for _, f := range fieldsOf(t) {
+		if found, ok := findKey(f.typ, name, child(key, f.name)); ok {
+			return found, true
+		}
+	}
+	return nil, false
+}
