@@ -146,45 +146,68 @@ func (a *attentionRun[T]) visible(b, i, j0, cols int) int {
 func (a *attentionRun[T]) forward(b, h, i0 int) {
 	K, hk, gk := a.HeadDim, a.Heads*a.HeadDim, a.KVHeads*a.HeadDim
 	rows := min(queryBlock, a.SeqLen-i0)
-	q := a.q[(b*a.SeqLen+i0)*hk+h*K:]
-	y := a.y[(b*a.SeqLen+i0)*hk+h*K:]
 	g := h / (a.Heads / a.KVHeads)
-	lse := a.lse[(b*a.Heads+h)*a.SeqLen+i0:][:rows]
+	row, col := (b*a.SeqLen+i0)*hk+h*K, b*a.SeqLen*gk+g*K
+	attend(attendBlock[T]{
+		y: a.y[row:], q: a.q[row:], ldq: hk, k: a.k[col:], v: a.v[col:], ldk: gk,
+		lse: a.lse[(b*a.Heads+h)*a.SeqLen+i0:], rows: rows, headDim: K, keys: a.keys(b, i0+rows), scale: T(a.Scale),
+		visible: func(r, j0, cols int) int { return a.visible(b, i0+r, j0, cols) },
+	})
+}
+
+// attendBlock is a block of up to queryBlock queries and all the keys that any
+// of them sees.
+type attendBlock[T kernel.Float] struct {
+	y, q    []T // [rows, headDim], row stride ldq
+	k, v    []T // [keys, headDim], row stride ldk
+	lse     []T // [rows], receives log-sum-exp of each row's scores, or nil
+	ldq     int
+	ldk     int
+	rows    int
+	headDim int
+	keys    int
+	scale   T
+	visible func(r, j0, cols int) int // how many of keys j0.. to j0+cols row r sees
+}
+
+// attend computes y = softmax(scale q kᵀ) v over visible keys, one block of keys
+// after the other, with a running maximum and sum of each row.
+func attend[T kernel.Float](a attendBlock[T]) {
+	K := a.headDim
 	s, done := scratch[T](queryBlock*keyBlock + 2*queryBlock)
 	defer done()
-	maxes, sums := s[queryBlock*keyBlock:][:rows], s[queryBlock*keyBlock+queryBlock:][:rows]
-	for r := range rows {
-		clear(y[r*hk : r*hk+K])
+	maxes, sums := s[queryBlock*keyBlock:][:a.rows], s[queryBlock*keyBlock+queryBlock:][:a.rows]
+	for r := range a.rows {
+		clear(a.y[r*a.ldq : r*a.ldq+K])
 		maxes[r], sums[r] = T(math.Inf(-1)), 0
 	}
-	end := a.keys(b, i0+rows)
-	for j0 := 0; j0 < end; j0 += keyBlock {
-		cols := min(keyBlock, end-j0)
-		k := a.k[(b*a.SeqLen+j0)*gk+g*K:]
-		v := a.v[(b*a.SeqLen+j0)*gk+g*K:]
-		kernel.GemmSerial(false, true, rows, cols, K, 1, q, hk, k, gk, 0, s, cols) // [rows, cols]
-		for r := range rows {
+	for j0 := 0; j0 < a.keys; j0 += keyBlock {
+		cols := min(keyBlock, a.keys-j0)
+		kernel.GemmSerial(false, true, a.rows, cols, K, 1, a.q, a.ldq, a.k[j0*a.ldk:], a.ldk, 0, s, cols) // [rows, cols]
+		for r := range a.rows {
 			row := s[r*cols : (r+1)*cols]
-			seen := a.visible(b, i0+r, j0, cols)
+			seen := a.visible(r, j0, cols)
 			clear(row[seen:])
 			if seen == 0 {
 				continue
 			}
-			top := max(maxes[r], T(a.Scale)*kernel.MaxValue(row[:seen]))
+			top := max(maxes[r], a.scale*kernel.MaxValue(row[:seen]))
 			if top > maxes[r] && j0 > 0 {
 				shrink := T(math.Exp(float64(maxes[r] - top)))
 				sums[r] *= shrink
-				kernel.Scale(shrink, y[r*hk:r*hk+K])
+				kernel.Scale(shrink, a.y[r*a.ldq:r*a.ldq+K])
 			}
 			maxes[r] = top
-			sums[r] += kernel.ExpShift(row[:seen], row[:seen], T(a.Scale), top)
+			sums[r] += kernel.ExpShift(row[:seen], row[:seen], a.scale, top)
 		}
-		kernel.GemmSerial(false, false, rows, K, cols, 1, s, cols, v, gk, 1, y, hk)
+		kernel.GemmSerial(false, false, a.rows, K, cols, 1, s, cols, a.v[j0*a.ldk:], a.ldk, 1, a.y, a.ldq)
 	}
-	for r := range rows {
-		lse[r] = maxes[r] + T(math.Log(float64(sums[r])))
+	for r := range a.rows {
+		if a.lse != nil {
+			a.lse[r] = maxes[r] + T(math.Log(float64(sums[r])))
+		}
 		if sums[r] > 0 {
-			kernel.Scale(1/sums[r], y[r*hk:r*hk+K])
+			kernel.Scale(1/sums[r], a.y[r*a.ldq:r*a.ldq+K])
 		}
 	}
 }

@@ -75,7 +75,6 @@ func (t *Tape) apply(o *operator, in ...*G.Node) *G.Node {
 	o.in = in
 	n := G.Must(G.ApplyOp(o, in...))
 	t.ops = append(t.ops, o)
-	t.nodes[o] = n
 	return n
 }
 

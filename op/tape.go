@@ -19,7 +19,7 @@ type Tape struct {
 	leaves   map[*G.Node]bool // leaves that want a gradient
 	wrt      G.Nodes
 	ops      []*operator
-	nodes    map[*operator]*G.Node
+	uses     map[string]*uses
 	nextID   uint64
 }
 
@@ -29,40 +29,56 @@ type Tape struct {
 func NewTape(dtype tensor.Dtype, training bool) *Tape {
 	return &Tape{
 		Graph: G.NewGraph(), Dtype: dtype, training: training,
-		names: map[string]bool{}, leaves: map[*G.Node]bool{}, nodes: map[*operator]*G.Node{},
+		names: map[string]bool{}, leaves: map[*G.Node]bool{}, uses: map[string]*uses{},
 	}
 }
 
 // Training says whether the tape records what a backward pass needs.
 func (t *Tape) Training() bool { return t.training }
 
-// Sink receives a parameter's gradient inside the run. For every use of the
-// parameter the backward operator opens the sink, writes or adds into the tensor
-// that it gets, and closes it; by then nothing in the run reads the parameter's
-// value for that use any more, so Close may update it.
+// Sink receives parameters' gradients inside the run.
 type Sink interface {
-	// Open returns the tensor for the gradient of the named parameter and whether
-	// to add to it; if not, its contents are undefined and must be overwritten.
-	Open(name string) (dst *tensor.Dense, add bool)
-	// Close says that one use has delivered its whole contribution.
-	Close(name string) error
+	// Gradient returns the tensor for the gradient of the named parameter and
+	// whether to add to it; if not, its contents are undefined and are overwritten.
+	Gradient(name string) (dst *tensor.Dense, add bool)
+	// Ready says that the gradient is complete: every use of the parameter in the
+	// graph has delivered its share, and nothing in the run reads the parameter's
+	// value any more, so it may be updated.
+	Ready(name string) error
 }
 
 // Param is one use of a parameter in a graph.
 type Param struct {
 	Node *G.Node
 	name string
-	sink Sink // nil: no gradient wanted
+	sink Sink  // nil: no gradient wanted
+	uses *uses // of the parameter in this graph
 	tape *Tape
 }
+
+// uses counts the readers of one parameter that want its gradient.
+type uses struct{ total, delivered int }
 
 // Shape of the parameter's value.
 func (p Param) Shape() tensor.Shape { return p.Node.Shape() }
 
-// grad returns the destination of p's gradient inside a run.
-func (p Param) open() (*tensor.Dense, bool) { return p.sink.Open(p.name) }
-func (p Param) close() error                { return p.sink.Close(p.name) }
-func (p Param) wanted() bool                { return p.sink != nil }
+// open returns where a backward operator puts p's gradient, and whether to add.
+func (p Param) open() (dst *tensor.Dense, add bool) {
+	dst, add = p.sink.Gradient(p.name)
+	return dst, add || p.uses.delivered > 0
+}
+
+// close says that p's whole share is delivered.
+func (p Param) close() error {
+	p.uses.delivered++
+	if p.uses.delivered < p.uses.total {
+		return nil
+	}
+	p.uses.delivered = 0
+	return p.sink.Ready(p.name)
+}
+
+func (p Param) wanted() bool { return p.sink != nil }
 
 // Input makes a leaf over the caller's tensor, which is aliased: new contents
 // written into it are what the next run sees. A name used before, or an empty
@@ -90,6 +106,11 @@ func (t *Tape) Param(name string, value *tensor.Dense, sink Sink) Param {
 	}
 	p := Param{Node: t.Input(unique, value), name: name, sink: sink, tape: t}
 	if sink != nil {
+		if t.uses[name] == nil {
+			t.uses[name] = &uses{}
+		}
+		p.uses = t.uses[name]
+		p.uses.total++
 		t.leaves[p.Node] = true
 		t.wrt = append(t.wrt, p.Node)
 	}
