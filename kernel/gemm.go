@@ -1,6 +1,9 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // Gemm computes C = alpha op(A) op(B) + beta C with op(X) = X or Xᵀ, over the pool.
 //
@@ -11,28 +14,89 @@ import "fmt"
 //
 // Cost: 2 m n k floating-point operations.
 func Gemm[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	checkGemm(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
-	Ranges(m, 32, func(lo, hi int) {
-		if transA {
-			naive(transA, transB, hi-lo, n, k, alpha, a[lo:], lda, b, ldb, beta, c[lo*ldc:], ldc)
-		} else {
-			naive(transA, transB, hi-lo, n, k, alpha, a[lo*lda:], lda, b, ldb, beta, c[lo*ldc:], ldc)
-		}
-	})
+	threads := 1
+	if m*n*k >= threadedSize {
+		threads = Threads()
+	}
+	gemm(threads, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
+
+// threadedSize is the number of multiply-adds from which a product is worth the microsecond that
+// waking the pool takes.
+const threadedSize = 1 << 17
 
 // GemmSerial is Gemm on the calling goroutine alone, for use inside Parallel.
 func GemmSerial[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	checkGemm(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
-	naive(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	gemm(1, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
 
-// GemmBatched computes batch independent products; operand X of product i starts at
-// x[i*strideX]. A stride of 0 shares an input among all products.
+func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
+	checkGemm(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
+	if m == 0 || n == 0 {
+		return
+	}
+	if k == 0 {
+		scale(m, n, beta, c, ldc)
+		return
+	}
+	op := getOp()
+	op.elem = unsafe.Sizeof(alpha)
+	op.double = op.elem == 8
+	op.threads = threads
+	op.transA, op.transB = transA, transB
+	op.m, op.n, op.k = m, n, k
+	op.a, op.lda = unsafe.Pointer(unsafe.SliceData(a)), uintptr(lda)*op.elem
+	op.b, op.ldb = unsafe.Pointer(unsafe.SliceData(b)), uintptr(ldb)*op.elem
+	op.c, op.ldc = unsafe.Pointer(unsafe.SliceData(c)), uintptr(ldc)*op.elem
+	op.alpha, op.beta = 0, 0
+	*(*T)(unsafe.Pointer(&op.alpha)) = alpha
+	*(*T)(unsafe.Pointer(&op.beta)) = beta
+	op.multiply()
+	op.release()
+}
+
+// scale computes C = beta C.
+func scale[T Float](m, n int, beta T, c []T, ldc int) {
+	for i := range m {
+		row := c[i*ldc : i*ldc+n]
+		if beta == 0 {
+			clear(row)
+			continue
+		}
+		for j := range row {
+			row[j] *= beta
+		}
+	}
+}
+
+// GemmBatched computes batch independent products C = alpha op(A) op(B) + beta C; operand X of
+// product i starts at x[i*strideX]. A stride of 0 shares an input among all products; the C's
+// must not overlap. Otherwise as Gemm.
 func GemmBatched[T Float](transA, transB bool, batch, m, n, k int, alpha T, a []T, lda, strideA int, b []T, ldb, strideB int, beta T, c []T, ldc, strideC int) {
+	if batch <= 0 || m == 0 || n == 0 {
+		return
+	}
+	last := batch - 1
+	checkBatch("a", last*strideA, len(a))
+	checkBatch("b", last*strideB, len(b))
+	checkBatch("c", last*strideC, len(c))
+	checkGemm(transA, transB, m, n, k, len(a)-last*strideA, lda, len(b)-last*strideB, ldb, len(c)-last*strideC, ldc)
+	if batch < Threads() {
+		for i := range batch {
+			Gemm(transA, transB, m, n, k, alpha, a[i*strideA:], lda, b[i*strideB:], ldb, beta, c[i*strideC:], ldc)
+		}
+		return
+	}
 	Parallel(batch, func(i int) {
 		GemmSerial(transA, transB, m, n, k, alpha, a[i*strideA:], lda, b[i*strideB:], ldb, beta, c[i*strideC:], ldc)
 	})
+}
+
+// checkBatch panics unless the last product's operand starts inside its slice.
+func checkBatch(name string, start, length int) {
+	if start < 0 || start > length {
+		panic(fmt.Sprintf("kernel: gemm: the last %s of the batch starts at element %d, got a slice of %d", name, start, length))
+	}
 }
 
 // checkGemm panics unless every operand fits its slice.
@@ -62,38 +126,5 @@ func checkMatrix(name string, rows, cols, length, ld int) {
 	}
 	if need := (rows-1)*ld + cols; length < need {
 		panic(fmt.Sprintf("kernel: gemm: %s is %dx%d with row stride %d, got %d elements, want at least %d", name, rows, cols, ld, length, need))
-	}
-}
-
-func naive[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	if m == 0 || n == 0 {
-		return
-	}
-	for i := range m {
-		ci := c[i*ldc : i*ldc+n]
-		if beta == 0 {
-			clear(ci)
-		} else {
-			for j := range ci {
-				ci[j] *= beta
-			}
-		}
-		for p := range k {
-			x := alpha
-			if transA {
-				x *= a[p*lda+i]
-			} else {
-				x *= a[i*lda+p]
-			}
-			if transB {
-				for j := range ci {
-					ci[j] += x * b[j*ldb+p]
-				}
-			} else {
-				for j, y := range b[p*ldb : p*ldb+n] {
-					ci[j] += x * y
-				}
-			}
-		}
 	}
 }

@@ -1,0 +1,151 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// product is one call of the matrix product with its operands.
+type product[T Float] struct {
+	transA, transB bool
+	m, n, k        int
+	alpha, beta    T
+	a, b, c        []T
+	lda, ldb, ldc  int
+}
+
+// newProduct draws a product whose row strides exceed the widths by up to pad elements.
+func newProduct[T Float](rng *rand.Rand, transA, transB bool, m, n, k int, alpha, beta T, pad int) product[T] {
+	p := product[T]{transA: transA, transB: transB, m: m, n: n, k: k, alpha: alpha, beta: beta}
+	matrix := func(rows, cols int) ([]T, int) {
+		ld := max(cols, 1) + rng.IntN(pad+1)
+		x := make([]T, max((rows-1)*ld+cols, 0))
+		for i := range x {
+			x[i] = T(rng.NormFloat64())
+		}
+		return x, ld
+	}
+	if transA {
+		p.a, p.lda = matrix(k, m)
+	} else {
+		p.a, p.lda = matrix(m, k)
+	}
+	if transB {
+		p.b, p.ldb = matrix(n, k)
+	} else {
+		p.b, p.ldb = matrix(k, n)
+	}
+	p.c, p.ldc = matrix(m, n)
+	return p
+}
+
+func (p product[T]) String() string {
+	op := map[bool]string{false: "N", true: "T"}
+	return fmt.Sprintf("Gemm[%T] %s%s m=%d n=%d k=%d alpha=%g beta=%g ld=%d,%d,%d",
+		p.alpha, op[p.transA], op[p.transB], p.m, p.n, p.k, p.alpha, p.beta, p.lda, p.ldb, p.ldc)
+}
+
+// run returns C after the product; p.c stays.
+func (p product[T]) run() []T {
+	c := append([]T(nil), p.c...)
+	Gemm(p.transA, p.transB, p.m, p.n, p.k, p.alpha, p.a, p.lda, p.b, p.ldb, p.beta, c, p.ldc)
+	return c
+}
+
+// runSerial is run on one thread.
+func (p product[T]) runSerial() []T {
+	c := append([]T(nil), p.c...)
+	GemmSerial(p.transA, p.transB, p.m, p.n, p.k, p.alpha, p.a, p.lda, p.b, p.ldb, p.beta, c, p.ldc)
+	return c
+}
+
+// check compares c with the definition in float64, element by element, and the gaps between the
+// rows of C with what was there. The bound is that of a sum of k rounded products: k+3 roundings of
+// the sum of absolute values.
+func (p product[T]) check(t *testing.T, c []T) {
+	t.Helper()
+	unit := float64(1) / (1 << 23)
+	if _, double := any(p.alpha).(float64); double {
+		unit = float64(1) / (1 << 52)
+	}
+	for i := range p.m {
+		for j := range p.n {
+			sum, abs := 0.0, 0.0
+			for q := range p.k {
+				x, y := 0.0, 0.0
+				if p.transA {
+					x = float64(p.a[q*p.lda+i])
+				} else {
+					x = float64(p.a[i*p.lda+q])
+				}
+				if p.transB {
+					y = float64(p.b[j*p.ldb+q])
+				} else {
+					y = float64(p.b[q*p.ldb+j])
+				}
+				sum += x * y
+				abs += math.Abs(x * y)
+			}
+			at := i*p.ldc + j
+			want := float64(p.alpha) * sum
+			abs *= math.Abs(float64(p.alpha))
+			if p.beta != 0 {
+				want += float64(p.beta) * float64(p.c[at])
+				abs += math.Abs(float64(p.beta) * float64(p.c[at]))
+			}
+			got := float64(c[at])
+			if same(got, want) {
+				continue
+			}
+			if d := math.Abs(got - want); !(d <= unit*float64(p.k+3)*abs) {
+				t.Fatalf("%v: C[%d][%d] = %g, want %g (off by %g)", p, i, j, got, want, d)
+			}
+		}
+		for at := i*p.ldc + p.n; at < min((i+1)*p.ldc, len(c)); at++ {
+			if c[at] != p.c[at] {
+				t.Fatalf("%v: wrote element %d, right of row %d", p, at, i)
+			}
+		}
+	}
+}
+
+// same tells whether x and y are equal, or both not numbers.
+func same(x, y float64) bool { return x == y || math.IsNaN(x) && math.IsNaN(y) }
+
+// equalBits compares results that must agree to the last bit.
+func equalBits[T Float](t *testing.T, what any, got, want []T) {
+	t.Helper()
+	for i := range want {
+		if !same(float64(got[i]), float64(want[i])) {
+			t.Fatalf("%v: element %d = %g, want %g to the last bit", what, i, got[i], want[i])
+		}
+	}
+}
+
+// oddSizes straddle the micro-tiles, the vectors, the thin limits and the k blocks.
+var oddSizes = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 24, 27, 28, 29, 31, 32, 33, 48, 63, 64, 65, 97, 130}
+var oddDepths = []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 64, 100, 255, 256, 257, 300, 513}
+
+func TestGemm(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		t.Run("float32", testGemm[float32])
+		t.Run("float64", testGemm[float64])
+	})
+}
+
+func testGemm[T Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	cases := 800
+	if testing.Short() {
+		cases = 200
+	}
+	scales := []T{0, 1, 1, -1, 0.5}
+	for range cases {
+		p := newProduct(rng, rng.IntN(2) == 1, rng.IntN(2) == 1,
+			oddSizes[rng.IntN(len(oddSizes))], oddSizes[rng.IntN(len(oddSizes))], oddDepths[rng.IntN(len(oddDepths))],
+			scales[rng.IntN(len(scales))], scales[rng.IntN(len(scales))], 40*rng.IntN(2))
+		p.check(t, p.runSerial())
+	}
+}

@@ -1,0 +1,148 @@
+package kernel
+
+import "unsafe"
+
+const (
+	// thinRows is the most rows of x for which y = x Wᵀ reads W in place, row by row: packing W
+	// would cost more than it saves.
+	thinRows = 16
+	// thinCols is the same for the transposed problem, a product with few columns.
+	thinCols = 8
+	// thinChunk is about how many bytes of W a task reads: they stay in the second-level cache
+	// while one group of rows of x after the other uses them.
+	thinChunk = 128 << 10
+)
+
+// dotArgs is what a dot kernel works on: out[x][w] = sum over k of W[w][k] X[x][k] for groups of
+// rows of W and a few rows of X. Strides are in bytes. The assembly reads this struct by offset
+// and counts groups down.
+type dotArgs struct {
+	w, x, out unsafe.Pointer
+	ldw, ldx  uintptr
+	outStride uintptr
+	blocks    int            // whole 64-byte blocks of a row
+	mask      uint64         // one bit for each element of the last, partial block; 0 if none
+	masks     unsafe.Pointer // the same as 64 bytes of sign bits
+	groups    int
+	shape     int // rows of X
+}
+
+// thinOp is a product with few rows, or with few columns, as dot products: C[x][w] for the rows x
+// of a thin matrix X and the rows w of a tall matrix W, both [.., k]. W is read once.
+type thinOp struct {
+	w, x, c    unsafe.Pointer
+	ldw, ldx   uintptr
+	cx, cw     uintptr // bytes from an element of C to that of the next row of X, of W
+	xn, wn     int
+	chunk      int // rows of W in a task
+	tasks      int
+	run        func(int)
+	transposed buffer
+}
+
+// planThin sets up the dot products if the shape asks for them. The rule depends on shapes only.
+func (op *gemmOp) planThin() bool {
+	t := &op.thin
+	switch {
+	case op.m <= thinRows && op.transB:
+		t.w, t.ldw, t.wn = op.b, op.ldb, op.n
+		t.x, t.ldx, t.xn = op.a, op.lda, op.m
+		t.cx, t.cw = op.ldc, op.elem
+		if op.transA {
+			op.transposeX(op.a, op.lda)
+		}
+	case op.n <= thinCols && !op.transA:
+		t.w, t.ldw, t.wn = op.a, op.lda, op.m
+		t.x, t.ldx, t.xn = op.b, op.ldb, op.n
+		t.cx, t.cw = op.elem, op.ldc
+		if !op.transB {
+			op.transposeX(op.b, op.ldb)
+		}
+	default:
+		return false
+	}
+	t.c = op.c
+	t.chunk = max(thinChunk/(op.k*int(op.elem))/dotGroup, 1) * dotGroup
+	t.tasks = (t.wn + t.chunk - 1) / t.chunk
+	return true
+}
+
+// transposeX copies a thin matrix stored [k, xn] to rows.
+func (op *gemmOp) transposeX(src unsafe.Pointer, ld uintptr) {
+	t := &op.thin
+	t.ldx = uintptr(roundUp(op.k*int(op.elem), cacheLine))
+	t.x = t.transposed.bytes(t.xn * int(t.ldx))
+	transposeStripGo(op.double, t.x, src, t.ldx, ld, op.k, t.xn)
+}
+
+// runThin computes the elements of C that belong to one chunk of W.
+func (op *gemmOp) runThin(task int) {
+	t := &op.thin
+	w0 := task * t.chunk
+	wn := min(t.chunk, t.wn-w0)
+	bench := getBench()
+	defer bench.release()
+	args := &bench.dot
+	args.ldw, args.ldx = t.ldw, t.ldx
+	w := unsafe.Add(t.w, uintptr(w0)*t.ldw)
+	if wn < dotGroup {
+		w, args.ldw = op.padW(bench, w, wn)
+	}
+	bytes := op.k * int(op.elem)
+	args.blocks = bytes / 64
+	args.mask = 1<<(bytes%64/int(op.elem)) - 1
+	args.masks = dotMasks(bytes % 64)
+	args.outStride = uintptr(roundUp(max(wn, dotGroup), dotGroup)) * op.elem
+	rows := dotRows(op.level)
+	out := bench.c.bytes(rows * int(args.outStride))
+	for x := 0; x < t.xn; x += rows {
+		args.shape = min(rows, t.xn-x)
+		args.x = unsafe.Add(t.x, uintptr(x)*t.ldx)
+		group := dotGroupOf(op.level, args.shape)
+		args.w, args.out, args.groups = w, out, max(wn/group, 1)
+		dot(op.level, op.double, args)
+		if wn > group && wn%group != 0 {
+			// The last group overlaps the one before it.
+			at := uintptr(wn - group)
+			args.w, args.out, args.groups = unsafe.Add(w, at*args.ldw), unsafe.Add(out, at*op.elem), 1
+			dot(op.level, op.double, args)
+		}
+		c := unsafe.Add(t.c, uintptr(x)*t.cx+uintptr(w0)*t.cw)
+		if op.double {
+			scatter[float64](op, c, out, args.outStride, args.shape, wn)
+		} else {
+			scatter[float32](op, c, out, args.outStride, args.shape, wn)
+		}
+	}
+}
+
+// dotGroup is a multiple of the rows of W in every kernel's group.
+const dotGroup = 8
+
+// padW copies a chunk of fewer rows than a group and repeats the last one.
+func (op *gemmOp) padW(bench *microBench, w unsafe.Pointer, wn int) (unsafe.Pointer, uintptr) {
+	width := op.k * int(op.elem)
+	ld := uintptr(roundUp(width, cacheLine))
+	dst := bench.b.bytes(dotGroup * int(ld))
+	for i := range dotGroup {
+		copyStripGo(unsafe.Add(dst, uintptr(i)*ld), unsafe.Add(w, uintptr(min(i, wn-1))*op.thin.ldw), 0, 0, 1, width)
+	}
+	return dst, ld
+}
+
+// scatter writes alpha out + beta C to the elements of C of xn rows of X and wn rows of W.
+func scatter[T Float](op *gemmOp, c, out unsafe.Pointer, outStride uintptr, xn, wn int) {
+	alpha, beta := *(*T)(unsafe.Pointer(&op.alpha)), *(*T)(unsafe.Pointer(&op.beta))
+	for x := range uintptr(xn) {
+		to := unsafe.Add(c, x*op.thin.cx)
+		for _, s := range unsafe.Slice((*T)(unsafe.Add(out, x*outStride)), wn) {
+			e := (*T)(to)
+			if beta == 0 {
+				*e = alpha * s
+			} else {
+				*e = alpha*s + beta**e
+			}
+			to = unsafe.Add(to, op.thin.cw)
+		}
+	}
+}

@@ -1,0 +1,10 @@
+//go:build !amd64 || purego
+
+package kernel
+
+// pauseBurst waits for a fraction of a microsecond.
+func pauseBurst() {
+	for range 64 {
+		thePool.epoch.Load()
+	}
+}
