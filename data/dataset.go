@@ -1,0 +1,201 @@
+package data
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+)
+
+// Dataset is a corpus ready for training.
+type Dataset struct {
+	Train      *Tokens
+	Validation *Tokens
+	Tokenizer  Tokenizer
+
+	// SHA256 identifies the text of both splits, in hexadecimal. The tokenizer is not part of it.
+	SHA256 string
+
+	source    string
+	files     int
+	textBytes int
+}
+
+// Open reads the corpus of cfg, makes its tokenizer and encodes both splits. It fails with one clear error when cfg is
+// wrong, a file is missing or unreadable, the content does not suit the tokenizer, or a split is shorter than a sequence.
+func Open(ctx context.Context, cfg Config) (*Dataset, error) { return open(ctx, cfg, nil) }
+
+// OpenWith is Open with a tokenizer that exists already, such as that of a checkpoint; cfg.Tokenizer is not looked at.
+func OpenWith(ctx context.Context, cfg Config, tokenizer Tokenizer) (*Dataset, error) {
+	cfg.Tokenizer = "byte"
+	return open(ctx, cfg, tokenizer)
+}
+
+func open(ctx context.Context, cfg Config, tokenizer Tokenizer) (*Dataset, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	c, err := openCorpus(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	trainDocuments, validationDocuments := len(c.train.documents), len(c.validation.documents)
+	switch {
+	case trainDocuments+validationDocuments == 0:
+		return nil, fmt.Errorf("data: source %q: corpus is empty%s", cfg.Source, capHint(cfg))
+	case trainDocuments == 0:
+		return nil, fmt.Errorf("data: source %q: nothing is left for training with validation_share = %v%s", cfg.Source, cfg.ValidationShare, capHint(cfg))
+	case validationDocuments == 0:
+		return nil, fmt.Errorf("data: source %q: nothing is left for validation with validation_share = %v%s", cfg.Source, cfg.ValidationShare, capHint(cfg))
+	}
+	if cfg.Tokenizer != "byte" || tokenizer != nil && tokenizer.Kind() != "byte" {
+		for _, s := range []*split{&c.train, &c.validation} {
+			if err := s.checkUTF8(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if tokenizer == nil {
+		if tokenizer, err = newTokenizer(ctx, cfg, &c.train); err != nil {
+			return nil, err
+		}
+	}
+	d := &Dataset{
+		Tokenizer: tokenizer,
+		SHA256:    c.hash(),
+		source:    cfg.Source,
+		files:     c.files,
+		textBytes: len(c.train.text) + len(c.validation.text) - trainDocuments - validationDocuments, // less the separators
+	}
+	if d.Train, err = encodeSplit(ctx, &c.train, tokenizer); err != nil {
+		return nil, err
+	}
+	if d.Validation, err = encodeSplit(ctx, &c.validation, tokenizer); err != nil {
+		return nil, err
+	}
+	if d.Train.Len() < cfg.SeqLen+1 {
+		return nil, fmt.Errorf("data: training split of %d tokens is shorter than one window of seq_len + 1 = %d tokens%s", d.Train.Len(), cfg.SeqLen+1, capHint(cfg))
+	}
+	if d.Validation.Len() < 2 {
+		return nil, fmt.Errorf("data: validation split of %d tokens, want at least 2; raise validation_share = %v", d.Validation.Len(), cfg.ValidationShare)
+	}
+	return d, nil
+}
+
+func capHint(cfg Config) string {
+	if cfg.MaxBytes > 0 {
+		return fmt.Sprintf("; raise max_bytes = %d", cfg.MaxBytes)
+	}
+	return ""
+}
+
+// newTokenizer makes the tokenizer that cfg names, from the training split where it needs text.
+func newTokenizer(ctx context.Context, cfg Config, train *split) (Tokenizer, error) {
+	switch {
+	case cfg.Tokenizer == "byte":
+		return ByteTokenizer{}, nil
+	case cfg.Tokenizer == "char":
+		return NewCharTokenizer(train.text)
+	case cfg.Tokenizer == "bpe":
+		return trainBPE(ctx, train, cfg.VocabSize)
+	case isTokenizerPath(cfg.Tokenizer):
+		content, err := os.ReadFile(cfg.Tokenizer)
+		if err != nil {
+			return nil, fmt.Errorf("data: tokenizer: %w", err)
+		}
+		tokenizer, err := LoadTokenizer(content)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", cfg.Tokenizer, err)
+		}
+		return tokenizer, nil
+	default:
+		return nil, fmt.Errorf("data: unknown tokenizer %q, want one of %s or the path of a Hugging Face tokenizer.json", cfg.Tokenizer, quotedList(tokenizers))
+	}
+}
+
+// encodeSplit returns the tokens of all documents in order, each followed by the tokenizer's separator. Documents are
+// encoded one by one, so that no token spans two of them, by as many goroutines as there are processors; each writes to
+// places of its own, so the stream does not depend on their number.
+func encodeSplit(ctx context.Context, s *split, tokenizer Tokenizer) (*Tokens, error) {
+	if tokenizer.Kind() == "byte" {
+		return bytesAsTokens(s.text), nil
+	}
+	const blockDocuments = 32
+	blocks := make([][]uint32, (len(s.documents)+blockDocuments-1)/blockDocuments)
+	failures := make([]error, len(blocks))
+	var next sync.Mutex
+	taken := 0
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			encode := documentEncoder(tokenizer)
+			for {
+				next.Lock()
+				block := taken
+				taken++
+				next.Unlock()
+				if block >= len(blocks) {
+					return
+				}
+				for i := block * blockDocuments; i < min((block+1)*blockDocuments, len(s.documents)); i++ {
+					if failures[block] = ctx.Err(); failures[block] != nil {
+						return
+					}
+					if blocks[block], failures[block] = encode(blocks[block], s.content(i)); failures[block] != nil {
+						failures[block] = fmt.Errorf("%s: %w", s.documents[i].path, failures[block])
+						return
+					}
+				}
+			}
+		})
+	}
+	workers.Wait()
+	for _, err := range failures {
+		if err != nil {
+			return nil, err // the first in the order of the corpus
+		}
+	}
+	total := 0
+	for _, block := range blocks {
+		total += len(block)
+	}
+	tokens := emptyTokens(tokenizer.VocabSize(), total)
+	for i, block := range blocks {
+		for _, id := range block {
+			tokens.append(int(id))
+		}
+		blocks[i] = nil
+	}
+	return tokens, nil
+}
+
+// documentEncoder returns a function, for one goroutine, that appends the ids of a document and the separator.
+func documentEncoder(tokenizer Tokenizer) func(ids []uint32, document []byte) ([]uint32, error) {
+	encode := func(ids []uint32, document []byte) ([]uint32, error) {
+		encoded, err := tokenizer.Encode(string(document))
+		for _, id := range encoded {
+			ids = append(ids, uint32(id))
+		}
+		return ids, err
+	}
+	if t, ok := tokenizer.(*BPE); ok {
+		// A corpus repeats its words, so each goroutine remembers the ids of those it has seen.
+		e := bpeEncoder{t: t, cache: map[string][]int32{}}
+		encode = func(ids []uint32, document []byte) ([]uint32, error) { return e.encode(ids, string(document)), nil }
+	}
+	separator := tokenizer.Separator()
+	return func(ids []uint32, document []byte) ([]uint32, error) {
+		ids, err := encode(ids, document)
+		if err == nil && separator != NoSeparator {
+			ids = append(ids, uint32(separator))
+		}
+		return ids, err
+	}
+}
+
+// Describe returns one line for logs: source, files, bytes and tokens.
+func (d *Dataset) Describe() string {
+	return fmt.Sprintf("%s: %d files, %.1f MB of text, %s tokenizer with %d ids, %d training and %d validation tokens",
+		d.source, d.files, float64(d.textBytes)/1e6, d.Tokenizer.Kind(), d.Tokenizer.VocabSize(), d.Train.Len(), d.Validation.Len())
+}

@@ -1,0 +1,18 @@
+// Package data turns text into batches of token ids: corpora, tokenizers, windows and the cursor that makes a run
+// resumable. It knows nothing of networks, graphs or training.
+//
+//	dataset, err := data.Open(ctx, data.DefaultConfig()) // the Go distribution's source, as bytes
+//	loader, err := data.NewLoader(dataset.Train, data.LoaderConfig{SeqLen: 128, BatchSize: 16, Seed: 1})
+//	inputs, targets := make([]int, 16*128), make([]int, 16*128)
+//	for step := range steps {
+//		loader.Next(inputs, targets)
+//		...
+//	}
+//	saved := loader.Cursor() // into the checkpoint; loader.Seek(saved) continues with equal batches
+//
+// Every choice is a function of the config and the seed: which files are taken, what is held out, in which order windows
+// come. No choice depends on the time, on goroutines or on the order in which a file system lists its files.
+//
+// Byte-pair encoding follows Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units"
+// (ACL 2016), over bytes as in GPT-2 (Radford et al. 2019), and agrees id by id with Hugging Face tokenizers.
+package data

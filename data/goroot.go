@@ -1,0 +1,139 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+// openGoroot reads the .go files of the Go distribution. Packages (directories) are held out as a whole for
+// validation, because files of one package repeat each other's names and idioms. A package is held out when the hash of
+// its slash-separated path is below the validation share, which needs no list and gives every machine the same choice.
+func openGoroot(ctx context.Context, cfg Config) (*corpus, error) {
+	root, err := findGoroot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return readGoTree(ctx, filepath.Join(root, "src"), cfg)
+}
+
+// findGoroot returns the root of a Go distribution: that of the environment variable GOROOT, else of the go command.
+func findGoroot(ctx context.Context) (string, error) {
+	const remedy = `install Go (https://go.dev/dl), or set GOROOT to a Go distribution, or train on your own files with source = "text"`
+	root, origin := os.Getenv("GOROOT"), "environment variable GOROOT"
+	if root == "" {
+		command := exec.CommandContext(ctx, "go", "env", "GOROOT")
+		// Away from any go.mod and with the installed toolchain only: a go.mod nearby must neither change the corpus
+		// nor start a download.
+		command.Dir = os.TempDir()
+		command.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOWORK=off")
+		output, err := command.Output()
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		if err != nil {
+			return "", fmt.Errorf(`data: source "goroot" needs a Go distribution, and "go env GOROOT" failed: %w; %s`, err, remedy)
+		}
+		root, origin = strings.TrimSpace(string(output)), `"go env GOROOT"`
+	}
+	if info, err := os.Stat(filepath.Join(root, "src")); err != nil || !info.IsDir() {
+		return "", fmt.Errorf(`data: source "goroot": %s is %q, which has no folder src; %s`, origin, root, remedy)
+	}
+	return root, nil
+}
+
+// readGoTree reads the .go files under root, sorted by path. Folders named testdata are skipped (their files need not
+// be Go that compiles), and so are files that are not UTF-8.
+func readGoTree(ctx context.Context, root string, cfg Config) (*corpus, error) {
+	var train, validation []source
+	threshold := uint64(cfg.ValidationShare * 0x1p64)
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if entry.Name() == "testdata" {
+				return filepath.SkipDir
+			}
+			return ctx.Err()
+		}
+		if !entry.Type().IsRegular() || filepath.Ext(file) != ".go" {
+			return nil
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		name := filepath.ToSlash(relative)
+		found := source{path: file, name: name, size: info.Size()}
+		if nameHash(path.Dir(name)) < threshold {
+			validation = append(validation, found)
+		} else {
+			train = append(train, found)
+		}
+		return nil
+	})
+	if err != nil {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("data: source \"goroot\": %w", err)
+	}
+	if len(train)+len(validation) == 0 {
+		return nil, fmt.Errorf("data: source \"goroot\": no .go file under %s", root)
+	}
+	if cfg.MaxBytes > 0 {
+		// Each split gets its share of the cap, so that a small corpus still has both.
+		held := int64(float64(cfg.MaxBytes) * cfg.ValidationShare)
+		train, validation = capSources(train, cfg.MaxBytes-held), capSources(validation, max(held, 1))
+	} else {
+		train, validation = capSources(train, 0), capSources(validation, 0)
+	}
+
+	c := &corpus{}
+	for _, half := range []struct {
+		split *split
+		files []source
+	}{{&c.train, train}, {&c.validation, validation}} {
+		n, err := readDocuments(ctx, half.split, half.files)
+		if err != nil {
+			return nil, err
+		}
+		c.files += n
+	}
+	return c, nil
+}
+
+// readDocuments reads files into s, each one a document, and returns how many are UTF-8 and were kept.
+func readDocuments(ctx context.Context, s *split, files []source) (int, error) {
+	s.text = make([]byte, 0, totalSize(files)+len(files)+1)
+	kept := 0
+	for _, file := range files {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		start := len(s.text)
+		var err error
+		if s.text, err = appendFile(s.text, file.path); err != nil {
+			return 0, fmt.Errorf("data: %w", err)
+		}
+		if text := s.text[start:]; len(text) == 0 || !utf8.Valid(text) {
+			s.text = s.text[:start]
+			continue
+		}
+		s.close(start, file.path, 0)
+		kept++
+	}
+	return kept, nil
+}

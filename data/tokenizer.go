@@ -1,0 +1,61 @@
+package data
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Tokenizer maps text to ids in [0, VocabSize) and back. Implementations are read-only after they are made and may be
+// used by several goroutines.
+type Tokenizer interface {
+	// Encode returns the ids of text. Special tokens are not added around it.
+	Encode(text string) ([]int, error)
+
+	// Decode returns the text of ids. An id outside the vocabulary becomes U+FFFD. Ids that end within a rune give the
+	// bytes they stand for, so that decoding is exact; a Stream yields whole runes.
+	Decode(ids []int) string
+
+	// VocabSize is the number of ids; a network needs as many rows of its embedding.
+	VocabSize() int
+
+	// Kind is "byte", "char", "bpe" or "wordpiece".
+	Kind() string
+
+	// Separator is the id that ends a document in a corpus, or NoSeparator.
+	Separator() int
+
+	// Save returns the content of tokenizer.json, which LoadTokenizer reads back. Those of bpe and wordpiece are read
+	// by Hugging Face's library as well.
+	Save() []byte
+}
+
+// NoSeparator is the Separator of a tokenizer that has no token to end a document with.
+const NoSeparator = -1
+
+// separatorByte stands between documents. Zero occurs in no text file, so that a network can tell the end of a document
+// from everything within one; a line break or a blank line could not.
+const separatorByte = 0
+
+// LoadTokenizer reads what Save wrote, or a Hugging Face tokenizer.json. Errors say what the content lacks, or which
+// feature of it is not supported.
+func LoadTokenizer(content []byte) (Tokenizer, error) {
+	var head struct {
+		Type  string          `json:"type"`
+		Model json.RawMessage `json:"model"`
+	}
+	if err := json.Unmarshal(content, &head); err != nil {
+		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+	}
+	switch {
+	case head.Type == "byte":
+		return ByteTokenizer{}, nil
+	case head.Type == "char":
+		return loadChar(content)
+	case head.Type != "":
+		return nil, fmt.Errorf(`data: tokenizer.json: type %q, want "byte", "char" or a Hugging Face file with a "model"`, head.Type)
+	case head.Model == nil:
+		return nil, errors.New(`data: tokenizer.json: neither "type" nor "model" found; want a file written by train or by Hugging Face tokenizers`)
+	}
+	return loadHuggingFace(content)
+}
