@@ -105,12 +105,21 @@ func microTile(v variant, mr int) {
 		LEAQ(operand.Mem{Base: reg.R8, Index: reg.R10, Scale: 2}, reg.R9)
 		ADDQ(reg.R12, reg.R9)
 	}
-	MOVQ(field(argB), reg.RSI)
 	MOVQ(field(argK), reg.RCX)
 	for i := range 2 * mr {
 		v.zero(v.vec(i))
 	}
 
+	// C comes from the second-level cache or beyond; ask for it before the sums need it.
+	MOVQ(reg.RBX, reg.RSI)
+	for range mr {
+		PREFETCHT0(operand.Mem{Base: reg.RSI})
+		if v.wide {
+			PREFETCHT0(operand.Mem{Base: reg.RSI, Disp: size})
+		}
+		ADDQ(reg.RAX, reg.RSI)
+	}
+	MOVQ(field(argB), reg.RSI)
 	Label(label("k"))
 	for j := range 2 {
 		src := operand.Mem{Base: reg.RSI, Disp: j * size}
