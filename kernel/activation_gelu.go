@@ -16,7 +16,7 @@ func GELU[T Float](dst, x []T) {
 func goGELU[T Float](dst, x []T) {
 	x = x[:len(dst)]
 	for i, v := range x {
-		dst[i] = T(float64(v) * normalCDF(float64(v)))
+		dst[i] = T(math.Max(float64(v), -geluTail) * normalCDF(float64(v)))
 	}
 }
 
@@ -91,5 +91,8 @@ func geluTanhGate[T Float](x T) T {
 	z := min(max(x, -geluClamp), geluClamp)
 	return sigmoid(2 * geluRoot * (z + geluCubic*z*z*z))
 }
+
+// geluTail is where Phi(-x) is 0 in float64 as well; clamping there makes GELU(-Inf) 0.
+const geluTail = 40
 
 func normalCDF(x float64) float64 { return math.Erfc(-x/math.Sqrt2) / 2 }

@@ -2,6 +2,8 @@ package kernel
 
 import "unsafe"
 
+//go:generate go -C internal/avogen run ./vec -out ../..
+
 // Every exported vector kernel is generic and splits in two: float32 goes to a vecX function, which picks the
 // instruction set (vec_amd64.go, generated) and falls back on goX; float64 goes straight to the portable goX.
 // The portable loops sit beside the exported functions, so each file shows what its assembly has to compute.
