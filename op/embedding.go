@@ -83,3 +83,42 @@ func valueGrad[T kernel.Float](w Param) func([]G.Value, *tensor.Dense) error {
 		return w.close()
 	}
 }
+
+// Rows picks rows of a matrix: y[i] = x[index[i]].
+//
+// x [N, D], index [M] integers in [0, N) -> y [M, D]. Backward adds dy[i] to row
+// index[i] of dx, in the order of i.
+func Rows(t *Tape, x, index *G.Node) *G.Node {
+	if t.Dtype == tensor.Float32 {
+		return rows[float32](t, x, index)
+	}
+	return rows[float64](t, x, index)
+}
+
+func rows[T kernel.Float](t *Tape, x, index *G.Node) *G.Node {
+	n, d := matrix("rows", "x", x)
+	o := t.operator("rows", tensor.Shape{index.Shape()[0], d})
+	o.run = func(in []G.Value, out *tensor.Dense) error {
+		x, y := data[T](in[0]), data[T](out)
+		for i, r := range ints(in[1]) {
+			if r < 0 || r >= n {
+				return fmt.Errorf("row %d at position %d, want 0 to %d", r, i, n-1)
+			}
+			copy(y[i*d:(i+1)*d], x[r*d:(r+1)*d])
+		}
+		return nil
+	}
+	o.grad = func(o *operator, in G.Nodes, y, dy *G.Node) G.Nodes {
+		back := t.operator("rows.grad", tensor.Shape{n, d})
+		back.run = func(in []G.Value, out *tensor.Dense) error {
+			dy, dx := data[T](in[0]), data[T](out)
+			clear(dx)
+			for i, r := range ints(in[1]) {
+				kernel.Axpy(1, dy[i*d:(i+1)*d], dx[r*d:(r+1)*d])
+			}
+			return nil
+		}
+		return G.Nodes{t.apply(back, dy, in[1]), nil}
+	}
+	return t.apply(o, x, index)
+}

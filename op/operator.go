@@ -58,7 +58,7 @@ func (t *Tape) apply(o *operator, in ...*G.Node) *G.Node {
 	t.nextID++
 	o.tape, o.id = t, t.nextID
 	o.diff, o.secondary = make([]bool, len(in)), make([]bool, len(in))
-	if o.grad != nil && t.training {
+	if o.grad != nil && t.records() {
 		t.track(o, in)
 		for _, s := range o.secondary {
 			if s && !o.anchored {
@@ -85,7 +85,13 @@ func (t *Tape) track(o *operator, in G.Nodes) {
 		src, _ := n.Op().(*operator)
 		switch {
 		case src == nil:
-			o.diff[i] = t.leaves[n]
+			unread, wanted := t.leaves[n]
+			if wanted && !unread {
+				panic(fmt.Sprintf("op: parameter %q is read twice; each use is a Param of its own", n.Name()))
+			}
+			if o.diff[i] = unread; unread {
+				t.leaves[n] = false
+			}
 		case src.needs:
 			o.diff[i] = true
 			o.secondary[i] = src.read
@@ -126,6 +132,11 @@ func (o *operator) DiffWRT(inputs int) []bool {
 
 // SymDiff implements gorgonia.SDOp.
 func (o *operator) SymDiff(in G.Nodes, out, dy *G.Node) (grads G.Nodes, err error) {
+	defer func() {
+		if err != nil && o.tape.failure == nil {
+			o.tape.failure = err
+		}
+	}()
 	defer catch(&err)
 	for _, g := range o.pending {
 		dy = addGrad(dy, g)
@@ -148,11 +159,16 @@ func (o *operator) SymDiff(in G.Nodes, out, dy *G.Node) (grads G.Nodes, err erro
 // Do implements gorgonia.Op. The tape machine calls it in a goroutine of its
 // own, where a panic would kill the process: it becomes an error.
 func (o *operator) Do(in ...G.Value) (v G.Value, err error) {
-	defer catch(&err)
+	defer func() {
+		if err != nil {
+			o.tape.failure = fmt.Errorf("op: %s: %w", o.name, err)
+		}
+	}()
+	defer catch(&err) // runs first; recover works in a deferred function only
 	in = in[:len(o.diff)] // without the anchor
 	out := o.output(in)
 	if err := o.run(in, out); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.name, err)
+		return nil, err
 	}
 	for _, b := range o.dying {
 		b.poison()

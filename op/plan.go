@@ -124,7 +124,9 @@ func (t *Tape) Plan(poison bool, pinned ...*G.Node) (*Plan, error) {
 	}
 	for _, n := range pinned {
 		if o, ok := n.Op().(*operator); ok {
-			o.result().pinned = true
+			if b := o.result(); b != nil {
+				b.pinned = true
+			}
 		}
 	}
 	p := &Plan{tape: t}

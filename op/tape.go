@@ -15,12 +15,14 @@ type Tape struct {
 	Dtype tensor.Dtype
 
 	training bool
+	silent   bool // the first pass of a checkpointed block: nothing is recorded
 	names    map[string]bool
-	leaves   map[*G.Node]bool // leaves that want a gradient
+	leaves   map[*G.Node]bool // leaves that want a gradient: true until read
 	wrt      G.Nodes
 	ops      []*operator
 	uses     map[string]*uses
 	nextID   uint64
+	failure  error // of the operator that failed, while differentiating or running
 }
 
 // NewTape starts an empty graph whose floating-point values are of type dtype
@@ -35,6 +37,9 @@ func NewTape(dtype tensor.Dtype, training bool) *Tape {
 
 // Training says whether the tape records what a backward pass needs.
 func (t *Tape) Training() bool { return t.training }
+
+// records says whether operators applied now keep what their gradients need.
+func (t *Tape) records() bool { return t.training && !t.silent }
 
 // Sink receives parameters' gradients inside the run.
 type Sink interface {
@@ -85,26 +90,34 @@ func (p Param) wanted() bool { return p.sink != nil }
 // one, is a programmer's error and panics, since Gorgonia would silently merge
 // the two nodes.
 func (t *Tape) Input(name string, value *tensor.Dense) *G.Node {
+	return t.leaf(name, value.Dtype(), value.Shape(), value)
+}
+
+func (t *Tape) leaf(name string, dtype tensor.Dtype, shape tensor.Shape, value *tensor.Dense) *G.Node {
 	if name == "" || t.names[name] {
 		panic(fmt.Sprintf("op: input name %q is empty or used before", name))
 	}
 	t.names[name] = true
-	return G.NewTensor(t.Graph, value.Dtype(), value.Dims(),
-		G.WithShape(value.Shape()...), G.WithName(name), G.WithValue(value))
+	opts := []G.NodeConsOpt{G.WithShape(shape...), G.WithName(name)}
+	if value != nil {
+		opts = append(opts, G.WithValue(value))
+	}
+	return G.NewTensor(t.Graph, dtype, shape.Dims(), opts...)
 }
 
 // Param makes a leaf for one use of the named parameter. A parameter that is
 // used twice (tied weights) is two leaves over one value, so that its two
-// gradients meet in the sink and not in a stock addition.
-func (t *Tape) Param(name string, value *tensor.Dense, sink Sink) Param {
+// gradients meet in the sink and not in a stock addition. Without a value the
+// graph can be planned but not run. A nil sink wants no gradient.
+func (t *Tape) Param(name string, shape tensor.Shape, value *tensor.Dense, sink Sink) Param {
 	unique := name
 	for i := 1; t.names[unique]; i++ {
 		unique = fmt.Sprintf("%s#%d", name, i)
 	}
-	if !t.training {
+	if !t.records() {
 		sink = nil
 	}
-	p := Param{Node: t.Input(unique, value), name: name, sink: sink, tape: t}
+	p := Param{Node: t.leaf(unique, t.Dtype, shape, value), name: name, sink: sink, tape: t}
 	if sink != nil {
 		if t.uses[name] == nil {
 			t.uses[name] = &uses{}
@@ -127,7 +140,8 @@ func (t *Tape) anchor(name string) *G.Node {
 	return n
 }
 
-// ErrUnreachable reports a value whose gradient would have been lost.
+// ErrUnreachable reports a gradient that would have been lost: a parameter that
+// does not lead to the loss, or a value with several readers of which one does not.
 var ErrUnreachable = errors.New("op: gradient lost")
 
 // Backward extends the graph by the derivative of the one-element node loss
@@ -140,20 +154,43 @@ func (t *Tape) Backward(loss *G.Node) error {
 		return errors.New("op: no parameter wants a gradient: everything is frozen")
 	}
 	seed := t.Input("loss.seed", constant(t.Dtype, 1))
+	t.failure = nil
 	if _, err := t.backpropagate(loss, seed, t.wrt); err != nil {
-		return err
-	}
-	for _, o := range t.ops {
-		if len(o.pending) > 0 {
-			return fmt.Errorf("%w: %v has gradients that its first reader does not lead to the loss", ErrUnreachable, o)
+		if t.failure != nil {
+			return t.failure // without Gorgonia's wrapping, which hides the cause from errors.Is
 		}
+		return err
 	}
 	return nil
 }
 
 func (t *Tape) backpropagate(y, dy *G.Node, wrt G.Nodes) (grads G.Nodes, err error) {
 	defer catch(&err)
+	reached := map[*G.Node]bool{}
+	reach(y, reached)
+	for _, n := range wrt {
+		if !reached[n] {
+			return nil, fmt.Errorf("%w: %v does not lead to the loss", ErrUnreachable, n.Name())
+		}
+	}
 	return G.Backpropagate(G.Nodes{y}, G.Nodes{dy}, wrt)
+}
+
+// reach marks n and every node below it that Gorgonia will differentiate by.
+func reach(n *G.Node, reached map[*G.Node]bool) {
+	if reached[n] {
+		return
+	}
+	reached[n] = true
+	o, ok := n.Op().(*operator)
+	if !ok {
+		return
+	}
+	for i, wanted := range o.DiffWRT(len(o.in)) {
+		if wanted {
+			reach(o.in[i], reached)
+		}
+	}
 }
 
 // constant is a one-element tensor.
@@ -179,6 +216,23 @@ func (t *Tape) Check() error {
 			return fmt.Errorf("op: nodes %v and %v have the same hash: Gorgonia would merge them", n, other)
 		}
 		seen[n.Hashcode()] = n
+	}
+	return nil
+}
+
+// Run executes the graph once on its machine. It returns the error of the
+// operator that failed, without the machine's own wrapping.
+func (t *Tape) Run(vm G.VM) error {
+	t.failure = nil
+	for _, u := range t.uses {
+		u.delivered = 0 // a run that failed may have stopped between two uses
+	}
+	vm.Reset() // without it RunAll does nothing, and says nothing
+	if err := vm.RunAll(); err != nil {
+		if t.failure != nil {
+			return t.failure
+		}
+		return fmt.Errorf("op: %w", err)
 	}
 	return nil
 }

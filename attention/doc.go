@@ -1,0 +1,8 @@
+// Package attention holds the attention layers: how queries, keys and values are
+// made from activations, what is cached while decoding, and what comes out.
+// It builds on layers of package nn and operators of package op, and knows
+// nothing of whole networks.
+//
+//	attn := attention.NewMHA(b.Sub("self_attn"), cfg)
+//	y := attn.Forward(x, nn.SeqInfo{Batch: 8, SeqLen: 128, Positions: positions}, layer)
+package attention

@@ -1,0 +1,125 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sparrow/attention"
+	"sparrow/configs"
+	"sparrow/nn"
+)
+
+// Config is the [model] table: a decoder in the manner of LLaMA or, with
+// norm = "layer_norm", mlp = "gelu_tanh", positions = "learned" and biases, of
+// GPT-2.
+type Config struct {
+	Kind    string `toml:"kind"`    // decoder
+	DModel  int    `toml:"d_model"` // width of the residual stream
+	NLayer  int    `toml:"n_layer"` // blocks
+	DFF     int    `toml:"d_ff"`    // width inside the MLP; 0: 8/3 d_model, rounded up to 8 (swiglu), or 4 d_model
+	Context int    `toml:"context"` // longest sequence, tokens; 0: [data] seq_len
+
+	Norm      string  `toml:"norm"`           // rms_norm | layer_norm
+	NormEps   float64 `toml:"norm_eps"`       // added to the variance
+	MLP       string  `toml:"mlp"`            // swiglu | gelu | gelu_tanh | relu | silu
+	Positions string  `toml:"positions"`      // rotary | learned
+	Tied      bool    `toml:"tie_embeddings"` // the output head is the token embedding
+	Bias      bool    `toml:"bias"`           // of the MLP's layers
+	Dropout   float64 `toml:"dropout"`        // probability, on embeddings and on each branch
+	InitStd   float64 `toml:"init_std"`       // of the weights' normal distribution
+
+	// CheckpointActivations keeps only each block's input for the backward pass
+	// and computes the rest again: less memory, about a third more time.
+	CheckpointActivations bool `toml:"checkpoint_activations"`
+
+	Attention attention.Config  `toml:"attention"`
+	Linear    []nn.LinearConfig `toml:"linear"` // representation of linear layers by name; later tables win
+}
+
+// DefaultConfig is a small LLaMA-style decoder.
+func DefaultConfig() Config {
+	return Config{
+		Kind: "decoder", DModel: 256, NLayer: 4,
+		Norm: "rms_norm", NormEps: 1e-5, MLP: "swiglu", Positions: "rotary", InitStd: 0.02,
+		Attention: attention.DefaultConfig(),
+	}
+}
+
+// Validate reports values that no model can have.
+func (c Config) Validate(r *configs.Report) {
+	if c.Kind != "decoder" {
+		r.Errorf("kind", "kind = %q is unknown; want \"decoder\"", c.Kind)
+	}
+	positive := func(key string, v int) {
+		if v < 1 {
+			r.Errorf(key, "%s = %d; want at least 1", key, v)
+		}
+	}
+	positive("d_model", c.DModel)
+	positive("n_layer", c.NLayer)
+	if c.DFF < 0 {
+		r.Errorf("d_ff", "d_ff = %d; want 0 (chosen from d_model) or more", c.DFF)
+	}
+	if c.Context < 0 {
+		r.Errorf("context", "context = %d; want 0 ([data] seq_len) or more", c.Context)
+	}
+	oneOf := func(key, v string, known []string) {
+		if !slices.Contains(known, v) {
+			r.Errorf(key, "%s = %q is unknown; want one of %s", key, v, strings.Join(known, ", "))
+		}
+	}
+	oneOf("norm", c.Norm, nn.NormKinds)
+	oneOf("mlp", c.MLP, nn.MLPKinds)
+	oneOf("positions", c.Positions, []string{"rotary", "learned"})
+	if !(c.NormEps > 0 && c.NormEps < 1) {
+		r.Errorf("norm_eps", "norm_eps = %g; want more than 0 and less than 1", c.NormEps)
+	}
+	if !(c.Dropout >= 0 && c.Dropout < 1) {
+		r.Errorf("dropout", "dropout = %g; want 0 or more and less than 1", c.Dropout)
+	}
+	if !(c.InitStd > 0 && c.InitStd < 10) {
+		r.Errorf("init_std", "init_std = %g; want more than 0 and less than 10", c.InitStd)
+	}
+	c.validateHeads(r)
+}
+
+// validateHeads reports heads that do not fit the width.
+func (c Config) validateHeads(r *configs.Report) {
+	a := c.Attention
+	if c.DModel < 1 || a.NHead < 1 {
+		return
+	}
+	if a.HeadDim == 0 && c.DModel%a.NHead != 0 {
+		r.Errorf("attention.n_head", "n_head = %d does not divide [model] d_model = %d", a.NHead, c.DModel)
+		return
+	}
+	if c.Positions == "rotary" && a.Dim(c.DModel)%2 != 0 {
+		r.Errorf("attention.n_head", "heads of width %d; rotary positions need an even width", a.Dim(c.DModel))
+	}
+}
+
+// HiddenWidth is the width inside the MLP.
+func (c Config) HiddenWidth() int {
+	switch {
+	case c.DFF > 0:
+		return c.DFF
+	case c.MLP == "swiglu":
+		return (c.DModel*8/3 + 7) / 8 * 8
+	}
+	return 4 * c.DModel
+}
+
+// Dims are the sizes of a network that follow from its data.
+type Dims struct {
+	VocabSize int // of the tokenizer
+	Context   int // longest sequence, tokens
+}
+
+// Validate reports dimensions without which no network can be built.
+func (d Dims) Validate() error {
+	if d.VocabSize < 1 || d.Context < 1 {
+		return fmt.Errorf("model: vocabulary of %d and context of %d tokens; want at least 1 each", d.VocabSize, d.Context)
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	G "gorgonia.org/gorgonia"
+
+	"sparrow/attention"
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+// Shapes: B sequences, T tokens each, D model width, V vocabulary.
+
+// Decoder is a causal language model: pre-norm blocks of attention and MLP
+// around a residual stream (Touvron et al. 2023; Radford et al. 2019). Names are
+// those of Hugging Face's LLaMA.
+type Decoder struct {
+	cfg       Config
+	b         *nn.Builder
+	embed     *nn.Embedding
+	positions *nn.Embedding // nil: rotary
+	blocks    []*block
+	norm      *nn.Norm
+	head      *nn.Linear // nil: tied to embed
+}
+
+// block is x + attention(norm(x)), then x + mlp(norm(x)).
+type block struct {
+	b                   *nn.Builder
+	layer               int
+	dropout             float64
+	inputNorm, postNorm *nn.Norm
+	attn                *attention.MHA
+	mlp                 *nn.MLP
+}
+
+// NewDecoder names, shapes and initialises the parameters. Weights start from a
+// normal distribution with deviation InitStd; those that write to the residual
+// stream from InitStd / sqrt(2 NLayer), so that its variance does not grow with
+// depth (Radford et al. 2019, section 2.3).
+func NewDecoder(b *nn.Builder, cfg Config, dims Dims) *Decoder {
+	init, outInit := nn.Normal(cfg.InitStd), nn.Normal(cfg.InitStd/math.Sqrt(2*float64(cfg.NLayer)))
+	root := b.Sub("model")
+	d := &Decoder{cfg: cfg, b: b, embed: nn.NewEmbedding(root.Sub("embed_tokens"), dims.VocabSize, cfg.DModel, init)}
+	var rotary *op.RotaryTable
+	if cfg.Positions == "learned" {
+		d.positions = nn.NewEmbedding(root.Sub("embed_positions"), dims.Context, cfg.DModel, init)
+	} else {
+		rotary = op.NewRotaryTable(cfg.Attention.Dim(cfg.DModel), dims.Context, cfg.Attention.Theta, b.Tape.Dtype)
+	}
+	for i := range cfg.NLayer {
+		sub := root.Sub(fmt.Sprintf("layers.%d", i))
+		d.blocks = append(d.blocks, &block{
+			b: sub, layer: i, dropout: cfg.Dropout,
+			inputNorm: nn.NewNorm(sub.Sub("input_layernorm"), cfg.Norm, cfg.DModel, cfg.NormEps),
+			attn: attention.NewMHA(sub.Sub("self_attn"), attention.MHAConfig{
+				Config: cfg.Attention, DModel: cfg.DModel, Causal: true, Rotary: rotary, Init: init, OutInit: outInit,
+			}),
+			postNorm: nn.NewNorm(sub.Sub("post_attention_layernorm"), cfg.Norm, cfg.DModel, cfg.NormEps),
+			mlp: nn.NewMLP(sub.Sub("mlp"), nn.MLPConfig{
+				Kind: cfg.MLP, DModel: cfg.DModel, DFF: cfg.HiddenWidth(), Bias: cfg.Bias, Init: init, OutInit: outInit,
+			}),
+		})
+	}
+	d.norm = nn.NewNorm(root.Sub("norm"), cfg.Norm, cfg.DModel, cfg.NormEps)
+	if !cfg.Tied {
+		d.head = nn.NewLinear(b.Sub("lm_head"), cfg.DModel, dims.VocabSize, false, init)
+	}
+	return d
+}
+
+// Hidden maps tokens [B*T] to the normalised residual stream [B*T, D].
+func (d *Decoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
+	x := d.embed.Forward(tokens)
+	if d.positions != nil {
+		x = op.Add(d.b.Tape, x, d.positions.Forward(seq.Positions))
+	}
+	x = d.b.Dropout(x, "embed", d.cfg.Dropout)
+	for _, l := range d.blocks {
+		forward := func(x *G.Node) *G.Node { return l.forward(x, seq) }
+		if d.cfg.CheckpointActivations {
+			x = op.Checkpoint(d.b.Tape, x, forward)
+		} else {
+			x = forward(x)
+		}
+		l.b.Tap("output", x)
+	}
+	return d.norm.Forward(x)
+}
+
+// Logits maps hidden rows [N, D] to scores of the next token [N, V].
+func (d *Decoder) Logits(x *G.Node) *G.Node {
+	if d.head == nil {
+		return d.embed.Logits(x)
+	}
+	return d.head.Forward(x)
+}
+
+func (l *block) forward(x *G.Node, seq nn.SeqInfo) *G.Node {
+	t := l.b.Tape
+	a := l.attn.Forward(l.inputNorm.Forward(x), seq, l.layer)
+	l.b.Tap("self_attn", a)
+	x = op.Add(t, x, l.b.Dropout(a, "self_attn", l.dropout))
+	m := l.mlp.Forward(l.postNorm.Forward(x))
+	l.b.Tap("mlp", m)
+	return op.Add(t, x, l.b.Dropout(m, "mlp", l.dropout))
+}

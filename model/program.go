@@ -1,0 +1,188 @@
+package model
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+// Program is a network's graph for one shape of input, and the machine that
+// runs it. Programs of one Session share memory, so they run in turn, and what
+// one leaves (loss, logits, taps) is read before another runs.
+type Program struct {
+	Batch, SeqLen int
+
+	tokens, targets, positions []int // [Batch*SeqLen]
+	step                       []int // [1], micro-batches so far
+	past, fresh, last          []int // [Batch], of cached decoding
+
+	tape   *op.Tape
+	plan   *op.Plan
+	vm     G.VM
+	arena  *op.Arena
+	loss   *G.Node            // [1], sum over targets; nil when decoding
+	logits *G.Node            // [Batch*SeqLen, V]; when decoding [Batch, V]
+	taps   map[string]*G.Node // by name
+}
+
+// mode is what a program computes.
+type mode int
+
+const (
+	training mode = iota // loss and gradients
+	scoring              // loss
+	decoding             // logits of each sequence's last token, over a cache
+)
+
+// inputs adds an integer leaf and returns its memory.
+func intInput(t *op.Tape, name string, n int) (*G.Node, []int) {
+	d := tensor.New(tensor.Of(tensor.Int), tensor.WithShape(n))
+	return t.Input(name, d), d.Ints()
+}
+
+// build makes the program of one mode and shape. Mistakes of the config that
+// only show as shapes come back as errors.
+func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e, ok := r.(*op.ShapeError)
+			if !ok {
+				panic(r)
+			}
+			p, err = nil, fmt.Errorf("model: %w", e)
+		}
+	}()
+	t := op.NewTape(s.store.Dtype, m == training)
+	n := batch * seqLen
+	p = &Program{Batch: batch, SeqLen: seqLen, tape: t, arena: &s.arena}
+	opts := nn.Options{Seed: s.opts.Seed, Linear: s.cfg.Linear, Tapped: s.opts.Tapped}
+	tokens, tokenData := intInput(t, "tokens", n)
+	positions, positionData := intInput(t, "positions", n)
+	p.tokens, p.positions = tokenData, positionData
+	for i := range p.positions {
+		p.positions[i] = i % seqLen
+	}
+	seq := nn.SeqInfo{Batch: batch, SeqLen: seqLen, Positions: positions}
+	dims := s.dims
+	if m == training {
+		opts.Sink, opts.Frozen = s.opts.Sink, s.opts.Frozen
+		opts.Step, p.step = intInput(t, "step", 1)
+	}
+	if m == decoding {
+		seq.Cache = &nn.SeqCache{Layers: s.cache}
+		seq.Cache.Past, p.past = intInput(t, "past", batch)
+		seq.Cache.Fresh, p.fresh = intInput(t, "fresh", batch)
+		dims.Context = s.capacity
+	}
+	b := nn.NewBuilder(t, s.store, opts)
+	network := NewDecoder(b, s.cfg, dims)
+	if patterns := b.Unmatched(); len(patterns) > 0 {
+		return nil, fmt.Errorf("model: no linear layer is named like match = %q, or a later table replaces it", patterns)
+	}
+	x := network.Hidden(tokens, seq)
+	if m == decoding {
+		var last *G.Node
+		last, p.last = intInput(t, "last", batch)
+		p.logits = network.Logits(op.Rows(t, x, last))
+	} else {
+		var targets *G.Node
+		targets, p.targets = intInput(t, "targets", n)
+		p.logits = network.Logits(x)
+		p.loss = op.CrossEntropy(t, p.logits, targets)
+	}
+	return p, p.finish(b, m)
+}
+
+// finish derives gradients, checks the graph and plans its memory.
+func (p *Program) finish(b *nn.Builder, m mode) error {
+	if m == training {
+		if err := p.tape.Backward(p.loss); err != nil {
+			return fmt.Errorf("model: %w", err)
+		}
+	}
+	if err := p.tape.Check(); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	var pinned []*G.Node
+	if p.loss != nil {
+		pinned = append(pinned, p.loss)
+	}
+	if m == decoding {
+		pinned = append(pinned, p.logits)
+	}
+	p.taps = b.Taps()
+	for _, n := range p.taps {
+		pinned = append(pinned, n)
+	}
+	var err error
+	if p.plan, err = p.tape.Plan(Poison, pinned...); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	return nil
+}
+
+// Poison makes every new program fill memory with NaN as soon as it is free, so
+// that a test sees a read of a value after its end of life.
+var Poison = false
+
+// ActivationBytes is the memory that one run needs beside parameters and
+// gradients.
+func (p *Program) ActivationBytes() int { return p.plan.Bytes() }
+
+// Feed sets the tokens and targets of the next run, both [Batch*SeqLen].
+func (p *Program) Feed(tokens, targets []int) {
+	copy(p.tokens, tokens)
+	copy(p.targets, targets)
+}
+
+// SetStep sets the count of micro-batches that dropout's masks depend on.
+func (p *Program) SetStep(n int) {
+	if p.step != nil {
+		p.step[0] = n
+	}
+}
+
+// Run executes the program.
+func (p *Program) Run() error {
+	if p.vm == nil {
+		p.vm = G.NewTapeMachine(p.tape.Graph)
+	}
+	p.plan.Bind(p.arena)
+	if err := p.tape.Run(p.vm); err != nil {
+		return fmt.Errorf("model: %w", err)
+	}
+	return nil
+}
+
+// Loss is the last run's loss in nats, summed over its targets.
+func (p *Program) Loss() float64 { return scalars(p.loss)[0] }
+
+// Logits returns the last run's scores, row by row; only a decoding program
+// keeps them.
+func (p *Program) Logits() []float64 { return scalars(p.logits) }
+
+// Tap returns a copy of a value that Options.Tapped asked for, and its shape.
+func (p *Program) Tap(name string) ([]float64, tensor.Shape) {
+	n := p.taps[name]
+	if n == nil {
+		return nil, nil
+	}
+	return scalars(n), n.Shape().Clone()
+}
+
+// scalars copies a node's value.
+func scalars(n *G.Node) []float64 {
+	d := n.Value().(*tensor.Dense)
+	if d.Dtype() == tensor.Float64 {
+		return append([]float64(nil), d.Float64s()...)
+	}
+	out := make([]float64, len(d.Float32s()))
+	for i, x := range d.Float32s() {
+		out[i] = float64(x)
+	}
+	return out
+}

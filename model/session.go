@@ -1,0 +1,151 @@
+package model
+
+import (
+	"fmt"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+// Options are what a session needs beside the network's config.
+type Options struct {
+	Seed   uint64                 // of initial values and dropout
+	Sink   op.Sink                // receives gradients; nil: a session that does not train
+	Frozen func(name string) bool // parameters that do not train; nil: none
+	Tapped func(name string) bool // activations to keep for Program.Tap; nil: none
+}
+
+// Session runs one network: it owns its programs, the memory that they share and
+// the key/value cache. A session belongs to one goroutine; several may share a
+// store that none of them trains.
+type Session struct {
+	cfg   Config
+	dims  Dims
+	store *nn.Store
+	opts  Options
+	arena op.Arena
+
+	programs map[programKey]*Program
+	recent   []programKey // least recently used first
+
+	cache      []*op.KVCache // one a layer, of cacheBatch sequences
+	cacheBatch int
+	capacity   int // tokens a sequence that the cache holds
+}
+
+type programKey struct {
+	mode          mode
+	batch, seqLen int
+}
+
+// maxPrograms bounds how many graphs a session keeps.
+const maxPrograms = 8
+
+// NewSession prepares to run the network of a config over the parameters of a
+// store, which it completes by initial values if it is empty or misses some.
+func NewSession(cfg Config, dims Dims, store *nn.Store, opts Options) (*Session, error) {
+	if err := dims.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Session{cfg: cfg, dims: dims, store: store, opts: opts, programs: map[programKey]*Program{}}
+	_, err := s.program(scoring, 1, 1) // creates the parameters and finds mistakes early
+	return s, err
+}
+
+// Store returns the session's parameters.
+func (s *Session) Store() *nn.Store { return s.store }
+
+// Config returns the network's config.
+func (s *Session) Config() Config { return s.cfg }
+
+// Dims returns the sizes that follow from the data.
+func (s *Session) Dims() Dims { return s.dims }
+
+// ArenaBytes is the memory that the session's programs share.
+func (s *Session) ArenaBytes() int { return s.arena.Bytes() }
+
+// Train returns the program that computes loss and gradients of batch sequences
+// of seqLen tokens.
+func (s *Session) Train(batch, seqLen int) (*Program, error) {
+	if s.opts.Sink == nil {
+		return nil, fmt.Errorf("model: a session without a sink for gradients cannot train")
+	}
+	return s.program(training, batch, seqLen)
+}
+
+// Score returns the program that computes the loss of batch sequences.
+func (s *Session) Score(batch, seqLen int) (*Program, error) {
+	return s.program(scoring, batch, seqLen)
+}
+
+func (s *Session) program(m mode, batch, seqLen int) (*Program, error) {
+	if m != decoding && seqLen > s.dims.Context {
+		return nil, fmt.Errorf("model: sequences of %d tokens; the network's context is %d", seqLen, s.dims.Context)
+	}
+	key := programKey{m, batch, seqLen}
+	if p := s.programs[key]; p != nil {
+		s.touch(key)
+		return p, nil
+	}
+	p, err := s.build(m, batch, seqLen)
+	if err != nil {
+		return nil, err
+	}
+	if len(s.recent) == maxPrograms {
+		delete(s.programs, s.recent[0])
+		s.recent = s.recent[1:]
+	}
+	s.programs[key] = p
+	s.recent = append(s.recent, key)
+	return p, nil
+}
+
+// touch makes key the most recently used.
+func (s *Session) touch(key programKey) {
+	for i, k := range s.recent {
+		if k == key {
+			s.recent = append(append(s.recent[:i:i], s.recent[i+1:]...), key)
+			return
+		}
+	}
+}
+
+// reserve makes room in the cache for batch sequences of up to capacity tokens
+// and empties it.
+func (s *Session) reserve(batch, capacity int) error {
+	if s.cfg.Positions == "learned" && capacity > s.dims.Context {
+		return fmt.Errorf("model: %d tokens; learned positions end at %d: ask for fewer tokens or shorten the prompt", capacity, s.dims.Context)
+	}
+	if batch == s.cacheBatch && capacity <= s.capacity {
+		return nil
+	}
+	for key := range s.programs {
+		if key.mode == decoding {
+			delete(s.programs, key)
+		}
+	}
+	s.recent = nil
+	for key := range s.programs {
+		s.recent = append(s.recent, key)
+	}
+	s.cacheBatch, s.capacity = batch, capacity
+	if s.cfg.Positions == "learned" {
+		s.capacity = s.dims.Context
+	}
+	s.cache = nil
+	a := s.cfg.Attention
+	for range s.cfg.NLayer {
+		s.cache = append(s.cache, op.NewKVCache(s.store.Dtype, batch, a.KVHeads(), s.capacity, a.Dim(s.cfg.DModel)))
+	}
+	return nil
+}
+
+// CacheBytesPerToken is what the cache stores of one token in all layers.
+func (s *Session) CacheBytesPerToken() int {
+	return s.cfg.NLayer * s.cfg.Attention.CacheBytesPerToken(s.cfg.DModel, int(s.store.Dtype.Size()))
+}
+
+// Dtype names the types that a store can have.
+var Dtype = map[string]tensor.Dtype{"float32": tensor.Float32, "float64": tensor.Float64}

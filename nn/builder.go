@@ -1,0 +1,135 @@
+package nn
+
+import (
+	"fmt"
+	"hash/fnv"
+	"path"
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"sparrow/internal/rng"
+	"sparrow/op"
+)
+
+// Options are what the layers of one graph have in common.
+type Options struct {
+	Seed   uint64                 // of initial values and dropout
+	Linear []LinearConfig         // how linear layers are represented; later entries win
+	Sink   op.Sink                // receives gradients when the tape trains
+	Frozen func(name string) bool // parameters without gradients; nil: none
+	Tapped func(name string) bool // values to keep for reading; nil: none
+	Step   *G.Node                // [1], counts micro-batches, for dropout; nil: no dropout
+}
+
+// Builder carries what layers need while a graph is built: the tape, the store
+// whose tensors it binds, and the name of the layer under construction.
+type Builder struct {
+	Tape   *op.Tape
+	Store  *Store
+	opts   *Options
+	prefix string
+
+	taps    map[string]*G.Node
+	matched map[int]bool // entries of opts.Linear that some layer uses
+}
+
+// NewBuilder starts at the root of a model's names.
+func NewBuilder(tape *op.Tape, store *Store, opts Options) *Builder {
+	return &Builder{Tape: tape, Store: store, opts: &opts, taps: map[string]*G.Node{}, matched: map[int]bool{}}
+}
+
+// Sub descends to a part of the model: its names start with b's name and a dot.
+func (b *Builder) Sub(name string) *Builder {
+	c := *b
+	c.prefix = b.Name(name)
+	return &c
+}
+
+// Name is the full name of something called name here.
+func (b *Builder) Name(name string) string {
+	if b.prefix == "" {
+		return name
+	}
+	if name == "" {
+		return b.prefix
+	}
+	return b.prefix + "." + name
+}
+
+// linear is the representation of the linear layer b.Name(""): that of the last
+// pattern that matches its name.
+func (b *Builder) linear() LinearConfig {
+	for i, c := range slices.Backward(b.opts.Linear) {
+		if ok, _ := path.Match(c.Match, b.prefix); ok {
+			b.matched[i] = true
+			return c
+		}
+	}
+	return LinearConfig{Kind: "dense"}
+}
+
+// Unmatched lists the patterns of Options.Linear that decided no layer's
+// representation, after the whole model is built.
+func (b *Builder) Unmatched() []string {
+	var patterns []string
+	for i, c := range b.opts.Linear {
+		if !b.matched[i] {
+			patterns = append(patterns, c.Match)
+		}
+	}
+	return patterns
+}
+
+// Weight is a parameter of a layer. Each Use is one reader in the graph.
+type Weight struct {
+	name  string
+	shape tensor.Shape
+	b     *Builder
+}
+
+// Weight binds the store's parameter of that name, which must have that shape,
+// or creates it with the given initial values.
+func (b *Builder) Weight(name string, init Init, shape ...int) Weight {
+	full := b.Name(name)
+	if have := b.Store.Shape(full); have == nil {
+		if value := b.Store.add(full, shape); value != nil {
+			init.fill(value, rng.New(b.opts.Seed, "init/"+full, 0))
+		}
+	} else if !have.Eq(tensor.Shape(shape)) {
+		panic(&op.ShapeError{Op: "parameter", What: full, Got: have, Want: fmt.Sprint(shape)})
+	}
+	return Weight{full, shape, b}
+}
+
+// Use binds the weight to the graph for one reader.
+func (w Weight) Use() op.Param {
+	sink := w.b.opts.Sink
+	if f := w.b.opts.Frozen; f != nil && f(w.name) {
+		sink = nil
+	}
+	return w.b.Tape.Param(w.name, w.shape, w.b.Store.Get(w.name), sink)
+}
+
+// Tap names a value for analysis: it is kept until the next run if
+// Options.Tapped asks for it. Recomputed values keep their first name.
+func (b *Builder) Tap(name string, x *G.Node) {
+	full := b.Name(name)
+	if b.opts.Tapped != nil && b.opts.Tapped(full) && b.taps[full] == nil {
+		b.taps[full] = x
+	}
+}
+
+// Taps returns the values that Options.Tapped asked for, by name.
+func (b *Builder) Taps() map[string]*G.Node { return b.taps }
+
+// Dropout zeroes elements of x with probability p while training.
+func (b *Builder) Dropout(x *G.Node, name string, p float64) *G.Node {
+	if p == 0 || b.opts.Step == nil {
+		return x
+	}
+	h := fnv.New64a()
+	h.Write([]byte(b.Name(name)))
+	return op.Dropout(b.Tape, x, b.opts.Step, p, b.opts.Seed^h.Sum64())
+}

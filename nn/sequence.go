@@ -1,0 +1,23 @@
+package nn
+
+import (
+	G "gorgonia.org/gorgonia"
+
+	"sparrow/op"
+)
+
+// SeqInfo is what layers know of the sequences that the rows of an activation
+// [Batch*SeqLen, D] belong to. Its nodes are integer inputs, fed at run time.
+type SeqInfo struct {
+	Batch, SeqLen int
+	Positions     *G.Node // [Batch*SeqLen], of each token in its sequence
+	Lengths       *G.Node // [Batch], tokens that count; nil: all
+	Cache         *SeqCache
+}
+
+// SeqCache is the state of cached decoding.
+type SeqCache struct {
+	Past   *G.Node       // [Batch], tokens in the cache before this run
+	Fresh  *G.Node       // [Batch], tokens of this run that count
+	Layers []*op.KVCache // one a layer
+}
