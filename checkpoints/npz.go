@@ -106,7 +106,7 @@ func readEntry(f *zip.File, e Entry, data any) error {
 		return err
 	}
 	defer rc.Close()
-	r := bufio.NewReaderSize(rc, chunk)
+	r := bufio.NewReaderSize(rc, int(min(e.Size, chunk))) // holds the header, which is at most all of it
 	dt, _ := dtypeNamed(e.DType)
 	want := npyHeader(dt, e.Shape)
 	if got, _ := r.Peek(len(want)); !bytes.Equal(got, want) {

@@ -188,7 +188,11 @@ func notWritten(path string, err error) error {
 
 // makeParent creates the folder that checkpoints lie in, durably.
 func makeParent(parent string) error {
-	if _, err := os.Stat(parent); err == nil || !errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(parent)
+	if err == nil && !info.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.MkdirAll(parent, 0o755); err != nil {
