@@ -10,12 +10,12 @@ import (
 // twice while the graph is built and must do the same both times; it binds its
 // parameters itself.
 func Checkpoint(t *Tape, x *G.Node, f func(x *G.Node) *G.Node) *G.Node {
-	if src, ok := x.Op().(*operator); !t.training || !ok || !src.needs {
+	if src, ok := x.Op().(*operator); !t.records() || !ok || !src.needs {
 		return f(x)
 	}
-	t.training = false // the first pass keeps nothing
+	t.silent = true // the first pass keeps nothing
 	y := f(x)
-	t.training = true
+	t.silent = false
 	o := t.viewOf("checkpoint", y.Shape().Clone(), 1)
 	o.run = nothing
 	o.grad = func(o *operator, in G.Nodes, _, dy *G.Node) G.Nodes {

@@ -164,7 +164,7 @@ func (o *operator) Do(in ...G.Value) (v G.Value, err error) {
 			o.tape.failure = fmt.Errorf("op: %s: %w", o.name, err)
 		}
 	}()
-	defer catch(&err) // runs first; recover works in a deferred function only
+	defer catch(&err)     // runs first; recover works in a deferred function only
 	in = in[:len(o.diff)] // without the anchor
 	out := o.output(in)
 	if err := o.run(in, out); err != nil {

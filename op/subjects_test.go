@@ -1,0 +1,186 @@
+package op
+
+import (
+	"math/rand/v2"
+
+	G "gorgonia.org/gorgonia"
+)
+
+// The operators as subjects, at any size. Operands are drawn from a fixed seed.
+
+func source() *rand.Rand { return rand.New(rand.NewPCG(11, 7)) }
+
+// draws fills a map of operands: name, shape, name, shape, ...
+func draws(pairs ...any) map[string]array {
+	r, m := source(), map[string]array{}
+	for i := 0; i < len(pairs); i += 2 {
+		m[pairs[i].(string)] = normal(r, pairs[i+1].([]int)...)
+	}
+	return m
+}
+
+func linearOf(name string, n, in, out int, bias bool) subject {
+	s := subject{name: name, floats: draws("x", []int{n, in}, "w", []int{out, in})}
+	if bias {
+		s.floats["b"] = normal(source(), out)
+	}
+	s.build = func(g *graph) *G.Node {
+		x, w := g.x("x"), g.p("w")
+		if bias {
+			b := g.p("b")
+			return Linear(x, w, &b)
+		}
+		return Linear(x, w, nil)
+	}
+	return s
+}
+
+func normOf(name string, n, d int, layer bool) subject {
+	s := subject{name: name, floats: draws("x", []int{n, d}, "w", []int{d})}
+	if layer {
+		s.floats["b"] = normal(source(), d)
+	}
+	s.build = func(g *graph) *G.Node {
+		if layer {
+			return LayerNorm(g.x("x"), g.p("w"), g.p("b"), 1e-5)
+		}
+		return RMSNorm(g.x("x"), g.p("w"), 1e-5)
+	}
+	return s
+}
+
+func activationOf(kind string, shape ...int) subject {
+	return subject{name: kind, floats: draws("x", shape), build: func(g *graph) *G.Node { return Activation(g.tape, kind, g.x("x")) }}
+}
+
+func swiGLUOf(name string, shape ...int) subject {
+	return subject{name: name, floats: draws("gate", shape, "up", shape),
+		build: func(g *graph) *G.Node { return SwiGLU(g.tape, g.x("gate"), g.x("up")) }}
+}
+
+func addOf(name string, shape ...int) subject {
+	return subject{name: name, floats: draws("a", shape, "b", shape),
+		build: func(g *graph) *G.Node { return Add(g.tape, g.x("a"), g.x("b")) }}
+}
+
+func embeddingOf(name string, n, vocab, d int) subject {
+	ids, r := make([]int, n), source()
+	for i := range ids {
+		ids[i] = r.IntN(vocab)
+	}
+	return subject{name: name, floats: draws("w", []int{vocab, d}), ints: map[string][]int{"ids": ids},
+		build: func(g *graph) *G.Node { return Embedding(g.i("ids"), g.p("w")) }}
+}
+
+func crossEntropyOf(name string, n, vocab int) subject {
+	targets, r := make([]int, n), source()
+	for i := range targets {
+		targets[i] = r.IntN(vocab+1) - 1 // Ignored among them
+	}
+	return subject{name: name, floats: draws("logits", []int{n, vocab}), ints: map[string][]int{"targets": targets},
+		build: func(g *graph) *G.Node { return CrossEntropy(g.tape, g.x("logits"), g.i("targets")) }}
+}
+
+func rotaryOf(name string, n, heads, k int) subject {
+	positions := make([]int, n)
+	for i := range positions {
+		positions[i] = (i * 7) % 50
+	}
+	return subject{name: name, floats: draws("x", []int{n, heads * k}), ints: map[string][]int{"positions": positions},
+		build: func(g *graph) *G.Node {
+			return Rotary(g.tape, g.x("x"), g.i("positions"), NewRotaryTable(k, 50, 10000, g.tape.Dtype))
+		}}
+}
+
+func dropoutOf(name string, p float64, shape ...int) subject {
+	return subject{name: name, floats: draws("x", shape), ints: map[string][]int{"step": {3}},
+		build: func(g *graph) *G.Node { return Dropout(g.tape, g.x("x"), g.i("step"), p, 5) }}
+}
+
+// attentionOf is an attention; lengths nil: all keys are seen.
+func attentionOf(name string, s AttentionShape, lengths []int) subject {
+	n := s.Batch * s.SeqLen
+	a := subject{name: name, floats: draws("q", []int{n, s.Heads * s.HeadDim}, "k", []int{n, s.KVHeads * s.HeadDim}, "v", []int{n, s.KVHeads * s.HeadDim})}
+	if lengths != nil {
+		a.ints = map[string][]int{"lengths": lengths}
+	}
+	a.build = func(g *graph) *G.Node {
+		var l *G.Node
+		if lengths != nil {
+			l = g.i("lengths")
+		}
+		return Attention(g.tape, g.x("q"), g.x("k"), g.x("v"), l, s)
+	}
+	return a
+}
+
+// heads is an attention's head layout.
+type heads struct {
+	name          string
+	queries, keys int
+}
+
+var headLayouts = []heads{{"mha", 2, 2}, {"gqa", 4, 2}, {"mqa", 3, 1}}
+
+// tinySubjects are all operators at sizes where every element can be moved.
+func tinySubjects() []subject {
+	subjects := []subject{
+		linearOf("linear", 3, 4, 5, false),
+		linearOf("linear with bias", 3, 4, 5, true),
+		linearOf("linear of one row", 1, 2, 3, true),
+		linearOf("linear square", 2, 3, 3, true),
+		normOf("rms norm", 3, 5, false),
+		normOf("rms norm over pieces", rowGrain+2, 3, false),
+		normOf("layer norm", 3, 5, true),
+		normOf("layer norm over pieces", rowGrain+2, 3, true),
+		swiGLUOf("swiglu", 3, 4),
+		addOf("add", 3, 4),
+		embeddingOf("embedding with repeats", 7, 4, 3),
+		crossEntropyOf("cross entropy", 6, 5),
+		rotaryOf("rotary", 5, 3, 4),
+		dropoutOf("dropout", 0.4, 4, 6),
+		{name: "value", floats: draws("x", []int{3, 2}), build: func(g *graph) *G.Node { return Value(g.p("x")) }},
+	}
+	for _, kind := range []string{"silu", "gelu", "gelu_tanh", "relu", "tanh", "sigmoid"} {
+		subjects = append(subjects, activationOf(kind, 3, 5))
+	}
+	for _, h := range headLayouts {
+		for _, causal := range []bool{false, true} {
+			shape := AttentionShape{Batch: 3, SeqLen: 4, Heads: h.queries, KVHeads: h.keys, HeadDim: 2, Causal: causal}
+			kind := "attention " + h.name + map[bool]string{false: " bidirectional", true: " causal"}[causal]
+			subjects = append(subjects, attentionOf(kind, shape, nil), attentionOf(kind+" padded", shape, []int{4, 0, 1}))
+		}
+	}
+	scaled := AttentionShape{Batch: 1, SeqLen: 3, Heads: 1, KVHeads: 1, HeadDim: 3, Scale: 0.3}
+	return append(subjects, attentionOf("attention with a scale", scaled, nil))
+}
+
+// oddSubjects are all operators at sizes with tails for every vector width, and
+// over several pieces of parallel work.
+func oddSubjects() []subject {
+	subjects := []subject{
+		linearOf("linear 129x67x35", 129, 67, 35, true),
+		linearOf("linear 1x131x7", 1, 131, 7, false),
+		linearOf("linear 33x1x1", 33, 1, 1, true),
+		normOf("rms norm 131x67", 131, 67, false),
+		normOf("rms norm 3x1", 3, 1, false),
+		normOf("layer norm 131x67", 131, 67, true),
+		swiGLUOf("swiglu 131x127", 131, 127),
+		addOf("add 131x127", 131, 127),
+		embeddingOf("embedding 131x11x67", 131, 11, 67),
+		crossEntropyOf("cross entropy 131x67", 131, 67),
+		rotaryOf("rotary 67x3x22", 67, 3, 22),
+		dropoutOf("dropout 131x127", 0.1, 131, 127),
+	}
+	for _, kind := range []string{"silu", "gelu", "gelu_tanh", "relu", "tanh", "sigmoid"} {
+		subjects = append(subjects, activationOf(kind, 131, 127))
+	}
+	for _, h := range headLayouts {
+		for _, causal := range []bool{false, true} {
+			shape := AttentionShape{Batch: 2, SeqLen: 67, Heads: h.queries, KVHeads: h.keys, HeadDim: 19, Causal: causal}
+			kind := "attention 67x19 " + h.name + map[bool]string{false: " bidirectional", true: " causal"}[causal]
+			subjects = append(subjects, attentionOf(kind, shape, nil), attentionOf(kind+" padded", shape, []int{33, 1}))
+		}
+	}
+	return subjects
+}
