@@ -3,7 +3,6 @@ package data
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // BPE is a byte-level byte-pair encoding: text is cut into words (wordLength), a word starts as its bytes, and the pair
@@ -11,15 +10,12 @@ import (
 //
 // The ids equal those of Hugging Face tokenizers for the same tokenizer.json, which a test proves on real text.
 type BPE struct {
-	file      []byte // tokenizer.json
-	texts     []string
-	defined   []bool // whether the id is in the vocabulary; files may leave gaps
+	file      []byte     // tokenizer.json
+	vocab     vocabTable // the bytes of each id
 	byteIDs   [256]int32
 	merges    map[uint64]merge
 	separator int
-
-	added      []addedToken // longest content first
-	addedStart [256]bool    // first bytes of their contents
+	added     addedTokens
 
 	prefixSpace  bool
 	split        bool             // cut into words; without, a document is one word
@@ -30,44 +26,29 @@ type BPE struct {
 // merge is the result of a pair.
 type merge struct{ rank, id int32 }
 
-// addedToken is matched in the text before it is cut into words.
-type addedToken struct {
-	content        string
-	id             int
-	lstrip, rstrip bool // whether it takes the white space before or after it
-}
-
 func pairKey(left, right int32) uint64 { return uint64(uint32(left))<<32 | uint64(uint32(right)) }
 
 // Encode returns the ids of text. Text that is not valid UTF-8 is an error that names the byte.
 func (t *BPE) Encode(text string) ([]int, error) {
-	if !utf8.ValidString(text) {
-		for i, r := range text {
-			if r == utf8.RuneError && !validRuneAt(text, i) {
-				return nil, invalidUTF8(text, i)
-			}
-		}
+	if err := checkUTF8(text); err != nil {
+		return nil, err
 	}
 	e := bpeEncoder{t: t}
-	var ids []int
-	for _, id := range e.encode(nil, text) {
-		ids = append(ids, int(id))
-	}
-	return ids, nil
+	return widened(e.encode(nil, text)), nil
 }
 
 // Decode returns the bytes of ids, special tokens included.
-func (t *BPE) Decode(ids []int) string { return decodeBytes(t, ids) }
+func (t *BPE) Decode(ids []int) string { return decodeTokens(t, ids) }
 
-func (t *BPE) tokenText(id int) (string, bool) {
-	if id < 0 || id >= len(t.texts) || !t.defined[id] {
+func (t *BPE) tokenText(id int, _ bool) (string, bool) {
+	if id < 0 || id >= len(t.vocab.texts) || !t.vocab.defined[id] {
 		return "", false
 	}
-	return t.texts[id], true
+	return t.vocab.texts[id], true
 }
 
 // VocabSize returns one more than the largest id.
-func (t *BPE) VocabSize() int { return len(t.texts) }
+func (t *BPE) VocabSize() int { return len(t.vocab.texts) }
 
 // Kind returns "bpe".
 func (t *BPE) Kind() string { return "bpe" }
@@ -94,44 +75,17 @@ const (
 	maxCachedWord  = 64
 )
 
-// encode appends the ids of text to ids.
+// encode appends the ids of text, which must be valid UTF-8, to ids.
 func (e *bpeEncoder) encode(ids []uint32, text string) []uint32 {
 	for len(text) > 0 {
-		start, end, token := e.t.findAdded(text)
-		before := text[:start]
-		if token != nil && token.lstrip {
-			before = strings.TrimRightFunc(before, isSpace)
-		}
+		before, token, after := e.t.added.cut(text)
 		ids = e.encodePlain(ids, before)
 		if token != nil {
 			ids = append(ids, uint32(token.id))
-			if token.rstrip {
-				end += len(text[end:]) - len(strings.TrimLeftFunc(text[end:], isSpace))
-			}
 		}
-		text = text[end:]
+		text = after
 	}
 	return ids
-}
-
-func isSpace(r rune) bool { return unicodeClass(r) == classSpace }
-
-// findAdded returns the place of the first added token, the longest one there, or the end of text and nil.
-func (t *BPE) findAdded(text string) (start, end int, token *addedToken) {
-	if len(t.added) == 0 {
-		return len(text), len(text), nil
-	}
-	for i := range len(text) {
-		if !t.addedStart[text[i]] {
-			continue
-		}
-		for j := range t.added {
-			if strings.HasPrefix(text[i:], t.added[j].content) {
-				return i, i + len(t.added[j].content), &t.added[j]
-			}
-		}
-	}
-	return len(text), len(text), nil
 }
 
 // encodePlain appends the ids of text without added tokens.

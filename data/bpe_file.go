@@ -181,10 +181,6 @@ func trainedFile(texts []string, merges [][2]int32) []byte {
 	return append(content, '\n')
 }
 
-// separatorNames are the contents by which published tokenizers call the token that ends a document, the most specific
-// first.
-var separatorNames = []string{endOfText, "<|end_of_text|>", "<|eos|>", "<eos>", "</s>", "[SEP]"}
-
 // newBPE reads a byte-level BPE. Whatever would make the ids differ from Hugging Face's is refused with its name.
 func newBPE(content []byte) (*BPE, error) {
 	var file hfFile
@@ -197,7 +193,6 @@ func newBPE(content []byte) (*BPE, error) {
 	t := &BPE{
 		file:         slices.Clone(content),
 		merges:       make(map[uint64]merge, len(file.Model.Merges)),
-		separator:    NoSeparator,
 		prefixSpace:  isTrue(file.PreTokenizer.AddPrefixSpace),
 		split:        isTrue(file.PreTokenizer.UseRegex),
 		ignoreMerges: file.Model.IgnoreMerges,
@@ -237,34 +232,28 @@ func (t *BPE) readVocab(file *hfFile) error {
 	if len(file.Model.Vocab) == 0 {
 		return errors.New("model has an empty vocab")
 	}
-	// Published vocabularies have gaps, but a damaged file must not ask for a table of 2^60 entries.
-	maxID := 2*(len(file.Model.Vocab)+len(file.AddedTokens)) + 1024
-	set := func(id int, text string) error {
-		if id < 0 || id > maxID {
-			return fmt.Errorf("token %q of a vocabulary of %d has id %d", text, len(file.Model.Vocab), id)
-		}
-		for len(t.texts) <= id {
-			t.texts, t.defined = append(t.texts, ""), append(t.defined, false)
-		}
-		t.texts[id], t.defined[id] = text, true
-		return nil
+	var err error
+	if t.added, err = newAddedTokens(file.AddedTokens); err != nil {
+		return err
 	}
-	addedIDs := map[int]bool{}
+	t.separator = t.added.separator()
+	limit := 2*(len(file.Model.Vocab)+len(file.AddedTokens)) + 1024
+	special := map[int]bool{}
 	for _, added := range file.AddedTokens {
-		addedIDs[added.ID] = true
+		special[added.ID] = true
+		if err := t.vocab.set(added.ID, added.Content, limit); err != nil {
+			return err
+		}
 	}
 	if t.ignoreMerges {
 		t.words = make(map[string]int32, len(file.Model.Vocab))
 	}
 	for token, id := range file.Model.Vocab {
 		text, ok := fromRunes(token)
-		if !ok || addedIDs[id] {
-			text = token // a special token, written as it is
+		if !ok || special[id] {
+			text = token // written as it is
 		}
-		if id >= 0 && id < len(t.defined) && t.defined[id] {
-			return fmt.Errorf("id %d stands for two tokens of the vocab", id)
-		}
-		if err := set(id, text); err != nil {
+		if err := t.vocab.set(id, text, limit); err != nil {
 			return err
 		}
 		if ok && t.ignoreMerges {
@@ -278,28 +267,6 @@ func (t *BPE) readVocab(file *hfFile) error {
 		}
 		t.byteIDs[b] = int32(id)
 	}
-	for _, added := range file.AddedTokens {
-		if added.SingleWord {
-			return fmt.Errorf("added token %q with single_word is not supported", added.Content)
-		}
-		if added.Content == "" {
-			return fmt.Errorf("added token with id %d has no content", added.ID)
-		}
-		if err := set(added.ID, added.Content); err != nil {
-			return err
-		}
-		t.added = append(t.added, addedToken{added.Content, added.ID, added.LStrip, added.RStrip})
-		t.addedStart[added.Content[0]] = true
-	}
-	for _, name := range separatorNames {
-		if i := slices.IndexFunc(t.added, func(a addedToken) bool { return a.content == name }); i >= 0 {
-			t.separator = t.added[i].id
-			break
-		}
-	}
-	slices.SortFunc(t.added, func(a, b addedToken) int {
-		return cmp.Or(cmp.Compare(len(b.content), len(a.content)), cmp.Compare(a.content, b.content))
-	})
 	return nil
 }
 

@@ -94,3 +94,5 @@ func classify(text string) (runeClass, int) {
 	r, size := utf8.DecodeRuneInString(text)
 	return unicodeClass(r), size
 }
+
+func isSpace(r rune) bool { return unicodeClass(r) == classSpace }

@@ -1,10 +1,5 @@
 package data
 
-import (
-	"strings"
-	"unicode/utf8"
-)
-
 // ByteTokenizer maps each byte to its value: 256 ids, no training, no unknown text.
 type ByteTokenizer struct{}
 
@@ -18,7 +13,7 @@ func (ByteTokenizer) Encode(text string) ([]int, error) {
 }
 
 // Decode returns the bytes of ids.
-func (t ByteTokenizer) Decode(ids []int) string { return decodeBytes(t, ids) }
+func (t ByteTokenizer) Decode(ids []int) string { return decodeTokens(t, ids) }
 
 // VocabSize returns 256.
 func (ByteTokenizer) VocabSize() int { return 256 }
@@ -32,7 +27,7 @@ func (ByteTokenizer) Separator() int { return separatorByte }
 // Save returns {"type": "byte"}.
 func (ByteTokenizer) Save() []byte { return []byte("{\"type\": \"byte\"}\n") }
 
-func (ByteTokenizer) tokenText(id int) (string, bool) {
+func (ByteTokenizer) tokenText(id int, _ bool) (string, bool) {
 	if id < 0 || id > 255 {
 		return "", false
 	}
@@ -47,21 +42,3 @@ var singleBytes = func() string {
 	}
 	return string(b[:])
 }()
-
-// concatenative is a tokenizer whose text is the concatenation of the texts of its tokens.
-type concatenative interface {
-	// tokenText returns the bytes of one id, and whether the id is in the vocabulary.
-	tokenText(id int) (string, bool)
-}
-
-func decodeBytes(t concatenative, ids []int) string {
-	var b strings.Builder
-	for _, id := range ids {
-		if text, ok := t.tokenText(id); ok {
-			b.WriteString(text)
-		} else {
-			b.WriteRune(utf8.RuneError)
-		}
-	}
-	return b.String()
-}

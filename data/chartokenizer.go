@@ -3,14 +3,16 @@ package data
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"unicode/utf8"
 )
 
 // CharTokenizer maps each Unicode code point of its alphabet to an id. Id 0 stands for every other one.
 type CharTokenizer struct {
-	runes []rune       // sorted; rune i has id i+1
-	ids   map[rune]int // of runes
+	runes []rune          // sorted; rune i has id i+1
+	ids   map[rune]uint32 // of runes
+	ascii [utf8.RuneSelf]uint32
 }
 
 // charUnknown is the id of runes outside the alphabet.
@@ -18,40 +20,34 @@ const charUnknown = 0
 
 // NewCharTokenizer returns the tokenizer whose alphabet is the runes of text and the document separator. Text that is
 // not valid UTF-8 is an error that names the byte.
-func NewCharTokenizer(text []byte) (*CharTokenizer, error) {
-	seen := map[rune]bool{separatorByte: true}
+func NewCharTokenizer(text string) (*CharTokenizer, error) {
+	if err := checkUTF8(text); err != nil {
+		return nil, err
+	}
 	// Nearly all runes of most text are ASCII, which needs no map.
-	var ascii [utf8.RuneSelf]bool
-	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf {
-			ascii[c] = true
-			i++
-			continue
+	ascii, seen := [utf8.RuneSelf]bool{separatorByte: true}, map[rune]bool{}
+	for _, r := range text {
+		if r < utf8.RuneSelf {
+			ascii[r] = true
+		} else {
+			seen[r] = true
 		}
-		r, size := utf8.DecodeRune(text[i:])
-		if r == utf8.RuneError && size == 1 {
-			return nil, invalidUTF8(text, i)
-		}
-		seen[r] = true
-		i += size
 	}
 	for c, used := range ascii {
 		if used {
 			seen[rune(c)] = true
 		}
 	}
-	runes := make([]rune, 0, len(seen))
-	for r := range seen {
-		runes = append(runes, r)
-	}
-	slices.Sort(runes)
-	return newCharTokenizer(runes), nil
+	return newCharTokenizer(slices.Sorted(maps.Keys(seen))), nil
 }
 
 func newCharTokenizer(runes []rune) *CharTokenizer {
-	t := &CharTokenizer{runes: runes, ids: make(map[rune]int, len(runes))}
+	t := &CharTokenizer{runes: runes, ids: make(map[rune]uint32, len(runes))}
 	for i, r := range runes {
-		t.ids[r] = i + 1
+		t.ids[r] = uint32(i + 1)
+		if r < utf8.RuneSelf {
+			t.ascii[r] = uint32(i + 1)
+		}
 	}
 	return t
 }
@@ -82,30 +78,28 @@ func loadChar(content []byte) (*CharTokenizer, error) {
 // Encode returns one id a rune, charUnknown for runes outside the alphabet. Text that is not valid UTF-8 is an error
 // that names the byte.
 func (t *CharTokenizer) Encode(text string) ([]int, error) {
-	ids := make([]int, 0, len(text))
-	for i, r := range text {
-		if r == utf8.RuneError && !validRuneAt(text, i) {
-			return nil, invalidUTF8(text, i)
-		}
-		ids = append(ids, t.ids[r]) // a missing rune reads 0 = charUnknown
+	if err := checkUTF8(text); err != nil {
+		return nil, err
 	}
-	return ids, nil
+	return widened(t.encode(make([]uint32, 0, len(text)), text)), nil
 }
 
-// validRuneAt tells a U+FFFD in the text from a decoding error.
-func validRuneAt(text string, i int) bool {
-	_, size := utf8.DecodeRuneInString(text[i:])
-	return size > 1
-}
-
-func invalidUTF8[T string | []byte](text T, at int) error {
-	return fmt.Errorf("data: text is not valid UTF-8 at byte %d (0x%02x); the byte tokenizer takes any content", at, text[at])
+// encode appends the ids of text, which must be valid UTF-8, to ids.
+func (t *CharTokenizer) encode(ids []uint32, text string) []uint32 {
+	for _, r := range text {
+		if r < utf8.RuneSelf {
+			ids = append(ids, t.ascii[r])
+		} else {
+			ids = append(ids, t.ids[r]) // a missing rune reads 0 = charUnknown
+		}
+	}
+	return ids
 }
 
 // Decode returns the runes of ids; charUnknown becomes U+FFFD.
-func (t *CharTokenizer) Decode(ids []int) string { return decodeBytes(t, ids) }
+func (t *CharTokenizer) Decode(ids []int) string { return decodeTokens(t, ids) }
 
-func (t *CharTokenizer) tokenText(id int) (string, bool) {
+func (t *CharTokenizer) tokenText(id int, _ bool) (string, bool) {
 	if id <= charUnknown || id > len(t.runes) {
 		return "", false
 	}
@@ -119,7 +113,7 @@ func (t *CharTokenizer) VocabSize() int { return len(t.runes) + 1 }
 func (t *CharTokenizer) Kind() string { return "char" }
 
 // Separator returns the id of U+0000.
-func (t *CharTokenizer) Separator() int { return t.ids[separatorByte] }
+func (t *CharTokenizer) Separator() int { return int(t.ids[separatorByte]) }
 
 // Save returns the alphabet as JSON.
 func (t *CharTokenizer) Save() []byte {

@@ -59,15 +59,9 @@ func (s *split) checkUTF8() error {
 		if utf8.Valid(text) {
 			continue
 		}
-		at := 0
-		for {
-			r, size := utf8.DecodeRune(text[at:])
-			if r == utf8.RuneError && size == 1 {
-				return fmt.Errorf("data: %s: not valid UTF-8 at byte %d (0x%02x); convert the file, or use tokenizer = \"byte\", which takes any content",
-					d.path, d.offset+at, text[at])
-			}
-			at += size
-		}
+		at := invalidAt(string(text))
+		return fmt.Errorf("data: %s: not valid UTF-8 at byte %d (0x%02x); convert the file, or use tokenizer = \"byte\", which takes any content",
+			d.path, d.offset+at, text[at])
 	}
 	return nil
 }

@@ -96,7 +96,7 @@ func newTokenizer(ctx context.Context, cfg Config, train *split) (Tokenizer, err
 	case cfg.Tokenizer == "byte":
 		return ByteTokenizer{}, nil
 	case cfg.Tokenizer == "char":
-		return NewCharTokenizer(train.text)
+		return NewCharTokenizer(string(train.text))
 	case cfg.Tokenizer == "bpe":
 		return trainBPE(ctx, train, cfg.VocabSize)
 	case isTokenizerPath(cfg.Tokenizer):
@@ -172,25 +172,32 @@ func encodeSplit(ctx context.Context, s *split, tokenizer Tokenizer) (*Tokens, e
 
 // documentEncoder returns a function, for one goroutine, that appends the ids of a document and the separator.
 func documentEncoder(tokenizer Tokenizer) func(ids []uint32, document []byte) ([]uint32, error) {
-	encode := func(ids []uint32, document []byte) ([]uint32, error) {
-		encoded, err := tokenizer.Encode(string(document))
-		for _, id := range encoded {
-			ids = append(ids, uint32(id))
-		}
-		return ids, err
-	}
-	if t, ok := tokenizer.(*BPE); ok {
+	var encode func(ids []uint32, text string) []uint32
+	switch t := tokenizer.(type) {
+	case *BPE:
 		// A corpus repeats its words, so each goroutine remembers the ids of those it has seen.
 		e := bpeEncoder{t: t, cache: map[string][]int32{}}
-		encode = func(ids []uint32, document []byte) ([]uint32, error) { return e.encode(ids, string(document)), nil }
+		encode = e.encode
+	case *CharTokenizer:
+		encode = t.encode
 	}
 	separator := tokenizer.Separator()
 	return func(ids []uint32, document []byte) ([]uint32, error) {
-		ids, err := encode(ids, document)
-		if err == nil && separator != NoSeparator {
+		if encode != nil {
+			ids = encode(ids, string(document))
+		} else {
+			encoded, err := tokenizer.Encode(string(document))
+			if err != nil {
+				return nil, err
+			}
+			for _, id := range encoded {
+				ids = append(ids, uint32(id))
+			}
+		}
+		if separator != NoSeparator {
 			ids = append(ids, uint32(separator))
 		}
-		return ids, err
+		return ids, nil
 	}
 }
 

@@ -14,8 +14,9 @@ import (
 )
 
 // openGoroot reads the .go files of the Go distribution. Packages (directories) are held out as a whole for
-// validation, because files of one package repeat each other's names and idioms. A package is held out when the hash of
-// its slash-separated path is below the validation share, which needs no list and gives every machine the same choice.
+// validation, because files of one package repeat each other's names and idioms. They are taken in the order of the hashes
+// of their slash-separated paths, each that still fits into the validation share, which gives every machine the same
+// choice without a list, and nearly the same one with the next version of Go.
 func openGoroot(ctx context.Context, cfg Config) (*corpus, error) {
 	root, err := findGoroot(ctx)
 	if err != nil {
@@ -52,8 +53,8 @@ func findGoroot(ctx context.Context) (string, error) {
 // readGoTree reads the .go files under root, sorted by path. Folders named testdata are skipped (their files need not
 // be Go that compiles), and so are files that are not UTF-8.
 func readGoTree(ctx context.Context, root string, cfg Config) (*corpus, error) {
-	var train, validation []source
-	threshold := uint64(cfg.ValidationShare * 0x1p64)
+	var all []source
+	packages := map[string]int64{} // sizes
 	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -76,12 +77,8 @@ func readGoTree(ctx context.Context, root string, cfg Config) (*corpus, error) {
 			return err
 		}
 		name := filepath.ToSlash(relative)
-		found := source{path: file, name: name, size: info.Size()}
-		if nameHash(path.Dir(name)) < threshold {
-			validation = append(validation, found)
-		} else {
-			train = append(train, found)
-		}
+		all = append(all, source{path: file, name: name, size: info.Size()})
+		packages[path.Dir(name)] += info.Size()
 		return nil
 	})
 	if err != nil {
@@ -90,13 +87,22 @@ func readGoTree(ctx context.Context, root string, cfg Config) (*corpus, error) {
 		}
 		return nil, fmt.Errorf("data: source \"goroot\": %w", err)
 	}
-	if len(train)+len(validation) == 0 {
+	if len(all) == 0 {
 		return nil, fmt.Errorf("data: source \"goroot\": no .go file under %s", root)
+	}
+	held := heldOut(packages, int64(float64(totalSize(all))*cfg.ValidationShare))
+	var train, validation []source
+	for _, file := range all {
+		if held[path.Dir(file.name)] {
+			validation = append(validation, file)
+		} else {
+			train = append(train, file)
+		}
 	}
 	if cfg.MaxBytes > 0 {
 		// Each split gets its share of the cap, so that a small corpus still has both.
-		held := int64(float64(cfg.MaxBytes) * cfg.ValidationShare)
-		train, validation = capSources(train, cfg.MaxBytes-held), capSources(validation, max(held, 1))
+		share := int64(float64(cfg.MaxBytes) * cfg.ValidationShare)
+		train, validation = capSources(train, cfg.MaxBytes-share), capSources(validation, max(share, 1))
 	} else {
 		train, validation = capSources(train, 0), capSources(validation, 0)
 	}
@@ -113,6 +119,19 @@ func readGoTree(ctx context.Context, root string, cfg Config) (*corpus, error) {
 		c.files += n
 	}
 	return c, nil
+}
+
+// heldOut returns the packages to hold out for a validation split of at most limit bytes.
+func heldOut(packages map[string]int64, limit int64) map[string]bool {
+	folders := make([]source, 0, len(packages))
+	for name, size := range packages {
+		folders = append(folders, source{name: name, size: size})
+	}
+	held := map[string]bool{}
+	for _, folder := range capSources(folders, max(limit, 1)) {
+		held[folder.name] = true
+	}
+	return held
 }
 
 // readDocuments reads files into s, each one a document, and returns how many are UTF-8 and were kept.

@@ -18,7 +18,9 @@ func loadHuggingFace(content []byte) (Tokenizer, error) {
 	switch head.Model.Type {
 	case "BPE":
 		return newBPE(content)
+	case "WordPiece":
+		return newWordPiece(content)
 	default:
-		return nil, fmt.Errorf(`data: tokenizer.json: model type %q is not supported, want "BPE" (byte-level)`, head.Model.Type)
+		return nil, fmt.Errorf(`data: tokenizer.json: model type %q is not supported, want "BPE" (byte-level) or "WordPiece"`, head.Model.Type)
 	}
 }

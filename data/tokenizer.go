@@ -4,11 +4,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+	"unicode/utf8"
 )
 
 // Tokenizer maps text to ids in [0, VocabSize) and back. Implementations are read-only after they are made and may be
-// used by several goroutines.
+// used by several goroutines. They are all in this package, since a Stream and the encoding of corpora rely on more than
+// the exported methods.
 type Tokenizer interface {
+	tokenTexts
+
 	// Encode returns the ids of text. Special tokens are not added around it.
 	Encode(text string) ([]int, error)
 
@@ -58,4 +63,33 @@ func LoadTokenizer(content []byte) (Tokenizer, error) {
 		return nil, errors.New(`data: tokenizer.json: neither "type" nor "model" found; want a file written by train or by Hugging Face tokenizers`)
 	}
 	return loadHuggingFace(content)
+}
+
+// tokenTexts is a tokenizer whose text is the concatenation of the texts of its tokens.
+type tokenTexts interface {
+	// tokenText returns the bytes of one id, and whether the id is in the vocabulary. A token may be spelt differently
+	// where it is the first one.
+	tokenText(id int, first bool) (string, bool)
+}
+
+// decodeTokens concatenates the texts of ids.
+func decodeTokens(t tokenTexts, ids []int) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if text, ok := t.tokenText(id, i == 0); ok {
+			b.WriteString(text)
+		} else {
+			b.WriteRune(utf8.RuneError)
+		}
+	}
+	return b.String()
+}
+
+// widened returns ids as the ints of the Tokenizer interface.
+func widened(ids []uint32) []int {
+	wide := make([]int, len(ids))
+	for i, id := range ids {
+		wide[i] = int(id)
+	}
+	return wide
 }
