@@ -140,7 +140,7 @@ func (d *decoder) assignScalar(v reflect.Value, raw any, key toml.Key) {
 		}
 	case float64:
 		if v.CanFloat() {
-			if math.IsNaN(value) || math.IsInf(value, 0) || v.OverflowFloat(value) {
+			if !finite(value, v.Type().Bits()) {
 				d.reject(key, "= %s is not a finite %s; want a number", formatValue(reflect.ValueOf(value)), v.Kind())
 				return
 			}
@@ -149,6 +149,15 @@ func (d *decoder) assignScalar(v reflect.Value, raw any, key toml.Key) {
 		}
 	}
 	d.wrongType(v.Type(), raw, key)
+}
+
+// finite reports whether a float of so many bits is a finite number. Rounding decides, not OverflowFloat: the shortest
+// decimal of the largest float32 is a little above it.
+func finite(value float64, bits int) bool {
+	if bits == 32 {
+		value = float64(float32(value))
+	}
+	return !math.IsNaN(value) && !math.IsInf(value, 0)
 }
 
 func (d *decoder) outOfRange(v reflect.Value, key toml.Key, got int64) {

@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -149,15 +148,15 @@ func (s *lineScanner) dottedKey() toml.Key {
 	}
 }
 
-// unquoteKey returns the name in a quoted key. A TOML escape that Go does not know leaves the text as it stands,
-// which only costs that key its own line.
+// unquoteKey returns the name in a quoted key, which the TOML parser reads best.
 func unquoteKey(text string) string {
-	if len(text) >= 2 && text[0] == '"' {
-		if name, err := strconv.Unquote(text); err == nil {
+	var doc map[string]any
+	if _, err := toml.Decode(text+" = 0", &doc); err == nil {
+		for name := range doc {
 			return name
 		}
 	}
-	return strings.Trim(text, `"'`)
+	return text
 }
 
 // value steps over a value and records the keys and elements inside it.
