@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // Dataset is a corpus ready for training.
@@ -122,49 +123,50 @@ func encodeSplit(ctx context.Context, s *split, tokenizer Tokenizer) (*Tokens, e
 		return bytesAsTokens(s.text), nil
 	}
 	const blockDocuments = 32
-	blocks := make([][]uint32, (len(s.documents)+blockDocuments-1)/blockDocuments)
+	blocks := make([]*Tokens, (len(s.documents)+blockDocuments-1)/blockDocuments)
 	failures := make([]error, len(blocks))
-	var next sync.Mutex
-	taken := 0
+	var taken atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			encode := documentEncoder(tokenizer)
+			var ids []uint32 // of one block; only the packed tokens are kept
 			for {
-				next.Lock()
-				block := taken
-				taken++
-				next.Unlock()
+				block := int(taken.Add(1)) - 1
 				if block >= len(blocks) {
 					return
 				}
+				ids = ids[:0]
 				for i := block * blockDocuments; i < min((block+1)*blockDocuments, len(s.documents)); i++ {
-					if failures[block] = ctx.Err(); failures[block] != nil {
+					err := ctx.Err()
+					if err == nil {
+						ids, err = encode(ids, s.content(i))
+					}
+					if err != nil {
+						failures[block] = fmt.Errorf("%s: %w", s.documents[i].path, err)
 						return
 					}
-					if blocks[block], failures[block] = encode(blocks[block], s.content(i)); failures[block] != nil {
-						failures[block] = fmt.Errorf("%s: %w", s.documents[i].path, failures[block])
-						return
-					}
+				}
+				blocks[block] = emptyTokens(tokenizer.VocabSize(), len(ids))
+				for _, id := range ids {
+					blocks[block].append(int(id))
 				}
 			}
 		})
 	}
 	workers.Wait()
-	for _, err := range failures {
-		if err != nil {
-			return nil, err // the first in the order of the corpus
-		}
-	}
 	total := 0
-	for _, block := range blocks {
-		total += len(block)
+	for i, block := range blocks {
+		if failures[i] != nil {
+			return nil, failures[i] // the first in the order of the corpus
+		}
+		total += block.Len()
 	}
 	tokens := emptyTokens(tokenizer.VocabSize(), total)
 	for i, block := range blocks {
-		for _, id := range block {
-			tokens.append(int(id))
-		}
+		tokens.narrow = append(tokens.narrow, block.narrow...)
+		tokens.medium = append(tokens.medium, block.medium...)
+		tokens.wide = append(tokens.wide, block.wide...)
 		blocks[i] = nil
 	}
 	return tokens, nil

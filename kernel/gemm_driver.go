@@ -193,7 +193,7 @@ func (op *gemmOp) placeA(w *microBench, i0, tiles, short, tall, k, kc, panels in
 	if !op.transA {
 		a = unsafe.Add(op.a, uintptr(i0)*op.lda+uintptr(k)*op.elem)
 		args.ars, args.acs = op.lda, op.elem
-		if op.lda%conflictStride == 0 && panels >= packPanels && rows > 1 {
+		if op.lda%conflictStride == 0 && short >= cacheWays && panels >= packPanels {
 			// The extra line spreads the rows of a tile over the sets of the cache.
 			width := roundUp(kc*int(op.elem), cacheLine) + cacheLine
 			dst := w.a.bytes(rows * width)
@@ -228,8 +228,10 @@ func (op *gemmOp) placeA(w *microBench, i0, tiles, short, tall, k, kc, panels in
 }
 
 const (
-	// conflictStride: rows that far apart share few sets of the first-level cache.
-	conflictStride = 1024
+	// conflictStride: rows that many bytes apart use the same set of the first-level cache, and a
+	// tile of cacheWays or more of them does not fit it.
+	conflictStride = 4096
+	cacheWays      = 8
 	// packPanels is the number of panels of B from which packing A pays.
 	packPanels = 3
 	// packSlack is what copyStrip may write past its last row.

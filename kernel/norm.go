@@ -10,7 +10,7 @@ import "math"
 func RMSNorm[T Float](y, x, w []T, rstd []T, rows, cols int, eps T) {
 	for i := range rows {
 		xi, yi := x[i*cols:(i+1)*cols], y[i*cols:(i+1)*cols]
-		r := reciprocalStd(Dot(xi, xi), cols, eps)
+		r := reciprocalStd(sumSquaresAround(xi, 0), cols, eps)
 		rstd[i] = r
 		normScale(yi, xi, w, 0, r)
 	}

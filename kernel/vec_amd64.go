@@ -622,11 +622,7 @@ func vecAdamW(w, m, v, grad []float32, gradScale, decay, oneMinusBeta1, beta2, o
 	}
 	for len(w) > 0 {
 		n := min(len(w), vecLimit)
-		if isa == isaAVX512 {
-			adamWAVX512(&w[0], &m[0], &v[0], &grad[0], n, gradScale, decay, oneMinusBeta1, beta2, oneMinusBeta2, rootScale, eps, step)
-		} else {
-			adamWAVX2(&w[0], &m[0], &v[0], &grad[0], n, gradScale, decay, oneMinusBeta1, beta2, oneMinusBeta2, rootScale, eps, step)
-		}
+		adamWAVX2(&w[0], &m[0], &v[0], &grad[0], n, gradScale, decay, oneMinusBeta1, beta2, oneMinusBeta2, rootScale, eps, step)
 		w, m, v, grad = w[n:], m[n:], v[n:], grad[n:]
 	}
 }

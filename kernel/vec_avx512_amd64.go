@@ -178,8 +178,3 @@ func geluTanhGradAVX512(dx *float32, dy *float32, x *float32, n int)
 //
 //go:noescape
 func rotateAVX512(x1 *float32, x2 *float32, cos *float32, sin *float32, n int, sign float32)
-
-// adamWAVX512 computes one AdamW update, see AdamWStep.
-//
-//go:noescape
-func adamWAVX512(w *float32, m *float32, v *float32, grad *float32, n int, gradScale float32, decay float32, oneMinusBeta1 float32, beta2 float32, oneMinusBeta2 float32, rootScale float32, eps float32, step float32)

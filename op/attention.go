@@ -41,13 +41,7 @@ func Attention(t *Tape, q, k, v, lengths *G.Node, s AttentionShape) *G.Node {
 	if s.Scale == 0 {
 		s.Scale = 1 / math.Sqrt(float64(s.HeadDim))
 	}
-	if s.KVHeads <= 0 || s.Heads%s.KVHeads != 0 {
-		panic(&ShapeError{"attention", "q", q.Shape(), fmt.Sprintf("%d heads in groups for %d key heads", s.Heads, s.KVHeads)})
-	}
-	n := s.Batch * s.SeqLen
-	wantShape("attention", "q", q, n, s.Heads*s.HeadDim)
-	wantShape("attention", "k", k, n, s.KVHeads*s.HeadDim)
-	wantShape("attention", "v", v, n, s.KVHeads*s.HeadDim)
+	s.check("attention", q, k, v)
 	if lengths != nil {
 		wantShape("attention", "lengths", lengths, s.Batch)
 	}
@@ -55,6 +49,17 @@ func Attention(t *Tape, q, k, v, lengths *G.Node, s AttentionShape) *G.Node {
 		return attention[float32](t, q, k, v, lengths, s)
 	}
 	return attention[float64](t, q, k, v, lengths, s)
+}
+
+// check panics unless q, k and v are what s says.
+func (s AttentionShape) check(op string, q, k, v *G.Node) {
+	if s.KVHeads <= 0 || s.Heads%s.KVHeads != 0 {
+		panic(&ShapeError{op, "q", q.Shape(), fmt.Sprintf("%d heads in groups for %d key heads", s.Heads, s.KVHeads)})
+	}
+	n := s.Batch * s.SeqLen
+	wantShape(op, "q", q, n, s.Heads*s.HeadDim)
+	wantShape(op, "k", k, n, s.KVHeads*s.HeadDim)
+	wantShape(op, "v", v, n, s.KVHeads*s.HeadDim)
 }
 
 func attention[T kernel.Float](t *Tape, q, k, v, lengths *G.Node, s AttentionShape) *G.Node {

@@ -36,10 +36,11 @@ func CachedAttention(t *Tape, q, k, v, past, fresh *G.Node, cache *KVCache, s At
 	if s.Scale == 0 {
 		s.Scale = 1 / math.Sqrt(float64(s.HeadDim))
 	}
-	n := s.Batch * s.SeqLen
-	wantShape("cached_attention", "q", q, n, s.Heads*s.HeadDim)
-	wantShape("cached_attention", "k", k, n, s.KVHeads*s.HeadDim)
-	wantShape("cached_attention", "v", v, n, s.KVHeads*s.HeadDim)
+	s.check("cached_attention", q, k, v)
+	if cache.Batch != s.Batch || cache.KVHeads != s.KVHeads || cache.HeadDim != s.HeadDim || cache.Keys.Dtype() != t.Dtype {
+		panic(&ShapeError{"cached_attention", "cache", cache.Keys.Shape(),
+			fmt.Sprintf("[%d, %d, capacity, %d] of %v", s.Batch, s.KVHeads, s.HeadDim, t.Dtype)})
+	}
 	wantShape("cached_attention", "past", past, s.Batch)
 	wantShape("cached_attention", "fresh", fresh, s.Batch)
 	o := t.operator("cached_attention", q.Shape().Clone())

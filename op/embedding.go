@@ -97,6 +97,9 @@ func Rows(t *Tape, x, index *G.Node) *G.Node {
 
 func rows[T kernel.Float](t *Tape, x, index *G.Node) *G.Node {
 	n, d := matrix("rows", "x", x)
+	if len(index.Shape()) != 1 {
+		panic(&ShapeError{"rows", "index", index.Shape(), "[M]"})
+	}
 	o := t.operator("rows", tensor.Shape{index.Shape()[0], d})
 	o.run = func(in []G.Value, out *tensor.Dense) error {
 		x, y := data[T](in[0]), data[T](out)

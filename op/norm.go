@@ -37,11 +37,13 @@ func LayerNorm(x *G.Node, w, b Param, eps float64) *G.Node {
 // 1/deviation of each row.
 func norm[T kernel.Float](x *G.Node, w Param, b *Param, eps float64) *G.Node {
 	name := "rms_norm"
+	if b != nil {
+		name = "layer_norm"
+	}
 	n, d := matrix(name, "x", x)
 	wantShape(name, "weight", w.Node, d)
 	operands := []*G.Node{x, w.Node}
 	if b != nil {
-		name = "layer_norm"
 		wantShape(name, "bias", b.Node, d)
 		operands = append(operands, b.Node)
 	}

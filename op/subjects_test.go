@@ -72,6 +72,15 @@ func embeddingOf(name string, n, vocab, d int) subject {
 		build: func(g *graph) *G.Node { return Embedding(g.i("ids"), g.p("w")) }}
 }
 
+func rowsOf(name string, m, n, d int) subject {
+	index, r := make([]int, m), source()
+	for i := range index {
+		index[i] = r.IntN(n)
+	}
+	return subject{name: name, floats: draws("x", []int{n, d}), ints: map[string][]int{"index": index},
+		build: func(g *graph) *G.Node { return Rows(g.tape, g.x("x"), g.i("index")) }}
+}
+
 func crossEntropyOf(name string, n, vocab int) subject {
 	targets, r := make([]int, n), source()
 	for i := range targets {
@@ -136,6 +145,7 @@ func tinySubjects() []subject {
 		swiGLUOf("swiglu", 3, 4),
 		addOf("add", 3, 4),
 		embeddingOf("embedding with repeats", 7, 4, 3),
+		rowsOf("rows with repeats", 7, 4, 3),
 		crossEntropyOf("cross entropy", 6, 5),
 		rotaryOf("rotary", 5, 3, 4),
 		dropoutOf("dropout", 0.4, 4, 6),
@@ -168,6 +178,7 @@ func oddSubjects() []subject {
 		swiGLUOf("swiglu 131x127", 131, 127),
 		addOf("add 131x127", 131, 127),
 		embeddingOf("embedding 131x11x67", 131, 11, 67),
+		rowsOf("rows 131x11x67", 131, 11, 67),
 		crossEntropyOf("cross entropy 131x67", 131, 67),
 		rotaryOf("rotary 67x3x22", 67, 3, 22),
 		dropoutOf("dropout 131x127", 0.1, 131, 127),

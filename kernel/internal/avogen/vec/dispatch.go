@@ -49,11 +49,15 @@ func vec{{.Name}}({{.Slices}} []float32{{if .Scalars}}, {{.Scalars}} float32{{en
 	{{with .Init}}{{.}}
 	{{end}}for len({{.First}}) > 0 {
 		n := min(len({{.First}}), vecLimit)
+		{{- if .Narrow}}
+		{{.Call "AVX2"}}
+		{{- else}}
 		if isa == isaAVX512 {
 			{{.Call "AVX512"}}
 		} else {
 			{{.Call "AVX2"}}
 		}
+		{{- end}}
 		{{.Advance}}
 	}
 	{{- with .Return}}
@@ -71,6 +75,7 @@ func (v view) Doc() string     { return v.doc }
 func (v view) Slices() string  { return strings.Join(v.slices, ", ") }
 func (v view) Scalars() string { return strings.Join(v.scalars, ", ") }
 func (v view) First() string   { return v.slices[0] }
+func (v view) Narrow() bool    { return v.narrow }
 func (v view) Reduces() bool   { return v.results > 0 }
 
 func (v view) Args() string {

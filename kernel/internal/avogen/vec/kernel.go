@@ -21,6 +21,7 @@ type kernel struct {
 	results int    // number of reduced values: 0 for a purely elementwise kernel
 	names   string // names of several results, for the Go signature
 	unroll  int    // vectors a round in an elementwise kernel, 1 if unset; reductions always take reduceLanes elements
+	narrow  bool   // AVX2 on every machine: division and square root, 256 bits wide, are all that counts
 	body    func(a *asm)
 }
 

@@ -200,7 +200,7 @@ var rotate = kernel{name: "Rotate", doc: "x1 = x1*cos - x2*sign*sin and x2 = x2*
 	}}
 
 var adamW = kernel{name: "AdamW", doc: "one AdamW update, see AdamWStep", slices: fields("w m v grad"),
-	scalars: fields("gradScale decay oneMinusBeta1 beta2 oneMinusBeta2 rootScale eps step"),
+	narrow: true, scalars: fields("gradScale decay oneMinusBeta1 beta2 oneMinusBeta2 rootScale eps step"),
 	body: func(a *asm) {
 		g := a.mul(a.load("grad"), a.scalar("gradScale"))
 		m := a.load("m")

@@ -61,7 +61,9 @@ func assemble(wide bool) (asm, stubs []byte, err error) {
 	ctx := build.NewContext()
 	ctx.ConstraintExpr("amd64,!purego")
 	for _, k := range kernels() {
-		k.emit(ctx, wide)
+		if !wide || !k.narrow {
+			k.emit(ctx, wide)
+		}
 	}
 	suffix := "AVX2"
 	if wide {

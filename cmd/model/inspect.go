@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/checkpoints"
+	"sparrow/train"
+)
+
+// inspection is what inspect prints, as JSON.
+type inspection struct {
+	Checkpoint string               `json:"checkpoint"`
+	Kind       string               `json:"kind"`
+	Step       int                  `json:"step"`
+	Parent     *checkpoints.Lineage `json:"parent"`
+	SHA256     string               `json:"sha256"` // of the manifest
+	Tensors    []tensorInfo         `json:"tensors"`
+	Parameters int                  `json:"parameters"`
+	Bytes      int64                `json:"bytes"` // of all tensors of the model, on disk
+}
+
+type tensorInfo struct {
+	Name       string `json:"name"`
+	Shape      []int  `json:"shape"`
+	DType      string `json:"dtype"`
+	Parameters int    `json:"parameters"`
+	Bytes      int64  `json:"bytes"`
+}
+
+func inspectCommand() *cobra.Command {
+	var last, asJSON bool
+	c := &cobra.Command{
+		Use:   "inspect RUN|CHECKPOINT",
+		Short: "Show a checkpoint's tensors, sizes and lineage",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			dir, err := train.Find(args[0], last)
+			if err != nil {
+				return err
+			}
+			ck, err := checkpoints.Open(dir)
+			if err != nil {
+				return err
+			}
+			in := inspect(dir, ck.Manifest())
+			if asJSON {
+				e := json.NewEncoder(os.Stdout)
+				e.SetIndent("", "  ")
+				return e.Encode(in)
+			}
+			return in.print()
+		},
+	}
+	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	return c
+}
+
+func inspect(dir string, m checkpoints.Manifest) inspection {
+	in := inspection{Checkpoint: dir, Kind: m.Kind, Step: m.Step, Parent: m.Parent, SHA256: m.SHA256}
+	for _, f := range m.Files {
+		if f.Name != "model.npz" {
+			continue
+		}
+		for _, e := range f.Entries {
+			n := 1
+			for _, d := range e.Shape {
+				n *= d
+			}
+			in.Tensors = append(in.Tensors, tensorInfo{e.Name, e.Shape, e.DType, n, e.Size})
+			in.Parameters += n
+			in.Bytes += e.Size
+		}
+	}
+	return in
+}
+
+func (in inspection) print() error {
+	fmt.Printf("checkpoint  %s\nkind        %s, step %d\n", in.Checkpoint, in.Kind, in.Step)
+	if in.Parent != nil {
+		fmt.Printf("parent      %s (%.12s)\n", in.Parent.Path, in.Parent.SHA256)
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "\ntensor\tshape\tdtype\tparameters\tbytes")
+	for _, t := range in.Tensors {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\n", t.Name, strings.ReplaceAll(fmt.Sprint(t.Shape), " ", ", "), t.DType, t.Parameters, t.Bytes)
+	}
+	fmt.Fprintf(w, "total\t\t\t%d\t%d\n", in.Parameters, in.Bytes)
+	return w.Flush()
+}

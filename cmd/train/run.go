@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/configs"
+	"sparrow/data"
+	"sparrow/internal/cli"
+	"sparrow/train"
+)
+
+func runCommand() *cobra.Command {
+	var file, dir string
+	var set []string
+	var force, dry bool
+	c := &cobra.Command{
+		Use:   "run -c FILE [--set KEY=VALUE]... [-o DIR]",
+		Short: "Train a model",
+		Example: "  train run -c configs/quickstart.toml\n" +
+			"  train run -c configs/tiny.toml --set train.steps=500 -o runs/longer",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := train.Load(file, set)
+			if err != nil {
+				return err
+			}
+			if dir == "" {
+				dir = filepath.Join("runs", cfg.Name)
+			}
+			if dry {
+				return dryRun(c.Context(), cfg)
+			}
+			t, err := train.New(context.Background(), cfg, dir, force, os.Stderr)
+			if err != nil {
+				return err
+			}
+			return finish(t, dir)
+		},
+	}
+	c.Flags().StringVarP(&file, "config", "c", "", "TOML file that describes the run")
+	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the config, as in train.steps=100 (repeatable)")
+	c.Flags().StringVarP(&dir, "output", "o", "", "folder of the run (default runs/<name>)")
+	c.Flags().BoolVar(&force, "force", false, "replace an earlier run in the folder")
+	c.Flags().BoolVar(&dry, "dry-run", false, "print the resolved config and the memory plan, and train nothing")
+	c.MarkFlagRequired("config")
+	cli.Threads(c)
+	return c
+}
+
+func resumeCommand() *cobra.Command {
+	var set []string
+	c := &cobra.Command{
+		Use:     "resume DIR [--set KEY=VALUE]...",
+		Short:   "Continue a run from its newest checkpoint",
+		Example: "  train resume runs/quickstart\n  train resume runs/quickstart --set train.steps=2000",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, done, err := train.Resume(context.Background(), args[0], set, os.Stderr)
+			if err != nil {
+				return err
+			}
+			if done {
+				fmt.Fprintf(os.Stderr, "%s has ended already; train it longer by: train resume %s --set train.steps=N\n", args[0], args[0])
+				return nil
+			}
+			return finish(t, args[0])
+		},
+	}
+	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the saved config (repeatable)")
+	cli.Threads(c)
+	return c
+}
+
+// finish trains to the end and prints what came out.
+func finish(t *train.Trainer, dir string) error {
+	interrupt := train.NotifyInterrupt(func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }, os.Exit)
+	defer interrupt.Stop()
+	r, err := t.Run(context.Background(), interrupt.Interrupted)
+	if errors.Is(err, train.ErrInterrupted) {
+		return fmt.Errorf("%w; the state is saved, continue it by: train resume %s", train.ErrInterrupted, dir)
+	}
+	if err != nil {
+		return err
+	}
+	printResult(os.Stdout, r, dir)
+	return nil
+}
+
+func printResult(w io.Writer, r train.Result, dir string) {
+	fmt.Fprintf(w, "validation loss  %.4f nats a token, perplexity %.2f (%d tokens)\n", r.Score.Loss, r.Score.Perplexity, r.Score.Tokens)
+	fmt.Fprintf(w, "trained          %.2fM parameters on %.2fM tokens; this took %s\n", float64(r.Parameters)/1e6, float64(r.Tokens)/1e6, r.Duration.Round(100*time.Millisecond))
+	fmt.Fprintf(w, "best checkpoint  %s (%.4f)\n", r.Best, r.BestLoss)
+	fmt.Fprintf(w, "loss plot        %s\n", r.Plot)
+	if r.Sample != "" {
+		fmt.Fprintf(w, "\na sample:\n%s\n", r.Sample)
+	}
+	fmt.Fprintf(w, "\nnext:\n  go run ./cmd/model generate %s --prompt \"func \" --tokens 300\n", dir)
+	fmt.Fprintf(w, "  go run ./cmd/model eval %s\n  go run ./cmd/model inspect %s\n", dir, dir)
+}
+
+// dryRun prints what a run would be.
+func dryRun(ctx context.Context, cfg train.Config) error {
+	text, err := configs.Encode(cfg)
+	if err != nil {
+		return err
+	}
+	os.Stdout.Write(text)
+	d, err := data.Open(ctx, cfg.Data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", train.ErrUsage, err)
+	}
+	plan, err := train.PlanMemory(cfg, d.Tokenizer.VocabSize())
+	if err != nil {
+		return fmt.Errorf("%w: %w", train.ErrUsage, err)
+	}
+	fmt.Printf("\n# data: %s\n# memory plan\n%s", d.Describe(), plan.Table())
+	return nil
+}

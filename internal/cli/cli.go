@@ -1,0 +1,75 @@
+// Package cli holds what the commands share: exit codes and how errors become
+// them. It knows nothing of models.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/configs"
+	"sparrow/kernel"
+	"sparrow/train"
+)
+
+// Exit codes of every command.
+const (
+	ExitOK          = 0
+	ExitFailed      = 1                     // the run failed
+	ExitUsage       = 2                     // usage or config error; nothing was created
+	ExitVerify      = 3                     // a promise was broken
+	ExitInterrupted = train.ExitInterrupted // state saved
+)
+
+// usageError marks mistakes on the command line.
+type usageError struct{ error }
+
+// Usagef is a mistake on the command line.
+func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// Main runs a command and returns the exit code. Errors go to standard error.
+func Main(root *cobra.Command) int {
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return Usagef("%w\nsee: %s --help", err, c.CommandPath())
+	})
+	started := false
+	for _, c := range root.Commands() {
+		if run := c.RunE; run != nil {
+			c.RunE = func(c *cobra.Command, args []string) error { started = true; return run(c, args) }
+		}
+	}
+	err := root.Execute()
+	if err == nil {
+		return ExitOK
+	}
+	fmt.Fprintln(os.Stderr, strings.TrimSpace(err.Error()))
+	var usage usageError
+	switch {
+	case errors.Is(err, train.ErrInterrupted):
+		return ExitInterrupted
+	case !started, errors.As(err, &usage), errors.Is(err, configs.ErrConfig), errors.Is(err, train.ErrUsage):
+		return ExitUsage
+	}
+	return ExitFailed
+}
+
+// Threads adds the --threads flag, which sizes the worker pool.
+func Threads(c *cobra.Command) {
+	n := c.Flags().Int("threads", 0, "worker threads (0: one a core)")
+	before := c.PreRunE
+	c.PreRunE = func(c *cobra.Command, args []string) error {
+		if *n < 0 {
+			return Usagef("--threads = %d; want 0 or more", *n)
+		}
+		kernel.SetThreads(*n)
+		if before != nil {
+			return before(c, args)
+		}
+		return nil
+	}
+}

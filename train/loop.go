@@ -1,0 +1,240 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/data"
+	"sparrow/kernel"
+	"sparrow/model"
+)
+
+// Result is what a finished run tells.
+type Result struct {
+	Score      Score         // on the validation subset, after the last step
+	Best       string        // folder of the best checkpoint
+	BestLoss   float64       // nats a token
+	Plot       string        // path of loss.svg
+	Sample     string        // text the model wrote, prompt included; "" if none was asked for
+	Duration   time.Duration // of this process's steps
+	Tokens     int           // trained on in all
+	Parameters int
+}
+
+// ErrInterrupted ends a run that was asked to stop and has saved its state.
+var ErrInterrupted = errors.New("train: interrupted")
+
+// DivergedError ends a run whose loss or gradient is no number any more.
+type DivergedError struct {
+	Step      int
+	What      string // "loss" or "gradient"
+	Value     float64
+	Parameter string // whose gradient it is, if known
+	Dir       string // of the run
+	Last      string // newest checkpoint, "" if none
+}
+
+func (e *DivergedError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "train: step %d: the %s is %v", e.Step, e.What, e.Value)
+	if e.Parameter != "" {
+		fmt.Fprintf(&b, " (first in the gradient of %s)", e.Parameter)
+	}
+	b.WriteString("; nothing was updated. Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
+	if e.Last != "" {
+		fmt.Fprintf(&b, "; the last good state is %s, continue it by: train resume %s --set train.learning_rate=...", e.Last, e.Dir)
+	}
+	return b.String()
+}
+
+// Run trains to the last step. interrupted is asked after every step whether to
+// save and stop; it may be nil.
+func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, error) {
+	metrics, err := OpenMetrics(t.dir, t.state.Step)
+	if err != nil {
+		return Result{}, err
+	}
+	defer metrics.Close()
+	progress := NewProgress(t.out, t.cfg.Train.Steps, t.state.Step)
+	defer progress.Close()
+	t.log = progress.Message
+	began := time.Now()
+	var score Score
+	for t.state.Step < t.cfg.Train.Steps {
+		stepBegan := time.Now()
+		record, err := t.step()
+		if err != nil {
+			return Result{}, err
+		}
+		loss, _ := record.Value("loss")
+		speed := float64(t.tokensPerStep()) / time.Since(stepBegan).Seconds()
+		record.Values = append(record.Values, Value{"tokens_per_second", speed})
+		if err := metrics.Write(record); err != nil {
+			return Result{}, err
+		}
+		progress.Step(t.state.Step, loss, speed)
+		stop := interrupted != nil && interrupted() || ctx.Err() != nil
+		if score, err = t.afterStep(ctx, metrics, stop); err != nil {
+			return Result{}, err
+		}
+		if stop && t.state.Step < t.cfg.Train.Steps {
+			return Result{}, errors.Join(ErrInterrupted, t.plot(metrics))
+		}
+	}
+	if err := errors.Join(metrics.Close(), t.plot(metrics)); err != nil {
+		return Result{}, err
+	}
+	progress.Close()
+	r := Result{
+		Score: score, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
+		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.store.Parameters(),
+	}
+	r.Sample, err = t.sample(ctx)
+	return r, err
+}
+
+// tokensPerStep is the number of targets of one step.
+func (t *Trainer) tokensPerStep() int {
+	return t.cfg.Train.BatchSize * t.cfg.Train.GradAccum * t.cfg.Data.SeqLen
+}
+
+// step makes one update: the gradient of the loss summed over all micro-batches,
+// divided once by the number of targets.
+func (t *Trainer) step() (Record, error) {
+	c := t.cfg.Train
+	n := c.BatchSize * t.cfg.Data.SeqLen
+	inputs, targets := make([]int, n), make([]int, n)
+	var loss float64
+	count := 0
+	for micro := range c.GradAccum {
+		t.loader.Next(inputs, targets)
+		t.program.Feed(inputs, targets)
+		t.program.SetStep(t.state.MicroBatch)
+		t.grads.Add = micro > 0
+		if err := t.program.Run(); err != nil {
+			return Record{}, err
+		}
+		loss += t.program.Loss()
+		t.state.MicroBatch++
+		for _, target := range targets {
+			if target != data.IgnoredTarget {
+				count++
+			}
+		}
+	}
+	scale := 1 / float64(count)
+	loss *= scale
+	gradNorm := norm(t.grads) * scale
+	if err := t.finite(loss, gradNorm); err != nil {
+		return Record{}, err
+	}
+	if c.GradClip > 0 {
+		scale *= min(1, c.GradClip/(gradNorm+1e-6)) // as torch.nn.utils.clip_grad_norm_
+	}
+	rate := t.schedule.At(t.state.Step)
+	t.optimizer.Step(t.grads, t.state.Step+1, rate, scale)
+	t.state.Step++
+	t.state.Tokens += count
+	t.state.Cursor = t.loader.Cursor()
+	return Record{Step: t.state.Step, Kind: KindTrain, Values: []Value{
+		{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {"tokens", float64(t.state.Tokens)},
+	}}, nil
+}
+
+// finite returns an error when loss or gradient has left the numbers.
+func (t *Trainer) finite(loss, gradNorm float64) error {
+	bad := func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
+	if !bad(loss) && !bad(gradNorm) {
+		return nil
+	}
+	e := &DivergedError{Step: t.state.Step + 1, What: "loss", Value: loss, Dir: t.dir}
+	if !bad(loss) {
+		e.What, e.Value = "gradient", gradNorm
+	}
+	for _, name := range t.grads.Names() {
+		if !allFinite(t.grads.Get(name)) {
+			e.Parameter = name
+			break
+		}
+	}
+	if all, err := checkpoints.List(t.dir); err == nil && len(all) > 0 {
+		e.Last = all[len(all)-1]
+	}
+	return e
+}
+
+func allFinite(d *tensor.Dense) bool {
+	if d.Dtype() == tensor.Float32 {
+		return kernel.AllFinite(d.Float32s())
+	}
+	return kernel.AllFinite(d.Float64s())
+}
+
+// afterStep evaluates and saves when it is time to: evaluation first, so that
+// its record lies before the checkpoint that a resumed run starts from.
+func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (Score, error) {
+	step, last := t.state.Step, t.state.Step == t.cfg.Train.Steps
+	due := func(every int) bool { return last || every > 0 && step%every == 0 }
+	var score Score
+	best := false
+	if due(t.cfg.Eval.Every) {
+		var err error
+		score, err = Evaluate(ctx, t.session, t.dataset.Validation, t.cfg.Data.SeqLen, t.cfg.Train.BatchSize, t.cfg.Eval.Tokens, nil)
+		if err != nil {
+			return score, err
+		}
+		if err := metrics.Write(Record{Step: step, Kind: KindEval, Values: []Value{
+			{"validation_loss", score.Loss}, {"perplexity", score.Perplexity},
+		}}); err != nil {
+			return score, err
+		}
+		t.log("step %d: validation loss %.4f nats a token, perplexity %.2f", step, score.Loss, score.Perplexity)
+		if best = t.state.BestStep == 0 || score.Loss < t.state.BestLoss; best {
+			t.state.BestStep, t.state.BestLoss = step, score.Loss
+		}
+	}
+	if best || stop || due(t.cfg.Checkpoint.Every) {
+		return score, t.save()
+	}
+	return score, nil
+}
+
+// plot draws loss.svg from what has been written so far.
+func (t *Trainer) plot(metrics *Metrics) error {
+	records, err := ReadMetrics(filepath.Join(t.dir, "metrics.csv"))
+	if err != nil {
+		return err
+	}
+	return WriteLossPlot(filepath.Join(t.dir, "loss.svg"), records)
+}
+
+// sample lets the trained model continue the configured prompt.
+func (t *Trainer) sample(ctx context.Context) (string, error) {
+	c := t.cfg.Sample
+	if c.Prompt == "" {
+		return "", nil
+	}
+	prompt, err := t.dataset.Tokenizer.Encode(c.Prompt)
+	if err != nil {
+		return "", err
+	}
+	ids := prompt
+	opts := model.GenerateOptions{
+		Tokens:  c.Tokens,
+		Sampler: model.Sampler{Temperature: c.Temperature, TopP: c.TopP, Seed: t.cfg.Seed},
+		Stop:    func(token int) bool { return token == t.dataset.Tokenizer.Separator() },
+	}
+	err = t.session.Generate(ctx, [][]int{prompt}, opts, func(_, token int) error {
+		ids = append(ids, token)
+		return nil
+	})
+	return t.dataset.Tokenizer.Decode(ids), err
+}

@@ -1,0 +1,209 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/data"
+	"sparrow/model"
+	"sparrow/nn"
+)
+
+// State is state.json: all that a run is beside weights and optimizer state.
+type State struct {
+	Step       int         `json:"step"`        // updates done
+	Tokens     int         `json:"tokens"`      // targets seen
+	MicroBatch int         `json:"micro_batch"` // micro-batches done
+	Cursor     data.Cursor `json:"cursor"`      // of the training data
+	BestStep   int         `json:"best_step"`   // of the lowest validation loss so far; 0: none yet
+	BestLoss   float64     `json:"best_loss"`   // nats a token
+	Corpus     string      `json:"corpus"`      // SHA-256 of the text trained on
+}
+
+// arrays views parameters as checkpoint arrays, without a copy.
+func arrays(names []string, prefix string, get func(string) *tensor.Dense) []checkpoints.Array {
+	out := make([]checkpoints.Array, 0, len(names))
+	for _, n := range names {
+		d := get(n)
+		out = append(out, checkpoints.Array{Name: prefix + n, Shape: d.Shape(), Data: d.Data()})
+	}
+	return out
+}
+
+func byName(as []checkpoints.Array) map[string]checkpoints.Array {
+	m := make(map[string]checkpoints.Array, len(as))
+	for _, a := range as {
+		m[a.Name] = a
+	}
+	return m
+}
+
+func (o *AdamW) arrays() []checkpoints.Array {
+	return slices.Concat(
+		arrays(o.names, "mean.", func(n string) *tensor.Dense { return o.mean[n] }),
+		arrays(o.names, "square.", func(n string) *tensor.Dense { return o.square[n] }))
+}
+
+// save writes the checkpoint of the present step and deletes old ones.
+func (t *Trainer) save() error {
+	state, err := json.MarshalIndent(t.state, "", "  ")
+	if err != nil {
+		return err
+	}
+	config, err := configs.Encode(t.cfg)
+	if err != nil {
+		return err
+	}
+	err = checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), checkpoints.Contents{
+		Kind: t.cfg.Model.Kind, Step: t.state.Step, Parent: t.parent,
+		Arrays: map[string][]checkpoints.Array{
+			"model.npz":     arrays(t.store.Names(), "", t.store.Get),
+			"optimizer.npz": t.optimizer.arrays(),
+		},
+		Files: map[string][]byte{"state.json": append(state, '\n'), "config.toml": config, "tokenizer.json": t.dataset.Tokenizer.Save()},
+	})
+	if err != nil {
+		return err
+	}
+	return checkpoints.Prune(t.dir, t.cfg.Checkpoint.Keep, filepath.Base(checkpoints.StepDir(t.dir, t.state.BestStep)))
+}
+
+// restore continues from a checkpoint of this very run.
+func (t *Trainer) restore(c *checkpoints.Checkpoint) error {
+	var err error
+	if t.state, err = readState(c); err != nil {
+		return err
+	}
+	if err := c.ReadInto("model.npz", byName(arrays(t.store.Names(), "", t.store.Get))); err != nil {
+		return err
+	}
+	if err := c.ReadInto("optimizer.npz", byName(t.optimizer.arrays())); err != nil {
+		return err
+	}
+	t.parent = c.Manifest().Parent
+	return t.loader.Seek(t.state.Cursor)
+}
+
+func readState(c *checkpoints.Checkpoint) (State, error) {
+	var s State
+	text, err := c.File("state.json")
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil {
+		return s, fmt.Errorf("train: %s/state.json: %w", c.Dir(), err)
+	}
+	return s, nil
+}
+
+// initFrom loads the weights of another checkpoint that match in name and shape.
+func (t *Trainer) initFrom(path string) error {
+	dir, err := Find(path, false)
+	if err != nil {
+		return err
+	}
+	c, err := checkpoints.Open(dir)
+	if err != nil {
+		return err
+	}
+	loaded, missing, unused, err := c.Match("model.npz", byName(arrays(t.store.Names(), "", t.store.Get)))
+	if err != nil {
+		return err
+	}
+	if len(loaded) == 0 {
+		return fmt.Errorf("train: init_from = %q: no weight of %s has the name and shape of one of this model", path, dir)
+	}
+	t.parent = c.Lineage()
+	t.log("started from %s: %d weights taken", dir, len(loaded))
+	if len(missing) > 0 {
+		t.log("  new, with initial values: %v", missing)
+	}
+	if len(unused) > 0 {
+		t.log("  in the checkpoint but unused: %v", unused)
+	}
+	return nil
+}
+
+// Find returns the checkpoint folder that path means: path itself, or of a run
+// its best checkpoint by validation loss, or with last its newest.
+func Find(path string, last bool) (string, error) {
+	if _, err := os.Stat(filepath.Join(path, "manifest.json")); err == nil {
+		return path, nil
+	}
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return "", fmt.Errorf("train: %s is neither a run nor a checkpoint: there is no such folder", path)
+	}
+	all, err := checkpoints.List(path)
+	if err != nil {
+		return "", err
+	}
+	if len(all) == 0 {
+		return "", fmt.Errorf("train: %s has no complete checkpoint yet; continue it by: train resume %s", path, path)
+	}
+	newest := all[len(all)-1]
+	if last {
+		return newest, nil
+	}
+	c, err := checkpoints.Open(newest)
+	if err != nil {
+		return "", err
+	}
+	s, err := readState(c)
+	if err != nil {
+		return "", err
+	}
+	if best := checkpoints.StepDir(path, s.BestStep); s.BestStep > 0 && slices.Contains(all, best) {
+		return best, nil
+	}
+	return newest, nil
+}
+
+// Loaded is a trained model, ready for use.
+type Loaded struct {
+	Dir       string
+	Config    Config
+	Manifest  checkpoints.Manifest
+	Tokenizer data.Tokenizer
+	Session   *model.Session
+}
+
+// Open loads the model of a run or checkpoint, from its checkpoint folder alone.
+func Open(path string, last bool, opts model.Options) (*Loaded, error) {
+	dir, err := Find(path, last)
+	if err != nil {
+		return nil, err
+	}
+	c, err := checkpoints.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Loaded{Dir: dir, Manifest: c.Manifest(), Config: DefaultConfig()}
+	config, err := c.File("config.toml")
+	if err != nil {
+		return nil, err
+	}
+	if err := configs.Decode(filepath.Join(dir, "config.toml"), config, nil, &l.Config); err != nil {
+		return nil, err
+	}
+	tokenizer, err := c.File("tokenizer.json")
+	if err != nil {
+		return nil, err
+	}
+	if l.Tokenizer, err = data.LoadTokenizer(tokenizer); err != nil {
+		return nil, fmt.Errorf("train: %s/tokenizer.json: %w", dir, err)
+	}
+	store := nn.NewStore(tensor.Float32)
+	l.Session, err = model.NewSession(l.Config.Model, l.Config.dims(l.Tokenizer.VocabSize()), store, opts)
+	if err != nil {
+		return nil, errors.Join(checkpoints.ErrCheckpoint, err)
+	}
+	return l, c.ReadInto("model.npz", byName(arrays(store.Names(), "", store.Get)))
+}

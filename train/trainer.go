@@ -1,0 +1,228 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/data"
+	"sparrow/model"
+	"sparrow/nn"
+)
+
+// Trainer is one run: the model, its data and the folder that records it.
+type Trainer struct {
+	cfg       Config
+	dir       string
+	out       io.Writer // log and progress
+	dataset   *data.Dataset
+	store     *nn.Store
+	grads     *nn.Gradients
+	session   *model.Session
+	program   *model.Program
+	optimizer *AdamW
+	loader    *data.Loader
+	schedule  Schedule
+	state     State
+	parent    *checkpoints.Lineage
+	log       func(format string, args ...any)
+}
+
+// ErrUsage marks what the user asked for and cannot have: exit code 2.
+var ErrUsage = errors.New("train: cannot start")
+
+// New prepares a fresh run of cfg in dir, which is created when everything is
+// known to be in order. A folder with anything in it is refused unless force is
+// given, which replaces an earlier run. Log and progress go to out.
+func New(ctx context.Context, cfg Config, dir string, force bool, out io.Writer) (*Trainer, error) {
+	if err := vacant(dir, force); err != nil {
+		return nil, err
+	}
+	t, err := prepare(ctx, cfg, dir, nil, out)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Train.InitFrom != "" {
+		if err := t.initFrom(cfg.Train.InitFrom); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		}
+	}
+	if force {
+		if err := clean(dir); err != nil {
+			return nil, err
+		}
+	}
+	return t, t.create()
+}
+
+// vacant refuses a folder that holds something.
+func vacant(dir string, force bool) error {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w: -o %s: %w", ErrUsage, dir, err)
+	}
+	_, isRun := os.Stat(filepath.Join(dir, "run.json"))
+	switch {
+	case isRun != nil:
+		return fmt.Errorf("%w: %s is not empty and not a run: choose another folder with -o", ErrUsage, dir)
+	case !force:
+		return fmt.Errorf("%w: %s holds a run already: continue it by: train resume %s; or replace it with --force, or choose another folder with -o", ErrUsage, dir, dir)
+	}
+	return nil
+}
+
+// clean removes what an earlier run left in its folder, and nothing else.
+func clean(dir string) error {
+	events, _ := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
+	for _, path := range append(events, filepath.Join(dir, "checkpoints"), filepath.Join(dir, "metrics.csv"),
+		filepath.Join(dir, "log.jsonl"), filepath.Join(dir, "loss.svg"), filepath.Join(dir, "config.toml"), filepath.Join(dir, "run.json")) {
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+	}
+	return nil
+}
+
+// Resume prepares to continue the run in dir from its newest checkpoint, or
+// from its beginning if there is none yet. set are overrides of the saved
+// config. done says that the run has ended and there is nothing to do.
+func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
+	path := filepath.Join(dir, "config.toml")
+	if _, err := os.Stat(path); err != nil {
+		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", ErrUsage, dir)
+	}
+	cfg, err := Load(path, set)
+	if err != nil {
+		return nil, false, err
+	}
+	all, err := checkpoints.List(dir)
+	if err != nil {
+		return nil, false, err
+	}
+	if len(all) == 0 {
+		t, err = prepare(ctx, cfg, dir, nil, out)
+		if err == nil && cfg.Train.InitFrom != "" {
+			err = t.initFrom(cfg.Train.InitFrom)
+		}
+		if err == nil {
+			t.log("no checkpoint yet: starting at step 0")
+			err = t.create()
+		}
+		return t, false, err
+	}
+	c, err := checkpoints.Open(all[len(all)-1])
+	if err != nil {
+		return nil, false, err
+	}
+	state, err := readState(c)
+	if err != nil {
+		return nil, false, err
+	}
+	if state.Step >= cfg.Train.Steps {
+		return nil, true, nil
+	}
+	text, err := c.File("tokenizer.json")
+	if err != nil {
+		return nil, false, err
+	}
+	tokenizer, err := data.LoadTokenizer(text)
+	if err != nil {
+		return nil, false, err
+	}
+	if t, err = prepare(ctx, cfg, dir, tokenizer, out); err != nil {
+		return nil, false, err
+	}
+	if err := t.restore(c); err != nil {
+		return nil, false, err
+	}
+	t.log("continuing %s at step %d of %d", dir, t.state.Step, cfg.Train.Steps)
+	t.warnChanges()
+	return t, false, t.create()
+}
+
+// prepare builds everything in memory. With a tokenizer the corpus is read with
+// that one.
+func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokenizer, out io.Writer) (*Trainer, error) {
+	t := &Trainer{cfg: cfg, dir: dir, out: out, schedule: cfg.Train.schedule()}
+	t.log = func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
+	var err error
+	if tokenizer == nil {
+		t.dataset, err = data.Open(ctx, cfg.Data)
+	} else {
+		t.dataset, err = data.OpenWith(ctx, cfg.Data, tokenizer)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	t.log("data: %s", t.dataset.Describe())
+	dims := cfg.dims(t.dataset.Tokenizer.VocabSize())
+	plan, err := PlanMemory(cfg, dims.VocabSize)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	if err := plan.fits(availableMemory()); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	t.store = nn.NewStore(tensor.Float32)
+	t.grads = nn.NewGradients(t.store)
+	t.session, err = model.NewSession(cfg.Model, dims, t.store, model.Options{Seed: cfg.Seed, Sink: t.grads, Frozen: cfg.Train.frozen})
+	if err == nil {
+		t.program, err = t.session.Train(cfg.Train.BatchSize, cfg.Data.SeqLen)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	for _, f := range cfg.Train.Freeze {
+		one := LoopConfig{Freeze: []FreezeConfig{f}}
+		if !anyName(t.store.Names(), one.frozen) {
+			return nil, fmt.Errorf("%w: [[train.freeze]] match = %q: no parameter has such a name", ErrUsage, f.Match)
+		}
+	}
+	t.optimizer = NewAdamW(cfg.Train, t.store)
+	t.loader, err = data.NewLoader(t.dataset.Train, data.LoaderConfig{SeqLen: cfg.Data.SeqLen, BatchSize: cfg.Train.BatchSize, Seed: cfg.Seed})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	t.state.Corpus = t.dataset.SHA256
+	t.log("model: %s, %d layers of width %d, %.2fM parameters; %s", cfg.Model.Kind, cfg.Model.NLayer, cfg.Model.DModel,
+		float64(t.store.Parameters())/1e6, plan.Summary())
+	return t, nil
+}
+
+func anyName(names []string, match func(string) bool) bool {
+	for _, n := range names {
+		if match(n) {
+			return true
+		}
+	}
+	return false
+}
+
+// create makes the run's folder with its resolved config and run.json.
+func (t *Trainer) create() error {
+	if err := os.MkdirAll(t.dir, 0o755); err != nil {
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	text, err := configs.Encode(t.cfg)
+	if err != nil {
+		return err
+	}
+	if err := checkpoints.WriteFileAtomic(filepath.Join(t.dir, "config.toml"), text); err != nil {
+		return err
+	}
+	info, err := newRunInfo(t.cfg, t.dataset).encode()
+	if err != nil {
+		return err
+	}
+	return checkpoints.WriteFileAtomic(filepath.Join(t.dir, "run.json"), info)
+}
