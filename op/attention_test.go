@@ -1,0 +1,127 @@
+package op
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"gorgonia.org/tensor"
+)
+
+// naiveAttention computes y and, from dy, the gradients of q, k and v with the
+// whole T x T matrix of probabilities.
+func naiveAttention(s subject, a AttentionShape, lengths []int, dy []float64) result {
+	q, k, v := s.floats["q"].data, s.floats["k"].data, s.floats["v"].data
+	T, K, hk, gk := a.SeqLen, a.HeadDim, a.Heads*a.HeadDim, a.KVHeads*a.HeadDim
+	y, dq, dk, dv := make([]float64, len(q)), make([]float64, len(q)), make([]float64, len(k)), make([]float64, len(v))
+	scale := 1 / math.Sqrt(float64(K))
+	if a.Scale != 0 {
+		scale = a.Scale
+	}
+	for b := range a.Batch {
+		for h := range a.Heads {
+			g := h / (a.Heads / a.KVHeads)
+			for i := range T {
+				seen := T
+				if lengths != nil {
+					seen = lengths[b]
+				}
+				if a.Causal {
+					seen = min(seen, i+1)
+				}
+				qi := (b*T+i)*hk + h*K
+				p, sum, top := make([]float64, seen), 0.0, math.Inf(-1)
+				for j := range seen {
+					p[j] = scale * dot(q[qi:qi+K], k[(b*T+j)*gk+g*K:])
+					top = max(top, p[j])
+				}
+				for j := range p {
+					p[j] = math.Exp(p[j] - top)
+					sum += p[j]
+				}
+				var delta float64 // sum_j P_ij dP_ij
+				for j := range p {
+					p[j] /= sum
+					vj := (b*T+j)*gk + g*K
+					delta += p[j] * dot(dy[qi:qi+K], v[vj:])
+					for c := range K {
+						y[qi+c] += p[j] * v[vj+c]
+						dv[vj+c] += p[j] * dy[qi+c]
+					}
+				}
+				for j := range p {
+					kj := (b*T+j)*gk + g*K
+					ds := scale * p[j] * (dot(dy[qi:qi+K], v[kj:]) - delta)
+					for c := range K {
+						dq[qi+c] += ds * k[kj+c]
+						dk[kj+c] += ds * q[qi+c]
+					}
+				}
+			}
+		}
+	}
+	return result{y: y, grads: map[string][]float64{"q": dq, "k": dk, "v": dv}}
+}
+
+func dot(a, b []float64) (sum float64) {
+	for i := range a {
+		sum += a[i] * b[i]
+	}
+	return sum
+}
+
+// TestAttention compares output and gradients with the naive form for lengths of
+// sequence that end before, at and behind the edges of query and key blocks.
+func TestAttention(t *testing.T) {
+	sizes := []int{1, 2, queryBlock - 1, queryBlock, queryBlock + 1, keyBlock + 1, 600}
+	if testing.Short() {
+		sizes = sizes[:5]
+	}
+	for _, size := range sizes {
+		for _, h := range headLayouts {
+			for _, causal := range []bool{false, true} {
+				for _, lengths := range [][]int{nil, {size, 0}, {1, size - size/3}} {
+					name := fmt.Sprintf("%d tokens %s causal=%v lengths=%v", size, h.name, causal, lengths)
+					shape := AttentionShape{Batch: 2, SeqLen: size, Heads: h.queries, KVHeads: h.keys, HeadDim: 5, Causal: causal}
+					t.Run(name, func(t *testing.T) {
+						s := attentionOf(name, shape, lengths)
+						s.dy = normal(source(), len(s.floats["q"].data)).data
+						want := naiveAttention(s, shape, lengths, s.dy)
+						sameResult(t, s.compile(t, tensor.Float64).result(t), want, 1e-12)
+					})
+				}
+			}
+		}
+	}
+}
+
+// Scores far outside the range of the exponential, and a maximum that grows from
+// one block of keys to the next, must not overflow.
+func TestAttentionLargeScores(t *testing.T) {
+	shape := AttentionShape{Batch: 1, SeqLen: 2*keyBlock + 3, Heads: 1, KVHeads: 1, HeadDim: 2, Scale: 400}
+	s := attentionOf("large scores", shape, nil)
+	s.dy = normal(source(), len(s.floats["q"].data)).data
+	for i := range s.floats["k"].data { // scores grow with the key's position
+		s.floats["k"].data[i] *= float64(i) / float64(shape.SeqLen)
+	}
+	want := naiveAttention(s, shape, nil, s.dy)
+	sameResult(t, s.compile(t, tensor.Float64).result(t), want, 1e-9)
+	for _, x := range s.compile(t, tensor.Float32).result(t).y {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			t.Fatalf("float32 output holds %v", x)
+		}
+	}
+}
+
+// TestAttentionMemory doubles the sequence: planned memory must double, not
+// quadruple, in a graph with gradients.
+func TestAttentionMemory(t *testing.T) {
+	bytes := func(size int) float64 {
+		shape := AttentionShape{Batch: 1, SeqLen: size, Heads: 2, KVHeads: 2, HeadDim: 8, Causal: true}
+		return float64(attentionOf("memory", shape, nil).compile(t, tensor.Float32).plan.Bytes())
+	}
+	small, large := bytes(1024), bytes(2048)
+	if ratio := large / small; ratio > 2.01 {
+		t.Errorf("planned memory grows %.2f times when the sequence doubles (%.0f to %.0f bytes), want 2", ratio, small, large)
+	}
+}

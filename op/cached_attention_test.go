@@ -1,0 +1,191 @@
+package op
+
+import (
+	"fmt"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// decoding is a graph that appends tokens to a cache and attends to it.
+type decoding struct {
+	tape        *Tape
+	plan        *Plan
+	vm          G.VM
+	arena       Arena
+	q, k, v, y  *tensor.Dense
+	past, fresh []int
+	out         *G.Node
+}
+
+// newDecoding builds cached attention for s.SeqLen new tokens a sequence. q comes
+// from planned memory, which the operator could take over if it dared.
+func newDecoding(t *testing.T, dtype tensor.Dtype, s AttentionShape, cache *KVCache) *decoding {
+	t.Helper()
+	n := s.Batch * s.SeqLen
+	d := &decoding{tape: NewTape(dtype, false), past: make([]int, s.Batch), fresh: make([]int, s.Batch)}
+	input := func(name string, columns int, at **tensor.Dense) *G.Node {
+		*at = tensor.New(tensor.Of(dtype), tensor.WithShape(n, columns))
+		return copied(d.tape, d.tape.Input(name, *at))
+	}
+	q, k, v := input("q", s.Heads*s.HeadDim, &d.q), input("k", s.KVHeads*s.HeadDim, &d.k), input("v", s.KVHeads*s.HeadDim, &d.v)
+	past := d.tape.Input("past", tensor.New(tensor.WithShape(s.Batch), tensor.WithBacking(d.past)))
+	fresh := d.tape.Input("fresh", tensor.New(tensor.WithShape(s.Batch), tensor.WithBacking(d.fresh)))
+	// The copy reads the result like a layer behind it; only the copy is pinned.
+	d.out = copied(d.tape, CachedAttention(d.tape, q, k, v, past, fresh, cache, s))
+	var err error
+	if d.plan, err = d.tape.Plan(true, d.out); err != nil {
+		t.Fatal(err)
+	}
+	d.vm = G.NewTapeMachine(d.tape.Graph)
+	return d
+}
+
+func (d *decoding) run() ([]float64, error) {
+	d.plan.Bind(&d.arena)
+	if err := d.tape.Run(d.vm); err != nil {
+		return nil, err
+	}
+	return float64s(d.out.Value()), nil
+}
+
+// fillRows copies rows [from, from+count) of sequence b of src, [B, T, columns],
+// to the first rows of sequence b of dst.
+func fillRows(dst *tensor.Dense, src []float64, b, newLen, length, from, count int) {
+	columns := dst.Shape()[1]
+	for i := range count * columns {
+		x := src[(b*length+from)*columns+i]
+		switch s := dst.Data().(type) {
+		case []float64:
+			s[b*newLen*columns+i] = x
+		case []float32:
+			s[b*newLen*columns+i] = float32(x)
+		}
+	}
+}
+
+// TestCachedAttention feeds sequences in portions of every kind: the outputs are
+// those of causal attention over the whole sequences.
+func TestCachedAttention(t *testing.T) {
+	for _, size := range []int{9, 70, 300} {
+		for _, h := range headLayouts {
+			for name, portions := range map[string][]int{"one by one": {1}, "prompt then one by one": {size - 3, 1}, "by 5": {5}} {
+				t.Run(fmt.Sprintf("%d tokens %s %s", size, h.name, name), func(t *testing.T) {
+					if testing.Short() && size == 300 {
+						t.Skip("long sequence")
+					}
+					testCached(t, AttentionShape{Batch: 2, SeqLen: size, Heads: h.queries, KVHeads: h.keys, HeadDim: 6, Causal: true}, portions)
+				})
+			}
+		}
+	}
+}
+
+func testCached(t *testing.T, whole AttentionShape, portions []int) {
+	s := attentionOf("whole", whole, nil)
+	want := s.compile(t, tensor.Float64).result(t).y
+	cache := NewKVCache(tensor.Float64, whole.Batch, whole.KVHeads, whole.SeqLen, whole.HeadDim)
+	width := whole.Heads * whole.HeadDim
+	graphs := map[int]*decoding{}
+	done := make([]int, whole.Batch)
+	for step := 0; done[0] < whole.SeqLen || done[1] < whole.SeqLen; step++ {
+		size := portions[min(step, len(portions)-1)]
+		d := graphs[size]
+		if d == nil {
+			shape := whole
+			shape.SeqLen = size
+			d = newDecoding(t, tensor.Float64, shape, cache)
+			graphs[size] = d
+		}
+		for b := range done {
+			count := min(size, whole.SeqLen-done[b])
+			if b == 1 && step%3 == 1 {
+				count = max(0, count-1) // sequences fall out of step: padding at the end
+			}
+			d.past[b], d.fresh[b] = done[b], count
+			fillRows(d.q, s.floats["q"].data, b, size, whole.SeqLen, done[b], count)
+			fillRows(d.k, s.floats["k"].data, b, size, whole.SeqLen, done[b], count)
+			fillRows(d.v, s.floats["v"].data, b, size, whole.SeqLen, done[b], count)
+		}
+		y, err := d.run()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for b := range done {
+			count := d.fresh[b]
+			got := y[b*size*width:][:size*width]
+			same(t, fmt.Sprintf("step %d sequence %d", step, b), got[:count*width], want[(b*whole.SeqLen+done[b])*width:][:count*width], 1e-12)
+			same(t, "padding", got[count*width:], make([]float64, (size-count)*width), 0)
+			done[b] += count
+		}
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+}
+
+// goldenCached compares new tokens over a filled cache with PyTorch.
+func goldenCached(t *testing.T, c golden) {
+	shape := c.attentionShape(true)
+	all := c["k"].shape[1]
+	for dtype, tol := range goldenTol {
+		cache := NewKVCache(dtype, shape.Batch, shape.KVHeads, all, shape.HeadDim)
+		prompt := shape
+		prompt.SeqLen = all - shape.SeqLen
+		for _, part := range []struct {
+			s    AttentionShape
+			past int
+		}{{prompt, 0}, {shape, prompt.SeqLen}} {
+			d := newDecoding(t, dtype, part.s, cache)
+			for b := range shape.Batch {
+				d.past[b], d.fresh[b] = part.past, part.s.SeqLen
+				if part.past > 0 { // the prompt's queries do not matter
+					fillRows(d.q, c["q"].data, b, part.s.SeqLen, part.s.SeqLen, 0, part.s.SeqLen)
+				}
+				fillRows(d.k, c["k"].data, b, part.s.SeqLen, all, part.past, part.s.SeqLen)
+				fillRows(d.v, c["v"].data, b, part.s.SeqLen, all, part.past, part.s.SeqLen)
+			}
+			y, err := d.run()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if part.past > 0 {
+				same(t, "y", y, c["y"].data, tol)
+			}
+		}
+	}
+}
+
+func TestCachedAttentionErrors(t *testing.T) {
+	shape := AttentionShape{Batch: 2, SeqLen: 2, Heads: 2, KVHeads: 1, HeadDim: 4}
+	cache := NewKVCache(tensor.Float64, 2, 1, 5, 4)
+	for _, tc := range []struct {
+		name        string
+		past, fresh []int
+		want        string
+	}{
+		{"overflow", []int{0, 4}, []int{2, 2}, "op: cached_attention: sequence 1: 2 new tokens after 4, want at most 2 new and 5 in all"},
+		{"too many new", []int{0, 0}, []int{3, 2}, "op: cached_attention: sequence 0: 3 new tokens after 0, want at most 2 new and 5 in all"},
+		{"negative past", []int{-1, 0}, []int{2, 2}, "op: cached_attention: sequence 0: 2 new tokens after -1, want at most 2 new and 5 in all"},
+		{"negative fresh", []int{0, 0}, []int{2, -1}, "op: cached_attention: sequence 1: -1 new tokens after 0, want at most 2 new and 5 in all"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			d := newDecoding(t, tensor.Float64, shape, cache)
+			copy(d.past, tc.past)
+			copy(d.fresh, tc.fresh)
+			if _, err := d.run(); err == nil || err.Error() != tc.want {
+				t.Errorf("error %v, want %s", err, tc.want)
+			}
+		})
+	}
+	for name, small := range map[string]*KVCache{
+		"batch": NewKVCache(tensor.Float64, 1, 1, 5, 4), "heads": NewKVCache(tensor.Float64, 2, 2, 5, 4), "width": NewKVCache(tensor.Float64, 2, 1, 5, 3),
+	} {
+		t.Run("cache of another "+name, func(t *testing.T) {
+			if got := panicOf(func() { newDecoding(t, tensor.Float64, shape, small) }); got == "" {
+				t.Error("no panic, want a ShapeError")
+			}
+		})
+	}
+}
