@@ -22,7 +22,7 @@ func sampleArrays() []Array {
 	return []Array{
 		{"model.embed.weight", []int{3, 2}, []float32{1, -2.5, math.MaxFloat32, math.SmallestNonzeroFloat32, 0, float32(math.Inf(1))}},
 		{"scalar", []int{}, []float32{42}},
-		{"f64", []int{2, 1, 2}, []float64{math.Pi, -0.0, math.MaxFloat64, math.Inf(-1)}},
+		{"f64", []int{2, 1, 2}, []float64{math.Pi, math.Copysign(0, -1), math.MaxFloat64, math.Inf(-1)}},
 		{"i32", []int{1, 1, 3}, []int32{math.MinInt32, 0, math.MaxInt32}},
 		{"i64", []int{2}, []int64{math.MinInt64, math.MaxInt64}},
 		{"u8", []int{4}, []uint8{0, 1, 254, 255}},

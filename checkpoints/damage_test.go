@@ -190,8 +190,8 @@ func TestForgedFilesAreRefused(t *testing.T) {
 		{"header asks for more", append(header(2000000), data...), []int{2}, zip.Store, "header is"},
 		{"header without its end", append(endless, data...), []int{2}, zip.Store, "header is"},
 		{"Fortran order", append(fortran, data...), []int{2}, zip.Store, "header is"},
-		{"both ask for more", append(header(1<<40), data...), []int{1 << 40}, zip.Store, "has size 136; want"},
-		{"too many elements for any memory", append(header(2), data...), []int{1 << 31, 1 << 31, 4}, zip.Store, "more than memory can address"},
+		{"both ask for more", append(header(1<<30/4), data...), []int{1 << 30 / 4}, zip.Store, "has size 136; want"},
+		{"too many elements for any memory", append(header(2), data...), []int{1 << 30, 1 << 30, 4}, zip.Store, "more than memory can address"},
 		{"negative", append(header(2), data...), []int{-1, -2}, zip.Store, "no negative dimension"},
 		{"compressed", append(header(2), data...), []int{2}, zip.Deflate, "is compressed by method 8; want stored"},
 	}

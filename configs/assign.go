@@ -33,14 +33,7 @@ type decoder struct {
 func (d *decoder) assign(v reflect.Value, raw any, key toml.Key) {
 	switch v.Kind() {
 	case reflect.Pointer:
-		fresh := reflect.New(v.Type().Elem())
-		if v.IsNil() {
-			setDefaults(fresh)
-		} else {
-			fresh.Elem().Set(v.Elem())
-		}
-		v.Set(fresh) // not written through: the caller's defaults may share the old pointer
-		d.assign(fresh.Elem(), raw, key)
+		d.assign(own(v), raw, key)
 	case reflect.Struct:
 		d.assignTable(v, raw, key)
 	case reflect.Slice, reflect.Array:
@@ -48,6 +41,19 @@ func (d *decoder) assign(v reflect.Value, raw any, key toml.Key) {
 	default:
 		d.assignScalar(v, raw, key)
 	}
+}
+
+// own gives the pointer v a value of its own, which it returns: a copy of the one it has, because the caller's defaults
+// may share that, else the defaults.
+func own(v reflect.Value) reflect.Value {
+	fresh := reflect.New(v.Type().Elem())
+	if v.IsNil() {
+		setDefaults(fresh)
+	} else {
+		fresh.Elem().Set(v.Elem())
+	}
+	v.Set(fresh)
+	return fresh.Elem()
 }
 
 func setDefaults(ptr reflect.Value) {

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,7 +70,7 @@ type testTrain struct {
 	Resume bool        `toml:"resume"`
 	Warmup *int        `toml:"warmup"`
 	Freeze *testLinear `toml:"freeze"`
-	notes  string
+	Notes  string      `toml:"-"`
 }
 
 type testHidden struct {
@@ -299,7 +300,7 @@ func TestDecodeValues(t *testing.T) {
 			if err := Decode("f.toml", []byte(tt.text), tt.set, &got); err != nil {
 				t.Fatalf("Decode(%q, set %q) = %v", tt.text, tt.set, err)
 			}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(testTrain{})); diff != "" {
+			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("Decode(%q, set %q) (-want +got):\n%s", tt.text, tt.set, diff)
 			}
 		})
@@ -307,14 +308,35 @@ func TestDecodeValues(t *testing.T) {
 }
 
 func TestDecodeLeavesSharedDefaultsAlone(t *testing.T) {
-	warmup, shared := 5, []testLinear{{"a", 1, 1}}
-	cfg := defaults()
-	cfg.Train.Warmup, cfg.Model.Linear = &warmup, shared
-	if err := Decode("f.toml", []byte("[train]\nwarmup = 7\n[[model.linear]]\nmatch='b'"), nil, &cfg); err != nil {
-		t.Fatal(err)
+	shared := func() (testConfig, func() string) {
+		warmup, freeze := 5, testLinear{Match: "a"}
+		linear, files := []testLinear{{"a", 1, 1}}, []string{"a"}
+		cfg := defaults()
+		cfg.Train.Warmup, cfg.Train.Freeze, cfg.Model.Linear, cfg.Train.Files = &warmup, &freeze, linear, files
+		return cfg, func() string { return fmt.Sprint(warmup, freeze, linear, files) }
 	}
-	if warmup != 5 || shared[0].Match != "a" || *cfg.Train.Warmup != 7 || cfg.Model.Linear[0].Match != "b" {
-		t.Errorf("defaults became %d and %v, config %d and %v", warmup, shared, *cfg.Train.Warmup, cfg.Model.Linear)
+	tests := []struct {
+		name string
+		text string
+		set  []string
+	}{
+		{"file", "[train]\nwarmup = 7\nfreeze.match = 'b'\nfiles = ['b']\n[[model.linear]]\nmatch='b'", nil},
+		{"overrides", "", []string{"train.warmup=7", "train.freeze.match=b", "train.files.0=b", "model.linear.0.match=b"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg, show := shared()
+			want := show()
+			if err := Decode("f.toml", []byte(tt.text), tt.set, &cfg); err != nil {
+				t.Fatal(err)
+			}
+			if got := show(); got != want {
+				t.Errorf("the defaults became %s, want %s", got, want)
+			}
+			if *cfg.Train.Warmup != 7 || cfg.Train.Freeze.Match != "b" || cfg.Train.Files[0] != "b" || cfg.Model.Linear[0].Match != "b" {
+				t.Errorf("decoded %+v", cfg)
+			}
+		})
 	}
 }
 

@@ -30,17 +30,14 @@ func (d *decoder) override(set string) {
 	}
 }
 
-// reach finds the value that key names, and reports where there is none.
+// reach finds the value that key names, and reports where there is none. What it descends through is copied first: the
+// caller's defaults may share it.
 func (d *decoder) reach(key toml.Key) (reflect.Value, bool) {
 	v := d.root
 	for i, part := range key {
 		at := key[:i]
 		if v.Kind() == reflect.Pointer {
-			if v.IsNil() {
-				v.Set(reflect.New(v.Type().Elem()))
-				setDefaults(v)
-			}
-			v = v.Elem()
+			v = own(v)
 		}
 		switch v.Kind() {
 		case reflect.Struct:
@@ -55,6 +52,9 @@ func (d *decoder) reach(key toml.Key) (reflect.Value, bool) {
 			if err != nil || n < 0 || n >= v.Len() {
 				d.reject(at, "has %d elements, counted from 0; there is no %q", v.Len(), part)
 				return v, false
+			}
+			if v.Kind() == reflect.Slice {
+				v.Set(reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()), v))
 			}
 			v = v.Index(n)
 		default:
