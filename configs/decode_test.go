@@ -300,7 +300,7 @@ func TestDecodeValues(t *testing.T) {
 			if err := Decode("f.toml", []byte(tt.text), tt.set, &got); err != nil {
 				t.Fatalf("Decode(%q, set %q) = %v", tt.text, tt.set, err)
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(testTrain{})); diff != "" {
 				t.Errorf("Decode(%q, set %q) (-want +got):\n%s", tt.text, tt.set, diff)
 			}
 		})

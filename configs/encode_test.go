@@ -76,7 +76,7 @@ func checkRoundTrip(t *testing.T, cfg testConfig) {
 	if err := Decode("encoded.toml", text, nil, &got); err != nil {
 		t.Fatalf("Decode of\n%s= %v", text, err)
 	}
-	if diff := cmp.Diff(cfg, got, cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(cfg, got, cmp.AllowUnexported(testTrain{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("Decode(Encode(x)) (-want +got):\n%s\nof\n%s", diff, text)
 	}
 }
@@ -117,7 +117,7 @@ func TestEncodeSpellsOutEmptyLists(t *testing.T) {
 	if err := Decode("encoded.toml", text, nil, &dst); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(src, dst); diff != "" {
+	if diff := cmp.Diff(src, dst, cmp.AllowUnexported(testTrain{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
