@@ -229,12 +229,16 @@ class Peer:
             seconds.append(time.perf_counter() - start)
         return {"seconds": seconds, "loss": losses[-1], "losses": losses}
 
-    @torch.inference_mode()
     def decode(self, request):
-        n, prompt = request["tokens"], request.get("prompt") or [0]
-        cfg, end = self.net.cfg, len(prompt) + request["tokens"]
+        prompt = request.get("prompt") or [0]
+        end = len(prompt) + request["tokens"]
         if end > len(self.net.cos):
-            self.net.set_positions(end)
+            self.net.set_positions(end)  # not in inference mode: training must be able to use the tables
+        with torch.inference_mode():
+            return self.generate(prompt, end)
+
+    def generate(self, prompt, end):
+        cfg = self.net.cfg
         shape = (1, cfg["n_kv_head"], end, cfg["d_model"] // cfg["n_head"])
         caches = [(torch.empty(shape), torch.empty(shape)) for _ in range(cfg["n_layer"])]
         start = time.perf_counter()
