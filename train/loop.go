@@ -132,7 +132,7 @@ func (t *Trainer) step() (Record, error) {
 	}
 	scale := 1 / float64(count)
 	loss *= scale
-	gradNorm := norm(t.grads) * scale
+	gradNorm := GradNorm(t.grads) * scale
 	if err := t.finite(loss, gradNorm); err != nil {
 		return Record{}, err
 	}

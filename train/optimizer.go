@@ -64,9 +64,9 @@ func update[T kernel.Float](p kernel.AdamW, w, m, v, g []T) {
 	})
 }
 
-// norm is the Euclidean norm of all gradients together, summed in float64 over
+// GradNorm is the Euclidean norm of all gradients together, summed in float64 over
 // fixed pieces in order. A NaN or an infinity anywhere shows in it.
-func norm(grads *nn.Gradients) float64 {
+func GradNorm(grads *nn.Gradients) float64 {
 	var sum float64
 	for _, name := range grads.Names() {
 		sum += squares(grads.Get(name))
