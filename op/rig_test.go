@@ -237,7 +237,8 @@ func (m *machine) result(t testing.TB) result {
 	return r
 }
 
-// same fails unless got equals want within tol of the largest element of want.
+// same fails unless got equals want within tol of the largest element of want,
+// or within tol where want is zero throughout.
 func same(t testing.TB, what string, got, want []float64, tol float64) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -247,6 +248,9 @@ func same(t testing.TB, what string, got, want []float64, tol float64) {
 	var top float64
 	for _, x := range want {
 		top = max(top, math.Abs(x))
+	}
+	if top == 0 {
+		top = 1
 	}
 	for i := range got {
 		if diff := math.Abs(got[i] - want[i]); !(diff <= tol*top) {

@@ -173,7 +173,7 @@ func oddSubjects() []subject {
 		linearOf("linear 1x131x7", 1, 131, 7, false),
 		linearOf("linear 33x1x1", 33, 1, 1, true),
 		normOf("rms norm 131x67", 131, 67, false),
-		normOf("rms norm 3x1", 3, 1, false),
+		normOf("rms norm 3x2", 3, 2, false),
 		normOf("layer norm 131x67", 131, 67, true),
 		swiGLUOf("swiglu 131x127", 131, 127),
 		addOf("add 131x127", 131, 127),
