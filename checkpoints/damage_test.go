@@ -269,3 +269,58 @@ func TestWholeReader(t *testing.T) {
 		}
 	}
 }
+
+// changingFile is a file whose bytes change, or end, once it is verified and its directory read.
+type changingFile struct {
+	data []byte
+	flip int // this byte has another value, from 0
+	end  int // and there are only so many
+}
+
+func (c *changingFile) ReadAt(p []byte, off int64) (int, error) {
+	if off >= int64(c.end) {
+		return 0, io.EOF
+	}
+	n := copy(p, c.data[off:c.end])
+	if i := int64(c.flip) - off; i >= 0 && i < int64(n) {
+		p[i] ^= 0x10
+	}
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+func TestAChangeAfterVerificationIsRefused(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ck")
+	c := mustWrite(t, dir, small())
+	f := c.Manifest().Files[0]
+	data, err := os.ReadFile(c.path(f.Name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := f.Entries[0]
+	file := &changingFile{data, -1, len(data)}
+	archive, err := openNpz(file, f.Size, f.Entries)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, err := archive.File[0].DataOffset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func() error { return readEntry(archive.File[0], e, make([]float32, e.elements())) }
+	if err := read(); err != nil {
+		t.Fatalf("unchanged: %v", err)
+	}
+	for i := int(start); i < int(start+e.Size); i++ {
+		*file = changingFile{data, i, len(data)}
+		if read() == nil {
+			t.Errorf("byte %d changed: read without an error", i)
+		}
+		*file = changingFile{data, -1, i}
+		if read() == nil {
+			t.Errorf("ends at byte %d: read without an error", i)
+		}
+	}
+}
