@@ -181,14 +181,14 @@ func trainedFile(texts []string, merges [][2]int32) []byte {
 	return append(content, '\n')
 }
 
-// newBPE reads a byte-level BPE. Whatever would make the ids differ from Hugging Face's is refused with its name.
-func newBPE(content []byte) (*BPE, error) {
+// parseBPE reads a byte-level BPE. Whatever would make the ids differ from Hugging Face's is refused with its name.
+func parseBPE(content []byte) (*BPE, error) {
 	var file hfFile
 	if err := json.Unmarshal(content, &file); err != nil {
-		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+		return nil, err
 	}
 	if err := file.checkByteLevel(); err != nil {
-		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+		return nil, err
 	}
 	t := &BPE{
 		file:         slices.Clone(content),
@@ -198,10 +198,10 @@ func newBPE(content []byte) (*BPE, error) {
 		ignoreMerges: file.Model.IgnoreMerges,
 	}
 	if err := t.readVocab(&file); err != nil {
-		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+		return nil, err
 	}
 	if err := t.readMerges(&file); err != nil {
-		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+		return nil, err
 	}
 	return t, nil
 }

@@ -39,7 +39,7 @@ func trainBPE(ctx context.Context, s *split, vocabSize int) (*BPE, error) {
 		}
 		merges = append(merges, pair)
 	}
-	return newBPE(trainedFile(learner.texts, merges))
+	return parseBPE(trainedFile(learner.texts, merges))
 }
 
 // wordCount is a distinct word and how often it occurs.

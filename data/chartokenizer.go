@@ -2,6 +2,7 @@ package data
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -58,19 +59,19 @@ type charFile struct {
 	Runes string `json:"runes"` // rune i has id i+1
 }
 
-func loadChar(content []byte) (*CharTokenizer, error) {
+func parseChar(content []byte) (*CharTokenizer, error) {
 	var file charFile
 	if err := json.Unmarshal(content, &file); err != nil {
-		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+		return nil, err
 	}
 	runes := []rune(file.Runes)
 	for i := 1; i < len(runes); i++ {
 		if runes[i] <= runes[i-1] {
-			return nil, fmt.Errorf(`data: tokenizer.json: "runes" has %q after %q, want ascending order without repetition`, runes[i], runes[i-1])
+			return nil, fmt.Errorf(`"runes" has %q after %q, want ascending order without repetition`, runes[i], runes[i-1])
 		}
 	}
 	if len(runes) == 0 || runes[0] != separatorByte {
-		return nil, fmt.Errorf(`data: tokenizer.json: "runes" does not begin with the separator U+0000`)
+		return nil, errors.New(`"runes" does not begin with the separator U+0000`)
 	}
 	return newCharTokenizer(runes), nil
 }

@@ -156,9 +156,12 @@ func appendFile(buffer []byte, path string) ([]byte, error) {
 	}
 }
 
-// lineCut returns a place near at, which is below len(text), where text can be cut: after the next line break, else after
-// the last one, else before the rune at that place.
+// lineCut returns a place near at, which is below len(text), where text can be cut: at itself at the start of a line, else
+// after the next line break, else after the last one, else before the rune at that place.
 func lineCut(text []byte, at int) int {
+	if at > 0 && text[at-1] == '\n' {
+		return at
+	}
 	if next := bytes.IndexByte(text[at:], '\n'); next >= 0 && at+next+1 < len(text) {
 		return at + next + 1
 	}

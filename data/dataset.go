@@ -105,9 +105,9 @@ func newTokenizer(ctx context.Context, cfg Config, train *split) (Tokenizer, err
 		if err != nil {
 			return nil, fmt.Errorf("data: tokenizer: %w", err)
 		}
-		tokenizer, err := LoadTokenizer(content)
+		tokenizer, err := parseTokenizer(content)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", cfg.Tokenizer, err)
+			return nil, fmt.Errorf("data: %s: %w", cfg.Tokenizer, err)
 		}
 		return tokenizer, nil
 	default:

@@ -45,24 +45,40 @@ const separatorByte = 0
 // LoadTokenizer reads what Save wrote, or a Hugging Face tokenizer.json. Errors say what the content lacks, or which
 // feature of it is not supported.
 func LoadTokenizer(content []byte) (Tokenizer, error) {
+	tokenizer, err := parseTokenizer(content)
+	if err != nil {
+		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+	}
+	return tokenizer, nil
+}
+
+// parseTokenizer is LoadTokenizer; the caller says where the content comes from.
+func parseTokenizer(content []byte) (Tokenizer, error) {
 	var head struct {
-		Type  string          `json:"type"`
-		Model json.RawMessage `json:"model"`
+		Type  string `json:"type"`
+		Model *struct {
+			Type string `json:"type"`
+		} `json:"model"`
 	}
 	if err := json.Unmarshal(content, &head); err != nil {
-		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+		return nil, err
 	}
 	switch {
 	case head.Type == "byte":
 		return ByteTokenizer{}, nil
 	case head.Type == "char":
-		return loadChar(content)
+		return parseChar(content)
 	case head.Type != "":
-		return nil, fmt.Errorf(`data: tokenizer.json: type %q, want "byte", "char" or a Hugging Face file with a "model"`, head.Type)
+		return nil, fmt.Errorf(`type %q, want "byte", "char" or a Hugging Face file with a "model"`, head.Type)
 	case head.Model == nil:
-		return nil, errors.New(`data: tokenizer.json: neither "type" nor "model" found; want a file written by train or by Hugging Face tokenizers`)
+		return nil, errors.New(`neither "type" nor "model" found; want a file written by train or by Hugging Face tokenizers`)
+	case head.Model.Type == "BPE":
+		return parseBPE(content)
+	case head.Model.Type == "WordPiece":
+		return parseWordPiece(content)
+	default:
+		return nil, fmt.Errorf(`model type %q is not supported, want "BPE" (byte-level) or "WordPiece"`, head.Model.Type)
 	}
-	return loadHuggingFace(content)
 }
 
 // tokenTexts is a tokenizer whose text is the concatenation of the texts of its tokens.

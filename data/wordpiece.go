@@ -59,13 +59,13 @@ type wordPieceFile struct {
 	} `json:"model"`
 }
 
-func newWordPiece(content []byte) (*WordPiece, error) {
+func parseWordPiece(content []byte) (*WordPiece, error) {
 	var file wordPieceFile
 	if err := json.Unmarshal(content, &file); err != nil {
-		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+		return nil, err
 	}
 	if err := file.check(); err != nil {
-		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+		return nil, err
 	}
 	t := &WordPiece{
 		file:      slices.Clone(content),
@@ -79,17 +79,17 @@ func newWordPiece(content []byte) (*WordPiece, error) {
 	var table vocabTable
 	for token, id := range file.Model.Vocab {
 		if err := table.set(id, token, 2*len(file.Model.Vocab)+1024); err != nil {
-			return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+			return nil, err
 		}
 	}
 	t.tokens = table.texts
 	var err error
 	if t.added, err = newAddedTokens(file.AddedTokens); err != nil {
-		return nil, fmt.Errorf("data: tokenizer.json: %w", err)
+		return nil, err
 	}
 	for _, added := range file.AddedTokens {
 		if id, ok := t.ids[added.Content]; !ok || id != added.ID {
-			return nil, fmt.Errorf("data: tokenizer.json: added token %q with id %d is not in the WordPiece vocab", added.Content, added.ID)
+			return nil, fmt.Errorf("added token %q with id %d is not in the WordPiece vocab", added.Content, added.ID)
 		}
 	}
 	t.separator = t.added.separator()
