@@ -215,14 +215,15 @@ func (op *gemmOp) placeA(w *microBench, i0, tiles, short, tall, k, kc, panels in
 	args.acs = uintptr(height) * op.elem
 	tile := uintptr(kc) * args.acs
 	dst := w.a.bytes(tiles*int(tile) + packSlack)
-	src := a
+	row := 0
 	for t := range tiles {
 		h := short
 		if t < tall {
 			h++
 		}
+		src := unsafe.Add(a, uintptr(row)*op.elem)
 		copyStrip(op.level, unsafe.Add(dst, uintptr(t)*tile), src, args.acs, op.lda, kc, h*int(op.elem))
-		src = unsafe.Add(src, uintptr(h)*op.elem)
+		row += h
 	}
 	return dst, tile, tile
 }

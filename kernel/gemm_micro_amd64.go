@@ -4,7 +4,7 @@ package kernel
 
 import "unsafe"
 
-//go:generate sh -c "cd internal/avogen && go run ./gemm -pkg kernel -out ../../gemm_amd64.s -stubs ../../gemm_stubs_amd64.go"
+//go:generate go -C internal/avogen run ./gemm -pkg kernel -out ../../gemm_amd64.s -stubs ../../gemm_stubs_amd64.go
 
 // micro runs the level's micro-kernel.
 func micro(l isaLevel, double bool, args *microArgs) {
@@ -46,25 +46,21 @@ func transposeStrip(l isaLevel, double bool, dst, src unsafe.Pointer, dstStride,
 		transposeStripGo(double, dst, src, dstStride, srcStride, count, k)
 		return
 	}
-	lanes, elem := 8, uintptr(4)
+	lanes, elem, transpose := 8, uintptr(4), transposeF32AVX2
 	if double {
-		lanes, elem = 4, 8
+		lanes, elem, transpose = 4, 8, transposeF64AVX2
 	}
 	whole := k / lanes * lanes
-	for ; count >= lanes && whole > 0; count -= lanes {
-		if double {
-			transposeF64AVX2((*byte)(dst), (*byte)(src), dstStride, srcStride, uintptr(whole/lanes))
-		} else {
-			transposeF32AVX2((*byte)(dst), (*byte)(src), dstStride, srcStride, uintptr(whole/lanes))
+	for i := 0; i < count; i += lanes {
+		to, from := unsafe.Add(dst, uintptr(i)*elem), unsafe.Add(src, uintptr(i)*srcStride)
+		if i+lanes > count || whole == 0 {
+			transposeStripGo(double, to, from, dstStride, srcStride, count-i, k)
+			return
 		}
+		transpose((*byte)(to), (*byte)(from), dstStride, srcStride, uintptr(whole/lanes))
 		if whole < k {
-			transposeStripGo(double, unsafe.Add(dst, uintptr(whole)*dstStride), unsafe.Add(src, uintptr(whole)*elem),
+			transposeStripGo(double, unsafe.Add(to, uintptr(whole)*dstStride), unsafe.Add(from, uintptr(whole)*elem),
 				dstStride, srcStride, lanes, k-whole)
 		}
-		dst = unsafe.Add(dst, uintptr(lanes)*elem)
-		src = unsafe.Add(src, uintptr(lanes)*srcStride)
-	}
-	if count > 0 {
-		transposeStripGo(double, dst, src, dstStride, srcStride, count, k)
 	}
 }

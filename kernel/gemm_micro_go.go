@@ -29,31 +29,33 @@ func microGo4[T Float](args *microArgs, a, c unsafe.Pointer, cols int) {
 	var c00, c01, c02, c03, c10, c11, c12, c13, c20, c21, c22, c23, c30, c31, c32, c33 T
 	b, ars := args.b, args.ars
 	if cols == 4 {
+		// Offsets, not pointers, advance: no pointer may leave its array.
+		var ao, bo uintptr
 		for range args.k {
-			row := (*[4]T)(b)
+			row := (*[4]T)(unsafe.Add(b, bo))
 			b0, b1, b2, b3 := row[0], row[1], row[2], row[3]
-			x := at[T](a, 0)
+			x := at[T](a, ao)
 			c00 += x * b0
 			c01 += x * b1
 			c02 += x * b2
 			c03 += x * b3
-			x = at[T](a, ars)
+			x = at[T](a, ao+ars)
 			c10 += x * b0
 			c11 += x * b1
 			c12 += x * b2
 			c13 += x * b3
-			x = at[T](a, 2*ars)
+			x = at[T](a, ao+2*ars)
 			c20 += x * b0
 			c21 += x * b1
 			c22 += x * b2
 			c23 += x * b3
-			x = at[T](a, 3*ars)
+			x = at[T](a, ao+3*ars)
 			c30 += x * b0
 			c31 += x * b1
 			c32 += x * b2
 			c33 += x * b3
-			a = unsafe.Add(a, args.acs)
-			b = unsafe.Add(b, args.brs)
+			ao += args.acs
+			bo += args.brs
 		}
 		storeGo(args, c, [4]T{c00, c01, c02, c03}, 4)
 		storeGo(args, unsafe.Add(c, args.ldc), [4]T{c10, c11, c12, c13}, 4)
@@ -69,14 +71,11 @@ func microGo4[T Float](args *microArgs, a, c unsafe.Pointer, cols int) {
 // microGo1 is one row of a tile, of 1 to 4 columns.
 func microGo1[T Float](args *microArgs, a, c unsafe.Pointer, cols int) {
 	var sum [4]T
-	b := args.b
-	for range args.k {
-		x := at[T](a, 0)
-		for j, y := range unsafe.Slice((*T)(b), cols) {
+	for p := range uintptr(args.k) {
+		x := at[T](a, p*args.acs)
+		for j, y := range unsafe.Slice((*T)(unsafe.Add(args.b, p*args.brs)), cols) {
 			sum[j&3] += x * y
 		}
-		a = unsafe.Add(a, args.acs)
-		b = unsafe.Add(b, args.brs)
 	}
 	storeGo(args, c, sum, cols)
 }

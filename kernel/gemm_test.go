@@ -128,6 +128,14 @@ func equalBits[T Float](t *testing.T, what any, got, want []T) {
 var oddSizes = []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 14, 15, 16, 17, 24, 27, 28, 29, 31, 32, 33, 48, 63, 64, 65, 97, 130}
 var oddDepths = []int{1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 64, 100, 255, 256, 257, 300, 513}
 
+// cases returns how many random cases a test draws: n, or a tenth of it with -short.
+func cases(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
+}
+
 func TestGemm(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		t.Run("float32", testGemm[float32])
@@ -137,12 +145,8 @@ func TestGemm(t *testing.T) {
 
 func testGemm[T Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	cases := 800
-	if testing.Short() {
-		cases = 200
-	}
 	scales := []T{0, 1, 1, -1, 0.5}
-	for range cases {
+	for range cases(800) {
 		p := newProduct(rng, rng.IntN(2) == 1, rng.IntN(2) == 1,
 			oddSizes[rng.IntN(len(oddSizes))], oddSizes[rng.IntN(len(oddSizes))], oddDepths[rng.IntN(len(oddDepths))],
 			scales[rng.IntN(len(scales))], scales[rng.IntN(len(scales))], 40*rng.IntN(2))

@@ -134,15 +134,14 @@ func (op *gemmOp) padW(bench *microBench, w unsafe.Pointer, wn int) (unsafe.Poin
 func scatter[T Float](op *gemmOp, c, out unsafe.Pointer, outStride uintptr, xn, wn int) {
 	alpha, beta := *(*T)(unsafe.Pointer(&op.alpha)), *(*T)(unsafe.Pointer(&op.beta))
 	for x := range uintptr(xn) {
-		to := unsafe.Add(c, x*op.thin.cx)
-		for _, s := range unsafe.Slice((*T)(unsafe.Add(out, x*outStride)), wn) {
-			e := (*T)(to)
+		row := unsafe.Add(c, x*op.thin.cx)
+		for w, s := range unsafe.Slice((*T)(unsafe.Add(out, x*outStride)), wn) {
+			e := (*T)(unsafe.Add(row, uintptr(w)*op.thin.cw))
 			if beta == 0 {
 				*e = alpha * s
 			} else {
 				*e = alpha*s + beta**e
 			}
-			to = unsafe.Add(to, op.thin.cw)
 		}
 	}
 }

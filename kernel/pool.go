@@ -142,7 +142,8 @@ func (p *pool) claim() {
 
 func (p *pool) keepPanic() {
 	if r := recover(); r != nil {
-		p.failed.CompareAndSwap(nil, &r)
+		kept := r // on the heap; r must not be, or every job would allocate
+		p.failed.CompareAndSwap(nil, &kept)
 		p.next.Store(p.n)
 	}
 }
