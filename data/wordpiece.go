@@ -16,7 +16,8 @@ import (
 // word becomes the longest tokens of the vocabulary that spell it from left to right; tokens within a word carry a
 // prefix. A word that cannot be spelt is one unknown token.
 //
-// The ids equal those of Hugging Face tokenizers for the same tokenizer.json. It is not trained here.
+// The ids equal those of Hugging Face tokenizers for the same tokenizer.json, but for some punctuation and marks that
+// Unicode has assigned since version 8, the age of that library's tables. It is not trained here.
 type WordPiece struct {
 	file      []byte
 	ids       map[string]int
