@@ -1,0 +1,141 @@
+// Command bench measures speed and memory against PyTorch on the same model,
+// weights, batches and threads, in one run: the two sides in turn, medians.
+//
+//	go run ./bench                          everything, at 1 and 2 threads
+//	go run ./bench step-a --threads 1 --json
+//
+// The peer is the interpreter named by SPARROW_PYTHON, else the first of python3
+// and /usr/bin/python3 that imports torch. Without one, our side is measured
+// alone. Each side is a process of its own, so that its peak memory is its own.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// result is one line of output. Ours and Peer are times or bytes: lower is
+// better; Ratio is ours over peer.
+type result struct {
+	Name           string   `json:"name"`
+	Threads        int      `json:"threads"`
+	Ours           float64  `json:"ours"`
+	Peer           *float64 `json:"peer"`
+	PeerName       string   `json:"peer_name,omitempty"`
+	PeerVersion    string   `json:"peer_version,omitempty"`
+	InstructionSet string   `json:"instruction_set"`
+	Unit           string   `json:"unit"`
+	Ratio          *float64 `json:"ratio"`
+	OursPeakMB     *float64 `json:"ours_peak_mb,omitempty"`
+	PeerPeakMB     *float64 `json:"peer_peak_mb,omitempty"`
+	PeerBaseMB     *float64 `json:"peer_base_mb,omitempty"` // of the peer's code alone, before any network
+	Note           string   `json:"note,omitempty"`
+}
+
+// benchmarks are the names in the order they run.
+var benchmarks = []struct {
+	name string
+	run  func(*bench, string) error
+}{
+	{"gemm", (*bench).gemm},
+	{"step-a", (*bench).step},
+	{"step-b", (*bench).step},
+	{"decode-b", (*bench).decode},
+}
+
+// bench is one measurement: both sides at one number of threads.
+type bench struct {
+	threads    int
+	rounds     int
+	ours, peer *side // peer is nil without PyTorch
+	emit       func(result)
+}
+
+func main() {
+	var threads []int
+	var rounds int
+	var asJSON bool
+	var names []string
+	for _, b := range benchmarks {
+		names = append(names, b.name)
+	}
+	root := &cobra.Command{
+		Use:           "bench [NAME...]",
+		Short:         "Measure speed and memory against PyTorch",
+		Long:          "Measure speed and memory against PyTorch.\nNames: " + strings.Join(names, ", ") + " (default: all).",
+		Args:          cobra.ArbitraryArgs,
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			for _, a := range args {
+				if !slices.Contains(names, a) {
+					return fmt.Errorf("bench: no benchmark %q; want one of %s", a, strings.Join(names, ", "))
+				}
+			}
+			print := printer(asJSON)
+			for _, b := range benchmarks {
+				for _, n := range threads {
+					if len(args) > 0 && !slices.Contains(args, b.name) {
+						continue
+					}
+					if err := measure(n, rounds, print, func(m *bench) error { return b.run(m, b.name) }); err != nil {
+						return err
+					}
+				}
+			}
+			return nil
+		},
+	}
+	root.Flags().IntSliceVar(&threads, "threads", []int{1, 2}, "numbers of threads to measure at")
+	root.Flags().IntVar(&rounds, "rounds", 9, "turns of each side; the median counts")
+	root.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	root.AddCommand(&cobra.Command{Use: "worker", Hidden: true, RunE: func(*cobra.Command, []string) error { return work(os.Stdin, os.Stdout) }})
+	if err := root.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// measure starts both sides, runs f and ends them.
+func measure(threads, rounds int, emit func(result), f func(*bench) error) error {
+	ours, err := startOurs(threads)
+	if err != nil {
+		return err
+	}
+	defer ours.end()
+	peer, err := startPeer(threads)
+	if err != nil {
+		return err
+	}
+	if peer != nil {
+		defer peer.end()
+	}
+	return f(&bench{threads: threads, rounds: rounds, ours: ours, peer: peer, emit: emit})
+}
+
+// printer writes results for people or for machines.
+func printer(asJSON bool) func(result) {
+	if asJSON {
+		e := json.NewEncoder(os.Stdout)
+		return func(r result) { e.Encode(r) }
+	}
+	header := false
+	return func(r result) {
+		if !header {
+			fmt.Printf("%-26s %7s %12s %12s %7s %9s %9s  %s\n", "name", "threads", "ours", "peer", "ratio", "ours MB", "peer MB", "")
+			header = true
+		}
+		value := func(x *float64, format string) string {
+			if x == nil {
+				return "-"
+			}
+			return fmt.Sprintf(format, *x)
+		}
+		fmt.Printf("%-26s %7d %12s %12s %7s %9s %9s  %s\n", r.Name, r.Threads, value(&r.Ours, "%.4g "+r.Unit), value(r.Peer, "%.4g "+r.Unit),
+			value(r.Ratio, "%.3f"), value(r.OursPeakMB, "%.0f"), value(r.PeerPeakMB, "%.0f"), r.Note)
+	}
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"sparrow/internal/rng"
+)
+
+// config is a network of the benchmark, in the peer's words.
+type config struct {
+	Vocab   int `json:"vocab"`
+	DModel  int `json:"d_model"`
+	NLayer  int `json:"n_layer"`
+	NHead   int `json:"n_head"`
+	DFF     int `json:"d_ff"`
+	SeqLen  int `json:"seq_len"`
+	Batch   int `json:"batch"`
+	NKVHead int `json:"n_kv_head"`
+}
+
+// networks are LLaMA-style decoders with an untied head.
+var networks = map[string]config{
+	"step-a":   {Vocab: 256, DModel: 256, NLayer: 4, NHead: 4, NKVHead: 4, DFF: 688, SeqLen: 128, Batch: 8},
+	"step-b":   {Vocab: 4096, DModel: 512, NLayer: 8, NHead: 8, NKVHead: 8, DFF: 1376, SeqLen: 256, Batch: 8},
+	"decode-b": {Vocab: 4096, DModel: 512, NLayer: 8, NHead: 8, NKVHead: 8, DFF: 1376, SeqLen: 256, Batch: 1},
+}
+
+// result starts a line from two medians; peer < 0 means there is none.
+func (b *bench) result(name, unit string, ours, peer float64) result {
+	r := result{Name: name, Threads: b.threads, Ours: ours, InstructionSet: b.ours.isa, Unit: unit}
+	if b.peer != nil {
+		ratio := ours / peer
+		r.Peer, r.Ratio, r.PeerName, r.PeerVersion = &peer, &ratio, b.peer.name, b.peer.version
+	}
+	return r
+}
+
+// sides are the processes that exist.
+func (b *bench) sides() []*side {
+	if b.peer == nil {
+		return []*side{b.ours}
+	}
+	return []*side{b.ours, b.peer}
+}
+
+// alternate asks the sides in turn and returns all times of each.
+func (b *bench) alternate(rounds int, r request) (ours, peer []float64, err error) {
+	times := map[*side][]float64{}
+	for range rounds {
+		for _, s := range b.sides() {
+			a, err := s.ask(r)
+			if err != nil {
+				return nil, nil, err
+			}
+			times[s] = append(times[s], a.Seconds...)
+		}
+	}
+	return times[b.ours], times[b.peer], nil
+}
+
+func median(x []float64) float64 {
+	if len(x) == 0 {
+		return math.NaN()
+	}
+	x = slices.Sorted(slices.Values(x))
+	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
+}
+
+// step measures training steps: forward, backward, clipping and AdamW.
+func (b *bench) step(name string) error {
+	c := networks[name]
+	r := rng.New(1, "bench", 0)
+	n := c.Batch * c.SeqLen
+	tokens := make([]int, n+1)
+	for i := range tokens {
+		tokens[i] = r.Intn(c.Vocab)
+	}
+	load := request{"cmd": "load", "config": c, "threads": b.threads, "inputs": tokens[:n], "targets": tokens[1:]}
+	weights, done, err := writeWeights(c)
+	if err != nil {
+		return err
+	}
+	defer done()
+	load["weights"] = weights
+	losses := map[*side]float64{}
+	for _, s := range b.sides() {
+		if _, err := s.ask(load); err != nil {
+			return err
+		}
+		a, err := s.ask(request{"cmd": "step", "steps": 2}) // warms up
+		if err != nil {
+			return err
+		}
+		losses[s] = a.Loss
+	}
+	if b.peer != nil && math.Abs(losses[b.ours]-losses[b.peer]) > 1e-3 {
+		return fmt.Errorf("bench: %s: the sides do not compute the same: loss %g, peer %g", name, losses[b.ours], losses[b.peer])
+	}
+	ours, peer, err := b.alternate(b.rounds, request{"cmd": "step", "steps": 3})
+	if err != nil {
+		return err
+	}
+	out := b.result(name, "s", median(ours), median(peer))
+	for _, s := range b.sides() {
+		a, err := s.ask(request{"cmd": "rss"})
+		if err != nil {
+			return err
+		}
+		mb := a.Bytes / 1e6
+		if s == b.ours {
+			out.OursPeakMB = &mb
+			continue
+		}
+		base := a.BaseBytes / 1e6
+		out.PeerPeakMB, out.PeerBaseMB = &mb, &base
+		out.Note = fmt.Sprintf("memory ratio %.2f (%.2f without the peer's code of %.0f MB)", *out.OursPeakMB/mb, *out.OursPeakMB/(mb-base), base)
+	}
+	b.emit(out)
+	return nil
+}
+
+// decode measures greedy decoding of one sequence with a cache, and how close it
+// comes to reading weights and cache once a token at the speed of memory.
+func (b *bench) decode(name string) error {
+	c := networks[name]
+	tokens := make([]int, c.SeqLen)
+	for _, s := range b.sides() {
+		if _, err := s.ask(request{"cmd": "load", "config": c, "threads": b.threads, "inputs": tokens, "targets": tokens}); err != nil {
+			return err
+		}
+	}
+	const prompt, length = 16, 112
+	ours, peer, err := b.alternate(b.rounds, request{"cmd": "decode", "prompt": tokens[:prompt], "tokens": length})
+	if err != nil {
+		return err
+	}
+	mem, err := b.ours.ask(request{"cmd": "bandwidth"})
+	if err != nil {
+		return err
+	}
+	out := b.result(name, "s", median(ours), median(peer))
+	bytes := float64(mem.Parameters)*4 + mem.CacheBytes*(prompt+length/2)
+	out.Note = fmt.Sprintf("%.1f tokens/s; %.0f%% of the roofline: %.1f MB a token at %.1f GB/s", 1/out.Ours, 100*bytes/mem.Bandwidth/out.Ours, bytes/1e6, mem.Bandwidth/1e9)
+	b.emit(out)
+	return nil
+}
+
+// shapes of matrix products: m, n, k.
+var shapes = [][3]int{
+	{1024, 256, 256}, {1024, 1024, 256}, {1024, 256, 1024}, {512, 512, 512}, {1024, 1024, 1024},
+	{1024, 688, 256}, {1024, 256, 688}, {2048, 512, 512}, {1, 512, 512},
+}
+
+// gemm measures float32 matrix products and the geometric mean of their ratios.
+func (b *bench) gemm(string) error {
+	var logs float64
+	count := 0
+	peak, err := b.ours.ask(request{"cmd": "peak"})
+	if err != nil {
+		return err
+	}
+	for _, s := range shapes {
+		for _, op := range []struct {
+			name   string
+			ta, tb bool
+		}{{"nn", false, false}, {"nt", false, true}, {"tn", true, false}} {
+			r := request{"cmd": "gemm", "m": s[0], "n": s[1], "k": s[2], "ta": op.ta, "tb": op.tb, "repeat": 7}
+			ours, peer, err := b.alternate(b.rounds, r)
+			if err != nil {
+				return err
+			}
+			out := b.result(fmt.Sprintf("gemm/%dx%dx%d/%s", s[0], s[1], s[2], op.name), "s", median(ours), median(peer))
+			speed := 2 * float64(s[0]) * float64(s[1]) * float64(s[2]) / out.Ours / 1e9
+			out.Note = fmt.Sprintf("%.1f GFLOP/s, %.0f%% of the peak", speed, 100*speed/peak.GFLOPS/float64(b.threads))
+			b.emit(out)
+			if out.Ratio != nil {
+				logs += math.Log(*out.Ratio)
+				count++
+			}
+		}
+	}
+	if count > 0 {
+		mean := math.Exp(logs / float64(count))
+		b.emit(result{Name: "gemm", Threads: b.threads, Ours: mean, InstructionSet: b.ours.isa, Unit: "ratio", Ratio: &mean,
+			PeerName: b.peer.name, PeerVersion: b.peer.version, Note: fmt.Sprintf("geometric mean over %d products", count)})
+	}
+	return nil
+}

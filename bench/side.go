@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+)
+
+//go:embed peer/peer.py
+var peerSource string
+
+// side is a process that answers one JSON object a line.
+type side struct {
+	name    string
+	version string
+	isa     string
+	cmd     *exec.Cmd
+	in      io.WriteCloser
+	out     *bufio.Reader
+	stderr  *bytes.Buffer
+}
+
+// request is a command to a side; see peer/peer.py.
+type request map[string]any
+
+// reply holds the answers' fields that the driver reads.
+type reply struct {
+	Error       string    `json:"error"`
+	PeerName    string    `json:"peer_name"`
+	PeerVersion string    `json:"peer_version"`
+	ISA         string    `json:"instruction_set"`
+	Seconds     []float64 `json:"seconds"`
+	Loss        float64   `json:"loss"`
+	Bytes       float64   `json:"bytes"`
+	BaseBytes   float64   `json:"base_bytes"`
+	Parameters  int       `json:"parameters"`
+	GFLOPS      float64   `json:"gflops"`
+	Bandwidth   float64   `json:"bandwidth"`
+	CacheBytes  float64   `json:"cache_bytes"`
+}
+
+func start(name string, threads int, argv ...string) (*side, error) {
+	s := &side{name: name, cmd: exec.Command(argv[0], argv[1:]...), stderr: &bytes.Buffer{}}
+	s.cmd.Stderr = s.stderr
+	s.cmd.Env = append(os.Environ(), fmt.Sprintf("OMP_NUM_THREADS=%d", threads))
+	var err error
+	if s.in, err = s.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	s.out = bufio.NewReader(out)
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	info, err := s.ask(request{"cmd": "info", "threads": threads})
+	if err != nil {
+		s.end()
+		return nil, err
+	}
+	s.version, s.isa = info.PeerVersion, info.ISA
+	return s, nil
+}
+
+// startOurs runs this very program as a worker.
+func startOurs(threads int) (*side, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return start("sparrow", threads, exe, "worker")
+}
+
+// startPeer runs PyTorch, or returns nil if there is none.
+func startPeer(threads int) (*side, error) {
+	candidates := []string{"python3", "/usr/bin/python3"}
+	if p := os.Getenv("SPARROW_PYTHON"); p != "" {
+		candidates = []string{p}
+	}
+	for _, python := range candidates {
+		if exec.Command(python, "-c", "import torch, numpy").Run() == nil {
+			return start("torch", threads, python, "-c", peerSource)
+		}
+	}
+	if p := os.Getenv("SPARROW_PYTHON"); p != "" {
+		return nil, fmt.Errorf("bench: SPARROW_PYTHON = %s cannot import torch and numpy", p)
+	}
+	return nil, nil
+}
+
+// ask sends a command and waits for its answer.
+func (s *side) ask(r request) (reply, error) {
+	var a reply
+	line, err := json.Marshal(r)
+	if err != nil {
+		return a, err
+	}
+	if _, err = s.in.Write(append(line, '\n')); err == nil {
+		line, err = s.out.ReadBytes('\n')
+	}
+	if err != nil {
+		return a, fmt.Errorf("bench: %s ended: %w\n%s", s.name, err, s.stderr)
+	}
+	if err := json.Unmarshal(line, &a); err != nil {
+		return a, err
+	}
+	if a.Error != "" {
+		return a, errors.New("bench: " + s.name + ": " + a.Error)
+	}
+	return a, nil
+}
+
+// end stops the process.
+func (s *side) end() {
+	s.in.Close()
+	s.cmd.Wait()
+}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sbinet/npyio/npz"
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/internal/rng"
+	"sparrow/kernel"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/train"
+)
+
+// command is a request as the worker reads it.
+type command struct {
+	Cmd     string `json:"cmd"`
+	Threads int    `json:"threads"`
+	Config  config `json:"config"`
+	Inputs  []int  `json:"inputs"`
+	Targets []int  `json:"targets"`
+	Weights string `json:"weights"`
+	Steps   int    `json:"steps"`
+	Prompt  []int  `json:"prompt"`
+	Tokens  int    `json:"tokens"`
+	M       int    `json:"m"`
+	N       int    `json:"n"`
+	K       int    `json:"k"`
+	TA      bool   `json:"ta"`
+	TB      bool   `json:"tb"`
+	Repeat  int    `json:"repeat"`
+}
+
+// worker is our side: it holds the network between commands.
+type worker struct {
+	cfg       config
+	session   *model.Session
+	program   *model.Program
+	grads     *nn.Gradients
+	optimizer *train.AdamW
+	steps     int
+	targets   int
+}
+
+// work answers commands until the input ends.
+func work(in io.Reader, out io.Writer) error {
+	lines := bufio.NewReader(in)
+	w := &worker{}
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return nil
+		}
+		var c command
+		var answer reply
+		if err = json.Unmarshal(line, &c); err == nil {
+			answer, err = w.answer(c)
+		}
+		if err != nil {
+			answer = reply{Error: err.Error()}
+		}
+		if err := json.NewEncoder(out).Encode(answer); err != nil {
+			return err
+		}
+	}
+}
+
+func (w *worker) answer(c command) (reply, error) {
+	if c.Threads > 0 {
+		kernel.SetThreads(c.Threads)
+	}
+	switch c.Cmd {
+	case "info":
+		return reply{PeerName: "sparrow", ISA: kernel.ISA(), PeerVersion: runtime.Version()}, nil
+	case "load":
+		return reply{}, w.load(c)
+	case "step":
+		return w.step(c.Steps)
+	case "decode":
+		return w.decode(c)
+	case "gemm":
+		return gemm(c), nil
+	case "peak":
+		return reply{GFLOPS: kernel.MeasurePeak()}, nil
+	case "bandwidth":
+		return reply{Bandwidth: bandwidth(), Parameters: w.session.Store().Parameters() - w.cfg.Vocab*w.cfg.DModel, CacheBytes: float64(w.session.CacheBytesPerToken())}, nil
+	case "rss":
+		n, err := peakBytes()
+		return reply{Bytes: n}, err
+	}
+	return reply{}, fmt.Errorf("unknown command %q", c.Cmd)
+}
+
+// network is the session's config of a benchmark's network.
+func (c config) network() (model.Config, model.Dims) {
+	m := model.DefaultConfig()
+	m.DModel, m.NLayer, m.DFF = c.DModel, c.NLayer, c.DFF
+	m.Attention.NHead = c.NHead
+	if c.NKVHead != c.NHead {
+		m.Attention.Kind, m.Attention.NKVHead = "gqa", c.NKVHead
+	}
+	return m, model.Dims{VocabSize: c.Vocab, Context: c.SeqLen}
+}
+
+func (w *worker) load(c command) error {
+	w.cfg = c.Config
+	cfg, dims := c.Config.network()
+	store := nn.NewStore(tensor.Float32)
+	w.grads = nn.NewGradients(store)
+	var err error
+	if w.session, err = model.NewSession(cfg, dims, store, model.Options{Seed: 1, Sink: w.grads}); err != nil {
+		return err
+	}
+	if c.Weights != "" {
+		f, err := npz.Open(c.Weights)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		for _, name := range store.Names() {
+			var values []float32
+			if err := f.Read(name+".npy", &values); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			copy(store.Get(name).Float32s(), values)
+		}
+	}
+	if w.program, err = w.session.Train(c.Config.Batch, c.Config.SeqLen); err != nil {
+		return err
+	}
+	w.program.Feed(c.Inputs, c.Targets)
+	w.targets = len(c.Targets)
+	w.steps = 0
+	w.optimizer = nil
+	return nil
+}
+
+// step trains as the trainer does: gradients, clipping by the global norm, AdamW.
+func (w *worker) step(n int) (reply, error) {
+	var r reply
+	if w.optimizer == nil {
+		w.optimizer = train.NewAdamW(train.LoopConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, w.session.Store())
+	}
+	for range n {
+		began := time.Now()
+		if err := w.program.Run(); err != nil {
+			return r, err
+		}
+		scale := 1 / float64(w.targets)
+		r.Loss = w.program.Loss() * scale
+		norm := train.GradNorm(w.grads) * scale
+		w.steps++
+		w.optimizer.Step(w.grads, w.steps, 1e-3, scale*min(1, 1/(norm+1e-6)))
+		r.Seconds = append(r.Seconds, time.Since(began).Seconds())
+	}
+	return r, nil
+}
+
+// decode continues a prompt greedily and times each token after the first.
+func (w *worker) decode(c command) (reply, error) {
+	var r reply
+	last := time.Now()
+	n := 0
+	err := w.session.Generate(context.Background(), [][]int{c.Prompt}, model.GenerateOptions{Tokens: c.Tokens}, func(int, int) error {
+		now := time.Now()
+		if n++; n > 2 { // the first step of a program also compiles it
+			r.Seconds = append(r.Seconds, now.Sub(last).Seconds())
+		}
+		last = now
+		return nil
+	})
+	return r, err
+}
+
+func gemm(c command) reply {
+	random := rng.New(1, "gemm", 0)
+	matrix := func(n int) []float32 {
+		x := make([]float32, n)
+		rng.FillNormal(random, x, 0, 1)
+		return x
+	}
+	a, b, out := matrix(c.M*c.K), matrix(c.K*c.N), make([]float32, c.M*c.N)
+	lda, ldb := c.K, c.N
+	if c.TA {
+		lda = c.M
+	}
+	if c.TB {
+		ldb = c.K
+	}
+	var r reply
+	for i := range 3 + c.Repeat {
+		began := time.Now()
+		kernel.Gemm(c.TA, c.TB, c.M, c.N, c.K, 1, a, lda, b, ldb, 0, out, c.N)
+		if i >= 3 {
+			r.Seconds = append(r.Seconds, time.Since(began).Seconds())
+		}
+	}
+	return r
+}
+
+// bandwidth is the best of several reads of a buffer far larger than any cache,
+// in bytes a second, with all threads.
+func bandwidth() float64 {
+	const n, piece = 96 << 20, 64 << 10 // float32s
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = 1 // memory that was never written may be one shared page of zeros
+	}
+	sums := make([]float32, n/piece)
+	best := time.Hour
+	for range 7 {
+		began := time.Now()
+		kernel.Ranges(n, piece, func(lo, hi int) { sums[lo/piece] = kernel.Sum(x[lo:hi]) })
+		best = min(best, time.Since(began))
+	}
+	return 4 * n / best.Seconds()
+}
+
+// peakBytes is the largest resident memory of this process so far.
+func peakBytes() (float64, error) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, fmt.Errorf("bench: peak memory is only known on Linux: %w", err)
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kb * 1024, err
+		}
+	}
+	return 0, fmt.Errorf("bench: /proc/self/status has no VmHWM")
+}
+
+// writeWeights makes the initial weights that both sides load.
+func writeWeights(c config) (path string, done func(), err error) {
+	cfg, dims := c.network()
+	store := nn.NewStore(tensor.Float32)
+	if _, err := model.NewSession(cfg, dims, store, model.Options{Seed: 1}); err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return "", nil, err
+	}
+	done = func() { os.RemoveAll(dir) }
+	var arrays []checkpoints.Array
+	for _, name := range store.Names() {
+		d := store.Get(name)
+		arrays = append(arrays, checkpoints.Array{Name: name, Shape: d.Shape(), Data: d.Float32s()})
+	}
+	folder := dir + "/weights"
+	err = checkpoints.Write(folder, checkpoints.Contents{Kind: "decoder", Arrays: map[string][]checkpoints.Array{"model.npz": arrays}})
+	return folder + "/model.npz", done, err
+}
