@@ -30,7 +30,8 @@ import time
 # of an AMD EPYC (Zen 4), best and median of 16: 1 thread 272, 289 ms; 2 threads 154, 165; with OMP_WAIT_POLICY=PASSIVE
 # 179, 206; with OMP_PROC_BIND=true 151, 167. ACTIVE (159, 173) is no faster, and its second thread then burns a whole
 # core while this process waits for its next command, which is when the other side is measured: so it is removed.
-# Any spinning pool collapses (438, 574 ms) when other programs hold the cores: measure on an idle machine.
+# A spinning pool collapses when other programs hold both cores (5 s a step, PASSIVE 1.1 s): measure on an idle machine,
+# or set PASSIVE outside and know that it costs PyTorch a sixth to a quarter there.
 # A PyTorch over a pthread OpenBLAS has two pools and wants OMP_WAIT_POLICY=PASSIVE: other settings are left alone.
 if os.environ.get("OMP_WAIT_POLICY", "").upper() == "ACTIVE":
     del os.environ["OMP_WAIT_POLICY"]
