@@ -31,7 +31,7 @@ import time
 # 179, 206; with OMP_PROC_BIND=true 151, 167. ACTIVE (159, 173) is no faster, and its second thread then burns a whole
 # core while this process waits for its next command, which is when the other side is measured: so it is removed.
 # A spinning pool collapses when other programs hold both cores (5 s a step, PASSIVE 1.1 s): measure on an idle machine,
-# or set PASSIVE outside and know that it costs PyTorch a sixth to a quarter there.
+# or set PASSIVE outside and know that on an idle one it costs PyTorch a sixth to a quarter.
 # A PyTorch over a pthread OpenBLAS has two pools and wants OMP_WAIT_POLICY=PASSIVE: other settings are left alone.
 if os.environ.get("OMP_WAIT_POLICY", "").upper() == "ACTIVE":
     del os.environ["OMP_WAIT_POLICY"]
