@@ -1,6 +1,7 @@
 package train
 
 import (
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -101,84 +102,102 @@ func (c LoopConfig) schedule() Schedule {
 // Validate reports what no run can use.
 func (c Config) Validate(r *configs.Report) {
 	if c.Name == "" || strings.ContainsAny(c.Name, `/\`) || c.Name[0] == '.' {
-		r.Errorf("name", "name = %q; want a name for the run's folder, without slashes", c.Name)
+		r.Errorf("name", "is no name for the run's folder; want one without slashes that does not begin with a dot")
 	}
 	if c.Model.Context > 0 && c.Model.Context < c.Data.SeqLen {
-		r.Errorf("data.seq_len", "seq_len = %d is longer than [model] context = %d", c.Data.SeqLen, c.Model.Context)
+		r.Errorf("data.seq_len", "is longer than [model] context = %d", c.Model.Context)
 	}
 }
 
 // Validate reports what no training loop can use.
 func (c LoopConfig) Validate(r *configs.Report) {
-	atLeast := func(key string, v, low int) {
-		if v < low {
-			r.Errorf(key, "%s = %d; want at least %d", key, v, low)
-		}
-	}
+	atLeast(r, "steps", c.Steps, 1)
+	atLeast(r, "batch_size", c.BatchSize, 1)
+	atLeast(r, "grad_accum", c.GradAccum, 1)
 	within := func(key string, v, low, high float64) {
 		if !(v >= low && v < high) {
-			r.Errorf(key, "%s = %g; want at least %g and less than %g", key, v, low, high)
+			r.Errorf(key, "is out of range; want at least %g and less than %g", low, high)
 		}
 	}
-	atLeast("steps", c.Steps, 1)
-	atLeast("batch_size", c.BatchSize, 1)
-	atLeast("grad_accum", c.GradAccum, 1)
 	within("beta1", c.Beta1, 0, 1)
 	within("beta2", c.Beta2, 0, 1)
 	within("weight_decay", c.WeightDecay, 0, 10)
 	within("grad_clip", c.GradClip, 0, 1e9)
 	if !(c.Eps > 0 && c.Eps < 1) {
-		r.Errorf("eps", "eps = %g; want more than 0 and less than 1", c.Eps)
+		r.Errorf("eps", "is out of range; want more than 0 and less than 1")
 	}
 	if c.Optimizer != "adamw" {
-		r.Errorf("optimizer", "optimizer = %q is unknown; want \"adamw\"", c.Optimizer)
+		r.Errorf("optimizer", "is unknown; want \"adamw\"")
 	}
-	if c.Steps >= 1 {
-		if err := c.schedule().Validate(); err != nil {
-			for _, line := range strings.Split(err.Error(), "\n") {
-				r.Errorf("schedule", "%s", line)
-			}
-		}
+	c.validateSchedule(r)
+}
+
+// validateSchedule reports by key what [Schedule.Validate] would refuse.
+func (c LoopConfig) validateSchedule(r *configs.Report) {
+	if !(c.LearningRate > 0) || math.IsInf(c.LearningRate, 1) {
+		r.Errorf("learning_rate", "is out of range; want a finite number above 0")
+	}
+	if !(c.MinLRRatio >= 0 && c.MinLRRatio <= 1) {
+		r.Errorf("min_lr_ratio", "is out of range; want 0 to 1")
+	}
+	if kinds := []string{"constant", "linear", "cosine", "wsd"}; !slices.Contains(kinds, c.Schedule) {
+		r.Errorf("schedule", "is unknown; want one of %s", strings.Join(kinds, ", "))
+	}
+	if c.Steps < 1 {
+		return
+	}
+	if c.WarmupSteps < 0 || c.WarmupSteps > c.Steps {
+		r.Errorf("warmup_steps", "is out of range; want 0 to steps = %d", c.Steps)
+		return
+	}
+	rest := c.Steps - c.WarmupSteps
+	switch {
+	case c.Schedule == "wsd" && (c.DecaySteps < 1 || c.DecaySteps > rest):
+		r.Errorf("decay_steps", "is out of range; wsd wants 1 to %d, the steps after the warm-up", rest)
+	case c.Schedule != "wsd" && c.DecaySteps != 0:
+		r.Errorf("decay_steps", "is for schedule = \"wsd\" only, but schedule = %q", c.Schedule)
+	}
+}
+
+func atLeast(r *configs.Report, key string, v, low int) {
+	if v < low {
+		r.Errorf(key, "is too small; want at least %d", low)
 	}
 }
 
 // Validate reports a pattern that cannot match.
 func (c FreezeConfig) Validate(r *configs.Report) {
 	if _, err := path.Match(c.Match, ""); err != nil || c.Match == "" {
-		r.Errorf("match", "match = %q is no glob pattern; want one like \"model.embed*\"", c.Match)
+		r.Errorf("match", "is no glob pattern; want one like \"model.embed*\"")
 	}
 }
 
 // Validate reports negative numbers.
 func (c EvalConfig) Validate(r *configs.Report) {
 	if c.Every < 0 {
-		r.Errorf("every", "every = %d; want 0 (only at the end) or more steps", c.Every)
+		r.Errorf("every", "is negative; want 0 (only at the end) or more steps")
 	}
 	if c.Tokens < 0 {
-		r.Errorf("tokens", "tokens = %d; want 0 (all) or more", c.Tokens)
+		r.Errorf("tokens", "is negative; want 0 (all) or more")
 	}
 }
 
 // Validate reports negative numbers.
 func (c CheckpointConfig) Validate(r *configs.Report) {
 	if c.Every < 0 {
-		r.Errorf("every", "every = %d; want 0 (only at the end) or more steps", c.Every)
+		r.Errorf("every", "is negative; want 0 (only at the end) or more steps")
 	}
-	if c.Keep < 1 {
-		r.Errorf("keep", "keep = %d; want at least 1", c.Keep)
-	}
+	atLeast(r, "keep", c.Keep, 1)
 }
 
 // Validate reports a sample that cannot be drawn.
 func (c SampleConfig) Validate(r *configs.Report) {
-	if c.Tokens < 1 {
-		r.Errorf("tokens", "tokens = %d; want at least 1", c.Tokens)
-	}
+	atLeast(r, "tokens", c.Tokens, 1)
 	if !(c.Temperature >= 0) {
-		r.Errorf("temperature", "temperature = %g; want 0 or more", c.Temperature)
+		r.Errorf("temperature", "is out of range; want 0 or more")
 	}
 	if !(c.TopP >= 0 && c.TopP <= 1) {
-		r.Errorf("top_p", "top_p = %g; want 0 to 1", c.TopP)
+		r.Errorf("top_p", "is out of range; want 0 to 1")
 	}
 }
 
@@ -197,4 +216,12 @@ func (c Config) dims(vocabSize int) model.Dims {
 		context = c.Data.SeqLen
 	}
 	return model.Dims{VocabSize: vocabSize, Context: context}
+}
+
+// longest is how many tokens a text may have, prompt included; 0: any number.
+func (c Config) longest() int {
+	if c.Model.Positions == "learned" {
+		return c.dims(1).Context
+	}
+	return 0
 }

@@ -24,6 +24,8 @@ type Result struct {
 	BestLoss   float64       // nats a token
 	Plot       string        // path of loss.svg
 	Sample     string        // text the model wrote, prompt included; "" if none was asked for
+	Prompt     string        // a prompt that the model can continue
+	NewTokens  int           // by that many tokens at least
 	Duration   time.Duration // of this process's steps
 	Tokens     int           // trained on in all
 	Parameters int
@@ -37,9 +39,10 @@ type DivergedError struct {
 	Step      int
 	What      string // "loss" or "gradient"
 	Value     float64
-	Parameter string // whose gradient it is, if known
-	Dir       string // of the run
-	Last      string // newest checkpoint, "" if none
+	Parameter string  // whose gradient it is, if known
+	Rate      float64 // peak learning rate
+	Dir       string  // of the run
+	Last      string  // newest checkpoint, "" if none
 }
 
 func (e *DivergedError) Error() string {
@@ -50,7 +53,9 @@ func (e *DivergedError) Error() string {
 	}
 	b.WriteString("; nothing was updated. Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
 	if e.Last != "" {
-		fmt.Fprintf(&b, "; the last good state is %s, continue it by: train resume %s --set train.learning_rate=...", e.Last, e.Dir)
+		fmt.Fprintf(&b, "; the last good state is %s, continue it by: %s --set train.learning_rate=%.3g", e.Last, resumeCommand(e.Dir), e.Rate/10)
+	} else {
+		fmt.Fprintf(&b, ". There is no checkpoint yet: start again with --force, for example with --set train.learning_rate=%.3g", e.Rate/10)
 	}
 	return b.String()
 }
@@ -65,14 +70,14 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	defer metrics.Close()
 	progress := NewProgress(t.out, t.cfg.Train.Steps, t.state.Step)
 	defer progress.Close()
-	t.log = progress.Message
+	t.progress.Store(progress)
 	began := time.Now()
 	var score Score
 	for t.state.Step < t.cfg.Train.Steps {
 		stepBegan := time.Now()
 		record, err := t.step()
 		if err != nil {
-			return Result{}, err
+			return Result{}, errors.Join(err, t.plot()) // the curve shows how it came to that
 		}
 		loss, _ := record.Value("loss")
 		speed := float64(t.tokensPerStep()) / time.Since(stepBegan).Seconds()
@@ -86,10 +91,10 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 			return Result{}, err
 		}
 		if stop && t.state.Step < t.cfg.Train.Steps {
-			return Result{}, errors.Join(ErrInterrupted, t.plot(metrics))
+			return Result{}, errors.Join(ErrInterrupted, t.plot())
 		}
 	}
-	if err := errors.Join(metrics.Close(), t.plot(metrics)); err != nil {
+	if err := errors.Join(metrics.Close(), t.plot()); err != nil {
 		return Result{}, err
 	}
 	progress.Close()
@@ -97,8 +102,11 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		Score: score, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.store.Parameters(),
 	}
-	r.Sample, err = t.sample(ctx)
-	return r, err
+	if r.Sample, err = t.sample(ctx); err != nil {
+		return r, err
+	}
+	r.Prompt, r.NewTokens = t.suggest()
+	return r, nil
 }
 
 // tokensPerStep is the number of targets of one step.
@@ -155,7 +163,7 @@ func (t *Trainer) finite(loss, gradNorm float64) error {
 	if !bad(loss) && !bad(gradNorm) {
 		return nil
 	}
-	e := &DivergedError{Step: t.state.Step + 1, What: "loss", Value: loss, Dir: t.dir}
+	e := &DivergedError{Step: t.state.Step + 1, What: "loss", Value: loss, Rate: t.cfg.Train.LearningRate, Dir: t.dir}
 	if !bad(loss) {
 		e.What, e.Value = "gradient", gradNorm
 	}
@@ -196,7 +204,7 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 		}}); err != nil {
 			return score, err
 		}
-		t.log("step %d: validation loss %.4f nats a token, perplexity %.2f", step, score.Loss, score.Perplexity)
+		t.Message("step %d: validation loss %.4f nats a token, perplexity %.2f", step, score.Loss, score.Perplexity)
 		if best = t.state.BestStep == 0 || score.Loss < t.state.BestLoss; best {
 			t.state.BestStep, t.state.BestLoss = step, score.Loss
 		}
@@ -208,7 +216,7 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 }
 
 // plot draws loss.svg from what has been written so far.
-func (t *Trainer) plot(metrics *Metrics) error {
+func (t *Trainer) plot() error {
 	records, err := ReadMetrics(filepath.Join(t.dir, "metrics.csv"))
 	if err != nil {
 		return err
@@ -228,7 +236,7 @@ func (t *Trainer) sample(ctx context.Context) (string, error) {
 	}
 	ids := prompt
 	opts := model.GenerateOptions{
-		Tokens:  c.Tokens,
+		Tokens:  t.room(len(prompt), c.Tokens),
 		Sampler: model.Sampler{Temperature: c.Temperature, TopP: c.TopP, Seed: t.cfg.Seed},
 		Stop:    func(token int) bool { return token == t.dataset.Tokenizer.Separator() },
 	}
@@ -237,4 +245,32 @@ func (t *Trainer) sample(ctx context.Context) (string, error) {
 		return nil
 	})
 	return t.dataset.Tokenizer.Decode(ids), err
+}
+
+// room is how many tokens, up to most, may follow a prompt.
+func (t *Trainer) room(prompt, most int) int {
+	if n := t.cfg.longest(); n > 0 {
+		return min(most, n-prompt)
+	}
+	return most
+}
+
+// suggest returns a prompt to try, the configured one or the first word of the
+// validation text, and how many tokens may follow it.
+func (t *Trainer) suggest() (prompt string, tokens int) {
+	const most, head = 300, 32
+	prompt = t.cfg.Sample.Prompt
+	if prompt == "" {
+		ids := make([]int, min(head, t.dataset.Validation.Len()))
+		t.dataset.Validation.Copy(ids, 0)
+		prompt = "a"
+		if words := strings.Fields(strings.ToValidUTF8(t.dataset.Tokenizer.Decode(ids), " ")); len(words) > 0 {
+			prompt = words[0]
+		}
+	}
+	ids, err := t.dataset.Tokenizer.Encode(prompt)
+	if err != nil || t.room(len(ids), most) < 1 {
+		return "", 0
+	}
+	return prompt, t.room(len(ids), most)
 }

@@ -18,13 +18,21 @@ type MemoryPlan struct {
 	Activations int // of the largest graph, with buffers shared by liveness
 }
 
-// PlanMemory builds the training graph of cfg without any memory behind it.
+// PlanMemory builds the training graph of cfg without any memory behind it. It
+// refuses, as Fits does, sizes so far beyond this machine that even the graph
+// could not be built.
 func PlanMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
+	if err := plausible(cfg, vocabSize, memoryLimit()); err != nil {
+		return MemoryPlan{}, err
+	}
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewGradients(store)
 	s, err := model.NewSession(cfg.Model, cfg.dims(vocabSize), store, model.Options{Sink: sink, Frozen: cfg.Train.frozen})
 	if err != nil {
+		return MemoryPlan{}, err
+	}
+	if err := cfg.Train.checkFreeze(store.Names()); err != nil {
 		return MemoryPlan{}, err
 	}
 	p, err := s.Train(cfg.Train.BatchSize, cfg.Data.SeqLen)
@@ -41,40 +49,103 @@ func PlanMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
 	return m, nil
 }
 
+// graphBytes is less than the graph of one block takes.
+const graphBytes = 20e3
+
+// plausible refuses a config whose weights or activations alone exceed limit.
+// It estimates from below and in float64, because for such sizes the plan's own
+// integers overflow and its inputs would not fit.
+func plausible(cfg Config, vocabSize int, limit float64) error {
+	d, layers, vocab := float64(cfg.Model.DModel), float64(cfg.Model.NLayer), float64(vocabSize)
+	hidden := float64(cfg.Model.DFF)
+	if hidden == 0 {
+		hidden = 2 * d
+	}
+	heads := float64(cfg.Model.Attention.NHead) * float64(cfg.Model.Attention.HeadDim)
+	tokens := float64(cfg.Train.BatchSize) * float64(cfg.Data.SeqLen)
+	weights := 4 * (vocab*d + layers*2*d*(hidden+heads))
+	activations := tokens*(3*8+4*(d+hidden+vocab)) + layers*graphBytes
+	context := float64(cfg.dims(1).Context)
+	if cfg.Model.Positions == "learned" {
+		weights += 4 * context * d
+	} else {
+		activations += 4 * context * float64(cfg.Model.Attention.Dim(cfg.Model.DModel)) // the table of angles
+	}
+	if weights+activations <= limit {
+		return nil
+	}
+	return fmt.Errorf("the run needs more than %s of memory and this machine has %s:\n%s%s", bytesText(weights+activations), bytesText(limit),
+		table([]row{{"weights", weights}, {"activations", activations}}, "more than "), smaller)
+}
+
+// smaller is the advice of every refused plan.
+const smaller = "try a smaller batch_size, d_model or n_layer, or checkpoint_activations = true"
+
 // Total is the sum of all parts.
 func (m MemoryPlan) Total() int { return m.Weights + m.Gradients + m.Optimizer + m.Activations }
 
 // Summary is the plan in one line.
 func (m MemoryPlan) Summary() string {
+	text := func(n int) string { return bytesText(float64(n)) }
 	return fmt.Sprintf("memory %s: weights %s, gradients %s, optimizer %s, activations %s",
-		megabytes(m.Total()), megabytes(m.Weights), megabytes(m.Gradients), megabytes(m.Optimizer), megabytes(m.Activations))
+		text(m.Total()), text(m.Weights), text(m.Gradients), text(m.Optimizer), text(m.Activations))
 }
 
-// Table is the plan as lines of a table.
-func (m MemoryPlan) Table() string {
+// row is one line of a table of memory.
+type row struct {
+	name  string
+	bytes float64
+}
+
+// Table is the plan as lines of a table, each after prefix.
+func (m MemoryPlan) Table(prefix string) string {
+	text := table([]row{
+		{"weights", float64(m.Weights)}, {"gradients", float64(m.Gradients)}, {"optimizer", float64(m.Optimizer)},
+		{"activations", float64(m.Activations)}, {"total", float64(m.Total())},
+	}, "")
+	return prefix + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+prefix) + "\n"
+}
+
+func table(rows []row, bound string) string {
 	var b strings.Builder
-	for _, row := range []struct {
-		name  string
-		bytes int
-	}{{"weights", m.Weights}, {"gradients", m.Gradients}, {"optimizer", m.Optimizer}, {"activations", m.Activations}, {"total", m.Total()}} {
-		fmt.Fprintf(&b, "  %-12s %10s\n", row.name, megabytes(row.bytes))
+	for _, r := range rows {
+		fmt.Fprintf(&b, "  %-12s %s%9s\n", r.name, bound, bytesText(r.bytes))
 	}
 	return b.String()
 }
 
-func megabytes(n int) string {
-	if n < 10e6 {
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+// bytesText writes a number of bytes in a unit that suits it.
+func bytesText(n float64) string {
+	units := []string{"kB", "MB", "GB", "TB"}
+	n /= 1e3
+	for ; n >= 999.5 && len(units) > 1; units = units[1:] {
+		n /= 1e3
 	}
-	return fmt.Sprintf("%.0f MB", float64(n)/1e6)
+	switch {
+	case n < 99.95:
+		return fmt.Sprintf("%.1f %s", n, units[0])
+	case n < 99_999.5:
+		return fmt.Sprintf("%.0f %s", n, units[0])
+	}
+	return fmt.Sprintf("%.1e %s", n, units[0])
 }
 
-// fits refuses a plan that is larger than the memory of this machine; available
-// = 0 means that it is not known.
-func (m MemoryPlan) fits(available int) error {
-	if available == 0 || m.Total() <= available {
+// memoryLimit is the memory of this machine in bytes; where that is not known,
+// more than any has.
+func memoryLimit() float64 {
+	if n := availableMemory(); n > 0 {
+		return float64(n)
+	}
+	return 1 << 48
+}
+
+// Fits refuses a plan that is larger than the memory of this machine.
+func (m MemoryPlan) Fits() error { return m.fits(memoryLimit()) }
+
+func (m MemoryPlan) fits(limit float64) error {
+	if float64(m.Total()) <= limit {
 		return nil
 	}
-	return fmt.Errorf("the run needs %s of memory and this machine has %s:\n%stry a smaller batch_size or d_model, or checkpoint_activations = true",
-		megabytes(m.Total()), megabytes(available), m.Table())
+	return fmt.Errorf("the run needs %s of memory and this machine has %s:\n%s%s",
+		bytesText(float64(m.Total())), bytesText(limit), m.Table(""), smaller)
 }

@@ -218,6 +218,9 @@ func (p *Progress) bar(share float64, width int) string {
 	return "\x1b[36m" + strings.Repeat("━", done) + "\x1b[90m" + strings.Repeat("━", width-done) + "\x1b[0m"
 }
 
+// Count writes a number of things as 12.3k or 1.2M.
+func Count(n int) string { return formatRate(float64(n)) }
+
 // formatRate writes 12345 as 12.3k.
 func formatRate(x float64) string {
 	switch {

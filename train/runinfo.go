@@ -60,9 +60,9 @@ func (t *Trainer) warnChanges() {
 		return
 	}
 	if old.InstructionSet != kernel.ISA() {
-		t.log("warning: this run began with instruction set %s, this machine uses %s: results will differ in the last digits", old.InstructionSet, kernel.ISA())
+		t.Message("warning: this run began with instruction set %s, this machine uses %s: results will differ in the last digits", old.InstructionSet, kernel.ISA())
 	}
 	if t.state.Corpus != t.dataset.SHA256 {
-		t.log("warning: the text has changed since this run began (SHA-256 %.12s, now %.12s): results will differ", t.state.Corpus, t.dataset.SHA256)
+		t.Message("warning: the text has changed since this run began (SHA-256 %.12s, now %.12s): results will differ", t.state.Corpus, t.dataset.SHA256)
 	}
 }

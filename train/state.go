@@ -1,12 +1,14 @@
 package train
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gorgonia.org/tensor"
 
@@ -119,34 +121,44 @@ func (t *Trainer) initFrom(path string) error {
 		return err
 	}
 	if len(loaded) == 0 {
-		return fmt.Errorf("train: init_from = %q: no weight of %s has the name and shape of one of this model", path, dir)
+		return fmt.Errorf("init_from = %q: no weight of %s has the name and shape of one of this model", path, dir)
 	}
 	t.parent = c.Lineage()
-	t.log("started from %s: %d weights taken", dir, len(loaded))
+	t.Message("starting from %s: %d weights taken", dir, len(loaded))
 	if len(missing) > 0 {
-		t.log("  new, with initial values: %v", missing)
+		t.Message("  new, with initial values: %s", strings.Join(missing, ", "))
 	}
 	if len(unused) > 0 {
-		t.log("  in the checkpoint but unused: %v", unused)
+		t.Message("  in the checkpoint but unused: %s", strings.Join(unused, ", "))
+	}
+	if text, err := c.File("tokenizer.json"); err == nil && !bytes.Equal(text, t.dataset.Tokenizer.Save()) {
+		t.Message("warning: that checkpoint has another tokenizer: its token embeddings stand for other tokens here")
 	}
 	return nil
 }
 
+// ErrNotFound marks a path that leads to no checkpoint: exit code 2.
+var ErrNotFound = errors.New("no checkpoint to use")
+
 // Find returns the checkpoint folder that path means: path itself, or of a run
-// its best checkpoint by validation loss, or with last its newest.
+// its best checkpoint by validation loss, or with last its newest. A path that
+// is neither, or a run without a checkpoint, matches ErrNotFound.
 func Find(path string, last bool) (string, error) {
 	if _, err := os.Stat(filepath.Join(path, "manifest.json")); err == nil {
 		return path, nil
 	}
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		return "", fmt.Errorf("train: %s is neither a run nor a checkpoint: there is no such folder", path)
+		return "", fmt.Errorf("%w: %s is neither a run nor a checkpoint: there is no such folder", ErrNotFound, path)
 	}
 	all, err := checkpoints.List(path)
 	if err != nil {
 		return "", err
 	}
-	if len(all) == 0 {
-		return "", fmt.Errorf("train: %s has no complete checkpoint yet; continue it by: train resume %s", path, path)
+	switch {
+	case len(all) == 0 && isRun(path):
+		return "", fmt.Errorf("%w: %s has no complete checkpoint yet; continue it by: %s", ErrNotFound, path, resumeCommand(path))
+	case len(all) == 0:
+		return "", fmt.Errorf("%w: %s is neither a run nor a checkpoint: it has no config.toml and no manifest.json", ErrNotFound, path)
 	}
 	newest := all[len(all)-1]
 	if last {
@@ -206,4 +218,17 @@ func Open(path string, last bool, opts model.Options) (*Loaded, error) {
 		return nil, errors.Join(checkpoints.ErrCheckpoint, err)
 	}
 	return l, c.ReadInto("model.npz", byName(arrays(store.Names(), "", store.Get)))
+}
+
+// Room refuses a text of prompt and new tokens that is longer than the model's
+// learned positions or than this machine's memory has room for.
+func (l *Loaded) Room(prompt, tokens int) error {
+	total := float64(prompt) + float64(tokens)
+	if n := l.Config.longest(); n > 0 && total > float64(n) {
+		return fmt.Errorf("with a prompt of %d tokens, %d can follow: the model's learned positions end at %d", prompt, max(0, n-prompt), n)
+	}
+	if need := total * float64(l.Session.CacheBytesPerToken()); need > memoryLimit() {
+		return fmt.Errorf("the key/value cache needs %s and this machine has %s", bytesText(need), bytesText(memoryLimit()))
+	}
+	return nil
 }

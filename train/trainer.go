@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"gorgonia.org/tensor"
 
@@ -32,7 +33,17 @@ type Trainer struct {
 	schedule  Schedule
 	state     State
 	parent    *checkpoints.Lineage
-	log       func(format string, args ...any)
+	progress  atomic.Pointer[Progress] // while Run runs
+}
+
+// Message prints a line for the user: above the progress bar, if there is one.
+// It may be called from any goroutine.
+func (t *Trainer) Message(format string, args ...any) {
+	if p := t.progress.Load(); p != nil {
+		p.Message(format, args...)
+		return
+	}
+	fmt.Fprintf(t.out, format+"\n", args...)
 }
 
 // ErrUsage marks what the user asked for and cannot have: exit code 2.
@@ -71,21 +82,27 @@ func vacant(dir string, force bool) error {
 	case err != nil:
 		return fmt.Errorf("%w: -o %s: %w", ErrUsage, dir, err)
 	}
-	_, isRun := os.Stat(filepath.Join(dir, "run.json"))
 	switch {
-	case isRun != nil:
+	case !isRun(dir):
 		return fmt.Errorf("%w: %s is not empty and not a run: choose another folder with -o", ErrUsage, dir)
 	case !force:
-		return fmt.Errorf("%w: %s holds a run already: continue it by: train resume %s; or replace it with --force, or choose another folder with -o", ErrUsage, dir, dir)
+		return fmt.Errorf("%w: %s holds a run already: continue it by: %s; or replace it with --force, or choose another folder with -o", ErrUsage, dir, resumeCommand(dir))
 	}
 	return nil
+}
+
+// isRun tells whether dir is the folder of a run: create writes config.toml
+// first, clean removes it last.
+func isRun(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "config.toml"))
+	return err == nil
 }
 
 // clean removes what an earlier run left in its folder, and nothing else.
 func clean(dir string) error {
 	events, _ := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
 	for _, path := range append(events, filepath.Join(dir, "checkpoints"), filepath.Join(dir, "metrics.csv"),
-		filepath.Join(dir, "log.jsonl"), filepath.Join(dir, "loss.svg"), filepath.Join(dir, "config.toml"), filepath.Join(dir, "run.json")) {
+		filepath.Join(dir, "log.jsonl"), filepath.Join(dir, "loss.svg"), filepath.Join(dir, "run.json"), filepath.Join(dir, "config.toml")) {
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
@@ -97,11 +114,10 @@ func clean(dir string) error {
 // from its beginning if there is none yet. set are overrides of the saved
 // config. done says that the run has ended and there is nothing to do.
 func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
-	path := filepath.Join(dir, "config.toml")
-	if _, err := os.Stat(path); err != nil {
+	if !isRun(dir) {
 		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", ErrUsage, dir)
 	}
-	cfg, err := Load(path, set)
+	cfg, err := Load(filepath.Join(dir, "config.toml"), set)
 	if err != nil {
 		return nil, false, err
 	}
@@ -115,7 +131,7 @@ func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Tr
 			err = t.initFrom(cfg.Train.InitFrom)
 		}
 		if err == nil {
-			t.log("no checkpoint yet: starting at step 0")
+			t.Message("no checkpoint yet: starting at step 0")
 			err = t.create()
 		}
 		return t, false, err
@@ -145,7 +161,7 @@ func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Tr
 	if err := t.restore(c); err != nil {
 		return nil, false, err
 	}
-	t.log("continuing %s at step %d of %d", dir, t.state.Step, cfg.Train.Steps)
+	t.Message("continuing %s at step %d of %d", dir, t.state.Step, cfg.Train.Steps)
 	t.warnChanges()
 	return t, false, t.create()
 }
@@ -154,25 +170,13 @@ func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Tr
 // that one.
 func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokenizer, out io.Writer) (*Trainer, error) {
 	t := &Trainer{cfg: cfg, dir: dir, out: out, schedule: cfg.Train.schedule()}
-	t.log = func(format string, args ...any) { fmt.Fprintf(out, format+"\n", args...) }
+	var plan MemoryPlan
 	var err error
-	if tokenizer == nil {
-		t.dataset, err = data.Open(ctx, cfg.Data)
-	} else {
-		t.dataset, err = data.OpenWith(ctx, cfg.Data, tokenizer)
+	if t.dataset, plan, err = examine(ctx, cfg, tokenizer); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
-	}
-	t.log("data: %s", t.dataset.Describe())
+	t.Message("data: %s", t.dataset.Describe())
 	dims := cfg.dims(t.dataset.Tokenizer.VocabSize())
-	plan, err := PlanMemory(cfg, dims.VocabSize)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
-	}
-	if err := plan.fits(availableMemory()); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
-	}
 	t.store = nn.NewStore(tensor.Float32)
 	t.grads = nn.NewGradients(t.store)
 	t.session, err = model.NewSession(cfg.Model, dims, t.store, model.Options{Seed: cfg.Seed, Sink: t.grads, Frozen: cfg.Train.frozen})
@@ -182,30 +186,15 @@ func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokeniz
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	for _, f := range cfg.Train.Freeze {
-		one := LoopConfig{Freeze: []FreezeConfig{f}}
-		if !anyName(t.store.Names(), one.frozen) {
-			return nil, fmt.Errorf("%w: [[train.freeze]] match = %q: no parameter has such a name", ErrUsage, f.Match)
-		}
-	}
 	t.optimizer = NewAdamW(cfg.Train, t.store)
 	t.loader, err = data.NewLoader(t.dataset.Train, data.LoaderConfig{SeqLen: cfg.Data.SeqLen, BatchSize: cfg.Train.BatchSize, Seed: cfg.Seed})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	t.state.Corpus = t.dataset.SHA256
-	t.log("model: %s, %d layers of width %d, %.2fM parameters; %s", cfg.Model.Kind, cfg.Model.NLayer, cfg.Model.DModel,
-		float64(t.store.Parameters())/1e6, plan.Summary())
+	t.Message("model: %s, %d layers of width %d, %s parameters; %s", cfg.Model.Kind, cfg.Model.NLayer, cfg.Model.DModel,
+		Count(t.store.Parameters()), plan.Summary())
 	return t, nil
-}
-
-func anyName(names []string, match func(string) bool) bool {
-	for _, n := range names {
-		if match(n) {
-			return true
-		}
-	}
-	return false
 }
 
 // create makes the run's folder with its resolved config and run.json.

@@ -5,6 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
+	"path/filepath"
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,22 +37,23 @@ func evalCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg := l.Config
-			text, err := configs.Encode(cfg)
+			cfg, err := override(l, set)
 			if err != nil {
-				return err
-			}
-			if err := configs.Decode(args[0], text, set, &cfg); err != nil {
 				return err
 			}
 			if full {
 				cfg.Eval.Tokens = 0
 			}
-			d, err := data.OpenWith(c.Context(), cfg.Data, l.Tokenizer)
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			defer stop()
+			d, err := data.OpenWith(ctx, cfg.Data, l.Tokenizer)
 			if err != nil {
-				return err
+				return cli.Usagef("%w", err)
 			}
-			score, err := evaluate(c.Context(), l, cfg, d)
+			score, err := evaluate(ctx, l, cfg, d)
+			if ctx.Err() != nil {
+				return train.ErrInterrupted
+			}
 			if err != nil {
 				return err
 			}
@@ -69,6 +74,31 @@ func evalCommand() *cobra.Command {
 	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the saved config, as in data.paths=[\"my.txt\"] (repeatable)")
 	cli.Threads(c)
 	return c
+}
+
+// override applies --set to a checkpoint's config, as far as an evaluation
+// depends on it; a key without an effect is a mistake.
+func override(l *train.Loaded, set []string) (train.Config, error) {
+	cfg := l.Config
+	text, err := configs.Encode(cfg)
+	if err != nil {
+		return cfg, err
+	}
+	if err := configs.Decode(filepath.Join(l.Dir, "config.toml"), text, set, &cfg); err != nil {
+		return cfg, err
+	}
+	used := cfg
+	used.Name, used.Seed, used.Model, used.Checkpoint, used.Sample = l.Config.Name, l.Config.Seed, l.Config.Model, l.Config.Checkpoint, l.Config.Sample
+	used.Data.Tokenizer, used.Data.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
+	used.Train, used.Eval.Every = l.Config.Train, l.Config.Eval.Every
+	used.Train.BatchSize = cfg.Train.BatchSize
+	if !reflect.DeepEqual(used, cfg) {
+		return cfg, cli.Usagef("--set %s: an evaluation depends only on [data] (but for its tokenizer, which is the checkpoint's), eval.tokens and train.batch_size", strings.Join(set, " --set "))
+	}
+	if n := l.Session.Dims().Context; cfg.Data.SeqLen > n {
+		return cfg, cli.Usagef("[data] seq_len = %d is longer than the network's context of %d tokens", cfg.Data.SeqLen, n)
+	}
+	return cfg, nil
 }
 
 // patience is how long a command may take before it shows its progress.

@@ -34,10 +34,13 @@ func generateCommand() *cobra.Command {
 			}
 			ids, err := l.Tokenizer.Encode(prompt)
 			if err != nil {
-				return err
+				return cli.Usagef("--prompt: %w", err)
 			}
 			if len(ids) == 0 {
 				return cli.Usagef("--prompt is empty: give the model at least one character to continue")
+			}
+			if err := l.Room(len(ids), opts.Tokens); err != nil {
+				return cli.Usagef("--tokens = %d: %w", opts.Tokens, err)
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()

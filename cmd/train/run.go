@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/configs"
-	"sparrow/data"
 	"sparrow/internal/cli"
 	"sparrow/train"
 )
@@ -68,7 +67,7 @@ func resumeCommand() *cobra.Command {
 				return err
 			}
 			if done {
-				fmt.Fprintf(os.Stderr, "%s has ended already; train it longer by: train resume %s --set train.steps=N\n", args[0], args[0])
+				fmt.Fprintf(os.Stderr, "%s has ended already; train it longer by: %s resume %s --set train.steps=N\n", args[0], train.Program, train.Quote(args[0]))
 				return nil
 			}
 			return finish(t, args[0])
@@ -81,11 +80,11 @@ func resumeCommand() *cobra.Command {
 
 // finish trains to the end and prints what came out.
 func finish(t *train.Trainer, dir string) error {
-	interrupt := train.NotifyInterrupt(func(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }, os.Exit)
+	interrupt := train.NotifyInterrupt(t.Message, os.Exit)
 	defer interrupt.Stop()
 	r, err := t.Run(context.Background(), interrupt.Interrupted)
 	if errors.Is(err, train.ErrInterrupted) {
-		return fmt.Errorf("%w; the state is saved, continue it by: train resume %s", train.ErrInterrupted, dir)
+		return fmt.Errorf("%w; the state is saved, continue it by: %s resume %s", train.ErrInterrupted, train.Program, train.Quote(dir))
 	}
 	if err != nil {
 		return err
@@ -96,31 +95,30 @@ func finish(t *train.Trainer, dir string) error {
 
 func printResult(w io.Writer, r train.Result, dir string) {
 	fmt.Fprintf(w, "validation loss  %.4f nats a token, perplexity %.2f (%d tokens)\n", r.Score.Loss, r.Score.Perplexity, r.Score.Tokens)
-	fmt.Fprintf(w, "trained          %.2fM parameters on %.2fM tokens; this took %s\n", float64(r.Parameters)/1e6, float64(r.Tokens)/1e6, r.Duration.Round(100*time.Millisecond))
+	fmt.Fprintf(w, "trained          %s parameters on %s tokens; this took %s\n", train.Count(r.Parameters), train.Count(r.Tokens), r.Duration.Round(100*time.Millisecond))
 	fmt.Fprintf(w, "best checkpoint  %s (%.4f)\n", r.Best, r.BestLoss)
 	fmt.Fprintf(w, "loss plot        %s\n", r.Plot)
 	if r.Sample != "" {
 		fmt.Fprintf(w, "\na sample:\n%s\n", r.Sample)
 	}
-	fmt.Fprintf(w, "\nnext:\n  go run ./cmd/model generate %s --prompt \"func \" --tokens 300\n", dir)
-	fmt.Fprintf(w, "  go run ./cmd/model eval %s\n  go run ./cmd/model inspect %s\n", dir, dir)
+	model, dir := cli.Program("model"), train.Quote(dir)
+	fmt.Fprintln(w, "\nnext:")
+	if r.NewTokens > 0 {
+		fmt.Fprintf(w, "  %s generate %s --prompt %s --tokens %d\n", model, dir, train.Quote(r.Prompt), r.NewTokens)
+	}
+	fmt.Fprintf(w, "  %s eval %s\n  %s inspect %s\n", model, dir, model, dir)
 }
 
-// dryRun prints what a run would be.
+// dryRun prints what a run would be, as a config file with the rest in comments.
 func dryRun(ctx context.Context, cfg train.Config) error {
+	d, plan, err := train.Examine(ctx, cfg)
+	if err != nil {
+		return err
+	}
 	text, err := configs.Encode(cfg)
 	if err != nil {
 		return err
 	}
-	os.Stdout.Write(text)
-	d, err := data.Open(ctx, cfg.Data)
-	if err != nil {
-		return fmt.Errorf("%w: %w", train.ErrUsage, err)
-	}
-	plan, err := train.PlanMemory(cfg, d.Tokenizer.VocabSize())
-	if err != nil {
-		return fmt.Errorf("%w: %w", train.ErrUsage, err)
-	}
-	fmt.Printf("\n# data: %s\n# memory plan\n%s", d.Describe(), plan.Table())
+	fmt.Printf("%s\n# data: %s\n# memory plan:\n%s", text, d.Describe(), plan.Table("# "))
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,6 +36,7 @@ func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 func Main(root *cobra.Command) int {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
+	train.Program = Program("train")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return Usagef("%w\nsee: %s --help", err, c.CommandPath())
 	})
@@ -52,19 +55,40 @@ func Main(root *cobra.Command) int {
 	switch {
 	case errors.Is(err, train.ErrInterrupted):
 		return ExitInterrupted
-	case !started, errors.As(err, &usage), errors.Is(err, configs.ErrConfig), errors.Is(err, train.ErrUsage):
+	case !started, errors.As(err, &usage), errors.Is(err, configs.ErrConfig), errors.Is(err, train.ErrUsage), errors.Is(err, train.ErrNotFound):
 		return ExitUsage
 	}
 	return ExitFailed
 }
+
+// Program is how a person can start the named command of this project, given how
+// this process was started: by go run, by a path, or by its name.
+func Program(name string) string { return program(name, os.Args[0], runtime.GOOS) }
+
+func program(name, self, goos string) string {
+	dir, _ := filepath.Split(self)
+	switch {
+	case dir == "":
+		return name
+	case strings.Contains(filepath.ToSlash(dir), "/go-build"): // where go run puts what it starts
+		return "go run ./cmd/" + name
+	case goos == "windows":
+		name += ".exe"
+	}
+	return train.Quote(dir + name)
+}
+
+// maxThreads bounds --threads: each is an operating-system thread that waits for
+// work, so that far more than there are cores only stop each other.
+func maxThreads() int { return max(64, 4*runtime.NumCPU()) }
 
 // Threads adds the --threads flag, which sizes the worker pool.
 func Threads(c *cobra.Command) {
 	n := c.Flags().Int("threads", 0, "worker threads (0: one a core)")
 	before := c.PreRunE
 	c.PreRunE = func(c *cobra.Command, args []string) error {
-		if *n < 0 {
-			return Usagef("--threads = %d; want 0 or more", *n)
+		if *n < 0 || *n > maxThreads() {
+			return Usagef("--threads = %d; want 0 (one a core) to %d", *n, maxThreads())
 		}
 		kernel.SetThreads(*n)
 		if before != nil {
