@@ -154,3 +154,34 @@ func stream[T any](w io.Writer, data []T, size int, buf []byte, put func([]byte,
 	}
 	return nil
 }
+
+// readData is writeData's inverse: it fills data, whose length is known to be that of the file, straight from r.
+func readData(r io.Reader, data any, buf []byte) error {
+	le := binary.LittleEndian
+	switch d := data.(type) {
+	case []float32:
+		return fill(r, d, 4, buf, func(b []byte) float32 { return math.Float32frombits(le.Uint32(b)) })
+	case []float64:
+		return fill(r, d, 8, buf, func(b []byte) float64 { return math.Float64frombits(le.Uint64(b)) })
+	case []int32:
+		return fill(r, d, 4, buf, func(b []byte) int32 { return int32(le.Uint32(b)) })
+	case []int64:
+		return fill(r, d, 8, buf, func(b []byte) int64 { return int64(le.Uint64(b)) })
+	}
+	_, err := io.ReadFull(r, data.([]uint8))
+	return err
+}
+
+func fill[T any](r io.Reader, data []T, size int, buf []byte, get func([]byte) T) error {
+	for len(data) > 0 {
+		n := min(len(data), len(buf)/size)
+		if _, err := io.ReadFull(r, buf[:n*size]); err != nil {
+			return err
+		}
+		for i := range data[:n] {
+			data[i] = get(buf[i*size : i*size+size])
+		}
+		data = data[n:]
+	}
+	return nil
+}

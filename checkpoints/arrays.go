@@ -128,12 +128,13 @@ func (c *Checkpoint) read(f File, place func(i int, e Entry) any) error {
 	if err != nil {
 		return failf(err, "%s: %s: not an npz file of this program", c.path(f.Name), err)
 	}
+	buf := make([]byte, min(chunk, f.Size))
 	for i, e := range f.Entries {
 		data := place(i, e)
 		if data == nil {
 			continue
 		}
-		if err := readEntry(archive.File[i], e, data); err != nil {
+		if err := readEntry(archive.File[i], e, data, buf); err != nil {
 			return failf(err, "%s: entry %q: %s; %s", c.path(f.Name), e.Name, err, advice(c.dir))
 		}
 	}

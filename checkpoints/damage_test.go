@@ -102,7 +102,7 @@ func TestEveryTruncationIsRefused(t *testing.T) {
 	}
 }
 
-func TestEveryBitFlipIsRefused(t *testing.T) {
+func TestABitFlipInAnyByteIsRefused(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "step-000002")
 	c := mustWrite(t, dir, small())
 	var refused refuser
@@ -110,9 +110,9 @@ func TestEveryBitFlipIsRefused(t *testing.T) {
 	for _, f := range c.Manifest().Files {
 		names = append(names, f.Name)
 	}
-	step := 1
+	step := 7 // at least one bit of every byte, each of the eight in turn
 	if testing.Short() {
-		step = 11
+		step = 61
 	}
 	for _, name := range names {
 		path := filepath.Join(dir, name)
@@ -261,15 +261,6 @@ func FuzzParseManifest(f *testing.F) {
 	})
 }
 
-// What npyio would take for zeros must fail here.
-func TestWholeReader(t *testing.T) {
-	for n, want := range map[int]error{0: io.ErrUnexpectedEOF, 3: io.ErrUnexpectedEOF, 4: nil} {
-		if _, err := (wholeReader{bytes.NewReader(make([]byte, n))}).Read(make([]byte, 4)); err != want {
-			t.Errorf("4 bytes from %d: %v, want %v", n, err, want)
-		}
-	}
-}
-
 // changingFile is a file whose bytes change, or end, once it is verified and its directory read.
 type changingFile struct {
 	data []byte
@@ -309,7 +300,7 @@ func TestAChangeAfterVerificationIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read := func() error { return readEntry(archive.File[0], e, make([]float32, e.elements())) }
+	read := func() error { return readEntry(archive.File[0], e, make([]float32, e.elements()), make([]byte, chunk)) }
 	if err := read(); err != nil {
 		t.Fatalf("unchanged: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,6 +39,9 @@ func npyHeader(dt dtype, shape []int) []byte {
 	b.WriteByte('\n')
 	return b.Bytes()
 }
+
+// maxHeader is more than any header takes: maxDims numbers of at most 20 digits.
+const maxHeader = 4 << 10
 
 // chunk is the size of the buffer that data is streamed through.
 const chunk = 256 << 10
@@ -98,25 +102,28 @@ func openNpz(r io.ReaderAt, size int64, entries []Entry) (*zip.Reader, error) {
 }
 
 // readEntry reads one array of an npz file whose SHA-256 is verified into data, which has the entry's element type and
-// number of elements. The header must be the very bytes that the manifest's shape and type call for, so npyio parses
-// nothing else.
-func readEntry(f *zip.File, e Entry, data any) error {
+// number of elements, through buf. The header must be the very bytes that the manifest's shape and type call for, so
+// that npyio parses nothing else.
+func readEntry(f *zip.File, e Entry, data any, buf []byte) error {
 	rc, err := f.Open()
 	if err != nil {
 		return err
 	}
 	defer rc.Close()
-	r := bufio.NewReaderSize(rc, int(min(e.Size, chunk))) // holds the header, which is at most all of it
+	r := bufio.NewReaderSize(rc, maxHeader)
 	dt, _ := dtypeNamed(e.DType)
 	want := npyHeader(dt, e.Shape)
 	if got, _ := r.Peek(len(want)); !bytes.Equal(got, want) {
 		return fmt.Errorf("header is %q; want %q", got, want)
 	}
-	reader, err := npy.NewReader(wholeReader{r})
+	header, err := npy.NewReader(r)
 	if err != nil {
 		return err
 	}
-	if err := readElements(reader, data); err != nil {
+	if d := header.Header.Descr; d.Type != dt.descr || d.Fortran || !slices.Equal(d.Shape, e.Shape) {
+		return fmt.Errorf("header says %v; want %s", header.Header, describe(e.DType, e.Shape))
+	}
+	if err := readData(r, data, buf); err != nil {
 		return err
 	}
 	// Reading on to the end makes package zip compare its checksum, which catches a file that changed since it was
@@ -126,35 +133,4 @@ func readEntry(f *zip.File, e Entry, data any) error {
 		err = fmt.Errorf("%d bytes after the last element", n)
 	}
 	return err
-}
-
-// readElements lets npyio read straight into the slice. An empty one is skipped: npyio takes it for one to allocate.
-func readElements(r *npy.Reader, data any) error {
-	if _, n, _ := typeOf(data); n == 0 {
-		return nil
-	}
-	switch d := data.(type) {
-	case []float32:
-		return r.Read(&d)
-	case []float64:
-		return r.Read(&d)
-	case []int32:
-		return r.Read(&d)
-	case []int64:
-		return r.Read(&d)
-	case []uint8:
-		return r.Read(&d)
-	}
-	return fmt.Errorf("unsupported data %T", data)
-}
-
-// wholeReader fills every buffer or fails, and never ends with io.EOF: npyio ignores both short reads and io.EOF.
-type wholeReader struct{ r io.Reader }
-
-func (w wholeReader) Read(p []byte) (int, error) {
-	n, err := io.ReadFull(w.r, p)
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	return n, err
 }
