@@ -14,16 +14,16 @@ var sameShapes = []struct {
 	m, n, k        int
 }{
 	{"decode", false, true, 1, 700, 300},
-	{"thin rows", false, true, 13, 500, 130},
-	{"thin rows transposed", true, true, 5, 400, 257},
-	{"thin columns", false, false, 600, 3, 200},
-	{"b in place", false, false, 4, 999, 300},
-	{"square", false, true, 300, 300, 300},
-	{"wide", false, true, 40, 2000, 64},
-	{"weight gradient", true, false, 172, 130, 1024},
-	{"conflicting strides", false, false, 200, 90, 1024},
-	{"passes over k", false, false, 30, 35, 9000},
-	{"odd", true, true, 201, 97, 391},
+	{"thin rows", false, true, 13, 300, 130},
+	{"thin rows transposed", true, true, 5, 300, 257},
+	{"thin columns", false, false, 400, 3, 200},
+	{"b in place", false, false, 4, 333, 300},
+	{"square", false, true, 120, 120, 120},
+	{"wide", false, true, 30, 700, 64},
+	{"weight gradient", true, false, 72, 130, 400},
+	{"conflicting strides", false, false, 40, 90, 1024},
+	{"passes over k", false, false, 18, 35, 6500},
+	{"odd", true, true, 101, 97, 391},
 }
 
 // setThreads sets the number of threads until the test ends.
@@ -46,8 +46,7 @@ func testSameForAnyThreads[T Float](t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			p := newProduct[T](rand.New(rand.NewPCG(4, 4)), s.transA, s.transB, s.m, s.n, s.k, 0.5, 1, 0)
 			want := p.runSerial()
-			p.check(t, want)
-			for _, n := range []int{1, 2, 3, 5} {
+			for _, n := range []int{1, 2, 5} {
 				setThreads(t, n)
 				equalBits(t, p, p.run(), want)
 			}

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // spinBursts bounds how long an idle worker polls before it parks: about 100 us, longer than the
@@ -114,9 +115,14 @@ func (p *pool) run(n int, f func(int)) {
 	// A worker that saw open has raised active before this point; one that comes later leaves at
 	// once without touching the job.
 	for spin := 0; p.active.Load() != 0; spin++ {
-		pauseBurst()
-		if spin > 64 {
+		switch {
+		case spin < spinBursts/4:
+			pauseBurst()
+		case spin < 8*spinBursts:
+			pauseBurst()
 			runtime.Gosched()
+		default:
+			time.Sleep(20 * time.Microsecond) // the worker has no core: give it this one
 		}
 	}
 	p.f = nil
