@@ -58,7 +58,7 @@ func countWords(ctx context.Context, s *split) ([]wordCount, error) {
 			table := map[string]*int{}
 			tables[w] = table
 			for i := w; i < len(s.documents) && ctx.Err() == nil; i += workers {
-				text := string(s.content(i))
+				text := s.content(i)
 				for len(text) > 0 {
 					n := wordLength(text)
 					if count := table[text[:n]]; count != nil {

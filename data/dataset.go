@@ -97,7 +97,7 @@ func newTokenizer(ctx context.Context, cfg Config, train *split) (Tokenizer, err
 	case cfg.Tokenizer == "byte":
 		return ByteTokenizer{}, nil
 	case cfg.Tokenizer == "char":
-		return NewCharTokenizer(string(train.text))
+		return NewCharTokenizer(train.all())
 	case cfg.Tokenizer == "bpe":
 		return trainBPE(ctx, train, cfg.VocabSize)
 	case isTokenizerPath(cfg.Tokenizer):
@@ -122,58 +122,53 @@ func encodeSplit(ctx context.Context, s *split, tokenizer Tokenizer) (*Tokens, e
 	if tokenizer.Kind() == "byte" {
 		return bytesAsTokens(s.text), nil
 	}
-	const blockDocuments = 32
-	blocks := make([]*Tokens, (len(s.documents)+blockDocuments-1)/blockDocuments)
-	failures := make([]error, len(blocks))
+	encoded := make([]*Tokens, len(s.documents))
+	failures := make([]error, len(s.documents))
 	var taken atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			encode := documentEncoder(tokenizer)
-			var ids []uint32 // of one block; only the packed tokens are kept
+			var ids []uint32 // of one document; only the packed tokens are kept
 			for {
-				block := int(taken.Add(1)) - 1
-				if block >= len(blocks) {
+				i := int(taken.Add(1)) - 1
+				if i >= len(s.documents) {
 					return
 				}
-				ids = ids[:0]
-				for i := block * blockDocuments; i < min((block+1)*blockDocuments, len(s.documents)); i++ {
-					err := ctx.Err()
-					if err == nil {
-						ids, err = encode(ids, s.content(i))
-					}
-					if err != nil {
-						failures[block] = fmt.Errorf("%s: %w", s.documents[i].path, err)
-						return
-					}
+				err := ctx.Err()
+				if err == nil {
+					ids, err = encode(ids[:0], s.content(i))
 				}
-				blocks[block] = emptyTokens(tokenizer.VocabSize(), len(ids))
+				if err != nil {
+					failures[i] = fmt.Errorf("%s: %w", s.documents[i].path, err)
+					return
+				}
+				encoded[i] = emptyTokens(tokenizer.VocabSize(), len(ids))
 				for _, id := range ids {
-					blocks[block].append(int(id))
+					encoded[i].append(int(id))
 				}
 			}
 		})
 	}
 	workers.Wait()
 	total := 0
-	for i, block := range blocks {
+	for i, document := range encoded {
 		if failures[i] != nil {
 			return nil, failures[i] // the first in the order of the corpus
 		}
-		total += block.Len()
+		total += document.Len()
 	}
 	tokens := emptyTokens(tokenizer.VocabSize(), total)
-	for i, block := range blocks {
-		tokens.narrow = append(tokens.narrow, block.narrow...)
-		tokens.medium = append(tokens.medium, block.medium...)
-		tokens.wide = append(tokens.wide, block.wide...)
-		blocks[i] = nil
+	for _, document := range encoded {
+		tokens.narrow = append(tokens.narrow, document.narrow...)
+		tokens.medium = append(tokens.medium, document.medium...)
+		tokens.wide = append(tokens.wide, document.wide...)
 	}
 	return tokens, nil
 }
 
 // documentEncoder returns a function, for one goroutine, that appends the ids of a document and the separator.
-func documentEncoder(tokenizer Tokenizer) func(ids []uint32, document []byte) ([]uint32, error) {
+func documentEncoder(tokenizer Tokenizer) func(ids []uint32, document string) ([]uint32, error) {
 	var encode func(ids []uint32, text string) []uint32
 	switch t := tokenizer.(type) {
 	case *BPE:
@@ -184,11 +179,11 @@ func documentEncoder(tokenizer Tokenizer) func(ids []uint32, document []byte) ([
 		encode = t.encode
 	}
 	separator := tokenizer.Separator()
-	return func(ids []uint32, document []byte) ([]uint32, error) {
+	return func(ids []uint32, document string) ([]uint32, error) {
 		if encode != nil {
-			ids = encode(ids, string(document))
+			ids = encode(ids, document)
 		} else {
-			encoded, err := tokenizer.Encode(string(document))
+			encoded, err := tokenizer.Encode(document)
 			if err != nil {
 				return nil, err
 			}

@@ -73,7 +73,7 @@ func TestOpen(t *testing.T) {
 			}{{"train", &c.train, d.Train}, {"validation", &c.validation, d.Validation}} {
 				var want []int
 				for i := range half.split.documents {
-					ids, err := d.Tokenizer.Encode(string(half.split.content(i)))
+					ids, err := d.Tokenizer.Encode(half.split.content(i))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -181,7 +181,7 @@ func TestRoundTripOnRealText(t *testing.T) {
 					t.Error("decoding does not give the text back")
 				}
 				// The encoder of corpora, which remembers words, gives the same ids.
-				cached, err := documentEncoder(tokenizer)(nil, []byte(text))
+				cached, err := documentEncoder(tokenizer)(nil, text)
 				if err != nil || !slices.Equal(widened(cached), append(slices.Clone(ids), tokenizer.Separator())) {
 					t.Errorf("the encoder of corpora differs (error %v)", err)
 				}
