@@ -145,9 +145,14 @@ func TestSharedArena(t *testing.T) {
 	}
 }
 
+var underRace bool // see race_test.go
+
 // TestRunAllocatesNoTensor counts the bytes that a second run allocates: the tape
 // machine's own bookkeeping, not a value.
 func TestRunAllocatesNoTensor(t *testing.T) {
+	if underRace {
+		t.Skip("the race detector allocates")
+	}
 	m := decoderOf(mediumDecoder).compile(t, tensor.Float32)
 	smallest := mediumDecoder.batch * mediumDecoder.length * mediumDecoder.width * 4 // an activation
 	for range 2 {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -134,8 +135,8 @@ func TestCheckHashes(t *testing.T) {
 	value := array{[]int{2}, []float64{1, 2}}
 	like := tp.Input("like", value.dense(tensor.Float64))
 	seen := map[uint32]string{}
-	for i := 0; ; i++ { // about 2^16 names until two collide
-		name := fmt.Sprint("x", i)
+	for r := source(); ; { // about 2^16 names until two collide
+		name := strconv.FormatUint(r.Uint64(), 36)
 		h := fnv.New32a()
 		fmt.Fprintf(h, "%v%v%s\x00", like.Type(), like.Shape(), name) // what a leaf hashes
 		if other, ok := seen[h.Sum32()]; ok {
