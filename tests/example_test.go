@@ -1,0 +1,60 @@
+package tests
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sparrow/data"
+	"sparrow/model"
+	"sparrow/train"
+)
+
+// The README shows this function as it stands here.
+func trainAndWrite(ctx context.Context, config, dir string, w io.Writer) error {
+	cfg, err := train.Load(config, []string{"train.steps=20"})
+	if err != nil {
+		return err // every mistake in the file, with its line
+	}
+	t, err := train.New(ctx, cfg, dir, false, io.Discard)
+	if err != nil {
+		return err
+	}
+	result, err := t.Run(ctx, nil)
+	if err != nil {
+		return err
+	}
+	m, err := train.Open(result.Best, false, model.Options{})
+	if err != nil {
+		return err
+	}
+	prompt, err := m.Tokenizer.Encode("func ")
+	if err != nil {
+		return err
+	}
+	text := data.NewStream(m.Tokenizer)
+	opts := model.GenerateOptions{Tokens: 40, Sampler: model.Sampler{Temperature: 0.8, Seed: 1}}
+	return m.Session.Generate(ctx, [][]int{prompt}, opts, func(_, token int) error {
+		_, err := io.WriteString(w, text.Push(token))
+		return err
+	})
+}
+
+func Example() {
+	dir, err := os.MkdirTemp("", "sparrow")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	var text strings.Builder
+	if err := trainAndWrite(context.Background(), "../configs/tiny.toml", filepath.Join(dir, "run"), &text); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("wrote something:", text.Len() > 0)
+	// Output: wrote something: true
+}

@@ -1,0 +1,174 @@
+package tests
+
+import (
+	"go/ast"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// imports says which packages of this module each package may import: all point down. A new package or a new edge is a
+// decision, to be made here.
+var imports = map[string][]string{
+	"kernel":       {},
+	"internal/rng": {},
+	"configs":      {},
+	"checkpoints":  {},
+
+	"op":        {"kernel"},
+	"nn":        {"op", "kernel", "configs", "internal/rng"},
+	"attention": {"nn", "op", "configs", "internal/rng"},
+	"model":     {"attention", "nn", "op", "kernel", "configs", "internal/rng"},
+	"data":      {"configs", "internal/rng"},
+	"train":     {"model", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
+
+	"internal/cli": {"train", "kernel", "configs"},
+	"cmd/train":    {"internal/cli", "train", "model", "data", "checkpoints", "configs"},
+	"cmd/model":    {"internal/cli", "train", "model", "data", "checkpoints", "configs"},
+
+	// What is above everything, and imported by nothing.
+	"bench": {"train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
+	"tests": {"train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
+}
+
+// modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
+var modules = map[string][]string{
+	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model"},
+	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "bench"},
+	"github.com/chewxy/hm":       {"op"},
+	"github.com/BurntSushi/toml": {"configs"},
+	"github.com/sbinet/npyio":    {"checkpoints", "bench"},
+	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "bench"},
+	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench"},
+	"golang.org/x/term":          {"train"},
+	"golang.org/x/text":          {"data"},
+	"gonum.org/v1/plot":          {"train"},
+	"google.golang.org/protobuf": {"train"},
+}
+
+func TestImportsPointDown(t *testing.T) {
+	unknown := map[string]bool{}
+	for _, f := range sources(t) {
+		allowed, known := imports[f.pkg]
+		if !known {
+			if !unknown[f.pkg] {
+				t.Errorf("package %s is not in the table of imports: say there what it may import", f.pkg)
+			}
+			unknown[f.pkg] = true
+			continue
+		}
+		for _, path := range f.imports() {
+			own, inside := strings.CutPrefix(path, "sparrow/")
+			switch {
+			case inside:
+				if own != f.pkg && !slices.Contains(allowed, own) {
+					t.Errorf("%s: package %s imports %s; the table of imports allows %s", f.path, f.pkg, own, allowed)
+				}
+			case !f.test() && strings.Contains(strings.Split(path, "/")[0], "."):
+				users, known := modules[module(path)]
+				if !known || !slices.Contains(users, f.pkg) {
+					t.Errorf("%s: package %s imports %s; the table of modules allows %s", f.path, f.pkg, path, users)
+				}
+			}
+		}
+	}
+}
+
+// module is the entry of modules that a path belongs to, or the path.
+func module(path string) string {
+	for m := range modules {
+		if path == m || strings.HasPrefix(path, m+"/") {
+			return m
+		}
+	}
+	return path
+}
+
+// The tables themselves allow no cycle: whoever may be imported may not import back.
+func TestImportTableHasNoCycle(t *testing.T) {
+	var reaches func(from, to string, seen map[string]bool) bool
+	reaches = func(from, to string, seen map[string]bool) bool {
+		for _, next := range imports[from] {
+			if next == to {
+				return true
+			}
+			if !seen[next] {
+				seen[next] = true
+				if reaches(next, to, seen) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	for pkg, allowed := range imports {
+		if reaches(pkg, pkg, map[string]bool{}) {
+			t.Errorf("package %s reaches itself", pkg)
+		}
+		for _, a := range allowed {
+			if _, known := imports[a]; !known {
+				t.Errorf("package %s may import %s, which is not in the table", pkg, a)
+			}
+		}
+	}
+}
+
+// gorgonia lists what may be used of Gorgonia: graphs, nodes, differentiation and the machine. Its own operators are not
+// on the list, because they are slow and several have wrong gradients: arithmetic on nodes is package op's.
+var gorgonia = map[string][]string{
+	"": {"Node", "Nodes", "Value", "VM", "NewTapeMachine"},
+	"op": {
+		"ExprGraph", "NewGraph", "NewTensor", "NodeConsOpt", "WithShape", "WithName", "WithValue", "TensorType",
+		"ApplyOp", "Must", "DimSizer", "Backpropagate", "Sort",
+	},
+}
+
+func TestNoStockOperators(t *testing.T) {
+	for _, f := range sources(t) {
+		name := f.nameOf("gorgonia.org/gorgonia")
+		if name == "" || f.test() {
+			continue
+		}
+		if name == "." {
+			t.Errorf("%s: a dot import hides what is Gorgonia's", f.path)
+		}
+		ast.Inspect(f.file, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok {
+				return true
+			}
+			if x, ok := s.X.(*ast.Ident); ok && x.Name == name && !slices.Contains(gorgonia[""], s.Sel.Name) && !slices.Contains(gorgonia[f.pkg], s.Sel.Name) {
+				t.Errorf("%s: package %s uses gorgonia.%s, which is not on the list of what may be used", f.position(s.Pos()), f.pkg, s.Sel.Name)
+			}
+			return true
+		})
+	}
+}
+
+// imports lists what a file imports.
+func (f source) imports() []string {
+	var paths []string
+	for _, spec := range f.file.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			continue // the parser has accepted it
+		}
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// nameOf is the name under which a file imports a path, "" if it does not.
+func (f source) nameOf(path string) string {
+	for _, spec := range f.file.Imports {
+		if spec.Path.Value != strconv.Quote(path) {
+			continue
+		}
+		if spec.Name != nil {
+			return spec.Name.Name
+		}
+		return path[strings.LastIndex(path, "/")+1:]
+	}
+	return ""
+}

@@ -1,0 +1,154 @@
+package tests
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"sparrow/train"
+)
+
+// document returns a file of the module.
+func document(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+var fence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+
+// blocks are the code blocks of a text in one language.
+func blocks(t *testing.T, text, language string) []string {
+	t.Helper()
+	var found []string
+	for _, m := range fence.FindAllStringSubmatch(text, -1) {
+		if m[1] == language {
+			found = append(found, m[2])
+		}
+	}
+	if len(found) == 0 {
+		t.Fatalf("no code block in %q", language)
+	}
+	return found
+}
+
+// lines are the lines of a text without surrounding space.
+func lines(text string) []string {
+	var all []string
+	for line := range strings.Lines(text) {
+		all = append(all, strings.TrimSpace(line))
+	}
+	return all
+}
+
+// The command that the README gives for the tests is the one that CI runs.
+func TestReadmeTestCommandIsRunByCI(t *testing.T) {
+	const command = "go test ./..."
+	if shell := strings.Join(blocks(t, document(t, "README.md"), "sh"), ""); !slices.Contains(lines(shell), command) {
+		t.Errorf("README.md: no line %q in a shell block", command)
+	}
+	if !slices.Contains(lines(document(t, ".ci/run")), command) {
+		t.Errorf(".ci/run: no line %q", command)
+	}
+}
+
+// The steps that make asks for are steps of .ci/run.
+func TestMakeRunsStepsOfCI(t *testing.T) {
+	script := document(t, ".ci/run")
+	for _, m := range regexp.MustCompile(`(?m)^\t\.ci/run(.*)$`).FindAllStringSubmatch(document(t, "Makefile"), -1) {
+		for _, step := range strings.Fields(m[1]) {
+			if !strings.Contains(script, "\nstep_"+step+"() {") {
+				t.Errorf("Makefile: .ci/run has no step %s", step)
+			}
+		}
+	}
+}
+
+func TestReadmeConfigsLoad(t *testing.T) {
+	for _, block := range blocks(t, document(t, "README.md"), "toml") {
+		file := filepath.Join(t.TempDir(), "readme.toml")
+		if err := os.WriteFile(file, []byte(block), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := train.Load(file, nil); err != nil {
+			t.Errorf("README.md: a config does not load:\n%v", err)
+		}
+	}
+	shipped, err := filepath.Glob(filepath.Join(root, "configs", "*.toml"))
+	if err != nil || len(shipped) == 0 {
+		t.Fatalf("no shipped configs: %v", err)
+	}
+	for _, file := range shipped {
+		if _, err := train.Load(file, nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The README's Go is the example that is compiled and run.
+func TestReadmeGoIsTheExample(t *testing.T) {
+	source := document(t, "tests/example_test.go")
+	for _, block := range blocks(t, document(t, "README.md"), "go") {
+		if !strings.Contains(source, block) {
+			t.Errorf("README.md: this is not in tests/example_test.go:\n%s", block)
+		}
+	}
+}
+
+// Files and folders that the documents name exist.
+func TestDocumentsNameWhatExists(t *testing.T) {
+	path := regexp.MustCompile("`((?:cmd|configs|kernel|op|nn|attention|model|data|checkpoints|train|internal|tests|bench|\\.ci)/[\\w./*-]*)")
+	for _, name := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+		for _, m := range path.FindAllStringSubmatch(document(t, name), -1) {
+			if found, err := filepath.Glob(filepath.Join(root, m[1])); err != nil || len(found) == 0 {
+				t.Errorf("%s: %s does not exist", name, m[1])
+			}
+		}
+	}
+}
+
+// Commands and flags that the README shows are in the commands' help.
+func TestReadmeCommandsHaveTheirFlags(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the commands")
+	}
+	bin := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "../cmd/...").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	help := func(command, verb string) string {
+		out, err := exec.Command(filepath.Join(bin, command), verb, "--help").CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s %s --help: %v\n%s", command, verb, err, out)
+		}
+		return string(out)
+	}
+	shown := 0
+	call := regexp.MustCompile(`^(?:\| ` + "`" + `|.*go run \./cmd/)(train|model) (\w+)(.*)`)
+	for _, line := range lines(document(t, "README.md")) {
+		m := call.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		shown++
+		text := help(m[1], m[2])
+		if !strings.Contains(text, m[1]+" "+m[2]) {
+			t.Errorf("README.md: %s has no command %s", m[1], m[2])
+		}
+		for _, flag := range regexp.MustCompile(`(?:^|[ \[`+"`"+`])(--?[a-z][a-z-]*)`).FindAllStringSubmatch(m[3], -1) {
+			if !regexp.MustCompile(`(?m)^.*[ ,]` + flag[1] + `[ ,].*$`).MatchString(text) {
+				t.Errorf("README.md: %s %s has no flag %s", m[1], m[2], flag[1])
+			}
+		}
+	}
+	if shown < 5 {
+		t.Errorf("README.md shows %d commands, want all 5", shown)
+	}
+}
