@@ -27,29 +27,29 @@ func DefaultConfig() Config { return Config{Kind: "mha", NHead: 4, Theta: 10000}
 // Validate reports values that no model can have.
 func (c Config) Validate(r *configs.Report) {
 	if !slices.Contains(Kinds, c.Kind) {
-		r.Errorf("kind", "kind = %q is unknown; want one of %s", c.Kind, strings.Join(Kinds, ", "))
+		r.Errorf("kind", "is unknown; want one of %s", strings.Join(Kinds, ", "))
 	}
 	if c.NHead < 1 {
-		r.Errorf("n_head", "n_head = %d; want at least 1", c.NHead)
+		r.Errorf("n_head", "is too small; want at least 1")
 		return
 	}
 	if c.HeadDim < 0 {
-		r.Errorf("head_dim", "head_dim = %d; want 0 (d_model / n_head) or more", c.HeadDim)
+		r.Errorf("head_dim", "is negative; want 0 (d_model / n_head) or more")
 	}
 	if c.Theta <= 0 {
-		r.Errorf("rope_theta", "rope_theta = %g; want more than 0", c.Theta)
+		r.Errorf("rope_theta", "is too small; want more than 0")
 	}
 	switch {
 	case c.NKVHead < 0:
-		r.Errorf("n_kv_head", "n_kv_head = %d; want 0 or more", c.NKVHead)
+		r.Errorf("n_kv_head", "is negative; want 0 or more")
 	case c.Kind == "gqa" && c.NKVHead == 0:
-		r.Errorf("kind", "kind = \"gqa\" needs n_kv_head, a divisor of n_head = %d", c.NHead)
+		r.Errorf("kind", "needs n_kv_head, a divisor of n_head = %d", c.NHead)
 	case c.Kind == "gqa" && c.NHead%c.NKVHead != 0:
-		r.Errorf("n_kv_head", "n_kv_head = %d does not divide n_head = %d", c.NKVHead, c.NHead)
+		r.Errorf("n_kv_head", "does not divide n_head = %d", c.NHead)
 	case c.Kind == "mha" && c.NKVHead != 0 && c.NKVHead != c.NHead:
-		r.Errorf("n_kv_head", "n_kv_head = %d, but mha has as many as n_head = %d; use kind = \"gqa\"", c.NKVHead, c.NHead)
+		r.Errorf("n_kv_head", "is not n_head = %d, as in mha; for fewer use kind = \"gqa\"", c.NHead)
 	case c.Kind == "mqa" && c.NKVHead > 1:
-		r.Errorf("n_kv_head", "n_kv_head = %d, but mqa has 1; use kind = \"gqa\"", c.NKVHead)
+		r.Errorf("n_kv_head", "is not 1, as in mqa; for more use kind = \"gqa\"")
 	}
 }
 

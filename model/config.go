@@ -49,38 +49,37 @@ func DefaultConfig() Config {
 // Validate reports values that no model can have.
 func (c Config) Validate(r *configs.Report) {
 	if c.Kind != "decoder" {
-		r.Errorf("kind", "kind = %q is unknown; want \"decoder\"", c.Kind)
+		r.Errorf("kind", "is unknown; want \"decoder\"")
 	}
-	positive := func(key string, v int) {
-		if v < 1 {
-			r.Errorf(key, "%s = %d; want at least 1", key, v)
+	atLeast := func(key string, v, low int) {
+		if v < low {
+			r.Errorf(key, "is too small; want at least %d", low)
 		}
 	}
-	positive("d_model", c.DModel)
-	positive("n_layer", c.NLayer)
+	atLeast("d_model", c.DModel, 1)
+	atLeast("n_layer", c.NLayer, 1)
 	if c.DFF < 0 {
-		r.Errorf("d_ff", "d_ff = %d; want 0 (chosen from d_model) or more", c.DFF)
+		r.Errorf("d_ff", "is negative; want 0 (chosen from d_model) or more")
 	}
 	if c.Context < 0 {
-		r.Errorf("context", "context = %d; want 0 ([data] seq_len) or more", c.Context)
+		r.Errorf("context", "is negative; want 0 ([data] seq_len) or more")
 	}
 	oneOf := func(key, v string, known []string) {
 		if !slices.Contains(known, v) {
-			r.Errorf(key, "%s = %q is unknown; want one of %s", key, v, strings.Join(known, ", "))
+			r.Errorf(key, "is unknown; want one of %s", strings.Join(known, ", "))
 		}
 	}
 	oneOf("norm", c.Norm, nn.NormKinds)
 	oneOf("mlp", c.MLP, nn.MLPKinds)
 	oneOf("positions", c.Positions, []string{"rotary", "learned"})
-	if !(c.NormEps > 0 && c.NormEps < 1) {
-		r.Errorf("norm_eps", "norm_eps = %g; want more than 0 and less than 1", c.NormEps)
+	within := func(key string, ok bool, want string) {
+		if !ok {
+			r.Errorf(key, "is out of range; want %s", want)
+		}
 	}
-	if !(c.Dropout >= 0 && c.Dropout < 1) {
-		r.Errorf("dropout", "dropout = %g; want 0 or more and less than 1", c.Dropout)
-	}
-	if !(c.InitStd > 0 && c.InitStd < 10) {
-		r.Errorf("init_std", "init_std = %g; want more than 0 and less than 10", c.InitStd)
-	}
+	within("norm_eps", c.NormEps > 0 && c.NormEps < 1, "more than 0 and less than 1")
+	within("dropout", c.Dropout >= 0 && c.Dropout < 1, "0 or more and less than 1")
+	within("init_std", c.InitStd > 0 && c.InitStd < 10, "more than 0 and less than 10")
 	c.validateHeads(r)
 }
 
@@ -91,11 +90,11 @@ func (c Config) validateHeads(r *configs.Report) {
 		return
 	}
 	if a.HeadDim == 0 && c.DModel%a.NHead != 0 {
-		r.Errorf("attention.n_head", "n_head = %d does not divide [model] d_model = %d", a.NHead, c.DModel)
+		r.Errorf("attention.n_head", "does not divide [model] d_model = %d", c.DModel)
 		return
 	}
 	if c.Positions == "rotary" && a.Dim(c.DModel)%2 != 0 {
-		r.Errorf("attention.n_head", "heads of width %d; rotary positions need an even width", a.Dim(c.DModel))
+		r.Errorf("attention.n_head", "makes heads of width %d; rotary positions need an even width", a.Dim(c.DModel))
 	}
 }
 

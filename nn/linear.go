@@ -24,10 +24,10 @@ var linearKinds = []string{"dense"}
 // Validate reports a pattern that cannot match and an unknown kind.
 func (c LinearConfig) Validate(r *configs.Report) {
 	if _, err := path.Match(c.Match, ""); err != nil || c.Match == "" {
-		r.Errorf("match", "match = %q is no glob pattern; want one like \"*.mlp.*\"", c.Match)
+		r.Errorf("match", "is no glob pattern; want one like \"*.mlp.*\"")
 	}
 	if !slices.Contains(linearKinds, c.Kind) {
-		r.Errorf("kind", "kind = %q is unknown; want one of %s", c.Kind, strings.Join(linearKinds, ", "))
+		r.Errorf("kind", "is unknown; want one of %s", strings.Join(linearKinds, ", "))
 	}
 }
 
