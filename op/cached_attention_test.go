@@ -14,7 +14,7 @@ type decoding struct {
 	plan        *Plan
 	vm          G.VM
 	arena       Arena
-	q, k, v, y  *tensor.Dense
+	q, k, v     *tensor.Dense
 	past, fresh []int
 	out         *G.Node
 }
