@@ -1,6 +1,7 @@
 package op
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -105,10 +106,14 @@ type Plan struct {
 
 const align = 64 // bytes: a cache line, and an AVX-512 register
 
-// Plan places the graph's buffers. Pinned nodes (loss, logits, taps) keep their
+// Plan places the graph's buffers, once a graph. Pinned nodes (loss, logits, taps) keep their
 // values until the next run; other values are overwritten as soon as their last
 // reader has run. With poison, they are filled with NaN at that point.
 func (t *Tape) Plan(poison bool, pinned ...*G.Node) (*Plan, error) {
+	if t.planned {
+		return nil, errors.New("op: the graph is planned already")
+	}
+	t.planned = true
 	sorted, err := G.Sort(t.Graph)
 	if err != nil {
 		return nil, fmt.Errorf("op: %w", err)

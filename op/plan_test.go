@@ -78,6 +78,7 @@ func (s subject) unplanned(t testing.TB, dtype tensor.Dtype) (m *machine, bytes 
 	if err != nil {
 		t.Fatalf("%s: %v", s.name, err)
 	}
+	tape.planned = false
 	for _, o := range tape.ops { // plan again, as if for the first time
 		for _, b := range append([]*buffer{o.out}, o.aux...) {
 			if b != nil {

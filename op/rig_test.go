@@ -57,15 +57,20 @@ func float64s(v G.Value) []float64 {
 // memorySink keeps every gradient. Its tensors start as NaN, so that a gradient
 // that is added to instead of overwritten is seen.
 type memorySink struct {
-	grads map[string]*tensor.Dense
-	ready []string
-	fail  error // what Ready answers
+	grads   map[string]*tensor.Dense
+	add     bool
+	ready   []string
+	onReady func(name string)
+	fail    error // what Ready answers
 }
 
-func (s *memorySink) Gradient(name string) (*tensor.Dense, bool) { return s.grads[name], false }
+func (s *memorySink) Gradient(name string) (*tensor.Dense, bool) { return s.grads[name], s.add }
 
 func (s *memorySink) Ready(name string) error {
 	s.ready = append(s.ready, name)
+	if s.onReady != nil {
+		s.onReady(name)
+	}
 	return s.fail
 }
 

@@ -15,6 +15,7 @@ type Tape struct {
 	Dtype tensor.Dtype
 
 	training bool
+	planned  bool
 	silent   bool // the first pass of a checkpointed block: nothing is recorded
 	names    map[string]bool
 	leaves   map[*G.Node]bool // leaves that want a gradient: true until read
