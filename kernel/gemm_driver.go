@@ -193,7 +193,7 @@ func (op *gemmOp) placeA(w *microBench, i0, tiles, short, tall, k, kc, panels in
 	if !op.transA {
 		a = unsafe.Add(op.a, uintptr(i0)*op.lda+uintptr(k)*op.elem)
 		args.ars, args.acs = op.lda, op.elem
-		if op.lda%conflictStride == 0 && short >= cacheWays && panels >= packPanels {
+		if op.lda%conflictStride == 0 && short >= cacheWays && panels >= copyPanels {
 			// The extra line spreads the rows of a tile over the sets of the cache.
 			width := roundUp(kc*int(op.elem), cacheLine) + cacheLine
 			dst := w.a.bytes(rows * width)
@@ -204,7 +204,7 @@ func (op *gemmOp) placeA(w *microBench, i0, tiles, short, tall, k, kc, panels in
 	}
 	a = unsafe.Add(op.a, uintptr(k)*op.lda+uintptr(i0)*op.elem)
 	args.ars, args.acs = op.elem, op.lda
-	if panels < packPanels {
+	if panels < transposePanels {
 		return a, uintptr(short+1) * op.elem, uintptr(short) * op.elem
 	}
 	// Tiles one after the other, in each the rows of Aᵀ; one column stride serves both heights.
@@ -233,8 +233,10 @@ const (
 	// tile of cacheWays or more of them does not fit it.
 	conflictStride = 4096
 	cacheWays      = 8
-	// packPanels is the number of panels of B from which packing A pays.
-	packPanels = 3
+	// copyPanels and transposePanels are the numbers of panels of B from which it pays to copy rows
+	// that conflict, and to pack a transposed A.
+	copyPanels      = 3
+	transposePanels = 12
 	// packSlack is what copyStrip may write past its last row.
 	packSlack = 32
 )
