@@ -27,7 +27,7 @@ type MHAConfig struct {
 type MHA struct {
 	cfg        MHAConfig
 	b          *nn.Builder
-	q, k, v, o *nn.Linear
+	q, k, v, o nn.Linear
 }
 
 // NewMHA names, shapes and initialises the projections.

@@ -23,7 +23,7 @@ type Decoder struct {
 	positions *nn.Embedding // nil: rotary
 	blocks    []*block
 	norm      *nn.Norm
-	head      *nn.Linear // nil: tied to embed
+	head      nn.Linear // nil: tied to embed
 }
 
 // block is x + attention(norm(x)), then x + mlp(norm(x)).

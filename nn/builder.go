@@ -112,6 +112,34 @@ func (w Weight) Use() op.Param {
 	return w.b.Tape.Param(w.name, w.shape, w.b.Store.Get(w.name), sink)
 }
 
+// use is Use of a weight that may not be there.
+func (w *Weight) use() *op.Param {
+	if w == nil {
+		return nil
+	}
+	p := w.Use()
+	return &p
+}
+
+// Index binds the store's integers of that name, of which there must be n, or
+// creates them by draw. They have no gradient. A virtual store has none.
+func (b *Builder) Index(name string, n int, draw func(*rng.Source) []int32) []int32 {
+	full := b.Name(name)
+	if have, ok := b.Store.sizes[full]; ok {
+		if have != n {
+			panic(&op.ShapeError{Op: "parameter", What: full, Got: tensor.Shape{have}, Want: fmt.Sprint([]int{n})})
+		}
+		return b.Store.indices[full]
+	}
+	b.Store.sizes[full] = n
+	b.Store.indexNames = append(b.Store.indexNames, full)
+	if b.Store.Virtual {
+		return nil
+	}
+	b.Store.indices[full] = draw(rng.New(b.opts.Seed, "index/"+full, 0))
+	return b.Store.indices[full]
+}
+
 // Tap names a value for analysis: it is kept until the next run if
 // Options.Tapped asks for it. Recomputed values keep their first name.
 func (b *Builder) Tap(name string, x *G.Node) {

@@ -1,7 +1,7 @@
 package nn
 
 import (
-	"fmt"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -14,48 +14,115 @@ import (
 
 // LinearConfig says how linear layers are represented: one [[model.linear]] table.
 type LinearConfig struct {
-	Match string `toml:"match"` // glob over layer names, "*" also matches dots
-	Kind  string `toml:"kind"`  // dense
+	Match      string  `toml:"match"`       // glob over layer names, "*" also matches dots
+	Kind       string  `toml:"kind"`        // dense | low_rank | sltrain
+	Rank       int     `toml:"rank"`        // R of the factors, low_rank and sltrain
+	Alpha      float64 `toml:"alpha"`       // the product of the factors counts alpha / rank, sltrain; 0: rank
+	Density    float64 `toml:"density"`     // delta in the paper: share of the entries of S that exist, sltrain
+	UpInit     string  `toml:"up_init"`     // of B: zeros | uniform; "": uniform for low_rank, zeros for sltrain
+	TrainScale bool    `toml:"train_scale"` // learn the product's factor as tanh(s), s = 1 at the start, sltrain
+	Mode       string  `toml:"mode"`        // materialized | factored; "": whichever costs less by shape, sltrain
 }
 
 // linearKinds are the representations that exist.
-var linearKinds = []string{"dense"}
+var linearKinds = []string{"dense", "low_rank", "sltrain"}
 
-// Validate reports a pattern that cannot match and an unknown kind.
+// Validate reports a pattern that cannot match, an unknown kind and factors that
+// cannot be.
 func (c LinearConfig) Validate(r *configs.Report) {
 	if _, err := path.Match(c.Match, ""); err != nil || c.Match == "" {
 		r.Errorf("match", "is no glob pattern; want one like \"*.mlp.*\"")
 	}
-	if !slices.Contains(linearKinds, c.Kind) {
-		r.Errorf("kind", "is unknown; want one of %s", strings.Join(linearKinds, ", "))
+	oneOf := func(key, v string, known ...string) {
+		if !slices.Contains(known, v) {
+			r.Errorf(key, "is unknown; want one of %s", strings.Join(known, ", "))
+		}
+	}
+	oneOf("kind", c.Kind, linearKinds...)
+	oneOf("up_init", c.UpInit, "", "zeros", "uniform")
+	oneOf("mode", c.Mode, "", "materialized", "factored")
+	if c.Kind == "dense" {
+		return
+	}
+	if c.Rank < 1 {
+		r.Errorf("rank", "is too small; %s wants at least 1", c.Kind)
+	}
+	if c.Kind != "sltrain" {
+		return
+	}
+	if !(c.Density > 0 && c.Density < 1) {
+		r.Errorf("density", "is out of range; want more than 0 and less than 1")
+	}
+	if c.Alpha < 0 {
+		r.Errorf("alpha", "is negative; want 0 (as rank) or more")
 	}
 }
 
-// Linear is y = x Wᵀ + b with W [out, in] and b [out].
-type Linear struct {
+// Scale is alpha / rank, the factor of the product of the factors.
+func (c LinearConfig) Scale() float64 {
+	if c.Alpha == 0 {
+		return 1
+	}
+	return c.Alpha / float64(c.Rank)
+}
+
+// Linear is y = x Wᵀ + b with W [out, in] and b [out], however W is represented.
+type Linear interface {
+	// Forward maps x [N, in] to [N, out].
+	Forward(x *G.Node) *G.Node
+}
+
+// NewLinear makes the linear layer b.Name(""), with or without a bias, which
+// starts at zero. Its representation is that of the last [[model.linear]] table
+// whose pattern matches its name. A dense weight starts from init; factors have
+// initial values of their own.
+func NewLinear(b *Builder, in, out int, bias bool, init Init) Linear {
+	var offset *Weight
+	if bias {
+		w := b.Weight("bias", Constant(0), out)
+		offset = &w
+	}
+	cfg := b.linear()
+	b.Store.describe(b.prefix, Layer{Kind: cfg.Kind, In: in, Out: out, Config: cfg})
+	switch cfg.Kind {
+	case "low_rank":
+		return newLowRank(b, cfg, in, out, offset)
+	case "sltrain":
+		return newSLTrain(b, cfg, in, out, offset)
+	}
+	return &dense{b.Weight("weight", init, out, in), offset}
+}
+
+// dense keeps W as it is.
+type dense struct {
 	weight Weight
 	bias   *Weight
 }
 
-// NewLinear makes the linear layer b.Name(""), with or without a bias, which
-// starts at zero. The weight starts from init.
-func NewLinear(b *Builder, in, out int, bias bool, init Init) *Linear {
-	if kind := b.linear().Kind; kind != "dense" {
-		panic(fmt.Sprintf("nn: no linear layer of kind %q", kind))
-	}
-	l := &Linear{weight: b.Weight("weight", init, out, in)}
-	if bias {
-		w := b.Weight("bias", Constant(0), out)
-		l.bias = &w
-	}
-	return l
+func (l *dense) Forward(x *G.Node) *G.Node { return op.Linear(x, l.weight.Use(), l.bias.use()) }
+
+// Layer is what a store knows of one linear layer.
+type Layer struct {
+	Kind    string
+	In, Out int
+	Config  LinearConfig
 }
 
-// Forward maps x [N, in] to [N, out].
-func (l *Linear) Forward(x *G.Node) *G.Node {
-	if l.bias == nil {
-		return op.Linear(x, l.weight.Use(), nil)
+// Factors are the parameters of the layer in memory order, by the ends of their names.
+func (l Layer) Factors() []string {
+	switch l.Kind {
+	case "low_rank":
+		return []string{"down.weight", "up.weight"}
+	case "sltrain":
+		return []string{"down.weight", "up.weight", "sparse.values", "sparse.indices", "scale"}
 	}
-	bias := l.bias.Use()
-	return op.Linear(x, l.weight.Use(), &bias)
+	return []string{"weight"}
+}
+
+// Nonzeros is the number of entries of S.
+func (l Layer) Nonzeros() int {
+	if l.Kind != "sltrain" {
+		return 0
+	}
+	return int(math.Floor(l.Config.Density * float64(l.Out) * float64(l.In)))
 }

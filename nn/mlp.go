@@ -24,7 +24,7 @@ type MLPConfig struct {
 type MLP struct {
 	cfg           MLPConfig
 	b             *Builder
-	gate, up, out *Linear
+	gate, up, out Linear
 }
 
 // NewMLP makes gate_proj, up_proj and down_proj, or fc1 and fc2.

@@ -14,11 +14,21 @@ type Store struct {
 	names  []string
 	shapes map[string]tensor.Shape
 	values map[string]*tensor.Dense
+
+	indexNames []string // integers that are saved but never trained
+	sizes      map[string]int
+	indices    map[string][]int32
+
+	layerNames []string // linear layers in the order of their creation
+	layers     map[string]Layer
 }
 
 // NewStore makes an empty store of parameters of type dtype.
 func NewStore(dtype tensor.Dtype) *Store {
-	return &Store{Dtype: dtype, shapes: map[string]tensor.Shape{}, values: map[string]*tensor.Dense{}}
+	return &Store{
+		Dtype: dtype, shapes: map[string]tensor.Shape{}, values: map[string]*tensor.Dense{},
+		sizes: map[string]int{}, indices: map[string][]int32{}, layers: map[string]Layer{},
+	}
 }
 
 // Names lists the parameters in the order of their creation.
@@ -41,7 +51,36 @@ func (s *Store) add(name string, shape tensor.Shape) *tensor.Dense {
 	return s.values[name]
 }
 
-// Parameters is the number of values in all parameters.
+// IndexNames lists the integer arrays in the order of their creation.
+func (s *Store) IndexNames() []string { return s.indexNames }
+
+// Index returns the named integers, nil if there are none or the store is virtual.
+func (s *Store) Index(name string) []int32 { return s.indices[name] }
+
+// IndexBytes is the memory of all integers.
+func (s *Store) IndexBytes() int {
+	n := 0
+	for _, size := range s.sizes {
+		n += 4 * size
+	}
+	return n
+}
+
+// describe notes a linear layer once.
+func (s *Store) describe(name string, l Layer) {
+	if _, ok := s.layers[name]; !ok {
+		s.layerNames = append(s.layerNames, name)
+		s.layers[name] = l
+	}
+}
+
+// Layers lists the names of the linear layers in the order of their creation.
+func (s *Store) Layers() []string { return s.layerNames }
+
+// Layer returns the named linear layer.
+func (s *Store) Layer(name string) Layer { return s.layers[name] }
+
+// Parameters is the number of trainable values in all parameters.
 func (s *Store) Parameters() int {
 	n := 0
 	for _, shape := range s.shapes {

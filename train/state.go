@@ -40,6 +40,15 @@ func arrays(names []string, prefix string, get func(string) *tensor.Dense) []che
 	return out
 }
 
+// modelArrays views all that model.npz holds: parameters, then fixed integers.
+func modelArrays(s *nn.Store) []checkpoints.Array {
+	out := arrays(s.Names(), "", s.Get)
+	for _, n := range s.IndexNames() {
+		out = append(out, checkpoints.Array{Name: n, Shape: []int{len(s.Index(n))}, Data: s.Index(n)})
+	}
+	return out
+}
+
 func byName(as []checkpoints.Array) map[string]checkpoints.Array {
 	m := make(map[string]checkpoints.Array, len(as))
 	for _, a := range as {
@@ -67,7 +76,7 @@ func (t *Trainer) save() error {
 	err = checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), checkpoints.Contents{
 		Kind: t.cfg.Model.Kind, Step: t.state.Step, Parent: t.parent,
 		Arrays: map[string][]checkpoints.Array{
-			"model.npz":     arrays(t.store.Names(), "", t.store.Get),
+			"model.npz":     modelArrays(t.store),
 			"optimizer.npz": t.optimizer.arrays(),
 		},
 		Files: map[string][]byte{"state.json": append(state, '\n'), "config.toml": config, "tokenizer.json": t.dataset.Tokenizer.Save()},
@@ -84,7 +93,7 @@ func (t *Trainer) restore(c *checkpoints.Checkpoint) error {
 	if t.state, err = readState(c); err != nil {
 		return err
 	}
-	if err := c.ReadInto("model.npz", byName(arrays(t.store.Names(), "", t.store.Get))); err != nil {
+	if err := readModel(c, t.store); err != nil {
 		return err
 	}
 	if err := c.ReadInto("optimizer.npz", byName(t.optimizer.arrays())); err != nil {
@@ -92,6 +101,14 @@ func (t *Trainer) restore(c *checkpoints.Checkpoint) error {
 	}
 	t.parent = c.Manifest().Parent
 	return t.loader.Seek(t.state.Cursor)
+}
+
+// readModel fills the store, which must have exactly the arrays of model.npz.
+func readModel(c *checkpoints.Checkpoint, s *nn.Store) error {
+	if err := c.ReadInto("model.npz", byName(modelArrays(s))); err != nil {
+		return err
+	}
+	return s.CheckIndices()
 }
 
 func readState(c *checkpoints.Checkpoint) (State, error) {
@@ -116,7 +133,7 @@ func (t *Trainer) initFrom(path string) error {
 	if err != nil {
 		return err
 	}
-	loaded, missing, unused, err := c.Match("model.npz", byName(arrays(t.store.Names(), "", t.store.Get)))
+	loaded, missing, unused, err := c.Match("model.npz", byName(modelArrays(t.store)))
 	if err != nil {
 		return err
 	}
@@ -217,7 +234,7 @@ func Open(path string, last bool, opts model.Options) (*Loaded, error) {
 	if err != nil {
 		return nil, errors.Join(checkpoints.ErrCheckpoint, err)
 	}
-	return l, c.ReadInto("model.npz", byName(arrays(store.Names(), "", store.Get)))
+	return l, readModel(c, store)
 }
 
 // Room refuses a text of prompt and new tokens that is longer than the model's

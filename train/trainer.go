@@ -46,6 +46,14 @@ func (t *Trainer) Message(format string, args ...any) {
 	fmt.Fprintf(t.out, format+"\n", args...)
 }
 
+// CloseProgress ends the progress bar, if there is one, before the process ends
+// in the middle of a run. It may be called from any goroutine.
+func (t *Trainer) CloseProgress() {
+	if p := t.progress.Load(); p != nil {
+		p.Close()
+	}
+}
+
 // ErrUsage marks what the user asked for and cannot have: exit code 2.
 var ErrUsage = errors.New("train: cannot start")
 

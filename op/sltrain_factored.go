@@ -1,0 +1,132 @@
+package op
+
+import (
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+
+	"sparrow/kernel"
+)
+
+// tokenBlock is how many rows the sparse products take at a time: each is
+// transposed, so that a nonzero is one multiply-add over consecutive rows.
+const tokenBlock = 256
+
+// sparsity is the support of S by rows and by columns.
+type sparsity struct {
+	rows, cols int
+	rowStart   []int32 // [rows+1], into the values
+	column     []int32 // of each value
+	colStart   []int32 // [cols+1], into byColumn
+	byColumn   []int32 // values in the order of their columns, then rows
+	row        []int32 // of each value
+}
+
+func newSparsity(places []int32, rows, cols int) *sparsity {
+	s := &sparsity{rows: rows, cols: cols, rowStart: make([]int32, rows+1), colStart: make([]int32, cols+1),
+		column: make([]int32, len(places)), row: make([]int32, len(places)), byColumn: make([]int32, len(places))}
+	for k, p := range places {
+		s.row[k], s.column[k] = p/int32(cols), p%int32(cols)
+		s.rowStart[s.row[k]+1]++
+		s.colStart[s.column[k]+1]++
+	}
+	for i := range rows {
+		s.rowStart[i+1] += s.rowStart[i]
+	}
+	for j := range cols {
+		s.colStart[j+1] += s.colStart[j]
+	}
+	next := slices.Clone(s.colStart)
+	for k, j := range s.column {
+		s.byColumn[next[j]] = int32(k)
+		next[j]++
+	}
+	return s
+}
+
+// factoredForward computes y = factor (x Aᵀ) Bᵀ + x Sᵀ + b and leaves x Aᵀ in hidden.
+func (s *sparseLayer[T]) factoredForward(v []G.Value, y, hidden, work []T) {
+	x, values := data[T](v[iX]), data[T](v[iValues])
+	kernel.Gemm(false, true, s.n, s.rank, s.in, 1, x, s.in, data[T](v[iDown]), s.in, 0, hidden, s.rank)
+	kernel.Gemm(false, true, s.n, s.out, s.rank, s.factor(v), hidden, s.rank, data[T](v[iUp]), s.rank, 0, y, s.out)
+	bias := s.bias(v)
+	for t0 := 0; t0 < s.n; t0 += tokenBlock {
+		nb := min(tokenBlock, s.n-t0)
+		xt, yt := work[:s.in*nb], work[s.in*nb:(s.in+s.out)*nb]
+		transposed(xt, x[t0*s.in:], nb, s.in)
+		kernel.Ranges(s.out, 16, func(lo, hi int) {
+			for i := lo; i < hi; i++ {
+				row := yt[i*nb : (i+1)*nb]
+				clear(row)
+				if bias != nil {
+					for t := range row {
+						row[t] = bias[i]
+					}
+				}
+				for k := s.sparse.rowStart[i]; k < s.sparse.rowStart[i+1]; k++ {
+					j := int(s.sparse.column[k])
+					kernel.Axpy(values[k], xt[j*nb:(j+1)*nb], row)
+				}
+			}
+		})
+		kernel.Ranges(nb, 16, func(lo, hi int) {
+			kernel.Transpose(y[(t0+lo)*s.out:], s.out, yt[lo:], nb, s.out, hi-lo, true)
+		})
+	}
+}
+
+// transposed sets dst [cols, rows] to the transpose of src [rows, cols].
+func transposed[T kernel.Float](dst, src []T, rows, cols int) {
+	kernel.Ranges(cols, 64, func(lo, hi int) {
+		kernel.Transpose(dst[lo*rows:], rows, src[lo:], cols, rows, hi-lo, false)
+	})
+}
+
+func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
+	x, down, up, values := data[T](g.v[iX]), data[T](g.v[iDown]), data[T](g.v[iUp]), data[T](g.v[iValues])
+	block := min(s.n, tokenBlock)
+	dh, work := g.work[(s.in+s.out)*block:], g.work[:(s.in+s.out)*block]
+	kernel.Gemm(false, false, s.n, s.rank, s.out, 1, g.dy, s.out, up, s.rank, 0, dh, s.rank) // dy B
+	kernel.Gemm(true, false, s.out, s.rank, s.n, 1, g.dy, s.out, floats[T](s.hidden), s.rank, 0, g.dUp, s.rank)
+	kernel.Gemm(true, false, s.rank, s.in, s.n, 1, dh, s.rank, x, s.in, 0, g.dDown, s.in)
+	var dv []T
+	if s.Values.wanted() {
+		dst, add := s.Values.open()
+		if dv = data[T](dst); !add {
+			clear(dv)
+		}
+	}
+	if g.dx != nil {
+		kernel.Gemm(false, false, s.n, s.in, s.rank, s.factor(g.v), dh, s.rank, down, s.in, betaOf[T](g.add), g.dx, s.in)
+	}
+	for t0 := 0; t0 < s.n; t0 += tokenBlock {
+		nb := min(tokenBlock, s.n-t0)
+		xt, dyt := work[:s.in*nb], work[s.in*nb:(s.in+s.out)*nb]
+		transposed(dyt, g.dy[t0*s.out:], nb, s.out)
+		if dv != nil {
+			transposed(xt, x[t0*s.in:], nb, s.in)
+			kernel.Ranges(len(dv), 1024, func(lo, hi int) {
+				for k := lo; k < hi; k++ {
+					i, j := int(s.sparse.row[k]), int(s.sparse.column[k])
+					dv[k] += kernel.Dot(dyt[i*nb:(i+1)*nb], xt[j*nb:(j+1)*nb])
+				}
+			})
+		}
+		if g.dx == nil {
+			continue
+		}
+		kernel.Ranges(s.in, 16, func(lo, hi int) {
+			for j := lo; j < hi; j++ {
+				row := xt[j*nb : (j+1)*nb] // x's block has been read
+				clear(row)
+				for _, k := range s.sparse.byColumn[s.sparse.colStart[j]:s.sparse.colStart[j+1]] {
+					i := int(s.sparse.row[k])
+					kernel.Axpy(values[k], dyt[i*nb:(i+1)*nb], row)
+				}
+			}
+		})
+		kernel.Ranges(nb, 16, func(lo, hi int) {
+			kernel.Transpose(g.dx[(t0+lo)*s.in:], s.in, xt[lo:], nb, s.in, hi-lo, true)
+		})
+	}
+}
