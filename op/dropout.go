@@ -1,6 +1,8 @@
 package op
 
 import (
+	"math"
+
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -25,17 +27,11 @@ func Dropout(t *Tape, x, step *G.Node, p float64, seed uint64) *G.Node {
 func dropout[T kernel.Float](t *Tape, x, step *G.Node, p float64, seed uint64) *G.Node {
 	wantShape("dropout", "step", step, 1)
 	threshold := uint64(p * (1 << 32))
-	keep := T(1 / (1 - p))
+	factor := [2]T{T(1 / (1 - p)), 0}
 	run := func(in []G.Value, out *tensor.Dense) error {
 		x, y, key := data[T](in[0]), data[T](out), mix(seed+mix(uint64(ints(in[1])[0])))
 		kernel.Ranges(len(y), elementGrain, func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				if mix(key+uint64(i))>>32 < threshold {
-					y[i] = 0
-				} else {
-					y[i] = x[i] * keep
-				}
-			}
+			dropElements(y[lo:hi], x[lo:hi], key+uint64(lo), threshold, &factor)
 		})
 		return nil
 	}
@@ -47,6 +43,23 @@ func dropout[T kernel.Float](t *Tape, x, step *G.Node, p float64, seed uint64) *
 		return G.Nodes{t.apply(back, dy, in[1]), nil}
 	}
 	return t.apply(o, x, step)
+}
+
+// dropElements multiplies each element by factor[1] where its 32 random bits are
+// below threshold, else by factor[0]: a choice by index, since a branch would be
+// mispredicted for every element dropped. Two elements share one draw, so a piece
+// of parallel work must start at an even index (elementGrain is even).
+func dropElements[T kernel.Float](y, x []T, key, threshold uint64, factor *[2]T) {
+	x = x[:len(y)]
+	i := 0
+	for ; i+1 < len(y); i += 2 {
+		r := mix(key + uint64(i))
+		y[i] = x[i] * factor[(r>>32-threshold)>>63]
+		y[i+1] = x[i+1] * factor[(r&math.MaxUint32-threshold)>>63]
+	}
+	if i < len(y) {
+		y[i] = x[i] * factor[(mix(key+uint64(i))>>32-threshold)>>63]
+	}
 }
 
 // mix is the output function of SplitMix64 (Steele, Lea and Flood 2014).

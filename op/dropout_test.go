@@ -110,6 +110,16 @@ func TestDropoutNeighbours(t *testing.T) {
 	}
 }
 
+// The mask is a function of the index: a longer value, cut into other pieces of
+// parallel work, begins with the same mask.
+func TestDropoutPrefix(t *testing.T) {
+	const n = 2*elementGrain + 5
+	long := dropped(0.3, 3, 3*n).compile(t, tensor.Float32).result(t).y
+	for _, size := range []int{1, 2, elementGrain - 1, elementGrain + 1, n} {
+		same(t, "prefix", dropped(0.3, 3, size).compile(t, tensor.Float32).result(t).y, long[:size], 0)
+	}
+}
+
 func TestDropoutEnds(t *testing.T) {
 	everything := dropped(1, 1, 100).compile(t, tensor.Float32).result(t)
 	same(t, "y at p=1", everything.y, make([]float64, 100), 0)
