@@ -26,6 +26,9 @@ func (op *gemmOp) multiply() {
 		op.runTasks(op.thin.tasks, op.thin.run)
 		return
 	}
+	if narrow := blockingOf(isaAVX2, op.double); op.level == isaAVX512 && op.n <= narrow.nr {
+		op.level, op.blocking = isaAVX2, narrow // a tile of AVX-512 would be half empty
+	}
 	blocks := (op.k + kBlock - 1) / kBlock
 	op.kc = roundUp((op.k+blocks-1)/blocks, 8)
 	for op.k0 = 0; op.k0 < op.k; op.k0 = op.k1 {

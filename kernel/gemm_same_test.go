@@ -17,6 +17,7 @@ var sameShapes = []struct {
 	{"thin rows", false, true, 13, 300, 130},
 	{"thin rows transposed", true, true, 5, 300, 257},
 	{"thin columns", false, false, 400, 3, 200},
+	{"one narrow panel", true, true, 100, 15, 120},
 	{"b in place", false, false, 4, 333, 300},
 	{"square", false, true, 120, 120, 120},
 	{"wide", false, true, 30, 700, 64},

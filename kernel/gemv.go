@@ -5,9 +5,9 @@ import "unsafe"
 const (
 	// thinRows is the most rows of x for which y = x Wᵀ reads W in place, row by row: packing W
 	// would cost more than it saves.
-	thinRows = 16
+	thinRows = 32
 	// thinCols is the same for the transposed problem, a product with few columns.
-	thinCols = 8
+	thinCols = 12
 	// thinChunk is about how many bytes of W a task reads: they stay in the second-level cache
 	// while one group of rows of x after the other uses them.
 	thinChunk = 128 << 10
