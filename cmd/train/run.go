@@ -80,11 +80,16 @@ func resumeCommand() *cobra.Command {
 
 // finish trains to the end and prints what came out.
 func finish(t *train.Trainer, dir string) error {
-	interrupt := train.NotifyInterrupt(t.Message, os.Exit)
+	resume := train.Program + " resume " + train.Quote(dir)
+	interrupt := train.NotifyInterrupt(t.Message, func(code int) {
+		t.CloseProgress()
+		fmt.Fprintf(os.Stderr, "stopped at once; continue from the newest checkpoint by: %s\n", resume)
+		os.Exit(code)
+	})
 	defer interrupt.Stop()
 	r, err := t.Run(context.Background(), interrupt.Interrupted)
 	if errors.Is(err, train.ErrInterrupted) {
-		return fmt.Errorf("%w; the state is saved, continue it by: %s resume %s", train.ErrInterrupted, train.Program, train.Quote(dir))
+		return fmt.Errorf("%w; the state is saved, continue it by: %s", train.ErrInterrupted, resume)
 	}
 	if err != nil {
 		return err

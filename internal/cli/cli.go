@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -68,7 +69,7 @@ func Program(name string) string { return program(name, os.Args[0], runtime.GOOS
 func program(name, self, goos string) string {
 	dir, _ := filepath.Split(self)
 	switch {
-	case dir == "":
+	case dir == "" || onPath(self, name):
 		return name
 	case strings.Contains(filepath.ToSlash(dir), "/go-build"): // where go run puts what it starts
 		return "go run ./cmd/" + name
@@ -76,6 +77,12 @@ func program(name, self, goos string) string {
 		name += ".exe"
 	}
 	return train.Quote(dir + name)
+}
+
+// onPath tells whether a shell finds the named command beside self.
+func onPath(self, name string) bool {
+	found, err := exec.LookPath(name)
+	return err == nil && filepath.Dir(found) == filepath.Dir(self)
 }
 
 // maxThreads bounds --threads: each is an operating-system thread that waits for

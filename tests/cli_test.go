@@ -1,0 +1,226 @@
+package tests
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"sparrow/checkpoints"
+)
+
+// TestCommands runs the scripts of cli/, each in a folder of its own that holds
+// tiny.toml and corpus.txt. Beside testscript's commands they have:
+//
+//	exits CODE COMMAND...       run a command that must end with that exit code
+//	json KEY...                 the last output is one JSON object with these keys
+//	snapshot DIR                remember every file of DIR
+//	unchanged DIR               compare names, bytes and times of change with that
+//	weights same|differ A B NAME...  compare arrays of two checkpoints
+func TestCommands(t *testing.T) {
+	bin := needBinaries(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "cli",
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("PATH", bin+string(filepath.ListSeparator)+e.Getenv("PATH"))
+			e.Values["snapshots"] = map[string]map[string]string{}
+			for name, text := range map[string]string{"tiny.toml": tinyConfig, "corpus.txt": corpus()} {
+				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(text), 0o644); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":     exits,
+			"json":      jsonKeys,
+			"snapshot":  takeSnapshot,
+			"unchanged": compareSnapshot,
+			"weights":   compareWeights,
+		},
+	})
+}
+
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("%q: exit code %d, want %d\n%s", args[1:], got, want, ts.ReadFile("stderr"))
+	}
+}
+
+func jsonKeys(ts *testscript.TestScript, neg bool, args []string) {
+	d := json.NewDecoder(strings.NewReader(ts.ReadFile("stdout")))
+	var object map[string]any
+	if err := d.Decode(&object); err != nil || d.More() {
+		ts.Fatalf("standard output is not one JSON object: %v\n%s", err, ts.ReadFile("stdout"))
+	}
+	var keys []string
+	for k := range object {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	slices.Sort(args)
+	if slices.Equal(keys, args) == neg {
+		ts.Fatalf("keys %q, want %q", keys, args)
+	}
+}
+
+// contents maps each file below dir to its bytes and time of change.
+func contents(dir string) (map[string]string, error) {
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		text := "folder"
+		if !entry.IsDir() {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			text = string(b)
+		}
+		files[path] = fmt.Sprint(info.ModTime().UnixNano(), info.Mode(), text)
+		return nil
+	})
+	return files, err
+}
+
+func takeSnapshot(ts *testscript.TestScript, _ bool, args []string) {
+	files, err := contents(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Value("snapshots").(map[string]map[string]string)[args[0]] = files
+}
+
+func compareSnapshot(ts *testscript.TestScript, _ bool, args []string) {
+	now, err := contents(ts.MkAbs(args[0]))
+	ts.Check(err)
+	before := ts.Value("snapshots").(map[string]map[string]string)[args[0]]
+	if changed := difference(before, now); len(changed) > 0 {
+		ts.Fatalf("%s has changed: %v", args[0], changed)
+	}
+}
+
+// difference lists the keys of a and b whose values differ.
+func difference(a, b map[string]string) []string {
+	var names []string
+	for name, v := range a {
+		if w, ok := b[name]; !ok || v != w {
+			names = append(names, name)
+		}
+	}
+	for name := range b {
+		if _, ok := a[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func compareWeights(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 4 || args[0] != "same" && args[0] != "differ" {
+		ts.Fatalf("usage: weights same|differ CHECKPOINT CHECKPOINT NAME...")
+	}
+	a, err := hashes(ts.MkAbs(args[1]))
+	ts.Check(err)
+	b, err := hashes(ts.MkAbs(args[2]))
+	ts.Check(err)
+	for _, name := range args[3:] {
+		if a[name] == "" || b[name] == "" {
+			ts.Fatalf("no array %q in both of %s and %s", name, args[1], args[2])
+		}
+		if (a[name] == b[name]) != (args[0] == "same") {
+			ts.Fatalf("%s: not %s in %s and %s", name, args[0], args[1], args[2])
+		}
+	}
+}
+
+// hashes maps the names of a checkpoint's weights to the SHA-256 of their bytes.
+func hashes(dir string) (map[string]string, error) {
+	c, err := checkpoints.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	m := map[string]string{}
+	for _, f := range c.Manifest().Files {
+		for _, e := range f.Entries {
+			if f.Name == "model.npz" {
+				m[e.Name] = e.SHA256
+			}
+		}
+	}
+	return m, nil
+}
+
+// TestEveryFlagIsTested: each flag that a help text names is used by a script,
+// and the scripts' help texts are those of all subcommands.
+func TestEveryFlagIsTested(t *testing.T) {
+	scripts, err := filepath.Glob("cli/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, path := range scripts {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Write(text)
+		all.WriteByte('\n')
+	}
+	flag := regexp.MustCompile(`(?m)^ +(?:-(\w), )?(?:    )?--([a-z-]+)`)
+	for program, subcommands := range map[string][]string{"train": {"run", "resume"}, "model": {"eval", "generate", "inspect"}} {
+		help := mustRun(t, t.TempDir(), program, "--help").stdout
+		listed := regexp.MustCompile(`(?m)^  (\w+)  +\w`).FindAllStringSubmatch(help, -1)
+		for _, m := range listed {
+			if m[1] != "help" && !slices.Contains(subcommands, m[1]) {
+				t.Errorf("%s --help lists the subcommand %s, which no test knows", program, m[1])
+			}
+		}
+		for _, sub := range subcommands {
+			help := mustRun(t, t.TempDir(), program, sub, "--help").stdout
+			flags := flag.FindAllStringSubmatch(help, -1)
+			if len(flags) < 3 {
+				t.Errorf("%s %s --help: found %d flags; want at least 3\n%s", program, sub, len(flags), help)
+			}
+			for _, f := range flags {
+				forms := `--` + f[2]
+				if f[1] != "" {
+					forms = `(--` + f[2] + `|-` + f[1] + `)`
+				}
+				if use := regexp.MustCompile(`(?m)^(exec|exits \d+) ` + program + ` ` + sub + ` .*` + forms + `\b`); !use.MatchString(all.String() + "exec " + program + " " + sub + " --help\n") {
+					t.Errorf("no script uses %s %s --%s", program, sub, f[2])
+				}
+			}
+		}
+	}
+}
