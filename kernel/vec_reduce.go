@@ -63,11 +63,22 @@ func sum8[T Float](s *[8]T) T {
 // SumSquares returns the sum of x[i]², accumulated in float64 (for global gradient norms). For float32 data every
 // instruction set gives the same bits: squares are exact in float64 and the order is the same.
 func SumSquares[T Float](x []T) float64 {
-	if isFloat32[T]() {
-		return vecSumSquares(f32(x))
+	var sum float64
+	for len(x) > 0 {
+		n := min(len(x), squaresBlock)
+		if isFloat32[T]() {
+			sum += vecSumSquares(f32(x[:n]))
+		} else {
+			sum += goSumSquares(x[:n])
+		}
+		x = x[n:]
 	}
-	return goSumSquares(x)
+	return sum
 }
+
+// squaresBlock is how many squares SumSquares adds up before it adds to the total: one assembly call, and the same blocks for
+// the portable loop.
+const squaresBlock = 1 << 16
 
 func goSumSquares[T Float](x []T) float64 {
 	var s [32]float64
