@@ -151,4 +151,4 @@ func goSiLUGrad[T Float](dx, dy, x []T) {
 }
 
 // sigmoid is the portable scalar logistic function.
-func sigmoid[T Float](x T) T { return T(1 / (1 + math.Exp(-float64(x)))) }
+func sigmoid[T Float](x T) T { return 1 / (1 + exp(-x)) }
