@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 
 	"gorgonia.org/tensor"
@@ -84,6 +85,9 @@ func New(ctx context.Context, cfg Config, dir string, force bool, out io.Writer)
 // vacant refuses a folder that holds something.
 func vacant(dir string, force bool) error {
 	entries, err := os.ReadDir(dir)
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool {
+		return e.Name() == ".tmp-config.toml" // left by a run that was killed as it began
+	})
 	switch {
 	case errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0:
 		return nil
