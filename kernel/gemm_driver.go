@@ -3,10 +3,11 @@ package kernel
 import "unsafe"
 
 const (
-	// packedBytes bounds the packed part of B: a share of a last-level cache.
+	// passBytes is about how much of B is packed at once, in whole k blocks: it should still be in
+	// a cache when it is used.
+	passBytes = 2 << 20
+	// packedBytes bounds it for a very wide B, which is then packed by columns, too.
 	packedBytes = 8 << 20
-	// packedRows bounds how much of k is packed at once.
-	packedRows = 16 * kBlock
 	// tasksPerThread is how finely C is cut, so that a thread that loses its core for a while
 	// leaves its share to the others.
 	tasksPerThread = 4
@@ -32,7 +33,7 @@ func (op *gemmOp) multiply() {
 	blocks := (op.k + kBlock - 1) / kBlock
 	op.kc = roundUp((op.k+blocks-1)/blocks, 8)
 	for op.k0 = 0; op.k0 < op.k; op.k0 = op.k1 {
-		op.k1 = min(op.k, op.k0+packedRows/op.kc*op.kc)
+		op.k1 = min(op.k, op.k0+max(passBytes/(int(op.elem)*op.n*op.kc), 1)*op.kc)
 		nc := max(packedBytes/(int(op.elem)*(op.k1-op.k0))/op.nr, 4) * op.nr
 		for op.j0 = 0; op.j0 < op.n; op.j0 = op.j1 {
 			op.j1 = min(op.n, op.j0+nc)
