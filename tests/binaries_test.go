@@ -52,7 +52,7 @@ func command(t *testing.T, dir, name string, args ...string) *exec.Cmd {
 		name += ".exe"
 	}
 	c := exec.Command(filepath.Join(needBinaries(t), name), args...)
-	c.Dir = dir
+	c.Dir, c.Env = dir, append(os.Environ(), "PATH="+binDir+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	return c
 }
 

@@ -219,7 +219,7 @@ func TestInterrupt(t *testing.T) {
 			t.Fatalf("%v: no command that continues\n%s", signal, text)
 		}
 		shell := exec.Command("sh", "-c", advised)
-		shell.Dir = dir
+		shell.Dir, shell.Env = dir, c.Env
 		if out, err := shell.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", advised, err, out)
 		}

@@ -171,11 +171,33 @@ func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Tr
 		return nil, false, err
 	}
 	if err := t.restore(c); err != nil {
+		if !t.sameWeights(c.Manifest()) { // the config has changed, the checkpoint is sound
+			err = fmt.Errorf("%w: %w", ErrUsage, err)
+		}
 		return nil, false, err
 	}
 	t.Message("continuing %s at step %d of %d", dir, t.state.Step, cfg.Train.Steps)
 	t.warnChanges()
 	return t, false, t.create()
+}
+
+// sameWeights tells whether a checkpoint has the weights of this run's model, by
+// name and shape.
+func (t *Trainer) sameWeights(m checkpoints.Manifest) bool {
+	for _, f := range m.Files {
+		if f.Name != "model.npz" {
+			continue
+		}
+		for _, e := range f.Entries {
+			if d := t.store.Get(e.Name); d != nil && !slices.Equal(d.Shape(), e.Shape) {
+				return false
+			}
+		}
+		return !slices.ContainsFunc(t.store.Names(), func(name string) bool {
+			return !slices.ContainsFunc(f.Entries, func(e checkpoints.Entry) bool { return e.Name == name })
+		})
+	}
+	return true
 }
 
 // prepare builds everything in memory. With a tokenizer the corpus is read with
