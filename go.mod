@@ -9,6 +9,8 @@ require (
 	github.com/chewxy/hm v1.0.0
 	// Differences in failing tests. BSD-3, 7k lines, active (January 2025).
 	github.com/google/go-cmp v0.7.0
+	// Tests of the commands as scripts. BSD-3, 10k lines of which one package is used, active (July 2026).
+	github.com/rogpeppe/go-internal v1.16.0
 	// Reads npy arrays. BSD-3, 2.5k lines, quiet (January 2022); guarded, see package checkpoints.
 	github.com/sbinet/npyio v0.6.0
 	// Commands, flags and help. Apache-2.0, 7k lines, active (December 2025).
@@ -51,7 +53,6 @@ require (
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/leesper/go_rng v0.0.0-20190531154944-a612b043e353 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
-	github.com/rogpeppe/go-internal v1.16.0 // indirect
 	github.com/spf13/pflag v1.0.9 // indirect
 	github.com/xtgo/set v1.0.0 // indirect
 	go4.org/unsafe/assume-no-moving-gc v0.0.0-20231121144256-b99613f794b6 // indirect

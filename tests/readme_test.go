@@ -2,7 +2,6 @@ package tests
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -116,20 +115,6 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 
 // Commands and flags that the README shows are in the commands' help.
 func TestReadmeCommandsHaveTheirFlags(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the commands")
-	}
-	bin := t.TempDir()
-	if out, err := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "../cmd/...").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	help := func(command, verb string) string {
-		out, err := exec.Command(filepath.Join(bin, command), verb, "--help").CombinedOutput()
-		if err != nil {
-			t.Fatalf("%s %s --help: %v\n%s", command, verb, err, out)
-		}
-		return string(out)
-	}
 	shown := 0
 	call := regexp.MustCompile(`^(?:\| ` + "`" + `|.*go run \./cmd/)(train|model) (\w+)(.*)`)
 	for _, line := range lines(document(t, "README.md")) {
@@ -138,7 +123,7 @@ func TestReadmeCommandsHaveTheirFlags(t *testing.T) {
 			continue
 		}
 		shown++
-		text := help(m[1], m[2])
+		text := mustRun(t, ".", m[1], m[2], "--help").stdout
 		if !strings.Contains(text, m[1]+" "+m[2]) {
 			t.Errorf("README.md: %s has no command %s", m[1], m[2])
 		}
