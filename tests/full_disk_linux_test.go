@@ -37,7 +37,7 @@ func TestFullDisk(t *testing.T) {
 	dir := workplace(t)
 	out := filepath.Join(disk, "out")
 	// A checkpoint has about 140 kB, so that some fit and keep = 100 never.
-	args := []string{"run", "-c", "tiny.toml", "-o", out, "--set", "checkpoint.keep=100", "--set", "train.steps=40"}
+	args := []string{"run", "-c", "tiny.toml", "-o", out, "--set", "checkpoint.keep=100", "--set", "train.steps=20"}
 	o := run(t, dir, "train", args...)
 	if o.code != 1 {
 		t.Fatalf("exit code %d, want 1\n%s", o.code, o.stderr)
@@ -58,7 +58,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustRun(t, dir, "train", "resume", out)
-	mustRun(t, dir, "train", "run", "-c", "tiny.toml", "-o", "whole", "--set", "checkpoint.keep=100", "--set", "train.steps=40")
+	mustRun(t, dir, "train", "run", "-c", "tiny.toml", "-o", "whole", "--set", "checkpoint.keep=100", "--set", "train.steps=20")
 	if got, want := lastModel(t, out), lastModel(t, filepath.Join(dir, "whole")); got != want {
 		t.Error("the continued run ended with other weights than an undisturbed one")
 	}
@@ -80,7 +80,7 @@ func TestReadOnlyDisk(t *testing.T) {
 
 func lastModel(t *testing.T, run string) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(run, "checkpoints", "step-000040", "model.npz"))
+	b, err := os.ReadFile(filepath.Join(run, "checkpoints", "step-000020", "model.npz"))
 	if err != nil {
 		t.Fatal(err)
 	}
