@@ -42,8 +42,10 @@ func scalarsOf[T Float](p AdamW) adamScalars[T] {
 // g is left untouched.
 func AdamWStep[T Float](p AdamW, w, m, v, g []T) {
 	n := len(w)
-	m, v, g = m[:n:len(m)], v[:n:len(v)], g[:n:len(g)]
-	s := scalarsOf[T](p)
+	scalarsOf[T](p).update(w, m[:n:len(m)], v[:n:len(v)], g[:n:len(g)])
+}
+
+func (s adamScalars[T]) update(w, m, v, g []T) {
 	if isFloat32[T]() {
 		vecAdamW(f32(w), f32(m), f32(v), f32(g), float32(s.gradScale), float32(s.decay), float32(s.oneMinusBeta1), float32(s.beta2),
 			float32(s.oneMinusBeta2), float32(s.rootScale), float32(s.eps), float32(s.step))
