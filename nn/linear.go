@@ -108,15 +108,19 @@ type Layer struct {
 	Config  LinearConfig
 }
 
-// Factors are the parameters of the layer in memory order, by the ends of their names.
-func (l Layer) Factors() []string {
+// Parameters is the number of trainable values, the bias left out.
+func (l Layer) Parameters() int {
 	switch l.Kind {
 	case "low_rank":
-		return []string{"down.weight", "up.weight"}
+		return l.Config.Rank * (l.In + l.Out)
 	case "sltrain":
-		return []string{"down.weight", "up.weight", "sparse.values", "sparse.indices", "scale"}
+		n := l.Config.Rank*(l.In+l.Out) + l.Nonzeros()
+		if l.Config.TrainScale {
+			n++
+		}
+		return n
 	}
-	return []string{"weight"}
+	return l.In * l.Out
 }
 
 // Nonzeros is the number of entries of S.

@@ -15,7 +15,6 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/data"
-	"sparrow/model"
 	"sparrow/nn"
 )
 
@@ -193,59 +192,4 @@ func Find(path string, last bool) (string, error) {
 		return best, nil
 	}
 	return newest, nil
-}
-
-// Loaded is a trained model, ready for use.
-type Loaded struct {
-	Dir       string
-	Config    Config
-	Manifest  checkpoints.Manifest
-	Tokenizer data.Tokenizer
-	Session   *model.Session
-}
-
-// Open loads the model of a run or checkpoint, from its checkpoint folder alone.
-func Open(path string, last bool, opts model.Options) (*Loaded, error) {
-	dir, err := Find(path, last)
-	if err != nil {
-		return nil, err
-	}
-	c, err := checkpoints.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	l := &Loaded{Dir: dir, Manifest: c.Manifest(), Config: DefaultConfig()}
-	config, err := c.File("config.toml")
-	if err != nil {
-		return nil, err
-	}
-	if err := configs.Decode(filepath.Join(dir, "config.toml"), config, nil, &l.Config); err != nil {
-		return nil, err
-	}
-	tokenizer, err := c.File("tokenizer.json")
-	if err != nil {
-		return nil, err
-	}
-	if l.Tokenizer, err = data.LoadTokenizer(tokenizer); err != nil {
-		return nil, fmt.Errorf("train: %s/tokenizer.json: %w", dir, err)
-	}
-	store := nn.NewStore(tensor.Float32)
-	l.Session, err = model.NewSession(l.Config.Model, l.Config.dims(l.Tokenizer.VocabSize()), store, opts)
-	if err != nil {
-		return nil, errors.Join(checkpoints.ErrCheckpoint, err)
-	}
-	return l, readModel(c, store)
-}
-
-// Room refuses a text of prompt and new tokens that is longer than the model's
-// learned positions or than this machine's memory has room for.
-func (l *Loaded) Room(prompt, tokens int) error {
-	total := float64(prompt) + float64(tokens)
-	if n := l.Config.longest(); n > 0 && total > float64(n) {
-		return fmt.Errorf("with a prompt of %d tokens, %d can follow: the model's learned positions end at %d", prompt, max(0, n-prompt), n)
-	}
-	if need := total * float64(l.Session.CacheBytesPerToken()); need > memoryLimit() {
-		return fmt.Errorf("the key/value cache needs %s and this machine has %s", bytesText(need), bytesText(memoryLimit()))
-	}
-	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/checkpoints"
+	"sparrow/nn"
 	"sparrow/train"
 )
 
@@ -20,6 +21,7 @@ type inspection struct {
 	Step       int                  `json:"step"`
 	Parent     *checkpoints.Lineage `json:"parent"`
 	SHA256     string               `json:"sha256"` // of the manifest
+	Layers     []layerInfo          `json:"layers"` // the linear ones
 	Tensors    []tensorInfo         `json:"tensors"`
 	Parameters int                  `json:"parameters"`
 	Bytes      int64                `json:"bytes"` // of all tensors of the model, on disk
@@ -33,6 +35,35 @@ type tensorInfo struct {
 	Bytes      int64  `json:"bytes"`
 }
 
+// layerInfo is one linear layer and what represents it.
+type layerInfo struct {
+	Name       string  `json:"name"`
+	Kind       string  `json:"kind"`
+	Shape      [2]int  `json:"shape"` // out, in
+	Rank       int     `json:"rank,omitempty"`
+	Density    float64 `json:"density,omitempty"`
+	Parameters int     `json:"parameters"`
+	Bytes      int     `json:"bytes"` // of parameters and indices
+}
+
+// layers lists the linear layers with their sizes, biases left out.
+func layers(s *nn.Store) []layerInfo {
+	var out []layerInfo
+	for _, name := range s.Layers() {
+		l := s.Layer(name)
+		info := layerInfo{Name: name, Kind: l.Kind, Shape: [2]int{l.Out, l.In}, Parameters: l.Parameters()}
+		info.Bytes = info.Parameters*int(s.Dtype.Size()) + 4*l.Nonzeros()
+		if l.Kind != "dense" {
+			info.Rank = l.Config.Rank
+		}
+		if l.Kind == "sltrain" {
+			info.Density = l.Config.Density
+		}
+		out = append(out, info)
+	}
+	return out
+}
+
 func inspectCommand() *cobra.Command {
 	var last, asJSON bool
 	c := &cobra.Command{
@@ -40,15 +71,12 @@ func inspectCommand() *cobra.Command {
 		Short: "Show a checkpoint's tensors, sizes and lineage",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			dir, err := train.Find(args[0], last)
+			l, err := train.Describe(args[0], last)
 			if err != nil {
 				return err
 			}
-			ck, err := checkpoints.Open(dir)
-			if err != nil {
-				return err
-			}
-			in := inspect(dir, ck.Manifest())
+			in := inspect(l.Dir, l.Files.Manifest())
+			in.Layers = layers(l.Session.Store())
 			if asJSON {
 				e := json.NewEncoder(os.Stdout)
 				e.SetIndent("", "  ")
@@ -87,6 +115,16 @@ func (in inspection) print() error {
 		fmt.Printf("parent      %s (%.12s)\n", in.Parent.Path, in.Parent.SHA256)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "\nlinear layer\tkind\tshape\trank\tdensity\tparameters\tbytes")
+	optional := func(x float64) string {
+		if x == 0 {
+			return "-"
+		}
+		return fmt.Sprint(x)
+	}
+	for _, l := range in.Layers {
+		fmt.Fprintf(w, "%s\t%s\t[%d, %d]\t%s\t%s\t%d\t%d\n", l.Name, l.Kind, l.Shape[0], l.Shape[1], optional(float64(l.Rank)), optional(l.Density), l.Parameters, l.Bytes)
+	}
 	fmt.Fprintln(w, "\ntensor\tshape\tdtype\tparameters\tbytes")
 	for _, t := range in.Tensors {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\n", t.Name, strings.ReplaceAll(fmt.Sprint(t.Shape), " ", ", "), t.DType, t.Parameters, t.Bytes)

@@ -15,6 +15,6 @@ func main() {
 		Use:   "model",
 		Short: "Use trained models",
 	}
-	root.AddCommand(evalCommand(), generateCommand(), inspectCommand())
+	root.AddCommand(evalCommand(), generateCommand(), inspectCommand(), mergeCommand())
 	os.Exit(cli.Main(root))
 }

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/internal/cli"
+	"sparrow/model"
+	"sparrow/train"
+)
+
+func mergeCommand() *cobra.Command {
+	var out string
+	var last bool
+	c := &cobra.Command{
+		Use:     "merge RUN|CHECKPOINT -o CHECKPOINT",
+		Short:   "Fold factored layers into dense ones",
+		Long:    "Fold factored layers into dense ones, W = scale B A + S, in a new checkpoint.",
+		Example: "  model merge runs/sltrain-small -o merged",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if _, err := os.Lstat(out); !errors.Is(err, os.ErrNotExist) {
+				return cli.Usagef("-o %s exists already: choose a new folder", out)
+			}
+			l, err := train.Open(args[0], last, model.Options{})
+			if err != nil {
+				return err
+			}
+			dense, err := l.Merge(out)
+			if err != nil {
+				return err
+			}
+			before := l.Session.Store()
+			fmt.Printf("merged      %s\nparameters  %d before, %d after\ncheckpoint  %s\n\nnext:\n  go run ./cmd/model eval %s\n",
+				l.Dir, before.Parameters(), dense.Parameters(), out, out)
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "folder of the new checkpoint")
+	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
+	c.MarkFlagRequired("output")
+	cli.Threads(c)
+	return c
+}

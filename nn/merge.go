@@ -1,0 +1,99 @@
+package nn
+
+import (
+	"math"
+	"strings"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/kernel"
+)
+
+// Dense returns a store of the same network with every factored linear layer
+// folded into its dense weight W = scale B A + S, computed in float64 and
+// rounded once. Other parameters are shared, not copied. Names keep their order.
+func (s *Store) Dense() *Store {
+	d := NewStore(s.Dtype)
+	done := map[string]bool{}
+	for _, name := range s.names {
+		layer, ok := s.layerOf(name)
+		if !ok || s.layers[layer].Kind == "dense" || name == layer+".bias" {
+			d.names = append(d.names, name)
+			d.shapes[name], d.values[name] = s.shapes[name], s.values[name]
+			continue
+		}
+		if done[layer] {
+			continue
+		}
+		done[layer] = true
+		l := s.layers[layer]
+		w := d.add(layer+".weight", tensor.Shape{l.Out, l.In})
+		for i, x := range s.weight(layer) {
+			if s.Dtype == tensor.Float32 {
+				w.Float32s()[i] = float32(x)
+			} else {
+				w.Float64s()[i] = x
+			}
+		}
+	}
+	return d
+}
+
+// layerOf finds the linear layer that a parameter belongs to.
+func (s *Store) layerOf(parameter string) (string, bool) {
+	for name := parameter; ; {
+		i := strings.LastIndexByte(name, '.')
+		if i < 0 {
+			return "", false
+		}
+		name = name[:i]
+		if _, ok := s.layers[name]; ok {
+			return name, true
+		}
+	}
+}
+
+// weight is the dense weight [Out, In] that a layer stands for.
+func (s *Store) weight(layer string) []float64 {
+	l := s.layers[layer]
+	product, sparse := s.parts(layer)
+	if l.Kind == "dense" {
+		return product
+	}
+	kernel.ScatterAdd(product, s.indices[layer+".sparse.indices"], sparse)
+	return product
+}
+
+// parts returns scale B A (or a dense layer's weight) and the values of S.
+func (s *Store) parts(layer string) (product, sparse []float64) {
+	l := s.layers[layer]
+	if l.Kind == "dense" {
+		return s.float64s(layer + ".weight"), nil
+	}
+	scale := 1.0
+	if l.Kind == "sltrain" {
+		scale = l.Config.Scale()
+		if l.Config.TrainScale {
+			scale = math.Tanh(s.float64s(layer + ".scale")[0])
+		}
+		sparse = s.float64s(layer + ".sparse.values")
+	}
+	r := l.Config.Rank
+	product = make([]float64, l.Out*l.In)
+	kernel.Gemm(false, false, l.Out, l.In, r, scale, s.float64s(layer+".up.weight"), r, s.float64s(layer+".down.weight"), l.In, 0, product, l.In)
+	return product, sparse
+}
+
+// float64s copies a parameter's values.
+func (s *Store) float64s(name string) []float64 {
+	v := s.values[name]
+	out := make([]float64, v.Shape().TotalSize())
+	if s.Dtype == tensor.Float64 {
+		copy(out, v.Float64s())
+		return out
+	}
+	for i, x := range v.Float32s() {
+		out[i] = float64(x)
+	}
+	return out
+}

@@ -1,0 +1,104 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/data"
+	"sparrow/model"
+	"sparrow/nn"
+)
+
+// Loaded is a trained model, ready for use.
+type Loaded struct {
+	Dir       string
+	Config    Config
+	Files     *checkpoints.Checkpoint
+	Tokenizer data.Tokenizer
+	Session   *model.Session
+}
+
+// Open loads the model of a run or checkpoint, from its checkpoint folder alone.
+func Open(path string, last bool, opts model.Options) (*Loaded, error) {
+	l, err := open(path, last, false, opts)
+	if err != nil {
+		return nil, err
+	}
+	return l, readModel(l.Files, l.Session.Store())
+}
+
+// Describe is Open without the weights: enough to tell what a model is made of.
+func Describe(path string, last bool) (*Loaded, error) {
+	return open(path, last, true, model.Options{})
+}
+
+func open(path string, last, virtual bool, opts model.Options) (*Loaded, error) {
+	dir, err := Find(path, last)
+	if err != nil {
+		return nil, err
+	}
+	c, err := checkpoints.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Loaded{Dir: dir, Files: c, Config: DefaultConfig()}
+	config, err := c.File("config.toml")
+	if err != nil {
+		return nil, err
+	}
+	if err := configs.Decode(filepath.Join(dir, "config.toml"), config, nil, &l.Config); err != nil {
+		return nil, err
+	}
+	tokenizer, err := c.File("tokenizer.json")
+	if err != nil {
+		return nil, err
+	}
+	if l.Tokenizer, err = data.LoadTokenizer(tokenizer); err != nil {
+		return nil, fmt.Errorf("train: %s/tokenizer.json: %w", dir, err)
+	}
+	store := nn.NewStore(tensor.Float32)
+	store.Virtual = virtual
+	l.Session, err = model.NewSession(l.Config.Model, l.Config.dims(l.Tokenizer.VocabSize()), store, opts)
+	if err != nil {
+		return nil, errors.Join(checkpoints.ErrCheckpoint, err)
+	}
+	return l, nil
+}
+
+// Room refuses a text of prompt and new tokens that is longer than the model's
+// learned positions or than this machine's memory has room for.
+func (l *Loaded) Room(prompt, tokens int) error {
+	total := float64(prompt) + float64(tokens)
+	if n := l.Config.longest(); n > 0 && total > float64(n) {
+		return fmt.Errorf("with a prompt of %d tokens, %d can follow: the model's learned positions end at %d", prompt, max(0, n-prompt), n)
+	}
+	if need := total * float64(l.Session.CacheBytesPerToken()); need > memoryLimit() {
+		return fmt.Errorf("the key/value cache needs %s and this machine has %s", bytesText(need), bytesText(memoryLimit()))
+	}
+	return nil
+}
+
+// Merge writes a checkpoint folder at out whose factored layers are folded into
+// dense ones, W = scale B A + S, and whose parent is l.
+func (l *Loaded) Merge(out string) (*nn.Store, error) {
+	dense := l.Session.Store().Dense()
+	cfg := l.Config
+	cfg.Model.Linear = nil
+	config, err := configs.Encode(cfg)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{"config.toml": config, "tokenizer.json": l.Tokenizer.Save()}
+	if files["state.json"], err = l.Files.File("state.json"); err != nil {
+		return nil, err
+	}
+	return dense, checkpoints.Write(out, checkpoints.Contents{
+		Kind: cfg.Model.Kind, Step: l.Files.Manifest().Step, Parent: l.Files.Lineage(), Files: files,
+		Arrays: map[string][]checkpoints.Array{"model.npz": modelArrays(dense)},
+	})
+}
