@@ -87,9 +87,8 @@ func (v variant) broadcast(src, dst operand.Op) {
 	}
 }
 
-// fma emits acc += x*y; x may be memory. ops may end with a mask.
-func (v variant) fma(x, y operand.Op, rest ...operand.Op) {
-	ops := append([]operand.Op{x, y}, rest...)
+// fma emits acc += x*y for operands x, y, acc, or x, y, mask, acc; x may be memory.
+func (v variant) fma(ops ...operand.Op) {
 	if v.double {
 		VFMADD231PD(ops...)
 	} else {

@@ -33,6 +33,9 @@ const (
 // for a column of tiles of mr rows and two vectors: every element of A B is one chain of fused
 // multiply-adds in the order of k. The rows of A are read by broadcasts with any stride, so A
 // needs no packing. AVX-512 masks the columns, AVX2 needs all of them.
+//
+// The loop over k is emitted for every height 1..v.mr. What comes after it is emitted once, from
+// the last row up, and entered at the tile's own height.
 func microKernel(v variant) {
 	TEXT("micro"+v.suffix, NOSPLIT, "func(args *byte)")
 	Doc("micro" + v.suffix + " multiplies a column of micro-tiles; see microArgs.")
@@ -53,15 +56,49 @@ func microKernel(v variant) {
 	MOVQ(field(argC), reg.RBX)
 	MOVQ(field(argLDC), reg.RAX)
 	MOVQ(field(argA), reg.R15) // A's current tile
+
+	Label("tile")
+	for i := range 2 * v.mr {
+		v.zero(v.vec(i))
+	}
+	// C comes from the second-level cache or beyond; ask for it before the sums need it.
+	MOVQ(reg.RBX, reg.RSI)
+	MOVQ(field(argMR), reg.RCX)
+	Label("prefetch")
+	MOVQ(reg.RSI, reg.R14) // ends as the tile's last row of C
+	PREFETCHT0(operand.Mem{Base: reg.RSI})
+	if v.wide {
+		PREFETCHT0(operand.Mem{Base: reg.RSI, Disp: 64})
+	}
+	ADDQ(reg.RAX, reg.RSI)
+	DECQ(reg.RCX)
+	JNZ(operand.LabelRef("prefetch"))
+	MOVQ(reg.R15, reg.R8)
+	if v.mr > 7 {
+		LEAQ(operand.Mem{Base: reg.R8, Index: reg.R10, Scale: 2}, reg.R9)
+		ADDQ(reg.R12, reg.R9) // row 7
+	}
+	MOVQ(field(argB), reg.RSI)
 	MOVQ(field(argMR), reg.RCX)
 	for mr := v.mr; mr >= 1; mr-- {
 		CMPQ(reg.RCX, operand.U8(mr))
-		JEQ(operand.LabelRef(fmt.Sprintf("tile%d", mr)))
+		JEQ(operand.LabelRef(fmt.Sprintf("k%d", mr)))
 	}
-	RET()
 	for mr := v.mr; mr >= 1; mr-- {
-		microTile(v, mr)
+		microLoop(v, mr)
 	}
+	microStore(v, "scaled", true)
+	microStore(v, "plain", false)
+
+	Label("next")
+	MOVQ(field(argMR), reg.RCX)
+	IMULQ(reg.RAX, reg.RCX)
+	ADDQ(reg.RCX, reg.RBX)
+	ADDQ(field(argATS), reg.R15)
+	DECQ(field(argTiles))
+	JNZ(operand.LabelRef("tile"))
+	VZEROUPPER()
+	RET()
 }
 
 // rowA addresses row i of the tile at the current k: R8 is row 0, R9 row 7, and R10, R11, R12 are
@@ -85,55 +122,46 @@ func rowA(i int) operand.Mem {
 	return m
 }
 
-// microTile emits the loop over tiles of mr rows. Accumulators are the first 2 mr registers, the
-// two vectors of B and a broadcast element of A the last ones.
-func microTile(v variant, mr int) {
-	label := func(s string) string { return fmt.Sprintf("%s%d", s, mr) }
-	acc := func(i, j int) reg.VecPhysical { return v.vec(2*i + j) }
-	last := 15
+// sum returns the accumulator of row i, vector j: the first registers. The last four hold the two
+// vectors of B and an element of A, later alpha and beta.
+func (v variant) sum(i, j int) reg.VecPhysical { return v.vec(2*i + j) }
+
+func (v variant) last(i int) reg.VecPhysical {
 	if v.wide {
-		last = 31
+		return zmm[31-i]
 	}
-	b := [2]reg.VecPhysical{v.vec(last - 1), v.vec(last)}
-	bcast := [2]reg.VecPhysical{v.vec(last - 2), v.vec(last - 3)}
-	mask := [2]operand.Op{reg.K1, reg.K2}
-	size := v.vectorBytes()
+	return ymm[15-i]
+}
 
-	Label(label("tile"))
-	MOVQ(reg.R15, reg.R8)
-	if mr > 7 {
-		LEAQ(operand.Mem{Base: reg.R8, Index: reg.R10, Scale: 2}, reg.R9)
-		ADDQ(reg.R12, reg.R9)
+// masked appends the mask of vector j where there are masks.
+func (v variant) masked(j int, ops ...operand.Op) []operand.Op {
+	if !v.wide {
+		return ops
 	}
+	mask := [2]operand.Op{reg.K1, reg.K2}[j]
+	return append(ops[:len(ops)-1:len(ops)-1], mask, ops[len(ops)-1])
+}
+
+// microLoop emits the sums of a tile of mr rows over k.
+func microLoop(v variant, mr int) {
+	label := fmt.Sprintf("loop%d", mr)
+	b := [2]reg.VecPhysical{v.last(0), v.last(1)}
+	Label(fmt.Sprintf("k%d", mr))
 	MOVQ(field(argK), reg.RCX)
-	for i := range 2 * mr {
-		v.zero(v.vec(i))
-	}
-
-	// C comes from the second-level cache or beyond; ask for it before the sums need it.
-	MOVQ(reg.RBX, reg.RSI)
-	for range mr {
-		PREFETCHT0(operand.Mem{Base: reg.RSI})
-		if v.wide {
-			PREFETCHT0(operand.Mem{Base: reg.RSI, Disp: size})
-		}
-		ADDQ(reg.RAX, reg.RSI)
-	}
-	MOVQ(field(argB), reg.RSI)
-	Label(label("k"))
+	Label(label)
 	for j := range 2 {
-		src := operand.Mem{Base: reg.RSI, Disp: j * size}
+		src := operand.Mem{Base: reg.RSI, Disp: j * v.vectorBytes()}
 		if v.wide {
-			v.loadMasked(src, mask[j], b[j])
+			v.loadMasked(src, [2]operand.Op{reg.K1, reg.K2}[j], b[j])
 		} else {
 			v.move(src, b[j])
 		}
 	}
 	for i := range mr {
-		x := bcast[i%2]
+		x := v.last(2 + i%2)
 		v.broadcast(rowA(i), x)
-		v.fma(b[0], x, acc(i, 0))
-		v.fma(b[1], x, acc(i, 1))
+		v.fma(b[0], x, v.sum(i, 0))
+		v.fma(b[1], x, v.sum(i, 1))
 	}
 	ADDQ(reg.R13, reg.R8)
 	if mr > 7 {
@@ -141,14 +169,9 @@ func microTile(v variant, mr int) {
 	}
 	ADDQ(reg.RDX, reg.RSI)
 	DECQ(reg.RCX)
-	JNZ(operand.LabelRef(label("k")))
-
-	// C = beta C + (alpha sum); beta == 0 must not read C.
-	alpha, beta := b[0], b[1]
-	v.broadcast(field(argAlpha), alpha)
-	for i := range 2 * mr {
-		v.mul(alpha, v.vec(i), v.vec(i))
-	}
+	JNZ(operand.LabelRef(label))
+	v.broadcast(field(argAlpha), v.last(0))
+	v.broadcast(field(argBeta), v.last(1))
 	// The shift drops the sign: -0 counts as 0.
 	if v.double {
 		MOVQ(field(argBeta), reg.RCX)
@@ -157,37 +180,31 @@ func microTile(v variant, mr int) {
 		MOVL(field(argBeta), reg.ECX)
 		SHLL(operand.U8(1), reg.ECX)
 	}
-	JZ(operand.LabelRef(label("store")))
-	v.broadcast(field(argBeta), beta)
-	MOVQ(reg.RBX, reg.RSI)
-	for i := range mr {
+	JZ(operand.LabelRef(fmt.Sprintf("plain%d", mr)))
+	JMP(operand.LabelRef(fmt.Sprintf("scaled%d", mr)))
+}
+
+// microStore emits C = alpha sum (+ beta C, which beta == 0 must not read) for all rows, from the
+// last, which R14 addresses, to the first.
+func microStore(v variant, label string, scaled bool) {
+	alpha, beta := v.last(0), v.last(1)
+	for i := v.mr - 1; i >= 0; i-- {
+		Label(fmt.Sprintf("%s%d", label, i+1))
 		for j := range 2 {
-			src := operand.Mem{Base: reg.RSI, Disp: j * size}
-			if v.wide {
-				v.fma(src, beta, mask[j], acc(i, j))
-			} else {
-				v.fma(src, beta, acc(i, j))
-			}
+			v.mul(alpha, v.sum(i, j), v.sum(i, j))
 		}
-		if i < mr-1 {
-			ADDQ(reg.RAX, reg.RSI)
+		for j := range 2 {
+			at := operand.Mem{Base: reg.R14, Disp: j * v.vectorBytes()}
+			if scaled {
+				v.fma(v.masked(j, at, beta, v.sum(i, j))...)
+			}
+			v.move(v.masked(j, v.sum(i, j), at)...)
+		}
+		if i > 0 {
+			SUBQ(reg.RAX, reg.R14)
 		}
 	}
-	Label(label("store"))
-	for i := range mr {
-		for j := range 2 {
-			dst := operand.Mem{Base: reg.RBX, Disp: j * size}
-			if v.wide {
-				v.move(acc(i, j), mask[j], dst)
-			} else {
-				v.move(acc(i, j), dst)
-			}
-		}
-		ADDQ(reg.RAX, reg.RBX)
+	if scaled {
+		JMP(operand.LabelRef("next"))
 	}
-	ADDQ(field(argATS), reg.R15)
-	DECQ(field(argTiles))
-	JNZ(operand.LabelRef(label("tile")))
-	VZEROUPPER()
-	RET()
 }
