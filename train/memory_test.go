@@ -1,0 +1,99 @@
+package train
+
+import (
+	"math"
+	"strings"
+	"testing"
+)
+
+func TestBytesText(t *testing.T) {
+	for n, want := range map[float64]string{
+		0: "0.0 kB", 1234: "1.2 kB", 99_940: "99.9 kB", 230_280: "230 kB", 999_499: "999 kB", 999_500: "1.0 MB",
+		7.2e6: "7.2 MB", 2.53e10: "25.3 GB", 2.75e13: "27.5 TB", 1.344e15: "1344 TB", 1.2096e22: "1.2e+10 TB",
+	} {
+		if got := bytesText(n); got != want {
+			t.Errorf("bytesText(%g) = %q, want %q", n, got, want)
+		}
+	}
+}
+
+// TestPlanMemory: the plan follows from the shapes; what is frozen has neither
+// gradient nor optimizer state.
+func TestPlanMemory(t *testing.T) {
+	cfg := smallConfig(t)
+	plan, err := PlanMemory(cfg, 256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const d, ff, vocab = 16, 24, 256
+	weights := 4 * (2*vocab*d + 4*d*d + 3*d*ff + 3*d)
+	if plan.Weights != weights || plan.Gradients != weights || plan.Optimizer != 2*weights {
+		t.Errorf("plan %+v, want %d bytes of weights and gradients and twice that for the optimizer", plan, weights)
+	}
+	if plan.Activations <= 0 || plan.Total() != plan.Weights+plan.Gradients+plan.Optimizer+plan.Activations {
+		t.Errorf("plan %+v, total %d", plan, plan.Total())
+	}
+	cfg.Train.Freeze = []FreezeConfig{{Match: "lm_head.*"}}
+	frozen, err := PlanMemory(cfg, 256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := weights - 4*vocab*d; frozen.Weights != weights || frozen.Gradients != want || frozen.Optimizer != 2*want {
+		t.Errorf("plan with a frozen head %+v, want %d bytes of gradients", frozen, want)
+	}
+	if table := plan.Table("# "); strings.Count(table, "\n") != 5 || strings.Count(table, "# ") != 5 {
+		t.Errorf("table:\n%swant five lines with a prefix each", table)
+	}
+}
+
+// TestFits: one byte decides.
+func TestFits(t *testing.T) {
+	m := MemoryPlan{Weights: 1000, Gradients: 1000, Optimizer: 2000, Activations: 500}
+	if err := m.fits(4500); err != nil {
+		t.Errorf("a plan of 4500 bytes in 4500: %v", err)
+	}
+	if err := m.fits(4499); err == nil || !strings.Contains(err.Error(), "activations") {
+		t.Errorf("a plan of 4500 bytes in 4499: %v, want an error with the plan", err)
+	}
+}
+
+// TestPlausible: the estimate is below the plan, so that it refuses nothing that
+// fits, and it survives numbers whose products overflow.
+func TestPlausible(t *testing.T) {
+	for name, change := range map[string]func(*Config){
+		"small":      func(*Config) {},
+		"wide":       func(c *Config) { c.Model.DModel, c.Model.DFF = 512, 0 },
+		"large head": func(c *Config) { c.Model.Attention.HeadDim = 64 },
+		"learned":    func(c *Config) { c.Model.Positions, c.Model.Context = "learned", 4096 },
+		"batch":      func(c *Config) { c.Train.BatchSize, c.Data.SeqLen = 32, 64 },
+		"tied":       func(c *Config) { c.Model.Tied = true },
+	} {
+		cfg := smallConfig(t)
+		change(&cfg)
+		plan, err := PlanMemory(cfg, 256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		graph := float64(cfg.Model.NLayer) * graphBytes // is not in the plan
+		inputs := float64(3 * 8 * cfg.Train.BatchSize * cfg.Data.SeqLen)
+		angles := 4 * float64(cfg.dims(256).Context*cfg.Model.Attention.Dim(cfg.Model.DModel))
+		if err := plausible(cfg, 256, float64(plan.Weights+plan.Activations)+graph+inputs+angles); err != nil {
+			t.Errorf("%s: refused where it fits: %v", name, err)
+		}
+	}
+	for name, change := range map[string]func(*Config){
+		"d_model":    func(c *Config) { c.Model.DModel = math.MaxInt64 },
+		"n_layer":    func(c *Config) { c.Model.NLayer = math.MaxInt64 },
+		"d_ff":       func(c *Config) { c.Model.DFF = math.MaxInt64 },
+		"batch_size": func(c *Config) { c.Train.BatchSize = math.MaxInt64 },
+		"seq_len":    func(c *Config) { c.Data.SeqLen = math.MaxInt64 },
+		"context":    func(c *Config) { c.Model.Context = math.MaxInt64 },
+		"heads":      func(c *Config) { c.Model.Attention.NHead, c.Model.Attention.HeadDim = math.MaxInt64, math.MaxInt64 },
+	} {
+		cfg := smallConfig(t)
+		change(&cfg)
+		if _, err := PlanMemory(cfg, 256); err == nil || !strings.Contains(err.Error(), "more than") {
+			t.Errorf("%s = 2^63-1: %v, want a refusal", name, err)
+		}
+	}
+}

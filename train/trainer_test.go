@@ -1,0 +1,282 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"sparrow/checkpoints"
+	"sparrow/model"
+)
+
+// smallConfig is a run that takes a fraction of a second, on a text of its own.
+func smallConfig(t *testing.T) Config {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "corpus.txt")
+	var text strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&text, "line %d of %d\n", i, i*i%17)
+	}
+	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultConfig()
+	c.Data.Source, c.Data.Paths, c.Data.SeqLen = "text", []string{path}, 16
+	c.Model.DModel, c.Model.NLayer, c.Model.DFF, c.Model.Attention.NHead = 16, 1, 24, 2
+	c.Train.Steps, c.Train.BatchSize, c.Train.LearningRate = 6, 2, 1e-2
+	c.Eval.Every, c.Eval.Tokens = 2, 128
+	c.Checkpoint.Every = 2
+	return c
+}
+
+func mustTrain(t *testing.T, cfg Config, dir string, interrupted func() bool) (Result, error) {
+	t.Helper()
+	trainer, err := New(context.Background(), cfg, dir, false, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trainer.Run(context.Background(), interrupted)
+}
+
+func modelBytes(t *testing.T, dir string, step int) []byte {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(checkpoints.StepDir(dir, step), "model.npz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestInterruptedRunContinues: stopped after any step, a run resumes to the bytes
+// of one that was not.
+func TestInterruptedRunContinues(t *testing.T) {
+	cfg := smallConfig(t)
+	cfg.Train.GradAccum, cfg.Model.Dropout = 2, 0.1
+	whole := filepath.Join(t.TempDir(), "whole")
+	want, err := mustTrain(t, cfg, whole, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for stop := 1; stop < cfg.Train.Steps; stop++ {
+		dir := filepath.Join(t.TempDir(), "out")
+		steps := 0
+		_, err := mustTrain(t, cfg, dir, func() bool { steps++; return steps == stop })
+		if !errors.Is(err, ErrInterrupted) {
+			t.Fatalf("stopped after step %d: %v, want ErrInterrupted", stop, err)
+		}
+		if _, err := os.Stat(checkpoints.StepDir(dir, stop)); err != nil {
+			t.Errorf("stopped after step %d: %v", stop, err)
+		}
+		var log bytes.Buffer
+		trainer, done, err := Resume(context.Background(), dir, nil, &log)
+		if err != nil || done {
+			t.Fatalf("Resume after step %d: done %v, %v", stop, done, err)
+		}
+		if want := fmt.Sprintf("continuing %s at step %d of 6\n", dir, stop); !strings.Contains(log.String(), want) {
+			t.Errorf("log %q, want %q in it", log.String(), want)
+		}
+		got, err := trainer.Run(context.Background(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Score != want.Score || got.BestLoss != want.BestLoss || got.Tokens != want.Tokens {
+			t.Errorf("stopped after step %d: result %+v, want %+v", stop, got, want)
+		}
+		if !bytes.Equal(modelBytes(t, dir, 6), modelBytes(t, whole, 6)) {
+			t.Errorf("stopped after step %d: other weights than the run that was not", stop)
+		}
+		if _, done, err := Resume(context.Background(), dir, nil, io.Discard); !done || err != nil {
+			t.Errorf("Resume of a finished run: done %v, %v", done, err)
+		}
+	}
+}
+
+// TestInterruptAtTheEnd: a request that comes with the last step changes nothing.
+func TestInterruptAtTheEnd(t *testing.T) {
+	cfg := smallConfig(t)
+	if _, err := mustTrain(t, cfg, filepath.Join(t.TempDir(), "out"), nil); err != nil {
+		t.Fatal(err)
+	}
+	steps := 0
+	if _, err := mustTrain(t, cfg, filepath.Join(t.TempDir(), "out"), func() bool { steps++; return steps == 6 }); err != nil {
+		t.Errorf("interrupted in the last step: %v, want a finished run", err)
+	}
+}
+
+// TestFind: a checkpoint is itself, a run its best checkpoint or its newest.
+func TestFind(t *testing.T) {
+	cfg := smallConfig(t)
+	cfg.Checkpoint.Keep = 9
+	dir := filepath.Join(t.TempDir(), "out")
+	if _, err := mustTrain(t, cfg, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	// Make the middle one the best, in the words of the newest.
+	trainer, _, err := Resume(context.Background(), dir, []string{"train.steps=8", "train.learning_rate=1e-9"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trainer.state.BestStep, trainer.state.BestLoss = 4, 0
+	if _, err := trainer.Run(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, path string
+		last       bool
+		want       int
+	}{{"best", dir, false, 4}, {"newest", dir, true, 8}, {"itself", checkpoints.StepDir(dir, 2), true, 2}} {
+		if got, err := Find(c.path, c.last); err != nil || got != checkpoints.StepDir(dir, c.want) {
+			t.Errorf("%s: Find(%s, %v) = %s, %v; want step %d", c.name, c.path, c.last, got, err, c.want)
+		}
+	}
+	if err := os.RemoveAll(checkpoints.StepDir(dir, 4)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := Find(dir, false); err != nil || got != checkpoints.StepDir(dir, 8) {
+		t.Errorf("Find without the best one = %s, %v; want the newest", got, err)
+	}
+	for _, path := range []string{filepath.Join(dir, "nope"), filepath.Join(dir, "config.toml"), t.TempDir()} {
+		if _, err := Find(path, false); !errors.Is(err, ErrNotFound) {
+			t.Errorf("Find(%s): %v, want ErrNotFound", path, err)
+		}
+	}
+}
+
+// TestOpenEvaluates: a loaded checkpoint has the loss that its run measured.
+func TestOpenEvaluates(t *testing.T) {
+	cfg := smallConfig(t)
+	dir := filepath.Join(t.TempDir(), "out")
+	r, err := mustTrain(t, cfg, dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(dir, true, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, _, err := Examine(context.Background(), l.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	batches := 0
+	got, err := Evaluate(context.Background(), l.Session, d.Validation, 16, 2, 128, func(done, total int, loss float64) {
+		if batches++; done != batches || total != 4 || !(loss > 0) {
+			t.Errorf("progress %d of %d, loss %v", done, total, loss)
+		}
+	})
+	if err != nil || got != r.Score || batches != 4 {
+		t.Errorf("Evaluate = %+v, %v after %d batches; want %+v", got, err, batches, r.Score)
+	}
+	if want := math.Exp(got.Loss); got.Perplexity != want || got.Tokens != 128 {
+		t.Errorf("%+v, want perplexity %v over 128 tokens", got, want)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Evaluate(ctx, l.Session, d.Validation, 16, 2, 128, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("Evaluate with a cancelled context: %v", err)
+	}
+	if err := l.Room(1, math.MaxInt64); err == nil {
+		t.Error("Room(1, 2^63-1): no error")
+	}
+	if err := l.Room(5, 1000); err != nil {
+		t.Errorf("Room(5, 1000): %v", err)
+	}
+}
+
+// TestSuggest: the advised prompt and length suit the model.
+func TestSuggest(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Config)
+		prompt string
+		tokens int
+	}{
+		{"first word of the validation text", func(*Config) {}, "line", 300},
+		{"the configured prompt", func(c *Config) { c.Sample.Prompt = "of " }, "of ", 300},
+		{"learned positions", func(c *Config) { c.Model.Positions = "learned" }, "line", 12},
+	} {
+		cfg := smallConfig(t)
+		c.change(&cfg)
+		r, err := mustTrain(t, cfg, filepath.Join(t.TempDir(), "out"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Prompt != c.prompt || r.NewTokens != c.tokens {
+			t.Errorf("%s: prompt %q and %d tokens, want %q and %d", c.name, r.Prompt, r.NewTokens, c.prompt, c.tokens)
+		}
+		if (r.Sample != "") != (cfg.Sample.Prompt != "") || !strings.HasPrefix(r.Sample, cfg.Sample.Prompt) {
+			t.Errorf("%s: sample %q", c.name, r.Sample)
+		}
+	}
+}
+
+// TestVacant: what may become a run's folder.
+func TestVacant(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files []string
+		force bool
+		ok    bool
+	}{
+		{"empty", nil, false, true},
+		{"left by a kill", []string{".tmp-config.toml"}, false, true},
+		{"a run", []string{"config.toml", "run.json"}, false, false},
+		{"a run, forced", []string{"config.toml", "run.json"}, true, true},
+		{"something else", []string{"thesis.txt"}, false, false},
+		{"something else, forced", []string{"thesis.txt", "run.json"}, true, false},
+	} {
+		dir := t.TempDir()
+		for _, name := range c.files {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := vacant(dir, c.force); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrUsage) {
+			t.Errorf("%s: vacant = %v", c.name, err)
+		}
+	}
+	if err := vacant(filepath.Join(t.TempDir(), "new"), false); err != nil {
+		t.Errorf("a folder that is not there: %v", err)
+	}
+}
+
+// TestDivergedError names all that a person needs.
+func TestDivergedError(t *testing.T) {
+	e := &DivergedError{Step: 7, What: "loss", Value: math.NaN(), Parameter: "lm_head.weight", Rate: 0.03, Dir: "my run", Last: "my run/checkpoints/step-000006"}
+	text := e.Error()
+	for _, want := range []string{"step 7", "the loss is NaN", "lm_head.weight", "learning_rate", "my run/checkpoints/step-000006",
+		"train resume 'my run' --set train.learning_rate=0.003"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q lacks %q", text, want)
+		}
+	}
+}
+
+// TestCheckFreeze: each pattern must match some name.
+func TestCheckFreeze(t *testing.T) {
+	names := []string{"model.embed_tokens.weight", "lm_head.weight"}
+	for _, c := range []struct {
+		patterns []string
+		bad      string
+	}{{nil, ""}, {[]string{"lm_head.*"}, ""}, {[]string{"*"}, ""}, {[]string{"lm_head.*", "model.norm.*"}, "model.norm.*"}, {[]string{"lm_head"}, "lm_head"}} {
+		var l LoopConfig
+		for _, p := range c.patterns {
+			l.Freeze = append(l.Freeze, FreezeConfig{Match: p})
+		}
+		err := l.checkFreeze(names)
+		if (err == nil) != (c.bad == "") || err != nil && !strings.Contains(err.Error(), fmt.Sprintf("match = %q:", c.bad)) {
+			t.Errorf("checkFreeze(%q) = %v, want an error about %q", c.patterns, err, c.bad)
+		}
+	}
+	if got := (LoopConfig{Freeze: []FreezeConfig{{Match: "*.embed*"}}}); !got.frozen(names[0]) || got.frozen(names[1]) {
+		t.Errorf("frozen by *.embed*: %v, want the first of %v only", slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !got.frozen(n) }), names)
+	}
+}
