@@ -25,7 +25,7 @@ var imports = map[string][]string{
 
 	"internal/cli": {"train", "kernel", "configs"},
 	"cmd/train":    {"internal/cli", "train", "model", "data", "checkpoints", "configs"},
-	"cmd/model":    {"internal/cli", "train", "model", "data", "checkpoints", "configs"},
+	"cmd/model":    {"internal/cli", "train", "model", "nn", "data", "checkpoints", "configs"},
 
 	// What is above everything, and imported by nothing.
 	"bench": {"train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
