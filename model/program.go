@@ -133,6 +133,10 @@ var Poison = false
 // gradients.
 func (p *Program) ActivationBytes() int { return p.plan.Bytes() }
 
+// Rehearse calls the session's sink in the order of a run, without computing
+// gradients; see [op.Plan.Rehearse].
+func (p *Program) Rehearse() error { return p.plan.Rehearse() }
+
 // Feed sets the tokens and targets of the next run, both [Batch*SeqLen].
 func (p *Program) Feed(tokens, targets []int) {
 	copy(p.tokens, tokens)

@@ -28,6 +28,8 @@ type operator struct {
 	// gradient to its sink; any node computed with it stands in its place here.
 	grad func(o *operator, in G.Nodes, out, dy *G.Node) G.Nodes
 
+	delivers []*Param // whose gradients run hands to their sinks
+
 	in    G.Nodes
 	out   *buffer   // the output's memory, unless it is a view
 	view  int       // the output is this input's memory; -1: it is not
@@ -143,6 +145,12 @@ func (o *operator) SymDiff(in G.Nodes, out, dy *G.Node) (grads G.Nodes, err erro
 	}
 	o.pending = nil
 	grads = o.grad(o, in[:len(o.diff)], out, dy)
+	for i, n := range in[:len(o.diff)] {
+		if p, ok := o.tape.params[n]; ok {
+			back := grads[i].Op().(*operator)
+			back.delivers = append(back.delivers, &p)
+		}
+	}
 	for i, secondary := range o.secondary {
 		if secondary {
 			src := in[i].Op().(*operator)

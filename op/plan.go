@@ -100,6 +100,9 @@ type Plan struct {
 	tape    *Tape
 	buffers []*buffer // that own memory
 	size    int       // bytes
+
+	deliveries [][]*Param // of each operator that hands over gradients, in the order of execution
+
 	arena   *Arena
 	version int
 }
@@ -138,6 +141,9 @@ func (t *Tape) Plan(poison bool, pinned ...*G.Node) (*Plan, error) {
 	for i, n := range sorted {
 		if o, ok := n.Op().(*operator); ok {
 			p.live(o, i, lastRead[n])
+			if len(o.delivers) > 0 {
+				p.deliveries = append(p.deliveries, o.delivers)
+			}
 		}
 	}
 	p.place()
@@ -265,6 +271,20 @@ func (p *Plan) place() {
 		at, _ := slices.BinarySearchFunc(placed, b, func(x, y *buffer) int { return x.offset - y.offset })
 		placed = slices.Insert(placed, at, b)
 	}
+}
+
+// Rehearse calls the sinks as a run does: in the same order, with gradients that
+// nobody computes. It shows what memory a sink will need.
+func (p *Plan) Rehearse() error {
+	for _, params := range p.deliveries {
+		for _, q := range params {
+			q.open()
+		}
+		if err := closeAll(params...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Bytes is the memory that the graph's values need.

@@ -22,6 +22,7 @@ type Tape struct {
 	wrt      G.Nodes
 	ops      []*operator
 	uses     map[string]*uses
+	params   map[*G.Node]Param // that want a gradient
 	nextID   uint64
 	failure  error // of the operator that failed, while differentiating or running
 }
@@ -32,7 +33,7 @@ type Tape struct {
 func NewTape(dtype tensor.Dtype, training bool) *Tape {
 	return &Tape{
 		Graph: G.NewGraph(), Dtype: dtype, training: training,
-		names: map[string]bool{}, leaves: map[*G.Node]bool{}, uses: map[string]*uses{},
+		names: map[string]bool{}, leaves: map[*G.Node]bool{}, uses: map[string]*uses{}, params: map[*G.Node]Param{},
 	}
 }
 
@@ -126,6 +127,7 @@ func (t *Tape) Param(name string, shape tensor.Shape, value *tensor.Dense, sink 
 		p.uses = t.uses[name]
 		p.uses.total++
 		t.leaves[p.Node] = true
+		t.params[p.Node] = p
 		t.wrt = append(t.wrt, p.Node)
 	}
 	return p

@@ -8,6 +8,7 @@ import (
 
 	"sparrow/configs"
 	"sparrow/data"
+	"sparrow/kernel"
 	"sparrow/model"
 )
 
@@ -36,12 +37,15 @@ type LoopConfig struct {
 	DecaySteps   int     `toml:"decay_steps"`   // at the end, of wsd
 	MinLRRatio   float64 `toml:"min_lr_ratio"`  // final learning rate over the peak
 
-	Optimizer   string  `toml:"optimizer"`    // adamw
+	Optimizer   string  `toml:"optimizer"`    // adamw | adamw8bit (moments in 8 bits: 2.03 bytes a parameter in place of 8)
 	Beta1       float64 `toml:"beta1"`        // decay of the mean of gradients
 	Beta2       float64 `toml:"beta2"`        // decay of the mean of their squares
 	Eps         float64 `toml:"eps"`          // added to the square root
 	WeightDecay float64 `toml:"weight_decay"` // of parameters with two or more dimensions
 	GradClip    float64 `toml:"grad_clip"`    // largest global norm of the gradient; 0: no clipping
+
+	AdamBlockSize  int  `toml:"adam_block_size"`  // elements that share a scale, of adamw8bit: a power of two
+	PerLayerUpdate bool `toml:"per_layer_update"` // update each parameter as soon as its gradient is known, and keep no other gradients
 
 	InitFrom string         `toml:"init_from"` // checkpoint to take matching weights from; "": none
 	Freeze   []FreezeConfig `toml:"freeze"`    // parameters that do not train
@@ -80,6 +84,7 @@ func DefaultConfig() Config {
 			Steps: 1000, BatchSize: 16, GradAccum: 1,
 			LearningRate: 1e-3, Schedule: "cosine", MinLRRatio: 0.1,
 			Optimizer: "adamw", Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, GradClip: 1,
+			AdamBlockSize: defaultAdamBlock,
 		},
 		Eval:       EvalConfig{Every: 100, Tokens: 65536},
 		Checkpoint: CheckpointConfig{Every: 100, Keep: 2},
@@ -126,10 +131,32 @@ func (c LoopConfig) Validate(r *configs.Report) {
 	if !(c.Eps > 0 && c.Eps < 1) {
 		r.Errorf("eps", "is out of range; want more than 0 and less than 1")
 	}
-	if c.Optimizer != "adamw" {
-		r.Errorf("optimizer", "is unknown; want \"adamw\"")
-	}
+	c.validateOptimizer(r)
 	c.validateSchedule(r)
+}
+
+// defaultAdamBlock is the block size of the authors' library.
+const defaultAdamBlock = 256
+
+func (c LoopConfig) validateOptimizer(r *configs.Report) {
+	if c.Optimizer != "adamw" && c.Optimizer != "adamw8bit" {
+		r.Errorf("optimizer", "is unknown; want \"adamw\" or \"adamw8bit\"")
+	}
+	switch n := c.AdamBlockSize; {
+	case n < 16 || n > kernel.AdamW8bitMaxBlock || n&(n-1) != 0:
+		r.Errorf("adam_block_size", "is out of range; want a power of two from 16 to %d", kernel.AdamW8bitMaxBlock)
+	case c.Optimizer == "adamw" && n != defaultAdamBlock:
+		r.Errorf("adam_block_size", "is for optimizer = \"adamw8bit\" only, but optimizer = %q", c.Optimizer)
+	}
+	if !c.PerLayerUpdate {
+		return
+	}
+	if c.GradAccum > 1 {
+		r.Errorf("per_layer_update", "wants grad_accum = 1, but it is %d: a parameter is updated, and its gradient forgotten, within one micro-batch", c.GradAccum)
+	}
+	if c.GradClip > 0 {
+		r.Errorf("per_layer_update", "wants grad_clip = 0, but it is %g: the norm of all gradients is known only after the last update", c.GradClip)
+	}
 }
 
 // validateSchedule reports by key what [Schedule.Validate] would refuse.

@@ -40,6 +40,7 @@ type DivergedError struct {
 	What      string // "loss" or "gradient"
 	Value     float64
 	Parameter string  // whose gradient it is, if known
+	Partial   bool    // per-layer updates may have changed parameters, in memory, by then
 	Rate      float64 // peak learning rate
 	Dir       string  // of the run
 	Last      string  // newest checkpoint, "" if none
@@ -51,7 +52,12 @@ func (e *DivergedError) Error() string {
 	if e.Parameter != "" {
 		fmt.Fprintf(&b, " (first in the gradient of %s)", e.Parameter)
 	}
-	b.WriteString("; nothing was updated. Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
+	if e.Partial {
+		b.WriteString("; per_layer_update may have changed other parameters by then, in memory only: what is on disk is from before this step")
+	} else {
+		b.WriteString("; nothing was updated")
+	}
+	b.WriteString(". Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
 	if e.Last != "" {
 		fmt.Fprintf(&b, "; the last good state is %s, continue it by: %s --set train.learning_rate=%.3g", e.Last, resumeCommand(e.Dir), e.Rate/10)
 	} else {
@@ -120,35 +126,44 @@ func (t *Trainer) step() (Record, error) {
 	c := t.cfg.Train
 	n := c.BatchSize * t.cfg.Data.SeqLen
 	inputs, targets := make([]int, n), make([]int, n)
+	rate := t.schedule.At(t.state.Step)
 	var loss float64
 	count := 0
 	for micro := range c.GradAccum {
 		t.loader.Next(inputs, targets)
 		t.program.Feed(inputs, targets)
 		t.program.SetStep(t.state.MicroBatch)
-		t.grads.Add = micro > 0
-		if err := t.program.Run(); err != nil {
-			return Record{}, err
-		}
-		loss += t.program.Loss()
-		t.state.MicroBatch++
 		for _, target := range targets {
 			if target != data.IgnoredTarget {
 				count++
 			}
 		}
+		if t.layers != nil {
+			t.layers.begin(t.state.Step+1, rate, 1/float64(count))
+		} else {
+			t.grads.Add = micro > 0
+		}
+		if err := t.program.Run(); err != nil {
+			if diverged := new(DivergedError); errors.As(err, &diverged) {
+				return Record{}, diverged // without the names of the operators it came through
+			}
+			return Record{}, err
+		}
+		loss += t.program.Loss()
+		t.state.MicroBatch++
 	}
 	scale := 1 / float64(count)
 	loss *= scale
-	gradNorm := GradNorm(t.grads) * scale
+	gradNorm := t.gradNorm() * scale
 	if err := t.finite(loss, gradNorm); err != nil {
 		return Record{}, err
 	}
 	if c.GradClip > 0 {
 		scale *= min(1, c.GradClip/(gradNorm+1e-6)) // as torch.nn.utils.clip_grad_norm_
 	}
-	rate := t.schedule.At(t.state.Step)
-	t.optimizer.Step(t.grads, t.state.Step+1, rate, scale)
+	if t.layers == nil {
+		updateAll(t.optimizer, t.grads, t.state.Step+1, rate, scale)
+	}
 	t.state.Step++
 	t.state.Tokens += count
 	t.state.Cursor = t.loader.Cursor()
@@ -157,15 +172,27 @@ func (t *Trainer) step() (Record, error) {
 	}}, nil
 }
 
+// gradNorm is the norm of the gradients of the last run.
+func (t *Trainer) gradNorm() float64 {
+	if t.layers != nil {
+		return t.layers.norm()
+	}
+	return GradNorm(t.grads)
+}
+
+func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
+
 // finite returns an error when loss or gradient has left the numbers.
 func (t *Trainer) finite(loss, gradNorm float64) error {
-	bad := func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
-	if !bad(loss) && !bad(gradNorm) {
+	if !notFinite(loss) && !notFinite(gradNorm) {
 		return nil
 	}
-	e := &DivergedError{Step: t.state.Step + 1, What: "loss", Value: loss, Rate: t.cfg.Train.LearningRate, Dir: t.dir}
-	if !bad(loss) {
+	e := t.diverged("loss", loss)
+	if !notFinite(loss) {
 		e.What, e.Value = "gradient", gradNorm
+	}
+	if t.layers != nil {
+		return e
 	}
 	for _, name := range t.grads.Names() {
 		if !allFinite(t.grads.Get(name)) {
@@ -173,6 +200,12 @@ func (t *Trainer) finite(loss, gradNorm float64) error {
 			break
 		}
 	}
+	return e
+}
+
+// diverged is the error of the step in progress.
+func (t *Trainer) diverged(what string, value float64) *DivergedError {
+	e := &DivergedError{Step: t.state.Step + 1, What: what, Value: value, Rate: t.cfg.Train.LearningRate, Dir: t.dir, Partial: t.layers != nil}
 	if all, err := checkpoints.List(t.dir); err == nil && len(all) > 0 {
 		e.Last = all[len(all)-1]
 	}

@@ -27,7 +27,7 @@ func PlanMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
 	}
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
-	sink := nn.NewGradients(store)
+	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
 	s, err := model.NewSession(cfg.Model, cfg.dims(vocabSize), store, model.Options{Sink: sink, Frozen: cfg.Train.frozen})
 	if err != nil {
 		return MemoryPlan{}, err
@@ -42,10 +42,17 @@ func PlanMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
 	m := MemoryPlan{Weights: store.Bytes(), Activations: p.ActivationBytes()}
 	for _, name := range store.Names() {
 		if !cfg.Train.frozen(name) {
-			m.Gradients += store.Shape(name).TotalSize() * int(store.Dtype.Size())
+			n, size := store.Shape(name).TotalSize(), int(store.Dtype.Size())
+			m.Gradients += n * size
+			m.Optimizer += optimizerBytes(cfg.Train, n, size)
 		}
 	}
-	m.Optimizer = 2 * m.Gradients
+	if cfg.Train.PerLayerUpdate {
+		if err := p.Rehearse(); err != nil {
+			return MemoryPlan{}, err
+		}
+		m.Gradients = sink.Bytes()
+	}
 	return m, nil
 }
 

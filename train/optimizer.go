@@ -5,6 +5,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/checkpoints"
 	"sparrow/kernel"
 	"sparrow/nn"
 )
@@ -12,21 +13,56 @@ import (
 // optimizerGrain is how many values one piece of an update or of a norm covers.
 const optimizerGrain = 32 << 10
 
+// Optimizer changes parameters by their gradients.
+type Optimizer interface {
+	// Names lists the parameters that train, in the store's order.
+	Names() []string
+	// Update changes one parameter by its gradient times scale. step counts from 1.
+	Update(name string, grad *tensor.Dense, step int, rate, scale float64)
+	// Bytes is the memory of the state.
+	Bytes() int
+
+	arrays() []checkpoints.Array // the state, aliased
+}
+
+// NewOptimizer starts the optimizer of a config with a state of zero for every
+// parameter that is not frozen.
+func NewOptimizer(cfg LoopConfig, store *nn.Store) Optimizer {
+	if cfg.Optimizer == "adamw8bit" {
+		return NewAdamW8bit(cfg, store)
+	}
+	return NewAdamW(cfg, store)
+}
+
+// optimizerBytes is the memory of the optimizer's state of one parameter.
+func optimizerBytes(cfg LoopConfig, elements, elementSize int) int {
+	if cfg.Optimizer == "adamw8bit" && elements >= minElements8bit {
+		blocks := (elements + cfg.AdamBlockSize - 1) / cfg.AdamBlockSize
+		return 2*elements + 2*4*blocks
+	}
+	return 2 * elements * elementSize
+}
+
 // AdamW holds the state of the optimizer of Loshchilov and Hutter, "Decoupled
 // Weight Decay Regularization" (ICLR 2019), algorithm 2: two means a parameter.
 // Parameters with one dimension (norms, biases) are not decayed.
 type AdamW struct {
 	cfg          LoopConfig
 	store        *nn.Store
-	names        []string // parameters that train, in the store's order
+	names        []string
 	mean, square map[string]*tensor.Dense
 }
 
 // NewAdamW starts with means of zero for every parameter that is not frozen.
 func NewAdamW(cfg LoopConfig, store *nn.Store) *AdamW {
+	return newAdamW(cfg, store, func(string) bool { return true })
+}
+
+// newAdamW is NewAdamW for the parameters that own accepts.
+func newAdamW(cfg LoopConfig, store *nn.Store, own func(name string) bool) *AdamW {
 	o := &AdamW{cfg: cfg, store: store, mean: map[string]*tensor.Dense{}, square: map[string]*tensor.Dense{}}
 	for _, name := range store.Names() {
-		if cfg.frozen(name) {
+		if cfg.frozen(name) || !own(name) {
 			continue
 		}
 		o.names = append(o.names, name)
@@ -40,28 +76,53 @@ func zerosLike(d *tensor.Dense) *tensor.Dense {
 	return tensor.New(tensor.Of(d.Dtype()), tensor.WithShape(d.Shape().Clone()...))
 }
 
+// Names implements Optimizer.
+func (o *AdamW) Names() []string { return o.names }
+
 // Step updates every parameter from its gradient times scale. step counts from 1.
 func (o *AdamW) Step(grads *nn.Gradients, step int, rate, scale float64) {
-	for _, name := range o.names {
-		p := kernel.AdamW{
-			LearningRate: rate, Beta1: o.cfg.Beta1, Beta2: o.cfg.Beta2, Eps: o.cfg.Eps, Step: step, GradScale: scale,
-		}
-		w := o.store.Get(name)
-		if w.Dims() >= 2 {
-			p.WeightDecay = o.cfg.WeightDecay
-		}
-		if w.Dtype() == tensor.Float32 {
-			update(p, w.Float32s(), o.mean[name].Float32s(), o.square[name].Float32s(), grads.Get(name).Float32s())
-		} else {
-			update(p, w.Float64s(), o.mean[name].Float64s(), o.square[name].Float64s(), grads.Get(name).Float64s())
-		}
+	updateAll(o, grads, step, rate, scale)
+}
+
+func updateAll(o Optimizer, grads *nn.Gradients, step int, rate, scale float64) {
+	for _, name := range o.Names() {
+		o.Update(name, grads.Get(name), step, rate, scale)
 	}
+}
+
+// Update implements Optimizer.
+func (o *AdamW) Update(name string, grad *tensor.Dense, step int, rate, scale float64) {
+	w := o.store.Get(name)
+	p := adamSettings(o.cfg, w, step, rate, scale)
+	if w.Dtype() == tensor.Float32 {
+		update(p, w.Float32s(), o.mean[name].Float32s(), o.square[name].Float32s(), grad.Float32s())
+	} else {
+		update(p, w.Float64s(), o.mean[name].Float64s(), o.square[name].Float64s(), grad.Float64s())
+	}
+}
+
+// adamSettings are the settings of one step of the parameter w.
+func adamSettings(cfg LoopConfig, w *tensor.Dense, step int, rate, scale float64) kernel.AdamW {
+	p := kernel.AdamW{LearningRate: rate, Beta1: cfg.Beta1, Beta2: cfg.Beta2, Eps: cfg.Eps, Step: step, GradScale: scale}
+	if w.Dims() >= 2 {
+		p.WeightDecay = cfg.WeightDecay
+	}
+	return p
 }
 
 func update[T kernel.Float](p kernel.AdamW, w, m, v, g []T) {
 	kernel.Ranges(len(w), optimizerGrain, func(lo, hi int) {
 		kernel.AdamWStep(p, w[lo:hi], m[lo:hi], v[lo:hi], g[lo:hi])
 	})
+}
+
+// Bytes implements Optimizer.
+func (o *AdamW) Bytes() int {
+	n := 0
+	for _, name := range o.names {
+		n += optimizerBytes(LoopConfig{}, o.mean[name].Shape().TotalSize(), int(o.store.Dtype.Size()))
+	}
+	return n
 }
 
 // GradNorm is the Euclidean norm of all gradients together, summed in float64 over
@@ -91,13 +152,4 @@ func sumSquares[T kernel.Float](x []T) float64 {
 		sum += p
 	}
 	return sum
-}
-
-// Bytes is the memory of the optimizer's state.
-func (o *AdamW) Bytes() int {
-	n := 0
-	for _, m := range o.mean {
-		n += 2 * int(m.MemSize())
-	}
-	return n
 }

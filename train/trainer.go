@@ -26,10 +26,11 @@ type Trainer struct {
 	out       io.Writer // log and progress
 	dataset   *data.Dataset
 	store     *nn.Store
-	grads     *nn.Gradients
+	grads     *nn.Gradients // of a step; nil with per-layer updates
+	layers    *layerUpdates // nil without
 	session   *model.Session
 	program   *model.Program
-	optimizer *AdamW
+	optimizer Optimizer
 	loader    *data.Loader
 	schedule  Schedule
 	state     State
@@ -213,14 +214,23 @@ func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokeniz
 	dims := cfg.dims(t.dataset.Tokenizer.VocabSize())
 	t.store = nn.NewStore(tensor.Float32)
 	t.grads = nn.NewGradients(t.store)
-	t.session, err = model.NewSession(cfg.Model, dims, t.store, model.Options{Seed: cfg.Seed, Sink: t.grads, Frozen: cfg.Train.frozen})
+	opts := model.Options{Seed: cfg.Seed, Sink: t.grads, Frozen: cfg.Train.frozen}
+	var layers *nn.LayerGradients
+	if cfg.Train.PerLayerUpdate {
+		t.grads, layers = nil, nn.NewLayerGradients(t.store)
+		opts.Sink = layers
+	}
+	t.session, err = model.NewSession(cfg.Model, dims, t.store, opts)
 	if err == nil {
 		t.program, err = t.session.Train(cfg.Train.BatchSize, cfg.Data.SeqLen)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	t.optimizer = NewAdamW(cfg.Train, t.store)
+	t.optimizer = NewOptimizer(cfg.Train, t.store)
+	if layers != nil {
+		t.layers = newLayerUpdates(t.store, t.optimizer, layers, t.diverged)
+	}
 	t.loader, err = data.NewLoader(t.dataset.Train, data.LoaderConfig{SeqLen: cfg.Data.SeqLen, BatchSize: cfg.Train.BatchSize, Seed: cfg.Seed})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
