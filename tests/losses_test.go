@@ -179,6 +179,8 @@ func TestVariantsLearn(t *testing.T) {
 		"another seed":         {"seed=9"},
 		"longer context":       {"model.context=64", "model.positions=learned"},
 		"deeper, recomputed":   {"model.n_layer=3", "model.checkpoint_activations=true"},
+		"low rank":             {`model.linear=[{match="*.mlp.*",kind="low_rank",rank=8}]`},
+		"sltrain":              {`model.linear=[{match="model.layers.*",kind="sltrain",rank=8,density=0.1,alpha=16.0}]`},
 		"byte-pair vocabulary": {"data.tokenizer=bpe", "data.vocab_size=300"},
 	} {
 		got, _ := losses(t, base, set)

@@ -70,7 +70,11 @@ func plausible(cfg Config, vocabSize int, limit float64) error {
 	}
 	heads := float64(cfg.Model.Attention.NHead) * float64(cfg.Model.Attention.HeadDim)
 	tokens := float64(cfg.Train.BatchSize) * float64(cfg.Data.SeqLen)
-	weights := 4 * (vocab*d + layers*2*d*(hidden+heads))
+	blocks := layers * 2 * d * (hidden + heads)
+	if len(cfg.Model.Linear) > 0 {
+		blocks = layers * 2 * d // factored layers may be small; the norms are not
+	}
+	weights := 4 * (vocab*d + blocks)
 	activations := tokens*(3*8+4*(d+hidden+vocab)) + layers*graphBytes
 	context := float64(cfg.dims(1).Context)
 	if cfg.Model.Positions == "learned" {

@@ -4,6 +4,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"sparrow/nn"
 )
 
 func TestBytesText(t *testing.T) {
@@ -67,6 +69,9 @@ func TestPlausible(t *testing.T) {
 		"learned":    func(c *Config) { c.Model.Positions, c.Model.Context = "learned", 4096 },
 		"batch":      func(c *Config) { c.Train.BatchSize, c.Data.SeqLen = 32, 64 },
 		"tied":       func(c *Config) { c.Model.Tied = true },
+		"factored": func(c *Config) {
+			c.Model.DModel, c.Model.DFF, c.Model.Linear = 512, 4096, []nn.LinearConfig{{Match: "model.*", Kind: "low_rank", Rank: 1}}
+		},
 	} {
 		cfg := smallConfig(t)
 		change(&cfg)

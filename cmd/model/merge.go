@@ -22,8 +22,10 @@ func mergeCommand() *cobra.Command {
 		Example: "  model merge runs/sltrain-small -o merged",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if _, err := os.Lstat(out); !errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Lstat(out); err == nil {
 				return cli.Usagef("-o %s exists already: choose a new folder", out)
+			} else if !errors.Is(err, os.ErrNotExist) {
+				return cli.Usagef("-o: %w", err)
 			}
 			l, err := train.Open(args[0], last, model.Options{})
 			if err != nil {
@@ -34,8 +36,8 @@ func mergeCommand() *cobra.Command {
 				return err
 			}
 			before := l.Session.Store()
-			fmt.Printf("merged      %s\nparameters  %d before, %d after\ncheckpoint  %s\n\nnext:\n  go run ./cmd/model eval %s\n",
-				l.Dir, before.Parameters(), dense.Parameters(), out, out)
+			fmt.Printf("merged      %s\nparameters  %d before, %d after\ncheckpoint  %s\n\nnext:\n  %s eval %s\n",
+				l.Dir, before.Parameters(), dense.Parameters(), out, cli.Program("model"), train.Quote(out))
 			return nil
 		},
 	}
