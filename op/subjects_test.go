@@ -161,6 +161,7 @@ func tinySubjects() []subject {
 			subjects = append(subjects, attentionOf(kind, shape, nil), attentionOf(kind+" padded", shape, []int{4, 0, 1}))
 		}
 	}
+	subjects = append(subjects, loraSubjects()...)
 	scaled := AttentionShape{Batch: 1, SeqLen: 3, Heads: 1, KVHeads: 1, HeadDim: 3, Scale: 0.3}
 	return append(subjects, attentionOf("attention with a scale", scaled, nil))
 }
@@ -182,6 +183,8 @@ func oddSubjects() []subject {
 		crossEntropyOf("cross entropy 131x67", 131, 67),
 		rotaryOf("rotary 67x3x22", 67, 3, 22),
 		dropoutOf("dropout 131x127", 0.1, 131, 127),
+		loraOf(129, 67, 35, 5, false, true),
+		loraOf(129, 67, 35, 5, true, true),
 	}
 	for _, kind := range []string{"silu", "gelu", "gelu_tanh", "relu", "tanh", "sigmoid"} {
 		subjects = append(subjects, activationOf(kind, 131, 127))
