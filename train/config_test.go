@@ -26,6 +26,11 @@ func TestConfigProblems(t *testing.T) {
 		{"train.grad_clip=nan", "[train] grad_clip = nan is not a finite float64"},
 		{"train.eps=0.0", "[train] eps = 0.0 is out of range; want more than 0 and less than 1"},
 		{"train.optimizer=sgd", `[train] optimizer = "sgd" is unknown; want`},
+		{"train.adam_block_size=8", "[train] adam_block_size = 8 is out of range; want a power of two from 16 to 4096"},
+		{"train.adam_block_size=96", "[train] adam_block_size = 96 is out of range; want a power of two"},
+		{"train.adam_block_size=8192", "[train] adam_block_size = 8192 is out of range; want a power of two"},
+		{"train.adam_block_size=512", `[train] adam_block_size = 512 is for optimizer = "adamw8bit" only, but optimizer = "adamw"`},
+		{"train.per_layer_update=true", "[train] per_layer_update = true wants grad_clip = 0, but it is 1: the norm of all gradients is known only after"},
 		{"train.schedule=cosin", `[train] schedule = "cosin" is unknown; want one of constant, linear, cosine, wsd`},
 		{"train.warmup_steps=1001", "[train] warmup_steps = 1001 is out of range; want 0 to steps = 1000"},
 		{"train.warmup_steps=-1", "[train] warmup_steps = -1 is out of range"},
@@ -54,7 +59,9 @@ func TestConfigProblems(t *testing.T) {
 // through is a schedule that can be followed.
 func TestConfigDefaults(t *testing.T) {
 	for _, set := range [][]string{nil, {"train.schedule=wsd", "train.decay_steps=1000"}, {"train.schedule=constant", "train.warmup_steps=1000"},
-		{"train.schedule=linear", "train.min_lr_ratio=0.0"}, {"train.steps=1"}} {
+		{"train.schedule=linear", "train.min_lr_ratio=0.0"}, {"train.steps=1"},
+		{"train.optimizer=adamw8bit", "train.adam_block_size=16"}, {"train.optimizer=adamw8bit", "train.adam_block_size=4096"},
+		{"train.per_layer_update=true", "train.grad_clip=0.0"}} {
 		cfg := DefaultConfig()
 		if err := configs.Decode("a.toml", nil, set, &cfg); err != nil {
 			t.Errorf("%q: %v", set, err)

@@ -11,6 +11,7 @@ import (
 // layerUpdates updates each parameter within the backward pass, as soon as its
 // gradient is complete.
 type layerUpdates struct {
+	sink      *nn.LayerGradients
 	optimizer Optimizer
 	store     *nn.Store
 
@@ -23,7 +24,7 @@ type layerUpdates struct {
 }
 
 func newLayerUpdates(store *nn.Store, optimizer Optimizer, sink *nn.LayerGradients, diverged func(string, float64) *DivergedError) *layerUpdates {
-	u := &layerUpdates{optimizer: optimizer, store: store, squares: map[string]float64{}, diverged: diverged}
+	u := &layerUpdates{sink: sink, optimizer: optimizer, store: store, squares: map[string]float64{}, diverged: diverged}
 	sink.Update = u.update
 	return u
 }

@@ -53,11 +53,11 @@ func (e *DivergedError) Error() string {
 		fmt.Fprintf(&b, " (first in the gradient of %s)", e.Parameter)
 	}
 	if e.Partial {
-		b.WriteString("; per_layer_update may have changed other parameters by then, in memory only: what is on disk is from before this step")
+		b.WriteString("; per_layer_update may have changed other parameters by then, in memory only: what is on disk is from before this step." +
+			" Try a lower learning_rate or a longer warmup_steps")
 	} else {
-		b.WriteString("; nothing was updated")
+		b.WriteString("; nothing was updated. Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
 	}
-	b.WriteString(". Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
 	if e.Last != "" {
 		fmt.Fprintf(&b, "; the last good state is %s, continue it by: %s --set train.learning_rate=%.3g", e.Last, resumeCommand(e.Dir), e.Rate/10)
 	} else {
