@@ -84,7 +84,17 @@ func TestKilledRunsEndEqual(t *testing.T) {
 	if testing.Short() {
 		rounds, most = 1, 2
 	}
+	t.Run("adamw", func(t *testing.T) { killedRunsEndEqual(t, rounds, most) })
+	t.Run("adamw8bit per layer", func(t *testing.T) {
+		killedRunsEndEqual(t, 1, most, "--set", "train.optimizer=adamw8bit", "--set", "train.adam_block_size=64",
+			"--set", "train.per_layer_update=true", "--set", "train.grad_accum=1", "--set", "train.grad_clip=0.0")
+	})
+}
+
+func killedRunsEndEqual(t *testing.T, rounds, most int, more ...string) {
+	t.Helper()
 	dir, args := killable(t)
+	args = append(args, more...)
 	mustRun(t, dir, "train", append([]string{"run", "-o", "whole", "--threads", "2"}, args...)...)
 	want := readTrained(t, filepath.Join(dir, "whole"))
 
