@@ -153,7 +153,8 @@ func (p *Progress) printLine(now time.Time) {
 }
 
 func (p *Progress) paint(now time.Time) {
-	line := p.barLine(now, p.width()-1) // a full last column would wrap on some terminals
+	// A full last column would wrap on some terminals, and so would the ^C that they echo behind the line.
+	line := p.barLine(now, p.width()-1-len("^C"))
 	// Erased behind the text, not before it: a line that is first cleared flickers.
 	fmt.Fprint(p.w, "\r"+line+"\x1b[K")
 	p.shownStep, p.lastShown, p.painted = p.step, now, true

@@ -98,7 +98,7 @@ func TestProgressBar(t *testing.T) {
 	want := []string{
 		"reading the corpus",
 		"step 50: validation loss 2.25",
-		"step 100/200  50% " + strings.Repeat("━", 22) + "  loss 2.5000  900 tok/s  0:05 left",
+		"step 100/200  50% " + strings.Repeat("━", 20) + "  loss 2.5000  900 tok/s  0:05 left",
 		"saved",
 	}
 	if diff := cmp.Diff(want, screen(out.String())); diff != "" {
