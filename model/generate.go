@@ -120,7 +120,7 @@ func (s *Session) advance(p *Program, past []int, logits [][]float64) error {
 	if err := p.Run(); err != nil {
 		return err
 	}
-	all := p.Logits()
+	all := p.scores()
 	vocab := s.dims.VocabSize
 	for i, n := range p.fresh {
 		if n > 0 {

@@ -92,6 +92,7 @@ func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
 		var targets *G.Node
 		targets, p.targets = intInput(t, "targets", n)
 		p.logits = network.Logits(x)
+		b.Tap("logits", p.logits)
 		p.loss = op.CrossEntropy(t, p.logits, targets)
 	}
 	return p, p.finish(b, m)
@@ -165,9 +166,9 @@ func (p *Program) Run() error {
 // Loss is the last run's loss in nats, summed over its targets.
 func (p *Program) Loss() float64 { return scalars(p.loss)[0] }
 
-// Logits returns the last run's scores, row by row; only a decoding program
-// keeps them.
-func (p *Program) Logits() []float64 { return scalars(p.logits) }
+// scores returns the last run's logits, row by row; only a decoding program
+// keeps them (others do if the tap "logits" is asked for).
+func (p *Program) scores() []float64 { return scalars(p.logits) }
 
 // Tap returns a copy of a value that Options.Tapped asked for, and its shape.
 func (p *Program) Tap(name string) ([]float64, tensor.Shape) {

@@ -1,0 +1,312 @@
+package model
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/internal/rng"
+	"sparrow/nn"
+)
+
+// variants are networks that differ in what decoding depends on.
+var variants = map[string]func(*Config){
+	"mha": func(*Config) {},
+	"gqa": func(c *Config) { c.Attention.Kind, c.Attention.NKVHead = "gqa", 2 },
+	"mqa": func(c *Config) { c.Attention.Kind = "mqa" },
+	"gpt2": func(c *Config) {
+		c.Norm, c.MLP, c.Positions, c.Bias, c.Tied = "layer_norm", "gelu_tanh", "learned", true, true
+	},
+	"wide heads":     func(c *Config) { c.Attention.HeadDim = 24 },
+	"attention bias": func(c *Config) { c.Attention.Bias = true },
+}
+
+const vocab = 13
+
+// small is a network of one variant with random weights far from their initial
+// values, so that every part of it matters.
+func small(t *testing.T, dtype tensor.Dtype, variant string, opts Options) *Session {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.DModel, cfg.NLayer, cfg.DFF = 32, 2, 40
+	variants[variant](&cfg)
+	store := nn.NewStore(dtype)
+	s, err := NewSession(cfg, Dims{VocabSize: vocab, Context: 300}, store, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range store.Names() {
+		r := rng.New(5, name, 0)
+		if dtype == tensor.Float64 {
+			rng.FillNormal(r, store.Get(name).Float64s(), 0.1, 0.3)
+		} else {
+			rng.FillNormal(r, store.Get(name).Float32s(), 0.1, 0.3)
+		}
+	}
+	return s
+}
+
+// tokensOf draws a text.
+func tokensOf(n int, stream string) []int {
+	r := rng.New(9, stream, 0)
+	out := make([]int, n)
+	for i := range out {
+		out[i] = r.Intn(vocab)
+	}
+	return out
+}
+
+var tapLogits = Options{Tapped: func(name string) bool { return name == "logits" }}
+
+// greedy continues a text by running the whole of it anew for every token.
+func greedy(t *testing.T, s *Session, text []int, n int) (tokens []int, scores [][]float64) {
+	t.Helper()
+	for range n {
+		p, err := s.Score(1, len(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Feed(text, make([]int, len(text)))
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		all, _ := p.Tap("logits")
+		last := all[(len(text)-1)*vocab:]
+		best := 0
+		for i, x := range last {
+			if x > last[best] {
+				best = i
+			}
+		}
+		tokens, scores = append(tokens, best), append(scores, last)
+		text = append(slices.Clone(text), best)
+	}
+	return tokens, scores
+}
+
+// TestDecodingEqualsForward: with a cache, prompts of unequal lengths in one
+// batch, longer than one chunk too, give the tokens and, within 1e-5, the scores
+// of a forward pass over the whole text.
+func TestDecodingEqualsForward(t *testing.T) {
+	for variant := range variants {
+		t.Run(variant, func(t *testing.T) {
+			prompts := [][]int{tokensOf(3, "a"), tokensOf(prefillChunk+9, "b"), tokensOf(1, "c"), tokensOf(prefillChunk, "d")}
+			s := small(t, tensor.Float32, variant, Options{})
+			const n = 6
+			got := make([][]int, len(prompts))
+			err := s.Generate(context.Background(), prompts, GenerateOptions{Tokens: n}, func(i, token int) error {
+				got[i] = append(got[i], token)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, prompt := range prompts {
+				want, _ := greedy(t, small(t, tensor.Float32, variant, tapLogits), prompt, n)
+				if !slices.Equal(got[i], want) {
+					t.Errorf("prompt %d of %d tokens: got %v, want %v", i, len(prompt), got[i], want)
+				}
+			}
+			checkScores(t, s, prompts, small(t, tensor.Float32, variant, tapLogits))
+		})
+	}
+}
+
+func checkScores(t *testing.T, s *Session, prompts [][]int, full *Session) {
+	t.Helper()
+	past := make([]int, len(prompts))
+	if err := s.reserve(len(prompts), 200); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.prefill(context.Background(), prompts, past)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, prompt := range prompts {
+		_, want := greedy(t, full, prompt, 1)
+		for j := range want[0] {
+			if math.Abs(got[i][j]-want[0][j]) > 1e-5*max(1, math.Abs(want[0][j])) {
+				t.Errorf("prompt %d: score %d is %g, want %g", i, j, got[i][j], want[0][j])
+			}
+		}
+	}
+}
+
+// TestGenerateStops: at the number of tokens, at the stop token of each
+// sequence, at an error of the caller, and when the context ends.
+func TestGenerateStops(t *testing.T) {
+	s := small(t, tensor.Float32, "mha", Options{})
+	prompts := [][]int{tokensOf(4, "a"), tokensOf(2, "b")}
+	run := func(ctx context.Context, opts GenerateOptions, emit func(int, int) error) ([2]int, error) {
+		var n [2]int
+		err := s.Generate(ctx, prompts, opts, func(i, token int) error {
+			n[i]++
+			if emit != nil {
+				return emit(i, token)
+			}
+			return nil
+		})
+		return n, err
+	}
+	if n, err := run(context.Background(), GenerateOptions{Tokens: 5}, nil); err != nil || n != [2]int{5, 5} {
+		t.Errorf("5 tokens: got %v, %v", n, err)
+	}
+	first := -1
+	run(context.Background(), GenerateOptions{Tokens: 1}, func(i, token int) error {
+		if i == 0 {
+			first = token
+		}
+		return nil
+	})
+	if n, err := run(context.Background(), GenerateOptions{Tokens: 5, Stop: func(token int) bool { return token == first }}, nil); err != nil || n[0] != 0 {
+		t.Errorf("stop token: got %v, %v", n, err)
+	}
+	if n, err := run(context.Background(), GenerateOptions{Tokens: 5}, func(int, int) error { return fmt.Errorf("full") }); err == nil || n[0]+n[1] != 1 {
+		t.Errorf("failing caller: got %v, %v", n, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := run(ctx, GenerateOptions{Tokens: 5}, nil); err == nil {
+		t.Error("ended context: no error")
+	}
+}
+
+// TestGenerateRefuses what it cannot do.
+func TestGenerateRefuses(t *testing.T) {
+	for name, c := range map[string]struct {
+		variant string
+		prompts [][]int
+		tokens  int
+		want    string
+	}{
+		"no prompt":         {"mha", nil, 3, "nothing to generate"},
+		"empty prompt":      {"mha", [][]int{{1}, {}}, 3, "prompt 1 is empty"},
+		"no tokens":         {"mha", [][]int{{1}}, 0, "at least one token"},
+		"unknown token":     {"mha", [][]int{{vocab}}, 3, "id 13 at position 0"},
+		"learned positions": {"gpt2", [][]int{tokensOf(299, "x")}, 2, "learned positions end at 300"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := small(t, tensor.Float32, c.variant, Options{})
+			err := s.Generate(context.Background(), c.prompts, GenerateOptions{Tokens: c.tokens}, func(int, int) error { return nil })
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestTaps: values can be read by name, and the last block's output leads to the
+// loss by hand.
+func TestTaps(t *testing.T) {
+	s := small(t, tensor.Float64, "mha", Options{Tapped: func(string) bool { return true }})
+	p, err := s.Score(2, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := tokensOf(11, "text")
+	p.Feed(text[:10], text[1:])
+	if err := p.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"model.layers.0.self_attn", "model.layers.0.mlp", "model.layers.0.output", "model.layers.1.output"} {
+		if v, shape := p.Tap(name); len(v) != 10*32 || !shape.Eq(tensor.Shape{10, 32}) {
+			t.Errorf("%s: %d values of shape %v", name, len(v), shape)
+		}
+	}
+	if v, _ := p.Tap("model.layers.7.output"); v != nil {
+		t.Error("a tap that does not exist has a value")
+	}
+	x, _ := p.Tap("model.layers.1.output")
+	norm, head := s.store.Get("model.norm.weight").Float64s(), s.store.Get("lm_head.weight").Float64s()
+	var loss float64
+	for i := range 10 {
+		row := x[i*32 : (i+1)*32]
+		var square float64
+		for _, v := range row {
+			square += v * v
+		}
+		scale := 1 / math.Sqrt(square/32+1e-5)
+		var sum, target float64
+		for j := range vocab {
+			var score float64
+			for k, v := range row {
+				score += v * scale * norm[k] * head[j*32+k]
+			}
+			sum += math.Exp(score)
+			if j == text[i+1] {
+				target = score
+			}
+		}
+		loss += math.Log(sum) - target
+	}
+	if math.Abs(loss-p.Loss()) > 1e-9*loss {
+		t.Errorf("loss by hand %g, of the program %g", loss, p.Loss())
+	}
+}
+
+// TestSessionErrors: what a session is asked for and cannot do comes back as an
+// error that says so.
+func TestSessionErrors(t *testing.T) {
+	if _, err := NewSession(DefaultConfig(), Dims{}, nn.NewStore(tensor.Float32), Options{}); err == nil {
+		t.Error("no vocabulary: no error")
+	}
+	s := small(t, tensor.Float32, "mha", Options{})
+	if _, err := s.Train(1, 4); err == nil || !strings.Contains(err.Error(), "sink") {
+		t.Errorf("training without a sink: %v", err)
+	}
+	if _, err := s.Score(1, 301); err == nil || !strings.Contains(err.Error(), "context is 300") {
+		t.Errorf("too long: %v", err)
+	}
+	store := nn.NewStore(tensor.Float32)
+	if _, err := NewSession(s.cfg, s.dims, store, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	other := s.cfg
+	other.DModel = 64
+	if _, err := NewSession(other, s.dims, store, Options{}); err == nil || !strings.Contains(err.Error(), "model.embed_tokens.weight has shape (13, 32), want [13 64]") {
+		t.Errorf("weights of another shape: %v", err)
+	}
+	other = s.cfg
+	other.Linear = []nn.LinearConfig{{Match: "*.nothing", Kind: "dense"}}
+	if _, err := NewSession(other, s.dims, nn.NewStore(tensor.Float32), Options{}); err == nil || !strings.Contains(err.Error(), "*.nothing") {
+		t.Errorf("pattern without a layer: %v", err)
+	}
+}
+
+// TestProgramsShareMemory: a session keeps a bounded number of programs, they
+// run in turn over one arena, and each repeats its loss exactly.
+func TestProgramsShareMemory(t *testing.T) {
+	s := small(t, tensor.Float32, "gqa", Options{Sink: nil})
+	losses := map[int]float64{}
+	for round := range 2 {
+		for n := 1; n <= maxPrograms+3; n++ {
+			p, err := s.Score(1, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := tokensOf(n+1, "text")
+			p.Feed(text[:n], text[1:])
+			if err := p.Run(); err != nil {
+				t.Fatal(err)
+			}
+			if round == 0 {
+				losses[n] = p.Loss()
+			} else if p.Loss() != losses[n] {
+				t.Errorf("%d tokens: loss %g, then %g", n, losses[n], p.Loss())
+			}
+		}
+	}
+	if len(s.programs) > maxPrograms || len(s.recent) != len(s.programs) {
+		t.Errorf("%d programs kept, %d in order of use; want at most %d", len(s.programs), len(s.recent), maxPrograms)
+	}
+}
+
+func TestMain(m *testing.M) {
+	Poison = true
+	m.Run()
+}

@@ -1,0 +1,79 @@
+package model
+
+import (
+	"math"
+	"testing"
+)
+
+// TestSampler: the options restrict the draw as documented, and frequencies
+// follow softmax(scores / temperature).
+func TestSampler(t *testing.T) {
+	scores := []float64{1, 3, 2, 3, -1}
+	for name, c := range map[string]struct {
+		s    Sampler
+		want map[int]bool // tokens that may come
+	}{
+		"greedy, ties to the smaller": {Sampler{}, map[int]bool{1: true}},
+		"all":                         {Sampler{Temperature: 3}, map[int]bool{0: true, 1: true, 2: true, 3: true, 4: true}},
+		"top 1":                       {Sampler{Temperature: 1, TopK: 1}, map[int]bool{1: true}},
+		"top 3":                       {Sampler{Temperature: 1, TopK: 3}, map[int]bool{1: true, 3: true, 2: true}},
+		"top 99":                      {Sampler{Temperature: 5, TopK: 99}, map[int]bool{0: true, 1: true, 2: true, 3: true, 4: true}},
+		"half":                        {Sampler{Temperature: 1, TopP: 0.5}, map[int]bool{1: true, 3: true}},
+		"a little":                    {Sampler{Temperature: 1, TopP: 1e-9}, map[int]bool{1: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ch := c.s.chooser(0)
+			seen := map[int]bool{}
+			for range 3000 {
+				seen[ch.choose(scores)] = true
+			}
+			for token := range seen {
+				if !c.want[token] {
+					t.Errorf("token %d came", token)
+				}
+			}
+			if len(seen) != len(c.want) {
+				t.Errorf("tokens %v came, want %v", seen, c.want)
+			}
+		})
+	}
+}
+
+func TestSamplerFrequencies(t *testing.T) {
+	scores := []float64{0, 1, -2, 0.5}
+	const n, temperature = 200000, 0.7
+	ch := Sampler{Temperature: temperature, Seed: 3}.chooser(1)
+	counts := make([]float64, len(scores))
+	for range n {
+		counts[ch.choose(scores)]++
+	}
+	var sum float64
+	for _, x := range scores {
+		sum += math.Exp(x / temperature)
+	}
+	for i, x := range scores {
+		p := math.Exp(x/temperature) / sum
+		if sd := math.Sqrt(p * (1 - p) / n); math.Abs(counts[i]/n-p) > 5*sd {
+			t.Errorf("token %d: frequency %.4f, probability %.4f", i, counts[i]/n, p)
+		}
+	}
+}
+
+// TestSamplerSeeds: equal seeds draw equal tokens, other seeds and sequences
+// others.
+func TestSamplerSeeds(t *testing.T) {
+	draw := func(s Sampler, sequence int) (out [50]int) {
+		ch := s.chooser(sequence)
+		for i := range out {
+			out[i] = ch.choose([]float64{0, 0, 0, 0, 0, 0})
+		}
+		return out
+	}
+	s := Sampler{Temperature: 1, Seed: 1}
+	if draw(s, 0) != draw(s, 0) {
+		t.Error("equal seeds differ")
+	}
+	if draw(s, 0) == draw(Sampler{Temperature: 1, Seed: 2}, 0) || draw(s, 0) == draw(s, 1) {
+		t.Error("other seeds or sequences do not differ")
+	}
+}
