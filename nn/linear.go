@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"sparrow/configs"
 	"sparrow/op"
@@ -15,17 +16,18 @@ import (
 // LinearConfig says how linear layers are represented: one [[model.linear]] table.
 type LinearConfig struct {
 	Match      string  `toml:"match"`       // glob over layer names, "*" also matches dots
-	Kind       string  `toml:"kind"`        // dense | low_rank | sltrain
-	Rank       int     `toml:"rank"`        // R of the factors, low_rank and sltrain
-	Alpha      float64 `toml:"alpha"`       // the product of the factors counts alpha / rank, sltrain; 0: rank
+	Kind       string  `toml:"kind"`        // dense | low_rank | sltrain | lora
+	Rank       int     `toml:"rank"`        // R of the factors, all kinds but dense
+	Alpha      float64 `toml:"alpha"`       // the product of the factors counts alpha / rank, sltrain and lora; 0: rank
 	Density    float64 `toml:"density"`     // delta in the paper: share of the entries of S that exist, sltrain
-	UpInit     string  `toml:"up_init"`     // of B: zeros | uniform; "": uniform for low_rank, zeros for sltrain
+	UpInit     string  `toml:"up_init"`     // of B: zeros | uniform; "": uniform for low_rank, else zeros
 	TrainScale bool    `toml:"train_scale"` // learn the product's factor as tanh(s), s = 1 at the start, sltrain
 	Mode       string  `toml:"mode"`        // materialized | factored; "": whichever costs less by shape, sltrain
+	Base       string  `toml:"base"`        // how the frozen weight is kept: float32 | int8; "": float32, lora
 }
 
 // linearKinds are the representations that exist.
-var linearKinds = []string{"dense", "low_rank", "sltrain"}
+var linearKinds = []string{"dense", "low_rank", "sltrain", "lora"}
 
 // Validate reports a pattern that cannot match, an unknown kind and factors that
 // cannot be.
@@ -41,20 +43,24 @@ func (c LinearConfig) Validate(r *configs.Report) {
 	oneOf("kind", c.Kind, linearKinds...)
 	oneOf("up_init", c.UpInit, "", "zeros", "uniform")
 	oneOf("mode", c.Mode, "", "materialized", "factored")
+	oneOf("base", c.Base, "", "float32", "int8")
+	if c.Kind != "lora" && c.Base != "" {
+		r.Errorf("base", "is for kind = \"lora\" only, but kind = %q", c.Kind)
+	}
 	if c.Kind == "dense" {
 		return
 	}
 	if c.Rank < 1 {
 		r.Errorf("rank", "is too small; %s wants at least 1", c.Kind)
 	}
+	if c.Alpha < 0 {
+		r.Errorf("alpha", "is negative; want 0 (as rank) or more")
+	}
 	if c.Kind != "sltrain" {
 		return
 	}
 	if !(c.Density > 0 && c.Density < 1) {
 		r.Errorf("density", "is out of range; want more than 0 and less than 1")
-	}
-	if c.Alpha < 0 {
-		r.Errorf("alpha", "is negative; want 0 (as rank) or more")
 	}
 }
 
@@ -74,8 +80,9 @@ type Linear interface {
 
 // NewLinear makes the linear layer b.Name(""), with or without a bias, which
 // starts at zero. Its representation is that of the last [[model.linear]] table
-// whose pattern matches its name. A dense weight starts from init; factors have
-// initial values of their own.
+// whose pattern matches its name. A dense weight starts from init, and so does
+// a lora layer's base unless a checkpoint replaces it; factors have initial values
+// of their own.
 func NewLinear(b *Builder, in, out int, bias bool, init Init) Linear {
 	var offset *Weight
 	if bias {
@@ -89,6 +96,8 @@ func NewLinear(b *Builder, in, out int, bias bool, init Init) Linear {
 		return newLowRank(b, cfg, in, out, offset)
 	case "sltrain":
 		return newSLTrain(b, cfg, in, out, offset)
+	case "lora":
+		return newLoRA(b, cfg, in, out, offset, init)
 	}
 	return &dense{b.Weight("weight", init, out, in), offset}
 }
@@ -111,7 +120,7 @@ type Layer struct {
 // Parameters is the number of trainable values, the bias left out.
 func (l Layer) Parameters() int {
 	switch l.Kind {
-	case "low_rank":
+	case "low_rank", "lora":
 		return l.Config.Rank * (l.In + l.Out)
 	case "sltrain":
 		n := l.Config.Rank*(l.In+l.Out) + l.Nonzeros()
@@ -121,6 +130,14 @@ func (l Layer) Parameters() int {
 		return n
 	}
 	return l.In * l.Out
+}
+
+// BaseBytes is the memory of the frozen weight of a lora layer.
+func (l Layer) BaseBytes(dtype tensor.Dtype) int {
+	if l.Kind != "lora" {
+		return 0
+	}
+	return (&Base{Out: l.Out, In: l.In, Int8: l.Config.Base == "int8"}).Bytes(dtype)
 }
 
 // Nonzeros is the number of entries of S.

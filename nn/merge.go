@@ -10,8 +10,9 @@ import (
 )
 
 // Dense returns a store of the same network with every factored linear layer
-// folded into its dense weight W = scale B A + S, computed in float64 and
-// rounded once. Other parameters are shared, not copied. Names keep their order.
+// folded into its dense weight W = scale B A + S or W0 + scale B A, computed in
+// float64 and rounded once. Other parameters are shared, not copied. Names keep
+// their order.
 func (s *Store) Dense() *Store {
 	d := NewStore(s.Dtype)
 	done := map[string]bool{}
@@ -57,7 +58,10 @@ func (s *Store) layerOf(parameter string) (string, bool) {
 func (s *Store) weight(layer string) []float64 {
 	l := s.layers[layer]
 	product, sparse := s.parts(layer)
-	if l.Kind == "dense" {
+	if b := s.bases[layer+".weight"]; b != nil {
+		b.addTo(product)
+	}
+	if l.Kind != "sltrain" {
 		return product
 	}
 	kernel.ScatterAdd(product, s.indices[layer+".sparse.indices"], sparse)
@@ -71,6 +75,9 @@ func (s *Store) parts(layer string) (product, sparse []float64) {
 		return s.float64s(layer + ".weight"), nil
 	}
 	scale := 1.0
+	if l.Kind == "lora" {
+		scale = l.Config.Scale()
+	}
 	if l.Kind == "sltrain" {
 		scale = l.Config.Scale()
 		if l.Config.TrainScale {

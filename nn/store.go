@@ -19,6 +19,9 @@ type Store struct {
 	sizes      map[string]int
 	indices    map[string][]int32
 
+	baseNames []string // frozen weights of lora layers
+	bases     map[string]*Base
+
 	layerNames []string // linear layers in the order of their creation
 	layers     map[string]Layer
 }
@@ -27,7 +30,7 @@ type Store struct {
 func NewStore(dtype tensor.Dtype) *Store {
 	return &Store{
 		Dtype: dtype, shapes: map[string]tensor.Shape{}, values: map[string]*tensor.Dense{},
-		sizes: map[string]int{}, indices: map[string][]int32{}, layers: map[string]Layer{},
+		sizes: map[string]int{}, indices: map[string][]int32{}, bases: map[string]*Base{}, layers: map[string]Layer{},
 	}
 }
 

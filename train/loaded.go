@@ -3,7 +3,6 @@ package train
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"gorgonia.org/tensor"
 
@@ -19,25 +18,34 @@ type Loaded struct {
 	Dir       string
 	Config    Config
 	Files     *checkpoints.Checkpoint
+	Base      *checkpoints.Checkpoint // of an adapter; nil: Files holds all weights
 	Tokenizer data.Tokenizer
 	Session   *model.Session
 }
 
-// Open loads the model of a run or checkpoint, from its checkpoint folder alone.
+// Open loads the model of a run or checkpoint, from its checkpoint folder alone
+// or, of an adapter, from that and its base.
 func Open(path string, last bool, opts model.Options) (*Loaded, error) {
-	l, err := open(path, last, false, opts)
+	return OpenOn(path, "", last, opts)
+}
+
+// OpenOn is Open of an adapter whose base, a run or a checkpoint, is at base; "":
+// where it was when the adapter was trained.
+func OpenOn(path, base string, last bool, opts model.Options) (*Loaded, error) {
+	l, err := open(path, base, last, false, opts)
 	if err != nil {
 		return nil, err
 	}
-	return l, readModel(l.Files, l.Session.Store())
+	_, err = readModel(l.Files, l.Base, l.Session.Store())
+	return l, err
 }
 
-// Describe is Open without the weights: enough to tell what a model is made of.
-func Describe(path string, last bool) (*Loaded, error) {
-	return open(path, last, true, model.Options{})
+// Describe is OpenOn without the weights: enough to tell what a model is made of.
+func Describe(path, base string, last bool) (*Loaded, error) {
+	return open(path, base, last, true, model.Options{})
 }
 
-func open(path string, last, virtual bool, opts model.Options) (*Loaded, error) {
+func open(path, base string, last, virtual bool, opts model.Options) (*Loaded, error) {
 	dir, err := Find(path, last)
 	if err != nil {
 		return nil, err
@@ -46,13 +54,17 @@ func open(path string, last, virtual bool, opts model.Options) (*Loaded, error) 
 	if err != nil {
 		return nil, err
 	}
-	l := &Loaded{Dir: dir, Files: c, Config: DefaultConfig()}
-	config, err := c.File("config.toml")
-	if err != nil {
+	l := &Loaded{Dir: dir, Files: c}
+	if l.Config, err = configOf(c); err != nil {
 		return nil, err
 	}
-	if err := configs.Decode(filepath.Join(dir, "config.toml"), config, nil, &l.Config); err != nil {
-		return nil, err
+	switch {
+	case l.Config.adapter():
+		if l.Base, err = findBase(c, base); err != nil {
+			return nil, err
+		}
+	case base != "":
+		return nil, fmt.Errorf("%w: --base %s: %s is no adapter, it needs no base", ErrUsage, base, dir)
 	}
 	tokenizer, err := c.File("tokenizer.json")
 	if err != nil {
@@ -84,7 +96,8 @@ func (l *Loaded) Room(prompt, tokens int) error {
 }
 
 // Merge writes a checkpoint folder at out whose factored layers are folded into
-// dense ones, W = scale B A + S, and whose parent is l.
+// dense ones, W = scale B A + S or W0 + scale B A, and whose parent is l. It stands
+// alone, also if l is an adapter.
 func (l *Loaded) Merge(out string) (*nn.Store, error) {
 	dense := l.Session.Store().Dense()
 	cfg := l.Config

@@ -28,7 +28,7 @@ type Result struct {
 	NewTokens  int           // by that many tokens at least
 	Duration   time.Duration // of this process's steps
 	Tokens     int           // trained on in all
-	Parameters int
+	Parameters int           // that trained
 }
 
 // ErrInterrupted ends a run that was asked to stop and has saved its state.
@@ -106,7 +106,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	progress.Close()
 	r := Result{
 		Score: score, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
-		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.store.Parameters(),
+		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
 	}
 	if r.Sample, err = t.sample(ctx); err != nil {
 		return r, err

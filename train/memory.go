@@ -39,7 +39,7 @@ func PlanMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
 	if err != nil {
 		return MemoryPlan{}, err
 	}
-	m := MemoryPlan{Weights: store.Bytes(), Activations: p.ActivationBytes()}
+	m := MemoryPlan{Weights: store.Bytes() + store.BaseBytes(), Activations: p.ActivationBytes()}
 	for _, name := range store.Names() {
 		if !cfg.Train.frozen(name) {
 			n, size := store.Shape(name).TotalSize(), int(store.Dtype.Size())

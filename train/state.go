@@ -39,13 +39,14 @@ func arrays(names []string, prefix string, get func(string) *tensor.Dense) []che
 	return out
 }
 
-// modelArrays views all that model.npz holds: parameters, then fixed integers.
+// modelArrays views all of a model: parameters, then fixed integers, then the
+// frozen weights of lora layers.
 func modelArrays(s *nn.Store) []checkpoints.Array {
 	out := arrays(s.Names(), "", s.Get)
 	for _, n := range s.IndexNames() {
 		out = append(out, checkpoints.Array{Name: n, Shape: []int{len(s.Index(n))}, Data: s.Index(n)})
 	}
-	return out
+	return append(out, baseArrays(s)...)
 }
 
 func byName(as []checkpoints.Array) map[string]checkpoints.Array {
@@ -75,7 +76,7 @@ func (t *Trainer) save() error {
 	err = checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), checkpoints.Contents{
 		Kind: t.cfg.Model.Kind, Step: t.state.Step, Parent: t.parent,
 		Arrays: map[string][]checkpoints.Array{
-			"model.npz":     modelArrays(t.store),
+			"model.npz":     t.kept(),
 			"optimizer.npz": t.optimizer.arrays(),
 		},
 		Files: map[string][]byte{"state.json": append(state, '\n'), "config.toml": config, "tokenizer.json": t.dataset.Tokenizer.Save()},
@@ -86,13 +87,14 @@ func (t *Trainer) save() error {
 	return checkpoints.Prune(t.dir, t.cfg.Checkpoint.Keep, filepath.Base(checkpoints.StepDir(t.dir, t.state.BestStep)))
 }
 
-// restore continues from a checkpoint of this very run.
-func (t *Trainer) restore(c *checkpoints.Checkpoint) error {
+// restore continues from a checkpoint of this very run, whose base is nil unless
+// it is an adapter's.
+func (t *Trainer) restore(c, base *checkpoints.Checkpoint) error {
 	var err error
 	if t.state, err = readState(c); err != nil {
 		return err
 	}
-	if err := readModel(c, t.store); err != nil {
+	if t.inherited, err = readModel(c, base, t.store); err != nil {
 		return err
 	}
 	if err := c.ReadInto("optimizer.npz", byName(t.optimizer.arrays())); err != nil {
@@ -102,12 +104,16 @@ func (t *Trainer) restore(c *checkpoints.Checkpoint) error {
 	return t.loader.Seek(t.state.Cursor)
 }
 
-// readModel fills the store, which must have exactly the arrays of model.npz.
-func readModel(c *checkpoints.Checkpoint, s *nn.Store) error {
-	if err := c.ReadInto("model.npz", byName(modelArrays(s))); err != nil {
-		return err
+// readModel fills the store, which must have exactly the arrays of model.npz or,
+// of an adapter, of that and its base. It returns the names of the base's arrays.
+func readModel(c, base *checkpoints.Checkpoint, s *nn.Store) (inherited map[string]bool, err error) {
+	if base != nil {
+		return readAdapter(c, base, s)
 	}
-	return s.CheckIndices()
+	if err := c.ReadInto("model.npz", byName(modelArrays(s))); err != nil {
+		return nil, err
+	}
+	return nil, s.CheckIndices()
 }
 
 func readState(c *checkpoints.Checkpoint) (State, error) {
@@ -132,15 +138,29 @@ func (t *Trainer) initFrom(path string) error {
 	if err != nil {
 		return err
 	}
-	loaded, missing, unused, err := c.Match("model.npz", byName(modelArrays(t.store)))
+	if from, err := configOf(c); err == nil && from.adapter() {
+		return fmt.Errorf("init_from = %q: %s holds an adapter without its base: fold the two first by: model merge %s -o NEW", path, dir, Quote(dir))
+	}
+	dst, dense := denseArrays(t.store)
+	loaded, missing, unused, err := c.Match("model.npz", dst)
 	if err != nil {
 		return err
 	}
 	if len(loaded) == 0 {
 		return fmt.Errorf("init_from = %q: no weight of %s has the name and shape of one of this model", path, dir)
 	}
+	if err := checkBases(t.store, dir, missing); err != nil {
+		return fmt.Errorf("init_from = %q: %w", path, err)
+	}
+	if t.inherited, err = dense.settle(t.store, loaded); err != nil {
+		return err
+	}
 	t.parent = c.Lineage()
 	t.Message("starting from %s: %d weights taken", dir, len(loaded))
+	if n := len(t.store.BaseNames()); n > 0 {
+		t.Message("  frozen: the bases of %d lora layers, %s values in %s; checkpoints hold only what trains", n,
+			Count(t.store.BaseParameters()), bytesText(float64(t.store.BaseBytes())))
+	}
 	if len(missing) > 0 {
 		t.Message("  new, with initial values: %s", strings.Join(missing, ", "))
 	}

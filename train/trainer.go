@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type Trainer struct {
 	schedule  Schedule
 	state     State
 	parent    *checkpoints.Lineage
+	inherited map[string]bool          // arrays that came from the parent
 	progress  atomic.Pointer[Progress] // while Run runs
 }
 
@@ -127,12 +129,21 @@ func clean(dir string) error {
 // from its beginning if there is none yet. set are overrides of the saved
 // config. done says that the run has ended and there is nothing to do.
 func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
+	return ResumeOn(ctx, dir, "", set, out)
+}
+
+// ResumeOn is Resume of an adapter whose base, a run or a checkpoint, is at base;
+// "": where it was when the run began.
+func ResumeOn(ctx context.Context, dir, base string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
 	if !isRun(dir) {
 		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", ErrUsage, dir)
 	}
 	cfg, err := Load(filepath.Join(dir, "config.toml"), set)
 	if err != nil {
 		return nil, false, err
+	}
+	if base != "" && !cfg.adapter() {
+		return nil, false, fmt.Errorf("%w: --base %s: %s trains no adapter, it needs no base", ErrUsage, base, dir)
 	}
 	all, err := checkpoints.List(dir)
 	if err != nil {
@@ -141,7 +152,7 @@ func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Tr
 	if len(all) == 0 {
 		t, err = prepare(ctx, cfg, dir, nil, out)
 		if err == nil && cfg.Train.InitFrom != "" {
-			err = t.initFrom(cfg.Train.InitFrom)
+			err = t.initFrom(cmp.Or(base, cfg.Train.InitFrom))
 		}
 		if err == nil {
 			t.Message("no checkpoint yet: starting at step 0")
@@ -160,6 +171,12 @@ func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Tr
 	if state.Step >= cfg.Train.Steps {
 		return nil, true, nil
 	}
+	var parent *checkpoints.Checkpoint
+	if cfg.adapter() {
+		if parent, err = findBase(c, base); err != nil {
+			return nil, false, err
+		}
+	}
 	text, err := c.File("tokenizer.json")
 	if err != nil {
 		return nil, false, err
@@ -171,7 +188,7 @@ func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Tr
 	if t, err = prepare(ctx, cfg, dir, tokenizer, out); err != nil {
 		return nil, false, err
 	}
-	if err := t.restore(c); err != nil {
+	if err := t.restore(c, parent); err != nil {
 		if !t.sameWeights(c.Manifest()) { // the config has changed, the checkpoint is sound
 			err = fmt.Errorf("%w: %w", ErrUsage, err)
 		}
@@ -194,7 +211,7 @@ func (t *Trainer) sameWeights(m checkpoints.Manifest) bool {
 				return false
 			}
 		}
-		return !slices.ContainsFunc(t.store.Names(), func(name string) bool {
+		return t.cfg.adapter() || !slices.ContainsFunc(t.store.Names(), func(name string) bool {
 			return !slices.ContainsFunc(f.Entries, func(e checkpoints.Entry) bool { return e.Name == name })
 		})
 	}
@@ -237,8 +254,17 @@ func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokeniz
 	}
 	t.state.Corpus = t.dataset.SHA256
 	t.Message("model: %s, %d layers of width %d, %s parameters; %s", cfg.Model.Kind, cfg.Model.NLayer, cfg.Model.DModel,
-		Count(t.store.Parameters()), plan.Summary())
+		Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
 	return t, nil
+}
+
+// trainable is the number of values that train.
+func (t *Trainer) trainable() int {
+	n := 0
+	for _, name := range t.optimizer.Names() {
+		n += t.store.Shape(name).TotalSize()
+	}
+	return n
 }
 
 // create makes the run's folder with its resolved config and run.json.

@@ -22,7 +22,7 @@ import (
 
 func evalCommand() *cobra.Command {
 	var full, last, asJSON bool
-	var split string
+	var split, base string
 	var set []string
 	c := &cobra.Command{
 		Use:     "eval RUN|CHECKPOINT",
@@ -33,7 +33,7 @@ func evalCommand() *cobra.Command {
 			if split != "validation" {
 				return cli.Usagef("--split %s: a text corpus has the split validation only", split)
 			}
-			l, err := train.Open(args[0], last, model.Options{})
+			l, err := train.OpenOn(args[0], base, last, model.Options{})
 			if err != nil {
 				return err
 			}
@@ -70,6 +70,7 @@ func evalCommand() *cobra.Command {
 	c.Flags().StringVar(&split, "split", "validation", "part of the data to measure on")
 	c.Flags().BoolVar(&full, "full", false, "use the whole split, not the fixed subset of [eval] tokens")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
+	baseFlag(c, &base)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the saved config, as in data.paths=[\"my.txt\"] (repeatable)")
 	cli.Threads(c)

@@ -16,7 +16,7 @@ import (
 )
 
 func generateCommand() *cobra.Command {
-	var prompt string
+	var prompt, base string
 	var last, stats bool
 	opts := model.GenerateOptions{}
 	c := &cobra.Command{
@@ -28,7 +28,7 @@ func generateCommand() *cobra.Command {
 			if err := checkSampling(opts); err != nil {
 				return err
 			}
-			l, err := train.Open(args[0], last, model.Options{})
+			l, err := train.OpenOn(args[0], base, last, model.Options{})
 			if err != nil {
 				return err
 			}
@@ -55,6 +55,7 @@ func generateCommand() *cobra.Command {
 	c.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the draws: equal seeds write equal texts")
 	c.Flags().BoolVar(&stats, "stats", false, "print tokens/s and cache bytes a token to standard error")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
+	baseFlag(c, &base)
 	c.MarkFlagRequired("prompt")
 	cli.Threads(c)
 	return c

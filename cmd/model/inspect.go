@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -20,8 +21,9 @@ type inspection struct {
 	Kind       string               `json:"kind"`
 	Step       int                  `json:"step"`
 	Parent     *checkpoints.Lineage `json:"parent"`
-	SHA256     string               `json:"sha256"` // of the manifest
-	Layers     []layerInfo          `json:"layers"` // the linear ones
+	Base       string               `json:"base,omitempty"` // of an adapter: folder of the checkpoint with the frozen weights
+	SHA256     string               `json:"sha256"`         // of the manifest
+	Layers     []layerInfo          `json:"layers"`         // the linear ones
 	Tensors    []tensorInfo         `json:"tensors"`
 	Parameters int                  `json:"parameters"`
 	Bytes      int64                `json:"bytes"` // of all tensors of the model, on disk
@@ -39,11 +41,12 @@ type tensorInfo struct {
 type layerInfo struct {
 	Name       string  `json:"name"`
 	Kind       string  `json:"kind"`
-	Shape      [2]int  `json:"shape"` // out, in
+	Shape      [2]int  `json:"shape"`          // out, in
+	Base       string  `json:"base,omitempty"` // how a lora layer keeps its frozen weight
 	Rank       int     `json:"rank,omitempty"`
 	Density    float64 `json:"density,omitempty"`
 	Parameters int     `json:"parameters"`
-	Bytes      int     `json:"bytes"` // of parameters and indices
+	Bytes      int     `json:"bytes"` // of parameters, indices and frozen weights
 }
 
 // layers lists the linear layers with their sizes, biases left out.
@@ -52,12 +55,15 @@ func layers(s *nn.Store) []layerInfo {
 	for _, name := range s.Layers() {
 		l := s.Layer(name)
 		info := layerInfo{Name: name, Kind: l.Kind, Shape: [2]int{l.Out, l.In}, Parameters: l.Parameters()}
-		info.Bytes = info.Parameters*int(s.Dtype.Size()) + 4*l.Nonzeros()
+		info.Bytes = info.Parameters*int(s.Dtype.Size()) + 4*l.Nonzeros() + l.BaseBytes(s.Dtype)
 		if l.Kind != "dense" {
 			info.Rank = l.Config.Rank
 		}
 		if l.Kind == "sltrain" {
 			info.Density = l.Config.Density
+		}
+		if l.Kind == "lora" {
+			info.Base = cmp.Or(l.Config.Base, "float32")
 		}
 		out = append(out, info)
 	}
@@ -66,17 +72,21 @@ func layers(s *nn.Store) []layerInfo {
 
 func inspectCommand() *cobra.Command {
 	var last, asJSON bool
+	var base string
 	c := &cobra.Command{
 		Use:   "inspect RUN|CHECKPOINT",
 		Short: "Show a checkpoint's tensors, sizes and lineage",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			l, err := train.Describe(args[0], last)
+			l, err := train.Describe(args[0], base, last)
 			if err != nil {
 				return err
 			}
 			in := inspect(l.Dir, l.Files.Manifest())
 			in.Layers = layers(l.Session.Store())
+			if l.Base != nil {
+				in.Base = l.Base.Dir()
+			}
 			if asJSON {
 				e := json.NewEncoder(os.Stdout)
 				e.SetIndent("", "  ")
@@ -86,6 +96,7 @@ func inspectCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
+	baseFlag(c, &base)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	return c
 }
@@ -114,6 +125,9 @@ func (in inspection) print() error {
 	if in.Parent != nil {
 		fmt.Printf("parent      %s (%.12s)\n", in.Parent.Path, in.Parent.SHA256)
 	}
+	if in.Base != "" {
+		fmt.Printf("base        %s, which has the weights that are not listed here\n", in.Base)
+	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "\nlinear layer\tkind\tshape\trank\tdensity\tparameters\tbytes")
 	optional := func(x float64) string {
@@ -123,7 +137,11 @@ func (in inspection) print() error {
 		return fmt.Sprint(x)
 	}
 	for _, l := range in.Layers {
-		fmt.Fprintf(w, "%s\t%s\t[%d, %d]\t%s\t%s\t%d\t%d\n", l.Name, l.Kind, l.Shape[0], l.Shape[1], optional(float64(l.Rank)), optional(l.Density), l.Parameters, l.Bytes)
+		kind := l.Kind
+		if l.Base != "" {
+			kind += ", base " + l.Base
+		}
+		fmt.Fprintf(w, "%s\t%s\t[%d, %d]\t%s\t%s\t%d\t%d\n", l.Name, kind, l.Shape[0], l.Shape[1], optional(float64(l.Rank)), optional(l.Density), l.Parameters, l.Bytes)
 	}
 	fmt.Fprintln(w, "\ntensor\tshape\tdtype\tparameters\tbytes")
 	for _, t := range in.Tensors {

@@ -10,6 +10,11 @@ import (
 	"sparrow/internal/cli"
 )
 
+// baseFlag adds the --base flag of commands that read weights.
+func baseFlag(c *cobra.Command, base *string) {
+	c.Flags().StringVar(base, "base", "", "of an adapter: the run or checkpoint it was trained on, if that has moved")
+}
+
 func main() {
 	root := &cobra.Command{
 		Use:   "model",

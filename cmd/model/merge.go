@@ -13,12 +13,12 @@ import (
 )
 
 func mergeCommand() *cobra.Command {
-	var out string
+	var out, base string
 	var last bool
 	c := &cobra.Command{
 		Use:     "merge RUN|CHECKPOINT -o CHECKPOINT",
 		Short:   "Fold factored layers into dense ones",
-		Long:    "Fold factored layers into dense ones, W = scale B A + S, in a new checkpoint.",
+		Long:    "Fold factored layers into dense ones, W = scale B A + S or W0 + scale B A, in a new checkpoint.",
 		Example: "  model merge runs/sltrain-small -o merged",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -27,7 +27,7 @@ func mergeCommand() *cobra.Command {
 			} else if !errors.Is(err, os.ErrNotExist) {
 				return cli.Usagef("-o: %w", err)
 			}
-			l, err := train.Open(args[0], last, model.Options{})
+			l, err := train.OpenOn(args[0], base, last, model.Options{})
 			if err != nil {
 				return err
 			}
@@ -37,12 +37,13 @@ func mergeCommand() *cobra.Command {
 			}
 			before := l.Session.Store()
 			fmt.Printf("merged      %s\nparameters  %d before, %d after\ncheckpoint  %s\n\nnext:\n  %s eval %s\n",
-				l.Dir, before.Parameters(), dense.Parameters(), out, cli.Program("model"), train.Quote(out))
+				l.Dir, before.Parameters()+before.BaseParameters(), dense.Parameters(), out, cli.Program("model"), train.Quote(out))
 			return nil
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "folder of the new checkpoint")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
+	baseFlag(c, &base)
 	c.MarkFlagRequired("output")
 	cli.Threads(c)
 	return c

@@ -56,13 +56,14 @@ func runCommand() *cobra.Command {
 
 func resumeCommand() *cobra.Command {
 	var set []string
+	var base string
 	c := &cobra.Command{
 		Use:     "resume DIR [--set KEY=VALUE]...",
 		Short:   "Continue a run from its newest checkpoint",
 		Example: "  train resume runs/quickstart\n  train resume runs/quickstart --set train.steps=2000",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, done, err := train.Resume(context.Background(), args[0], set, os.Stderr)
+			t, done, err := train.ResumeOn(context.Background(), args[0], base, set, os.Stderr)
 			if err != nil {
 				return err
 			}
@@ -74,6 +75,7 @@ func resumeCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the saved config (repeatable)")
+	c.Flags().StringVar(&base, "base", "", "of an adapter: the run or checkpoint it was trained on, if that has moved")
 	cli.Threads(c)
 	return c
 }

@@ -1,0 +1,202 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/nn"
+)
+
+// adapter tells whether the run's checkpoints hold only what trains and leave the
+// rest to the checkpoint that it started from, their parent: a run with lora
+// layers and an init_from.
+func (c Config) adapter() bool {
+	return c.Train.InitFrom != "" && slices.ContainsFunc(c.Model.Linear, func(l nn.LinearConfig) bool { return l.Kind == "lora" })
+}
+
+// configOf reads a checkpoint's config.
+func configOf(c *checkpoints.Checkpoint) (Config, error) {
+	cfg := DefaultConfig()
+	text, err := c.File("config.toml")
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, configs.Decode(filepath.Join(c.Dir(), "config.toml"), text, nil, &cfg)
+}
+
+// baseArrays views the frozen weights of lora layers.
+func baseArrays(s *nn.Store) []checkpoints.Array {
+	var out []checkpoints.Array
+	for _, name := range s.BaseNames() {
+		b := s.Base(name)
+		if !b.Int8 {
+			out = append(out, checkpoints.Array{Name: name, Shape: []int{b.Out, b.In}, Data: b.Weight.Data()})
+			continue
+		}
+		out = append(out,
+			checkpoints.Array{Name: name + ".codes", Shape: []int{b.Out, b.In}, Data: b.Codes.Codes},
+			checkpoints.Array{Name: name + ".absmax", Shape: []int{len(b.Codes.AbsMax)}, Data: b.Codes.AbsMax})
+	}
+	return out
+}
+
+// denseBases are the weights of which a store's 8-bit bases are made, by name.
+type denseBases map[string]checkpoints.Array
+
+// denseArrays views a store as what a checkpoint of dense layers can fill: in
+// place of each 8-bit base its dense weight, which settle rounds. Until then
+// those weights are all in memory.
+func denseArrays(s *nn.Store) (dst map[string]checkpoints.Array, dense denseBases) {
+	dst, dense = byName(modelArrays(s)), denseBases{}
+	for _, name := range s.BaseNames() {
+		b := s.Base(name)
+		if !b.Int8 {
+			continue
+		}
+		delete(dst, name+".codes")
+		delete(dst, name+".absmax")
+		w := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(b.Out, b.In))
+		dense[name] = checkpoints.Array{Name: name, Shape: w.Shape(), Data: w.Float32s()}
+		dst[name] = dense[name]
+	}
+	return dst, dense
+}
+
+// settle puts the dense weights that have been loaded into the 8-bit bases, and
+// returns the names of all arrays of the store that came from that checkpoint.
+func (d denseBases) settle(s *nn.Store, loaded []string) (map[string]bool, error) {
+	names := map[string]bool{}
+	for _, name := range loaded {
+		names[name] = true
+		w, ok := d[name]
+		if !ok {
+			continue
+		}
+		if err := s.Base(name).Set(w.Data.([]float32)); err != nil {
+			return nil, fmt.Errorf("train: %s: %w", name, err)
+		}
+		delete(names, name)
+		names[name+".codes"], names[name+".absmax"] = true, true
+	}
+	return names, s.CheckIndices()
+}
+
+// readAdapter fills the store from an adapter's checkpoint and its base, and
+// returns the names of the arrays that are the base's.
+func readAdapter(c, base *checkpoints.Checkpoint, s *nn.Store) (map[string]bool, error) {
+	own := map[string]bool{}
+	for _, f := range c.Manifest().Files {
+		if f.Name == "model.npz" {
+			for _, e := range f.Entries {
+				own[e.Name] = true
+			}
+		}
+	}
+	mine := byName(modelArrays(s))
+	rest, dense := denseArrays(s)
+	for name := range mine {
+		if own[name] {
+			delete(rest, name)
+		} else {
+			delete(mine, name)
+		}
+	}
+	if err := c.ReadInto("model.npz", mine); err != nil {
+		return nil, err
+	}
+	loaded, missing, _, err := base.Match("model.npz", rest)
+	if err != nil {
+		return nil, fmt.Errorf("train: base of the adapter %s: %w", c.Dir(), err)
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("%w: %s: %d weights are neither in the adapter nor, in that shape, in its base %s; the first is %s",
+			checkpoints.ErrCheckpoint, c.Dir(), len(missing), base.Dir(), missing[0])
+	}
+	return dense.settle(s, loaded)
+}
+
+// findBase opens the checkpoint that the adapter c was trained on. It is looked
+// for at where, a run or a checkpoint, or without that at the recorded path: as
+// it is, then, if it is relative, from each folder above the adapter. Only the
+// checkpoint whose manifest has the recorded SHA-256 will do.
+func findBase(c *checkpoints.Checkpoint, where string) (*checkpoints.Checkpoint, error) {
+	want := c.Manifest().Parent
+	if want == nil {
+		return nil, fmt.Errorf("%w: %s holds an adapter, but its manifest names no base", checkpoints.ErrCheckpoint, c.Dir())
+	}
+	var places []string
+	if where == "" {
+		where = filepath.FromSlash(want.Path)
+		places = above(c.Dir(), where)
+	} else {
+		list, err := checkpoints.List(where)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		places = append([]string{where}, list...)
+	}
+	found := "is not there"
+	for _, dir := range places {
+		if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
+			continue
+		}
+		base, err := checkpoints.Open(dir)
+		if err != nil {
+			return nil, fmt.Errorf("train: base of the adapter %s: %w", c.Dir(), err)
+		}
+		if base.Manifest().SHA256 == want.SHA256 {
+			return base, nil
+		}
+		found = fmt.Sprintf("is another checkpoint, with SHA-256 %.12s", base.Manifest().SHA256)
+	}
+	return nil, fmt.Errorf("%w: %s is an adapter, and its base %s %s; want the checkpoint with SHA-256 %s in its manifest: put it back, or say where it is with --base PATH",
+		ErrNotFound, c.Dir(), where, found, want.SHA256)
+}
+
+// above lists a path as it is and, if it is relative, seen from each folder that
+// contains dir.
+func above(dir, path string) []string {
+	places := []string{path}
+	abs, err := filepath.Abs(dir)
+	if err != nil || filepath.IsAbs(path) {
+		return places
+	}
+	for parent := filepath.Dir(abs); ; parent = filepath.Dir(parent) {
+		places = append(places, filepath.Join(parent, path))
+		if parent == filepath.Dir(parent) {
+			return places
+		}
+	}
+}
+
+// checkBases refuses a start that leaves a lora layer on a base of random values.
+func checkBases(s *nn.Store, dir string, missing []string) error {
+	for _, name := range s.BaseNames() {
+		if slices.Contains(missing, name) {
+			b := s.Base(name)
+			return fmt.Errorf("%s has no %s of shape [%d, %d] for the frozen base of a lora layer; want a checkpoint of the same network whose layers are dense: fold factored ones by: model merge %s -o NEW",
+				dir, name, b.Out, b.In, Quote(dir))
+		}
+	}
+	return nil
+}
+
+// kept are the arrays that the run's checkpoints hold: all, or of an adapter
+// those that its base does not have or that train.
+func (t *Trainer) kept() []checkpoints.Array {
+	all := modelArrays(t.store)
+	if !t.cfg.adapter() {
+		return all
+	}
+	return slices.DeleteFunc(all, func(a checkpoints.Array) bool {
+		return t.inherited[a.Name] && !slices.Contains(t.optimizer.Names(), a.Name)
+	})
+}
