@@ -1,6 +1,9 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // AdamW8bitMaxBlock is the largest number of elements that may share a scale.
 const AdamW8bitMaxBlock = 4096
@@ -64,8 +67,8 @@ func AdamW8bitStep[T Float](p AdamW, block int, w []T, s AdamW8bitState, g []T) 
 			squareMax = largest8(v)
 		}
 		meanMax := largest8(m)
-		encode8(s.Mean[lo:hi], m, signedBook, meanMax)
-		encode8(s.Square[lo:hi], v, unsignedBook, squareMax)
+		encodeSigned8(s.Mean[lo:hi], m, meanMax)
+		encodeUnsigned8(s.Square[lo:hi], v, squareMax)
 		s.MeanMax[i], s.SquareMax[i] = meanMax, squareMax
 	}
 }
@@ -79,35 +82,78 @@ func skip8[T Float](w, m, v, old []T) {
 	}
 }
 
+// decode8 sets dst to the values of the codes times scale.
 func decode8[T Float](dst []T, codes []uint8, b *codebook8, scale float32) {
-	dst = dst[:len(codes)]
+	f := T(scale)
+	for len(codes) >= 4 {
+		d, q := (*[4]T)(dst), (*[4]uint8)(codes)
+		d[0], d[1], d[2], d[3] = T(b.value[q[0]])*f, T(b.value[q[1]])*f, T(b.value[q[2]])*f, T(b.value[q[3]])*f
+		dst, codes = dst[4:], codes[4:]
+	}
 	for i, c := range codes {
-		dst[i] = T(b.value[c]) * T(scale)
+		dst[i] = T(b.value[c]) * f
 	}
 }
 
-// largest8 returns the largest magnitude in x, not a finite number if some element is none.
+// largest8 returns the largest magnitude in x, not a finite number if some element is none: magnitudes are ordered as their
+// bits are, infinity and NaN above all.
 func largest8[T Float](x []T) float32 {
-	var bits uint32 // magnitudes are ordered as their bits are, infinity and NaN above all
-	for _, v := range x {
-		bits = max(bits, math.Float32bits(float32(v))&^signBit)
+	var a, b, c, d uint32
+	if isFloat32[T]() {
+		bits := unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
+		for len(bits) >= 4 {
+			p := (*[4]uint32)(bits)
+			a, b, c, d = max(a, p[0]&^signBit), max(b, p[1]&^signBit), max(c, p[2]&^signBit), max(d, p[3]&^signBit)
+			bits = bits[4:]
+		}
+		x = x[len(x)-len(bits):]
 	}
-	return math.Float32frombits(bits)
+	for _, v := range x {
+		a = max(a, math.Float32bits(float32(v))&^signBit)
+	}
+	return math.Float32frombits(max(a, b, c, d))
 }
 
-// encode8 sets the codes of x/scale.
-func encode8[T Float](codes []uint8, x []T, b *codebook8, scale float32) {
+// encodeSigned8 sets the codes of x/scale.
+func encodeSigned8[T Float](codes []uint8, x []T, scale float32) {
 	if scale == 0 {
-		zero := b.code(0)
 		for i := range codes {
-			codes[i] = zero
+			codes[i] = signedZero
 		}
 		return
 	}
-	inverse := inverse8(x, scale)
-	codes = codes[:len(x)]
+	inverse, book := inverse8(x, scale), signedBook
+	for len(x) >= 4 {
+		q, p := (*[4]uint8)(codes), (*[4]T)(x)
+		q[0] = book.code(rankOf(math.Float32bits(float32(p[0] * inverse))))
+		q[1] = book.code(rankOf(math.Float32bits(float32(p[1] * inverse))))
+		q[2] = book.code(rankOf(math.Float32bits(float32(p[2] * inverse))))
+		q[3] = book.code(rankOf(math.Float32bits(float32(p[3] * inverse))))
+		codes, x = codes[4:], x[4:]
+	}
 	for i, v := range x {
-		codes[i] = b.code(float32(v * inverse))
+		codes[i] = book.code(rankOf(math.Float32bits(float32(v * inverse))))
+	}
+}
+
+// encodeUnsigned8 sets the codes of x/scale for x >= 0.
+func encodeUnsigned8[T Float](codes []uint8, x []T, scale float32) {
+	if scale == 0 {
+		clear(codes)
+		return
+	}
+	inverse, book := inverse8(x, scale), unsignedBook
+	for len(x) >= 4 {
+		q, p := (*[4]uint8)(codes), (*[4]T)(x)
+		// Bits of a positive number are its rank.
+		q[0] = book.code(int32(math.Float32bits(float32(p[0] * inverse))))
+		q[1] = book.code(int32(math.Float32bits(float32(p[1] * inverse))))
+		q[2] = book.code(int32(math.Float32bits(float32(p[2] * inverse))))
+		q[3] = book.code(int32(math.Float32bits(float32(p[3] * inverse))))
+		codes, x = codes[4:], x[4:]
+	}
+	for i, v := range x {
+		codes[i] = book.code(int32(math.Float32bits(float32(v * inverse))))
 	}
 }
 

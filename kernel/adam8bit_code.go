@@ -10,11 +10,15 @@ import (
 type codebook8 struct {
 	value [256]float32
 
-	// The upper 16 bits of a float32 (sign, exponent, 7 bits of the mantissa) name a cell, so narrow that it holds at most one
-	// threshold between two codes. cell is the code at its end near zero. From there the code is one further away from zero
-	// where the magnitude is larger than that code's limit; both are compared as bits, which are ordered as the magnitudes.
+	// The upper 16 bits of a number's rank (see rankOf) name a cell, which holds at most one limit between two codes. cell is
+	// the code at its lower end. From there the code is one more where the rank is above that code's limit.
 	cell  [1 << 16]uint8
 	limit [256]int32
+}
+
+// rankOf orders the bits of float32 numbers as the numbers are; -0 comes just before 0. Positive numbers keep their bits.
+func rankOf(bits uint32) int32 {
+	return int32(bits ^ uint32(int32(bits)>>31)>>1)
 }
 
 const signBit = 1 << 31
@@ -47,53 +51,43 @@ func newCodebook8(signed bool) *codebook8 {
 	for i, c := range codes {
 		b.value[i] = float32(c)
 	}
-	zero := slices.Index(codes, 0)
-	for i := zero; i < 256; i++ {
-		b.limit[i] = b.limitBits(i, i+1)
+	for i := range b.limit {
+		b.limit[i] = b.limitOf(i)
 	}
-	b.fill(0, zero)
-	if signed {
-		for i := range zero {
-			b.limit[i] = b.limitBits(i, i-1)
+	c := 0
+	for i := range 1 << 16 { // from the lowest rank to the highest
+		cell := int32(i-1<<15) << 16
+		for b.limit[c] < cell {
+			c++
 		}
-		b.fill(1, zero-1) // no negative number is 0: it keeps its sign
+		b.cell[uint16(cell>>16)] = uint8(c)
 	}
 	return b
 }
 
-// limitBits returns the bits of the largest magnitude that code i is nearest to, if the next one away from zero is j: that of
-// the largest float32 not above the midpoint.
-func (b *codebook8) limitBits(i, j int) int32 {
-	if j < 0 || j > 255 {
+// limitOf returns the highest rank of the numbers that get code i: that of the midpoint to the next code. A negative number
+// keeps its sign, so the code below 0 ends at -0.
+func (b *codebook8) limitOf(i int) int32 {
+	switch {
+	case i == 255:
 		return math.MaxInt32
+	case b.value[i+1] == 0:
+		return rankOf(signBit)
 	}
-	middle := math.Abs(float64(b.value[i])+float64(b.value[j])) / 2
+	middle := (float64(b.value[i]) + float64(b.value[i+1])) / 2
 	f := float32(middle)
 	if float64(f) > middle {
-		f = math.Nextafter32(f, 0)
+		f = math.Nextafter32(f, -1)
 	}
-	return int32(math.Float32bits(f))
+	return rankOf(math.Float32bits(f))
 }
 
-// fill sets the cells of one sign; first is the code of the numbers nearest to zero.
-func (b *codebook8) fill(sign, first int) {
-	code := first
-	for i := range 1 << 15 {
-		for b.limit[code] < int32(i)<<16 {
-			code += 1 - 2*sign
-		}
-		b.cell[sign<<15|i] = uint8(code)
-	}
-}
-
-// code returns the code nearest to x in [-1, 1] (of the unsigned book [0, 1]), of two equally near that nearer zero. A negative
-// x keeps its sign: where 0 is nearest it gets the code below.
-func (b *codebook8) code(x float32) uint8 {
-	bits := math.Float32bits(x)
-	c := b.cell[bits>>16]
-	further := uint32(b.limit[c]-int32(bits&^signBit)) >> 31
-	sign := bits >> 31
-	return c + uint8(further^-sign+sign)
+// code returns the code nearest to a number in [-1, 1] (of the unsigned book in [0, 1]) from its rank, of two equally near the
+// lower, and of a negative number that is nearest to 0 the code below. The difference does not overflow: the limits of
+// negative numbers' codes are negative.
+func (b *codebook8) code(rank int32) uint8 {
+	c := b.cell[uint16(rank>>16)]
+	return c + uint8(uint32(b.limit[c]-rank)>>31)
 }
 
 // signedZero is the signed code of 0: 127 codes lie below, 128 above.

@@ -6,12 +6,15 @@ import (
 	"testing"
 )
 
+// codeOf is the code of a number.
+func codeOf(b *codebook8, x float32) uint8 { return b.code(rankOf(math.Float32bits(x))) }
+
 // nearest8 is the linear search that the table of cells replaces.
 func nearest8(b *codebook8, x float32) int {
 	best, distance := 0, math.Inf(1)
 	for i, c := range b.value {
 		d := math.Abs(float64(c) - float64(x))
-		if d < distance || d == distance && math.Abs(float64(c)) < math.Abs(float64(b.value[best])) {
+		if d < distance {
 			best, distance = i, d
 		}
 	}
@@ -41,8 +44,8 @@ func TestCodebooks8(t *testing.T) {
 			}
 		}
 		want := map[string]int{"signed": 127, "unsigned": 0}[name]
-		if negative != want || zero != 1 || b.value[255] != 1 || int(b.code(0)) != want {
-			t.Errorf("%s: %d negative codes, %d zero, last %v, zero at %d; want %d, 1, 1, %d", name, negative, zero, b.value[255], b.code(0), want, want)
+		if negative != want || zero != 1 || b.value[255] != 1 || int(codeOf(b, 0)) != want {
+			t.Errorf("%s: %d negative codes, %d zero, last %v, zero at %d; want %d, 1, 1, %d", name, negative, zero, b.value[255], codeOf(b, 0), want, want)
 		}
 	}
 	// Hand-computed: [0.1, 1] whole, times 1e-6; its upper half; the last of 64 and of 128 parts.
@@ -67,10 +70,10 @@ func TestCodebooks8(t *testing.T) {
 
 func TestQuantiseOfCodesIsTheIdentity(t *testing.T) {
 	for i := range 256 {
-		if got := signedBook.code(signedBook.value[i]); int(got) != i {
+		if got := codeOf(signedBook, signedBook.value[i]); int(got) != i {
 			t.Errorf("signed(code %d) = %d", i, got)
 		}
-		if got := unsignedBook.code(unsignedBook.value[i]); int(got) != i {
+		if got := codeOf(unsignedBook, unsignedBook.value[i]); int(got) != i {
 			t.Errorf("unsigned(code %d) = %d", i, got)
 		}
 	}
@@ -84,11 +87,11 @@ func TestNearestCodeEverywhere(t *testing.T) {
 		if x < 0 || x > 1 {
 			return
 		}
-		if got, want := int(unsignedBook.code(x)), nearest8(unsignedBook, x); got != want {
+		if got, want := int(codeOf(unsignedBook, x)), nearest8(unsignedBook, x); got != want {
 			t.Fatalf("unsigned(%v) = %d, nearest is %d", x, got, want)
 		}
 		for _, x := range []float32{x, -x} {
-			if got, want := signedBook.code(x), nearestSigned8(x); got != want {
+			if got, want := codeOf(signedBook, x), nearestSigned8(x); got != want {
 				t.Fatalf("signed(%v) = %d, nearest is %d", x, got, want)
 			}
 		}
@@ -111,7 +114,7 @@ func TestNearestCodeEverywhere(t *testing.T) {
 		check(r.Float32())
 	}
 	for _, x := range []float32{1, math.Nextafter32(1, 2), 1.5, float32(math.Inf(1))} {
-		if s, u := signedBook.code(x), unsignedBook.code(x); s != 255 || u != 255 {
+		if s, u := codeOf(signedBook, x), codeOf(unsignedBook, x); s != 255 || u != 255 {
 			t.Errorf("codes of %v are %d and %d, want 255", x, s, u)
 		}
 	}
