@@ -98,6 +98,7 @@ func sparseLowRank[T kernel.Float](x *G.Node, l SparseLowRank) *G.Node {
 		}
 	case "factored":
 		s.hidden = t.buffer(n * rank)
+		t.held += 4 * (out + 1) // of its sparsity
 		work := t.buffer((in + out) * min(n, tokenBlock))
 		o.aux = []*buffer{s.hidden, work}
 		o.run = func(v []G.Value, y *tensor.Dense) error {
@@ -176,6 +177,9 @@ func (s *sparseLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.Node {
 	} else {
 		work = t.buffer((s.in+s.out)*min(s.n, tokenBlock) + s.n*s.rank)
 		back.aux = []*buffer{part, work, s.hidden}
+		if wantX {
+			t.held += 4 * (s.in + 1 + s.Values.Shape()[0])
+		}
 	}
 	back.run = func(v []G.Value, out *tensor.Dense) error {
 		g := &sparseGrad[T]{v: v, dy: data[T](v[iDy]), work: floats[T](work), dUp: floats[T](part)[:s.out*s.rank], dDown: floats[T](part)[s.out*s.rank:]}

@@ -12,36 +12,50 @@ import (
 // transposed, so that a nonzero is one multiply-add over consecutive rows.
 const tokenBlock = 256
 
-// sparsity is the support of S by rows and by columns.
+// sparsity finds the places of S by rows and by columns. Of two numbers a value,
+// its row and its column, it keeps neither: they would take more memory than the
+// values.
 type sparsity struct {
 	rows, cols int
-	rowStart   []int32 // [rows+1], into the values
-	column     []int32 // of each value
+	places     []int32
+	rowStart   []int32 // [rows+1], into places
 	colStart   []int32 // [cols+1], into byColumn
-	byColumn   []int32 // values in the order of their columns, then rows
-	row        []int32 // of each value
+	byColumn   []int32 // values in the order of their columns, then rows; nil until the first backward pass
 }
 
 func newSparsity(places []int32, rows, cols int) *sparsity {
-	s := &sparsity{rows: rows, cols: cols, rowStart: make([]int32, rows+1), colStart: make([]int32, cols+1),
-		column: make([]int32, len(places)), row: make([]int32, len(places)), byColumn: make([]int32, len(places))}
-	for k, p := range places {
-		s.row[k], s.column[k] = p/int32(cols), p%int32(cols)
-		s.rowStart[s.row[k]+1]++
-		s.colStart[s.column[k]+1]++
-	}
+	s := &sparsity{rows: rows, cols: cols, places: places, rowStart: make([]int32, rows+1)}
+	k := 0
 	for i := range rows {
-		s.rowStart[i+1] += s.rowStart[i]
+		for k < len(places) && int(places[k]) < (i+1)*cols {
+			k++
+		}
+		s.rowStart[i+1] = int32(k)
 	}
-	for j := range cols {
+	return s
+}
+
+// column of value k, which is in row i.
+func (s *sparsity) column(i int, k int32) int { return int(s.places[k]) - i*s.cols }
+
+// sortByColumn makes byColumn and colStart.
+func (s *sparsity) sortByColumn() {
+	if s.byColumn != nil {
+		return
+	}
+	s.colStart, s.byColumn = make([]int32, s.cols+1), make([]int32, len(s.places))
+	for _, p := range s.places {
+		s.colStart[int(p)%s.cols+1]++
+	}
+	for j := range s.cols {
 		s.colStart[j+1] += s.colStart[j]
 	}
 	next := slices.Clone(s.colStart)
-	for k, j := range s.column {
+	for k, p := range s.places {
+		j := int(p) % s.cols
 		s.byColumn[next[j]] = int32(k)
 		next[j]++
 	}
-	return s
 }
 
 // factoredForward computes y = factor (x Aᵀ) Bᵀ + x Sᵀ + b and leaves x Aᵀ in hidden.
@@ -64,7 +78,7 @@ func (s *sparseLayer[T]) factoredForward(v []G.Value, y, hidden, work []T) {
 					}
 				}
 				for k := s.sparse.rowStart[i]; k < s.sparse.rowStart[i+1]; k++ {
-					j := int(s.sparse.column[k])
+					j := s.sparse.column(i, k)
 					kernel.Axpy(values[k], xt[j*nb:(j+1)*nb], row)
 				}
 			}
@@ -84,6 +98,9 @@ func transposed[T kernel.Float](dst, src []T, rows, cols int) {
 
 func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
 	x, down, up, values := data[T](g.v[iX]), data[T](g.v[iDown]), data[T](g.v[iUp]), data[T](g.v[iValues])
+	if g.dx != nil {
+		s.sparse.sortByColumn()
+	}
 	block := min(s.n, tokenBlock)
 	dh, work := g.work[(s.in+s.out)*block:], g.work[:(s.in+s.out)*block]
 	kernel.Gemm(false, false, s.n, s.rank, s.out, 1, g.dy, s.out, up, s.rank, 0, dh, s.rank) // dy B
@@ -105,10 +122,13 @@ func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
 		transposed(dyt, g.dy[t0*s.out:], nb, s.out)
 		if dv != nil {
 			transposed(xt, x[t0*s.in:], nb, s.in)
-			kernel.Ranges(len(dv), 1024, func(lo, hi int) {
-				for k := lo; k < hi; k++ {
-					i, j := int(s.sparse.row[k]), int(s.sparse.column[k])
-					dv[k] += kernel.Dot(dyt[i*nb:(i+1)*nb], xt[j*nb:(j+1)*nb])
+			kernel.Ranges(s.out, 16, func(lo, hi int) {
+				for i := lo; i < hi; i++ {
+					row := dyt[i*nb : (i+1)*nb]
+					for k := s.sparse.rowStart[i]; k < s.sparse.rowStart[i+1]; k++ {
+						j := s.sparse.column(i, k)
+						dv[k] += kernel.Dot(row, xt[j*nb:(j+1)*nb])
+					}
 				}
 			})
 		}
@@ -120,7 +140,7 @@ func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
 				row := xt[j*nb : (j+1)*nb] // x's block has been read
 				clear(row)
 				for _, k := range s.sparse.byColumn[s.sparse.colStart[j]:s.sparse.colStart[j+1]] {
-					i := int(s.sparse.row[k])
+					i := int(uint32(s.sparse.places[k]) / uint32(s.in))
 					kernel.Axpy(values[k], dyt[i*nb:(i+1)*nb], row)
 				}
 			}

@@ -24,6 +24,7 @@ type Tape struct {
 	uses     map[string]*uses
 	params   map[*G.Node]Param // that want a gradient
 	nextID   uint64
+	held     int   // bytes; see HeldBytes
 	failure  error // of the operator that failed, while differentiating or running
 }
 
@@ -86,6 +87,10 @@ func (p Param) close() error {
 }
 
 func (p Param) wanted() bool { return p.sink != nil }
+
+// HeldBytes is the memory of tables that operators make in the first run and
+// keep, beside what Plan places.
+func (t *Tape) HeldBytes() int { return t.held }
 
 // Input makes a leaf over the caller's tensor, which is aliased: new contents
 // written into it are what the next run sees. A name used before, or an empty
