@@ -2595,6 +2595,58 @@ TEXT ·dotF32AVX2(SB), NOSPLIT, $0-8
 	JEQ  group2
 	CMPQ CX, $0x01
 	JEQ  group1
+
+group0:
+	MOVQ   R15, SI
+	MOVQ   8(DI), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   48(DI), CX
+	TESTQ  CX, CX
+	JZ     tail0
+
+k0:
+	VMOVUPS     (R8), Y15
+	VFMADD231PS (SI), Y15, Y0
+	VMOVUPS     32(R8), Y15
+	VFMADD231PS 32(SI), Y15, Y1
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	DECQ        CX
+	JNZ         k0
+
+tail0:
+	MOVQ        56(DI), CX
+	TESTQ       CX, CX
+	JZ          sum0
+	MOVQ        64(DI), CX
+	VMOVUPS     (CX), Y15
+	VMASKMOVPS  (R8), Y15, Y15
+	VMOVUPS     (CX), Y14
+	VMASKMOVPS  (SI), Y14, Y14
+	VFMADD231PS Y14, Y15, Y0
+	VMOVUPS     32(CX), Y15
+	VMASKMOVPS  32(R8), Y15, Y15
+	VMOVUPS     32(CX), Y14
+	VMASKMOVPS  32(SI), Y14, Y14
+	VFMADD231PS Y14, Y15, Y1
+
+sum0:
+	MOVQ         BX, DX
+	VADDPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X14
+	VADDPS       X14, X0, X0
+	VUNPCKHPD    X0, X0, X14
+	VADDPS       X14, X0, X0
+	VMOVSHDUP    X0, X14
+	VADDSS       X14, X0, X0
+	VMOVSS       X0, (DX)
+	ADDQ         $0x04, BX
+	IMUL3Q       $0x01, R10, CX
+	ADDQ         CX, R15
+	DECQ         72(DI)
+	JNZ          group0
+	VZEROUPPER
 	RET
 
 group3:
@@ -2976,6 +3028,56 @@ TEXT ·dotF64AVX2(SB), NOSPLIT, $0-8
 	JEQ  group2
 	CMPQ CX, $0x01
 	JEQ  group1
+
+group0:
+	MOVQ   R15, SI
+	MOVQ   8(DI), R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   48(DI), CX
+	TESTQ  CX, CX
+	JZ     tail0
+
+k0:
+	VMOVUPD     (R8), Y15
+	VFMADD231PD (SI), Y15, Y0
+	VMOVUPD     32(R8), Y15
+	VFMADD231PD 32(SI), Y15, Y1
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	DECQ        CX
+	JNZ         k0
+
+tail0:
+	MOVQ        56(DI), CX
+	TESTQ       CX, CX
+	JZ          sum0
+	MOVQ        64(DI), CX
+	VMOVUPD     (CX), Y15
+	VMASKMOVPD  (R8), Y15, Y15
+	VMOVUPD     (CX), Y14
+	VMASKMOVPD  (SI), Y14, Y14
+	VFMADD231PD Y14, Y15, Y0
+	VMOVUPD     32(CX), Y15
+	VMASKMOVPD  32(R8), Y15, Y15
+	VMOVUPD     32(CX), Y14
+	VMASKMOVPD  32(SI), Y14, Y14
+	VFMADD231PD Y14, Y15, Y1
+
+sum0:
+	MOVQ         BX, DX
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X14
+	VADDPD       X14, X0, X0
+	VUNPCKHPD    X0, X0, X14
+	VADDSD       X14, X0, X0
+	VMOVSD       X0, (DX)
+	ADDQ         $0x08, BX
+	IMUL3Q       $0x01, R10, CX
+	ADDQ         CX, R15
+	DECQ         72(DI)
+	JNZ          group0
+	VZEROUPPER
 	RET
 
 group3:
@@ -3333,6 +3435,49 @@ TEXT ·dotF32AVX512(SB), NOSPLIT, $0-8
 	JEQ   group2
 	CMPQ  CX, $0x01
 	JEQ   group1
+
+group0:
+	MOVQ   R15, SI
+	MOVQ   8(DI), R8
+	VPXORD Z0, Z0, Z0
+	MOVQ   48(DI), CX
+	TESTQ  CX, CX
+	JZ     tail0
+
+k0:
+	VMOVUPS     (R8), Z31
+	VFMADD231PS (SI), Z31, Z0
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	DECQ        CX
+	JNZ         k0
+
+tail0:
+	MOVQ        56(DI), CX
+	TESTQ       CX, CX
+	JZ          sum0
+	MOVQ        64(DI), CX
+	VMOVUPS.Z   (R8), K1, Z31
+	VMOVUPS.Z   (SI), K1, Z30
+	VFMADD231PS Z30, Z31, Z0
+
+sum0:
+	MOVQ          BX, DX
+	VEXTRACTF64X4 $0x01, Z0, Y28
+	VADDPS        Y28, Y0, Y0
+	VEXTRACTF64X2 $0x01, Y0, X28
+	VADDPS        X28, X0, X0
+	VUNPCKHPD     X0, X0, X28
+	VADDPS        X28, X0, X0
+	VMOVSHDUP     X0, X28
+	VADDSS        X28, X0, X0
+	VMOVSS        X0, (DX)
+	ADDQ          $0x04, BX
+	IMUL3Q        $0x01, R10, CX
+	ADDQ          CX, R15
+	DECQ          72(DI)
+	JNZ           group0
+	VZEROUPPER
 	RET
 
 group4:
@@ -4060,6 +4205,47 @@ TEXT ·dotF64AVX512(SB), NOSPLIT, $0-8
 	JEQ   group2
 	CMPQ  CX, $0x01
 	JEQ   group1
+
+group0:
+	MOVQ   R15, SI
+	MOVQ   8(DI), R8
+	VPXORD Z0, Z0, Z0
+	MOVQ   48(DI), CX
+	TESTQ  CX, CX
+	JZ     tail0
+
+k0:
+	VMOVUPD     (R8), Z31
+	VFMADD231PD (SI), Z31, Z0
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	DECQ        CX
+	JNZ         k0
+
+tail0:
+	MOVQ        56(DI), CX
+	TESTQ       CX, CX
+	JZ          sum0
+	MOVQ        64(DI), CX
+	VMOVUPD.Z   (R8), K1, Z31
+	VMOVUPD.Z   (SI), K1, Z30
+	VFMADD231PD Z30, Z31, Z0
+
+sum0:
+	MOVQ          BX, DX
+	VEXTRACTF64X4 $0x01, Z0, Y28
+	VADDPD        Y28, Y0, Y0
+	VEXTRACTF64X2 $0x01, Y0, X28
+	VADDPD        X28, X0, X0
+	VUNPCKHPD     X0, X0, X28
+	VADDSD        X28, X0, X0
+	VMOVSD        X0, (DX)
+	ADDQ          $0x08, BX
+	IMUL3Q        $0x01, R10, CX
+	ADDQ          CX, R15
+	DECQ          72(DI)
+	JNZ           group0
+	VZEROUPPER
 	RET
 
 group4:

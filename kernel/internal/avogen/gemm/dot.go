@@ -20,7 +20,7 @@ const (
 	dotMask              // mask of the lanes in the last, partial block; 0 if none
 	dotMasks             // the same as 64 bytes of sign bits (AVX2)
 	dotGroups            // groups of W rows
-	dotShape             // rows of X
+	dotShape             // rows of X; 0: one row of X and one of W at a time
 )
 
 // dotShapes lists, by the number of X rows, how many rows of W a group has. One lane structure
@@ -55,15 +55,17 @@ func dotKernel(v variant) {
 		CMPQ(reg.RCX, operand.U8(xs))
 		JEQ(operand.LabelRef(fmt.Sprintf("group%d", xs)))
 	}
-	RET()
+	// Shape 0: one row of X and of W at a time. Long rows that come from memory are read fastest in
+	// one stream; several rows at once would defeat the prefetcher.
+	dotGroup(v, 0, 1, 1)
 	for xs := len(shapes); xs >= 1; xs-- {
-		dotGroup(v, xs, shapes[xs-1])
+		dotGroup(v, xs, xs, shapes[xs-1])
 	}
 }
 
-// dotGroup emits the loop over groups of ws rows of W for xs rows of X.
-func dotGroup(v variant, xs, ws int) {
-	label := func(s string) string { return fmt.Sprintf("%s%d", s, xs) }
+// dotGroup emits the loop over groups of ws rows of W for xs rows of X, the code of a shape.
+func dotGroup(v variant, shape, xs, ws int) {
+	label := func(s string) string { return fmt.Sprintf("%s%d", s, shape) }
 	halves, last := 2, 15
 	if v.wide {
 		halves, last = 1, 31
