@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/data"
+	"sparrow/train"
+)
+
+// cache keeps the result of each finished run as a small JSON file, named by the
+// hash of what decides it: the resolved config and the corpus. The program is not
+// part of it, so that a refactoring does not cost hours; after a change that
+// matters, use another folder. Each result tells the commit that it came from.
+type cache struct {
+	dir     string
+	corpora map[string]string // SHA-256 of the text that a [data] table names
+}
+
+func openCache(dir string) (*cache, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("%w: --cache %s: %w", errUsage, dir, err)
+	}
+	return &cache{dir: dir, corpora: map[string]string{}}, nil
+}
+
+// key names a run.
+func (c *cache) key(ctx context.Context, cfg train.Config) (string, error) {
+	corpus, err := c.corpus(ctx, cfg.Data)
+	if err != nil {
+		return "", err
+	}
+	text, err := configs.Encode(cfg)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte("claim run 1\n" + corpus + "\n" + string(text)))
+	return hex.EncodeToString(sum[:16]), nil
+}
+
+// corpus identifies the text of cfg, whatever tokenizer and sequence length read it.
+func (c *cache) corpus(ctx context.Context, cfg data.Config) (string, error) {
+	cfg.Tokenizer, cfg.SeqLen = "byte", 1
+	id := fmt.Sprintf("%#v", cfg)
+	if sum, ok := c.corpora[id]; ok {
+		return sum, nil
+	}
+	d, err := data.Open(ctx, cfg)
+	if err != nil {
+		return "", err
+	}
+	c.corpora[id] = d.SHA256
+	return d.SHA256, nil
+}
+
+func (c *cache) path(key string) string { return filepath.Join(c.dir, key+".json") }
+
+// load finds the result of a finished run. A file that a dying disk or an editor
+// has spoilt counts as none.
+func (c *cache) load(key string) (Result, bool) {
+	var r Result
+	text, err := os.ReadFile(c.path(key))
+	return r, err == nil && json.Unmarshal(text, &r) == nil && r.Steps > 0
+}
+
+// save keeps the result of a finished run, whole or not at all.
+func (c *cache) save(key string, r Result) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return checkpoints.WriteFileAtomic(c.path(key), append(text, '\n'))
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sparrow/configs"
+	"sparrow/train"
+)
+
+// Claim is a file of tests/claims: what a paper says, the runs that test it and
+// what they are expected to show.
+type Claim struct {
+	Title     string `toml:"title"`
+	Statement string `toml:"statement"` // what the paper says, in one or two sentences
+	Paper     string `toml:"paper"`     // reference and the place in it
+
+	// Parallel runs are made side by side with one thread each. Without it there
+	// is one at a time, with all threads: for runs that fill the memory.
+	Parallel bool `toml:"parallel"`
+	Seeds    int  `toml:"seeds"` // each arm is trained with seeds 1 to this
+	// LearningRates are tried for every arm, with seed 1 and half the steps; the
+	// best is the arm's. Empty: [run.train] learning_rate for all.
+	LearningRates []float64 `toml:"learning_rates"`
+
+	Run    train.Config `toml:"run"`    // what all arms have in common
+	Quick  Quick        `toml:"quick"`  // how --quick makes it small
+	Arms   []Arm        `toml:"arm"`    // the networks that are compared
+	Expect []Expect     `toml:"expect"` // what the comparison shall show
+
+	Name   string `toml:"-"` // of the file, without .toml
+	SHA256 string `toml:"-"` // of the file
+	path   string
+}
+
+// Quick holds overrides of [run] that make every run tiny; those of an arm come after.
+type Quick struct {
+	Set []string `toml:"set"`
+}
+
+// Arm is one of the networks: [run] with overrides, in the words of train run --set.
+type Arm struct {
+	Name  string   `toml:"name"`  // for [[expect]]
+	Label string   `toml:"label"` // for tables and figures; "": the name
+	Set   []string `toml:"set"`
+}
+
+// title is how tables and figures call the arm.
+func (a Arm) title() string {
+	if a.Label != "" {
+		return a.Label
+	}
+	return a.Name
+}
+
+// armName keeps names short and safe.
+var armName = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]*$`)
+
+// Load reads a claim. Errors are configs.Problems, with their lines.
+func Load(path string) (*Claim, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	c := &Claim{Parallel: true, Seeds: 3, Run: train.DefaultConfig(), path: path}
+	c.Name = strings.TrimSuffix(filepath.Base(path), ".toml")
+	c.Run.Name = "claim" // a run is the same whatever the claim is called
+	if err := configs.Decode(path, text, nil, c); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	c.SHA256 = hex.EncodeToString(sum[:])
+	return c, nil
+}
+
+// loadClaims reads the named claims, or all of dir.
+func loadClaims(dir string, names []string) ([]*Claim, error) {
+	known, err := filepath.Glob(filepath.Join(dir, "*.toml"))
+	if err != nil {
+		return nil, err
+	}
+	paths := known
+	if len(names) > 0 {
+		paths = nil
+	}
+	for _, name := range names {
+		path := name
+		if !strings.HasSuffix(name, ".toml") {
+			path = filepath.Join(dir, name+".toml")
+			if !slices.Contains(known, path) {
+				return nil, fmt.Errorf("%w: no claim %q; want one of %s", errUsage, name, strings.Join(claimNames(known), ", "))
+			}
+		}
+		paths = append(paths, path)
+	}
+	var claims []*Claim
+	for _, path := range paths {
+		c, err := Load(path)
+		if err != nil {
+			return nil, err
+		}
+		claims = append(claims, c)
+	}
+	return claims, nil
+}
+
+func claimNames(paths []string) []string {
+	var names []string
+	for _, p := range paths {
+		names = append(names, strings.TrimSuffix(filepath.Base(p), ".toml"))
+	}
+	return names
+}
+
+// Config is the resolved config of arm i.
+func (c *Claim) Config(i int) (train.Config, error) { return override(c.Run, c.Arms[i].Set) }
+
+// override lays overrides over a config.
+func override(base train.Config, set []string) (train.Config, error) {
+	cfg := train.DefaultConfig()
+	text, err := configs.Encode(base)
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, configs.Decode("[run]", text, set, &cfg)
+}
+
+// shrink turns the claim into its --quick form.
+func (c *Claim) shrink() error {
+	var err error
+	c.Run, err = override(c.Run, c.Quick.Set)
+	c.Seeds = min(c.Seeds, 2)
+	return err
+}
+
+// arm finds an arm by its name, -1 if there is none.
+func (c *Claim) arm(name string) int {
+	return slices.IndexFunc(c.Arms, func(a Arm) bool { return a.Name == name })
+}
+
+// Validate reports what cannot be compared.
+func (c *Claim) Validate(r *configs.Report) {
+	for key, v := range map[string]string{"title": c.Title, "statement": c.Statement, "paper": c.Paper} {
+		if v == "" {
+			r.Errorf(key, "is empty; a claim says what it is about and where it comes from")
+		}
+	}
+	if c.Seeds < 1 {
+		r.Errorf("seeds", "is too small; want at least 1")
+	}
+	for _, rate := range c.LearningRates {
+		if !(rate > 0) {
+			r.Errorf("learning_rates", "has one that is not above 0")
+		}
+	}
+	if _, err := override(c.Run, c.Quick.Set); err != nil {
+		r.Errorf("quick.set", "does not apply to [run]: %v", err)
+	}
+	if len(c.Arms) == 0 {
+		r.Errorf("arm", "is missing; want at least one [[arm]]")
+	}
+	for i, a := range c.Arms {
+		switch {
+		case !armName.MatchString(a.Name):
+			r.Errorf(fmt.Sprintf("arm.%d.name", i), "is no name; want lower-case letters, digits and . + -")
+		case c.arm(a.Name) != i:
+			r.Errorf(fmt.Sprintf("arm.%d.name", i), "is the name of an earlier arm too")
+		}
+		if _, err := c.Config(i); err != nil {
+			r.Errorf(fmt.Sprintf("arm.%d.set", i), "does not apply to [run]: %v", err)
+		}
+	}
+	if len(c.Expect) == 0 {
+		r.Errorf("expect", "is missing; want at least one [[expect]]")
+	}
+	for i, e := range c.Expect {
+		for key, name := range map[string]string{"arm": e.Arm, "from": e.From, "to": e.To, "than": e.Than} {
+			if name != "" && c.arm(name) < 0 {
+				r.Errorf(fmt.Sprintf("expect.%d.%s", i, key), "is none of the arms")
+			}
+		}
+	}
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"sync"
+	"time"
+
+	"sparrow/train"
+)
+
+// job is one training run of a claim.
+type job struct {
+	arm    int
+	cfg    train.Config
+	tuning bool
+}
+
+// tuningSeed is the seed of the runs that choose learning rates.
+const tuningSeed = 1
+
+// tuningJobs are, for every arm, one run of half the steps at each learning rate.
+func (c *Claim) tuningJobs() ([]job, error) {
+	var jobs []job
+	for i := range c.Arms {
+		for _, rate := range c.LearningRates {
+			cfg, err := c.Config(i)
+			if err != nil {
+				return nil, err
+			}
+			t := &cfg.Train
+			cfg.Seed, t.LearningRate = tuningSeed, rate
+			t.Steps, t.WarmupSteps, t.DecaySteps = max(1, t.Steps/2), t.WarmupSteps/2, t.DecaySteps/2
+			jobs = append(jobs, job{i, cfg, true})
+		}
+	}
+	return jobs, nil
+}
+
+// finalJobs are, for every arm, one run a seed at the arm's learning rate.
+func (c *Claim) finalJobs(rates []float64) ([]job, error) {
+	var jobs []job
+	for i := range c.Arms {
+		for seed := range c.Seeds {
+			cfg, err := c.Config(i)
+			if err != nil {
+				return nil, err
+			}
+			cfg.Seed = uint64(seed + 1)
+			if len(rates) > 0 {
+				cfg.Train.LearningRate = rates[i]
+			}
+			jobs = append(jobs, job{i, cfg, false})
+		}
+	}
+	return jobs, nil
+}
+
+// execute makes all runs of a claim that are not in the cache.
+func execute(ctx context.Context, c *Claim, o options, stderr io.Writer) (*outcome, error) {
+	store, err := openCache(o.cache)
+	if err != nil {
+		return nil, err
+	}
+	e := &execution{claim: c, cache: store, out: stderr, lanes: 1, commit: commit(c.path), took: map[int]*pace{}}
+	if c.Parallel {
+		// Two runs with a thread each get more done than one with two threads:
+		// they share nothing and wait for nobody.
+		e.lanes, e.threads = o.jobs, 1
+	}
+	tuning, err := c.tuningJobs()
+	if err != nil {
+		return nil, err
+	}
+	final, err := c.finalJobs(nil)
+	if err != nil {
+		return nil, err
+	}
+	e.expect(tuning)
+	e.expect(final)
+	tried, err := e.run(ctx, tuning)
+	if err != nil {
+		return nil, err
+	}
+	out := &outcome{claim: c, commit: e.commit, machine: thisMachine()}
+	if len(c.LearningRates) > 0 {
+		rates := out.tune(tried)
+		if final, err = c.finalJobs(rates); err != nil {
+			return nil, err
+		}
+	}
+	runs, err := e.run(ctx, final)
+	if err != nil {
+		return nil, err
+	}
+	out.conclude(runs)
+	return out, nil
+}
+
+// execution is the state of a claim while its runs are made.
+type execution struct {
+	claim   *Claim
+	cache   *cache
+	out     io.Writer
+	lanes   int // runs side by side
+	threads int // of each; 0: all cores
+	commit  string
+
+	mu          sync.Mutex
+	total, done int
+	left        []int         // steps still to do, by arm
+	took        map[int]*pace // by arm
+}
+
+// pace is what finished runs of an arm took.
+type pace struct {
+	steps   int
+	seconds float64
+}
+
+// expect counts jobs that will come.
+func (e *execution) expect(jobs []job) {
+	if e.left == nil {
+		e.left = make([]int, len(e.claim.Arms))
+	}
+	for _, j := range jobs {
+		e.total++
+		e.left[j.arm] += j.cfg.Train.Steps
+	}
+}
+
+// run makes the jobs, several at a time, and returns their results in order.
+func (e *execution) run(ctx context.Context, jobs []job) ([]Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results, errs := make([]Result, len(jobs)), make([]error, len(jobs))
+	next := make(chan int)
+	var lanes sync.WaitGroup
+	for range e.lanes {
+		lanes.Go(func() {
+			for i := range next {
+				if results[i], errs[i] = e.one(ctx, jobs[i]); errs[i] != nil {
+					cancel()
+				}
+			}
+		})
+	}
+	for i := range jobs {
+		next <- i
+	}
+	close(next)
+	lanes.Wait()
+	for _, err := range errs { // the cause, not the runs that it stopped
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return nil, err
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, fmt.Errorf("interrupted; finished runs are in %s, the same command goes on: %w", e.cache.dir, context.Canceled)
+	}
+	return results, nil
+}
+
+// one finds a run in the cache or makes it.
+func (e *execution) one(ctx context.Context, j job) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	key, err := e.key(ctx, j.cfg)
+	if err != nil {
+		return Result{}, err
+	}
+	if r, ok := e.cache.load(key); ok {
+		e.finished(j, r, true)
+		return r, nil
+	}
+	r, err := start(ctx, j.cfg, e.cache.dir, e.threads)
+	if err != nil {
+		return r, err
+	}
+	r.Commit = e.commit
+	if err := e.cache.save(key, r); err != nil {
+		return r, err
+	}
+	e.finished(j, r, false)
+	return r, nil
+}
+
+// key is the cache's, one at a time.
+func (e *execution) key(ctx context.Context, cfg train.Config) (string, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.cache.key(ctx, cfg)
+}
+
+// finished tells of a run and of the time that is left.
+func (e *execution) finished(j job, r Result, cached bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.done++
+	e.left[j.arm] -= j.cfg.Train.Steps
+	if r.Diverged == "" {
+		if e.took[j.arm] == nil {
+			e.took[j.arm] = &pace{}
+		}
+		e.took[j.arm].steps += r.Steps
+		e.took[j.arm].seconds += r.Seconds
+	}
+	what := fmt.Sprintf("loss %.4f", r.Loss)
+	if r.Diverged != "" {
+		what = "diverged, " + r.Diverged
+	}
+	phase := ""
+	if j.tuning {
+		phase = ", tuning"
+	}
+	from := duration(r.Seconds)
+	if cached {
+		from = "from the cache"
+	}
+	fmt.Fprintf(e.out, "%s [%d/%d] %s, learning rate %g, seed %d%s: %s, %s%s\n", e.claim.Name, e.done, e.total,
+		e.claim.Arms[j.arm].Name, j.cfg.Train.LearningRate, j.cfg.Seed, phase, what, from, e.remaining())
+}
+
+// remaining estimates the time left from the pace of finished runs, of the same
+// arm where there is one.
+func (e *execution) remaining() string {
+	var all pace
+	for i := range e.claim.Arms { // not over the map: sums in a fixed order
+		if p := e.took[i]; p != nil {
+			all.steps += p.steps
+			all.seconds += p.seconds
+		}
+	}
+	if all.steps == 0 || e.done == e.total {
+		return ""
+	}
+	var seconds float64
+	for i, steps := range e.left {
+		p := &all
+		if e.took[i] != nil {
+			p = e.took[i]
+		}
+		seconds += float64(steps) * p.seconds / float64(p.steps)
+	}
+	return fmt.Sprintf("; about %s left", duration(seconds/float64(e.lanes)))
+}
+
+// duration writes seconds for people.
+func duration(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	if d < 10*time.Second {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
+
+// best is the index of the lowest loss among runs, the first of equal ones; -1 if
+// all diverged.
+func best(runs []Result) int {
+	at, low := -1, math.Inf(1)
+	for i, r := range runs {
+		if r.Diverged == "" && r.Loss < low {
+			at, low = i, r.Loss
+		}
+	}
+	return at
+}
+
+// threadsText says how the runs of a claim were spread.
+func threadsText(c *Claim) string {
+	if c.Parallel {
+		return "one thread a run"
+	}
+	return fmt.Sprintf("one run at a time on %d cores", runtime.NumCPU())
+}

@@ -1,0 +1,298 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"sparrow/configs"
+)
+
+// Expect is one expectation: a measure over arms and the bound that it shall
+// reach. One without a bound is only reported.
+type Expect struct {
+	Measure string `toml:"measure"` // gap_closed | difference | ratio | saved
+	Of      string `toml:"of"`      // loss | perplexity | parameters | peak_memory
+	Arm     string `toml:"arm"`
+	From    string `toml:"from"` // gap_closed: the arm where the gap begins
+	To      string `toml:"to"`   // gap_closed: the arm where it ends
+	Than    string `toml:"than"` // the others: the arm to compare with
+
+	AtLeast *float64 `toml:"at_least"` // the bound, from below or from above
+	AtMost  *float64 `toml:"at_most"`
+	Weak    *float64 `toml:"weak"` // a looser bound: what still counts as a weak form of the claim
+}
+
+// Measures, with m the mean over seeds of what [Expect.Of] names:
+//
+//	gap_closed  (m(from) - m(arm)) / (m(from) - m(to))
+//	difference  m(arm) - m(than)
+//	ratio       m(arm) / m(than)
+//	saved       1 - m(arm) / m(than)
+var measures = []string{"gap_closed", "difference", "ratio", "saved"}
+
+// metrics are what a run has measured; exact ones do not depend on the seed.
+var metrics = map[string]struct {
+	value func(Result) float64
+	exact bool
+}{
+	"loss":        {func(r Result) float64 { return r.Loss }, false},
+	"perplexity":  {func(r Result) float64 { return math.Exp(r.Loss) }, false},
+	"parameters":  {func(r Result) float64 { return float64(r.Parameters) }, true},
+	"peak_memory": {func(r Result) float64 { return float64(r.PeakMemory) }, true},
+}
+
+var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory"}
+
+// Validate reports an expectation that says nothing.
+func (e Expect) Validate(r *configs.Report) {
+	if !slices.Contains(measures, e.Measure) {
+		r.Errorf("measure", "is unknown; want one of %s", strings.Join(measures, ", "))
+		return
+	}
+	if !slices.Contains(metricNames, e.Of) {
+		r.Errorf("of", "is unknown; want one of %s", strings.Join(metricNames, ", "))
+	}
+	need := func(key, v string, wanted bool) {
+		if wanted && v == "" {
+			r.Errorf(key, "is empty; %s wants an arm", e.Measure)
+		}
+		if !wanted && v != "" {
+			r.Errorf(key, "has no meaning for %s", e.Measure)
+		}
+	}
+	gap := e.Measure == "gap_closed"
+	need("arm", e.Arm, true)
+	need("from", e.From, gap)
+	need("to", e.To, gap)
+	need("than", e.Than, !gap)
+	switch {
+	case e.AtLeast != nil && e.AtMost != nil:
+		r.Errorf("at_most", "stands beside at_least; want one bound")
+	case e.Weak == nil:
+	case e.bound() == nil:
+		r.Errorf("weak", "wants a bound, at_least or at_most")
+	case e.margin(*e.Weak, *e.bound()) >= 0:
+		r.Errorf("weak", "is not looser than the bound")
+	}
+}
+
+// bound is the value to reach, nil for a measure that is only reported.
+func (e Expect) bound() *float64 {
+	if e.AtMost != nil {
+		return e.AtMost
+	}
+	return e.AtLeast
+}
+
+// margin is how far value is on the right side of bound.
+func (e Expect) margin(value, bound float64) float64 {
+	if e.AtMost != nil {
+		return bound - value
+	}
+	return value - bound
+}
+
+// String is the expectation as a sentence.
+func (e Expect) String() string {
+	what := strings.ReplaceAll(e.Of, "_", " ")
+	var s string
+	switch e.Measure {
+	case "gap_closed":
+		s = fmt.Sprintf("share of the gap in %s from %s to %s that %s closes", what, e.From, e.To, e.Arm)
+	case "difference":
+		s = fmt.Sprintf("%s of %s minus that of %s", what, e.Arm, e.Than)
+	case "ratio":
+		s = fmt.Sprintf("%s of %s over that of %s", what, e.Arm, e.Than)
+	case "saved":
+		s = fmt.Sprintf("share of the %s of %s that %s saves", what, e.Than, e.Arm)
+	}
+	if b := e.bound(); b != nil {
+		word := "at least"
+		if e.AtMost != nil {
+			word = "at most"
+		}
+		s += fmt.Sprintf(": %s %g", word, *b)
+	}
+	if e.Weak != nil {
+		s += fmt.Sprintf(" (a weak form: %g)", *e.Weak)
+	}
+	return s
+}
+
+// Verdict is what the measurements say of an expectation or a claim.
+type Verdict string
+
+// A verdict is what the measurements say for sure, by two standard errors: that
+// the bound is reached (holds), that the weak bound is (weak), that the bound is
+// missed (fails), or none of them (inconclusive).
+const (
+	Holds        Verdict = "holds"
+	Weak         Verdict = "weak"
+	Fails        Verdict = "fails"
+	Inconclusive Verdict = "inconclusive"
+	Reported     Verdict = "reported" // no bound was set
+)
+
+// sure is how many standard errors make a difference.
+const sure = 2
+
+// Finding is a measured expectation.
+type Finding struct {
+	Expect  string   `json:"expect"`
+	Value   *float64 `json:"value"`          // nil: could not be computed
+	Error   *float64 `json:"standard_error"` // nil: not known, with one seed
+	Verdict Verdict  `json:"verdict"`
+	Reason  string   `json:"reason,omitempty"` // of a verdict that the numbers do not explain
+}
+
+// Evaluate measures the expectation on the runs of each arm, one a seed, in the
+// order of the seeds.
+func (e Expect) Evaluate(runs map[string][]Result) Finding {
+	f := Finding{Expect: e.String(), Verdict: Inconclusive}
+	if e.bound() == nil {
+		f.Verdict = Reported
+	}
+	arms := []string{e.Arm, e.Than}
+	if e.Measure == "gap_closed" {
+		arms = []string{e.Arm, e.From, e.To}
+	}
+	values := map[string][]float64{}
+	for _, a := range arms {
+		for i, r := range runs[a] {
+			if r.Diverged != "" {
+				f.Reason = fmt.Sprintf("%s diverged with seed %d", a, i+1)
+				return f
+			}
+			if e.Of == "peak_memory" && r.PeakMemory == 0 {
+				f.Reason = "peak memory is not known on this system"
+				return f
+			}
+			values[a] = append(values[a], metrics[e.Of].value(r))
+		}
+	}
+	exact := metrics[e.Of].exact
+	value, spread := jackknife(values, exact, e.value)
+	f.Value = finite(value)
+	f.Error = finite(spread)
+	if f.Value == nil {
+		f.Reason = "the arm to compare with measures 0"
+		return f
+	}
+	if e.Measure == "gap_closed" {
+		gap, spread := jackknife(values, exact, func(m map[string]float64) float64 { return m[e.From] - m[e.To] })
+		if !(math.Abs(gap) >= sure*spread) {
+			f.Reason = fmt.Sprintf("the gap of %.4g is under two standard errors, %.2g each", gap, spread)
+			return f
+		}
+		if gap < 0 && f.Verdict != Reported {
+			f.Verdict, f.Reason = Fails, fmt.Sprintf("there is no gap to close: %s is already better than %s", e.From, e.To)
+			return f
+		}
+	}
+	if f.Verdict != Reported {
+		f.Verdict = e.judge(value, spread)
+	}
+	return f
+}
+
+// judge turns a value and its standard error, NaN if not known, into a verdict.
+func (e Expect) judge(value, spread float64) Verdict {
+	reached := func(b *float64) bool {
+		if b == nil {
+			return false
+		}
+		m := e.margin(value, *b)
+		return m >= 0 && m >= sure*spread
+	}
+	missed := -e.margin(value, *e.bound())
+	switch {
+	case reached(e.bound()):
+		return Holds
+	case reached(e.Weak):
+		return Weak
+	case missed > 0 && missed >= sure*spread:
+		return Fails
+	}
+	return Inconclusive
+}
+
+// value computes the measure from the arms' means.
+func (e Expect) value(m map[string]float64) float64 {
+	switch e.Measure {
+	case "gap_closed":
+		return (m[e.From] - m[e.Arm]) / (m[e.From] - m[e.To])
+	case "difference":
+		return m[e.Arm] - m[e.Than]
+	case "ratio":
+		return m[e.Arm] / m[e.Than]
+	}
+	return 1 - m[e.Arm]/m[e.Than]
+}
+
+// jackknife computes f of the arms' means over seeds and its standard error from
+// leaving out one seed at a time, the same one in every arm, because arms with
+// the same seed see the same batches:
+//
+//	SE² = (n-1)/n sum_i (f_i - mean f_i)²    (Efron and Stein 1981)
+//
+// For a difference this is the standard error of the paired differences. With one
+// seed it is not known, NaN, or 0 if the values are exact.
+func jackknife(values map[string][]float64, exact bool, f func(map[string]float64) float64) (value, spread float64) {
+	n := math.MaxInt
+	for _, v := range values {
+		n = min(n, len(v))
+	}
+	means := func(without int) map[string]float64 {
+		m := map[string]float64{}
+		for arm, v := range values {
+			var sum float64
+			count := 0
+			for i, x := range v[:n] {
+				if i != without {
+					sum += x
+					count++
+				}
+			}
+			m[arm] = sum / float64(count)
+		}
+		return m
+	}
+	value = f(means(-1))
+	if n == 1 {
+		if exact {
+			return value, 0
+		}
+		return value, math.NaN()
+	}
+	parts := make([]float64, n)
+	var mean float64
+	for i := range parts {
+		parts[i] = f(means(i))
+		mean += parts[i] / float64(n)
+	}
+	var sum float64
+	for _, p := range parts {
+		sum += (p - mean) * (p - mean)
+	}
+	return value, math.Sqrt(float64(n-1) / float64(n) * sum)
+}
+
+// finite returns nil for what JSON cannot hold.
+func finite(x float64) *float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return &x
+}
+
+// overall is the verdict on a claim: its weakest expectation.
+func overall(findings []Finding) Verdict {
+	for _, v := range []Verdict{Fails, Inconclusive, Weak, Holds} {
+		if slices.ContainsFunc(findings, func(f Finding) bool { return f.Verdict == v }) {
+			return v
+		}
+	}
+	return Reported
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"image/color"
+	"math"
+	"slices"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+const (
+	figureWidth  = 7.2 * vg.Inch
+	figureHeight = 4.2 * vg.Inch
+)
+
+var (
+	markColor = color.NRGBA{R: 0x1b, G: 0x66, B: 0xae, A: 0xff}
+	seedColor = color.NRGBA{R: 0x8f, G: 0xb8, B: 0xdd, A: 0xff}
+	gridColor = color.NRGBA{R: 0xe6, G: 0xe6, B: 0xe6, A: 0xff}
+	inkColor  = color.NRGBA{R: 0x26, G: 0x26, B: 0x26, A: 0xff}
+)
+
+// figure draws what the claim is about: loss over parameters if an expectation is
+// of the loss, else a bar of peak memory for each arm.
+func (o *outcome) figure() ([]byte, error) {
+	p := newFigure(o.claim.Title)
+	var err error
+	if slices.ContainsFunc(o.claim.Expect, func(e Expect) bool { return !metrics[e.Of].exact }) {
+		err = o.drawLosses(p)
+	} else {
+		err = o.drawMemory(p)
+	}
+	if err != nil {
+		return nil, err
+	}
+	canvas := vgsvg.New(figureWidth, figureHeight)
+	p.Draw(draw.Crop(draw.New(canvas), vg.Points(6), -vg.Points(14), vg.Points(6), -vg.Points(6)))
+	var svg bytes.Buffer
+	if _, err := canvas.WriteTo(&svg); err != nil {
+		return nil, err
+	}
+	return bytes.ReplaceAll(svg.Bytes(), []byte("font-family:Liberation Sans"),
+		[]byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif")), nil
+}
+
+func sans(size float64) font.Font {
+	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: vg.Points(size)}
+}
+
+func newFigure(title string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text, p.Title.Padding = title, vg.Points(8)
+	p.Title.TextStyle.Font, p.Title.TextStyle.Color = sans(13), inkColor
+	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
+		axis.Label.TextStyle.Font, axis.Label.TextStyle.Color = sans(11), inkColor
+		axis.Tick.Label.Font, axis.Tick.Label.Color = sans(10), inkColor
+		axis.Padding = vg.Points(4)
+	}
+	grid := plotter.NewGrid()
+	grid.Horizontal = draw.LineStyle{Color: gridColor, Width: vg.Points(0.7)}
+	grid.Vertical = grid.Horizontal
+	p.Add(grid)
+	return p
+}
+
+// drawLosses marks each arm's mean with its standard error, and its seeds.
+func (o *outcome) drawLosses(p *plot.Plot) error {
+	p.X.Label.Text, p.Y.Label.Text = "parameters", "validation loss (nats)"
+	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick {
+		ticks := plot.DefaultTicks{}.Ticks(low, high)
+		for i := range ticks {
+			if ticks[i].Label != "" {
+				ticks[i].Label = shortCount(ticks[i].Value)
+			}
+		}
+		return ticks
+	})
+	var seeds, means plotter.XYs
+	var errors plotter.YErrors
+	var labels plotter.XYLabels
+	for _, a := range o.arms {
+		mean, spread, ok := a.loss()
+		if !ok {
+			continue // the table tells of it
+		}
+		x := float64(a.parameters())
+		for _, r := range a.Runs {
+			seeds = append(seeds, plotter.XY{X: x, Y: r.Loss})
+		}
+		if math.IsNaN(spread) {
+			spread = 0 // one seed
+		}
+		means = append(means, plotter.XY{X: x, Y: mean})
+		errors = append(errors, struct{ Low, High float64 }{spread, spread})
+		labels.XYs = append(labels.XYs, plotter.XY{X: x, Y: mean})
+		labels.Labels = append(labels.Labels, a.Label)
+	}
+	if len(means) == 0 {
+		return nil
+	}
+	p.Add(&plotter.Scatter{XYs: seeds, GlyphStyle: draw.GlyphStyle{Color: seedColor, Radius: vg.Points(2), Shape: draw.CircleGlyph{}}})
+	bars, err := plotter.NewYErrorBars(struct {
+		plotter.XYs
+		plotter.YErrors
+	}{means, errors})
+	if err != nil {
+		return err
+	}
+	bars.LineStyle = draw.LineStyle{Color: markColor, Width: vg.Points(1.2)}
+	text, err := plotter.NewLabels(labels)
+	if err != nil {
+		return err
+	}
+	_, middle := spanX(means)
+	for i := range text.TextStyle {
+		text.TextStyle[i].Font, text.TextStyle[i].Color = sans(10), inkColor
+		text.TextStyle[i].YAlign = draw.YCenter
+		if means[i].X > middle { // towards the middle, so that no label leaves the figure
+			text.TextStyle[i].XAlign = draw.XRight
+		}
+	}
+	for i := range text.XYs {
+		text.Labels[i] = "   " + text.Labels[i] + "   "
+	}
+	p.Add(bars, &plotter.Scatter{XYs: means, GlyphStyle: draw.GlyphStyle{Color: markColor, Radius: vg.Points(3.4), Shape: draw.CircleGlyph{}}}, text)
+	return nil
+}
+
+// spanX is the width of the points and their middle.
+func spanX(points plotter.XYs) (width, middle float64) {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, p := range points {
+		low, high = min(low, p.X), max(high, p.X)
+	}
+	return high - low, (low + high) / 2
+}
+
+// drawMemory draws a bar for each arm.
+func (o *outcome) drawMemory(p *plot.Plot) error {
+	p.X.Label.Text = "peak resident memory of the training process (MB)"
+	var values plotter.Values
+	var names []string
+	points := plotter.XYLabels{}
+	for i := len(o.arms) - 1; i >= 0; i-- { // the first on top
+		a := o.arms[i]
+		mb := float64(a.peakMemory()) / 1e6
+		points.XYs = append(points.XYs, plotter.XY{X: mb, Y: float64(len(values))})
+		points.Labels = append(points.Labels, fmt.Sprintf("  %.0f", mb))
+		values, names = append(values, mb), append(names, a.Label)
+	}
+	bars, err := plotter.NewBarChart(values, vg.Points(22))
+	if err != nil {
+		return err
+	}
+	bars.Horizontal, bars.Color, bars.LineStyle.Width = true, markColor, 0
+	text, err := plotter.NewLabels(points)
+	if err != nil {
+		return err
+	}
+	for i := range text.TextStyle {
+		text.TextStyle[i].Font, text.TextStyle[i].Color, text.TextStyle[i].YAlign = sans(10), inkColor, draw.YCenter
+	}
+	p.Add(bars, text)
+	p.NominalY(names...)
+	p.X.Min, p.X.Max = 0, 1.15*max(1, slices.Max(values))
+	return nil
+}
+
+// shortCount writes a number of parameters: 450k, 1.05M.
+func shortCount(x float64) string {
+	switch {
+	case x >= 1e6:
+		return strconv.FormatFloat(x/1e6, 'g', 3, 64) + "M"
+	case x >= 1e3:
+		return strconv.FormatFloat(x/1e3, 'g', 3, 64) + "k"
+	}
+	return strconv.FormatFloat(x, 'g', 3, 64)
+}

@@ -1,0 +1,171 @@
+// Command claims checks what the papers promise: it trains the networks that a
+// claim compares, tuned alike, and computes the verdict from an expectation that
+// was written down before.
+//
+//	go run ./tests/claims                          every claim; hours
+//	go run ./tests/claims sltrain-quality          one claim: docs/claims/sltrain-quality.{md,svg,json}
+//	go run ./tests/claims --quick                  a few steps of each, to check the machinery; writes nothing
+//
+// A claim is tests/claims/NAME.toml. Each training run is a process of its own,
+// so that its peak memory is its own. A finished run is kept in the cache by the
+// hash of its resolved config and corpus: a program that was killed goes on where
+// it stopped. A full run wants the claim's file committed.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/configs"
+)
+
+// Exit codes, as those of the commands. A verdict is a result, whatever it is.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// errUsage marks what was asked for and cannot be had.
+var errUsage = errors.New("claims: cannot start")
+
+// options are the flags.
+type options struct {
+	quick, json      bool
+	seeds, jobs      int
+	cache, docs, dir string // dir holds the claims
+}
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main with its streams; it returns the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == workerCommand {
+		return work(os.Stdin, os.Stdout)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var o options
+	started := false
+	root := &cobra.Command{
+		Use:   "claims [NAME...]",
+		Short: "Check what the papers promise, on this machine",
+		Long: "Check what the papers promise, on this machine. NAME is a claim in tests/claims (default: all), or the path\n" +
+			"of a claim's .toml file.",
+		SilenceErrors: true, SilenceUsage: true,
+		RunE: func(_ *cobra.Command, names []string) error {
+			started = true
+			return check(ctx, o, names, stdout, stderr)
+		},
+	}
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.CompletionOptions.DisableDefaultCmd = true
+	flags := root.Flags()
+	flags.BoolVar(&o.quick, "quick", false, "check the machinery with a few steps; writes no document")
+	flags.BoolVar(&o.json, "json", false, "print one JSON object a line, one a claim")
+	flags.IntVar(&o.seeds, "seeds", 0, "seeds of each arm (default: what the claim says)")
+	flags.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "training runs side by side, one thread each, where the claim allows it")
+	flags.StringVar(&o.cache, "cache", "", "folder of finished runs (default: sparrow/claims in the user's cache; with --quick a temporary one)")
+	flags.StringVar(&o.docs, "docs", "", "folder of the results (default docs/claims)")
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintln(stderr, err)
+	switch {
+	case ctx.Err() != nil:
+		return exitInterrupted
+	case !started, errors.Is(err, errUsage), errors.Is(err, configs.ErrConfig):
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// check runs the named claims one after the other.
+func check(ctx context.Context, o options, names []string, stdout, stderr io.Writer) error {
+	if o.seeds < 0 || o.jobs < 1 {
+		return fmt.Errorf("%w: --seeds = %d, --jobs = %d; want at least 0 and 1", errUsage, o.seeds, o.jobs)
+	}
+	root, err := moduleRoot()
+	if err != nil {
+		return err
+	}
+	o.dir = filepath.Join(root, "tests", "claims")
+	if o.docs == "" {
+		o.docs = filepath.Join(root, "docs", "claims")
+	}
+	claims, err := loadClaims(o.dir, names)
+	if err != nil {
+		return err
+	}
+	for _, c := range claims { // all at once: nobody wants to learn of the last one after hours
+		if !o.quick && !committed(c.path) {
+			return fmt.Errorf("%w: %s is not committed as it is: an expectation is written down before the first measurement", errUsage, c.path)
+		}
+	}
+	if o.cache == "" {
+		var done func()
+		if o.cache, done, err = cacheDir(o.quick); err != nil {
+			return err
+		}
+		defer done()
+	}
+	for _, c := range claims {
+		if err := checkOne(ctx, o, c, stdout, stderr); err != nil {
+			return fmt.Errorf("claims: %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// checkOne runs one claim and reports it.
+func checkOne(ctx context.Context, o options, c *Claim, stdout, stderr io.Writer) error {
+	if o.quick {
+		if err := c.shrink(); err != nil {
+			return err
+		}
+	}
+	if o.seeds > 0 {
+		c.Seeds = o.seeds
+	}
+	out, err := execute(ctx, c, o, stderr)
+	if err != nil {
+		return err
+	}
+	if !o.quick {
+		if err := out.write(o.docs); err != nil {
+			return err
+		}
+		fmt.Fprintf(stderr, "%s: written to %s\n", c.Name, filepath.Join(o.docs, c.Name+".{md,svg,json}"))
+	}
+	if o.json {
+		return json.NewEncoder(stdout).Encode(out.report())
+	}
+	_, err = fmt.Fprintln(stdout, out.text(o.quick))
+	return err
+}
+
+// cacheDir is where finished runs are kept: for good, or for this process only.
+func cacheDir(temporary bool) (dir string, done func(), err error) {
+	if temporary {
+		dir, err = os.MkdirTemp("", "sparrow-claims-")
+		return dir, func() { os.RemoveAll(dir) }, err
+	}
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", nil, fmt.Errorf("%w: %w; name a folder with --cache", errUsage, err)
+	}
+	return filepath.Join(base, "sparrow", "claims"), func() {}, nil
+}

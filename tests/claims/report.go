@@ -1,0 +1,279 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"sparrow/checkpoints"
+)
+
+// outcome is a claim with its measurements.
+type outcome struct {
+	claim    *Claim
+	commit   string
+	machine  machine
+	arms     []armRuns
+	findings []Finding
+	verdict  Verdict
+}
+
+// armRuns are the runs of one arm.
+type armRuns struct {
+	Arm          string   `json:"arm"`
+	Label        string   `json:"label"`
+	LearningRate float64  `json:"learning_rate"`
+	Tuning       []tried  `json:"tuning,omitempty"`
+	Runs         []Result `json:"runs"` // one a seed, from seed 1
+}
+
+// tried is a learning rate and what half the steps gave.
+type tried struct {
+	LearningRate float64  `json:"learning_rate"`
+	Loss         *float64 `json:"loss"` // nil: diverged
+}
+
+// document is NAME.json.
+type document struct {
+	Claim        string    `json:"claim"`
+	Title        string    `json:"title"`
+	Statement    string    `json:"statement"`
+	Paper        string    `json:"paper"`
+	Expected     []string  `json:"expected"`
+	Measured     []Finding `json:"measured"`
+	PerSeed      []armRuns `json:"per_seed"`
+	Seeds        []int     `json:"seeds"`
+	Verdict      Verdict   `json:"verdict"`
+	Commit       string    `json:"commit"`
+	ConfigSHA256 string    `json:"config_sha256"`
+	Machine      machine   `json:"machine"`
+}
+
+// tune takes the results of the tuning runs and returns each arm's learning rate:
+// the one with the lowest loss, or the lowest if all diverged.
+func (o *outcome) tune(results []Result) []float64 {
+	rates := o.claim.LearningRates
+	var chosen []float64
+	for _, a := range o.claim.Arms {
+		mine := results[:len(rates)]
+		results = results[len(rates):]
+		runs := armRuns{Arm: a.Name, Label: a.title()}
+		low := rates[0]
+		for i, r := range mine {
+			t := tried{LearningRate: rates[i]}
+			if r.Diverged == "" {
+				t.Loss = &mine[i].Loss
+			}
+			runs.Tuning = append(runs.Tuning, t)
+			low = min(low, rates[i])
+		}
+		runs.LearningRate = low
+		if at := best(mine); at >= 0 {
+			runs.LearningRate = rates[at]
+		}
+		o.arms = append(o.arms, runs)
+		chosen = append(chosen, runs.LearningRate)
+	}
+	return chosen
+}
+
+// conclude takes the results of the runs that count and computes the verdict.
+func (o *outcome) conclude(results []Result) {
+	byArm := map[string][]Result{}
+	for i, a := range o.claim.Arms {
+		if len(o.arms) == i { // not tuned
+			cfg, _ := o.claim.Config(i) // it was validated
+			o.arms = append(o.arms, armRuns{Arm: a.Name, Label: a.title(), LearningRate: cfg.Train.LearningRate})
+		}
+		o.arms[i].Runs = results[:o.claim.Seeds]
+		byArm[a.Name] = o.arms[i].Runs
+		results = results[o.claim.Seeds:]
+	}
+	for _, e := range o.claim.Expect {
+		o.findings = append(o.findings, e.Evaluate(byArm))
+	}
+	o.verdict = overall(o.findings)
+}
+
+// report is the outcome for machines.
+func (o *outcome) report() document {
+	d := document{
+		Claim: o.claim.Name, Title: o.claim.Title, Statement: o.claim.Statement, Paper: o.claim.Paper, Measured: o.findings,
+		PerSeed: o.arms, Verdict: o.verdict, Commit: o.commit, ConfigSHA256: o.claim.SHA256, Machine: o.machine,
+	}
+	for _, e := range o.claim.Expect {
+		d.Expected = append(d.Expected, e.String())
+	}
+	for i := range o.claim.Seeds {
+		d.Seeds = append(d.Seeds, i+1)
+	}
+	return d
+}
+
+// loss is the mean over seeds and its standard error; ok is false if a run diverged.
+func (a armRuns) loss() (mean, spread float64, ok bool) {
+	var values []float64
+	for _, r := range a.Runs {
+		if r.Diverged != "" {
+			return 0, 0, false
+		}
+		values = append(values, r.Loss)
+	}
+	mean, spread = jackknife(map[string][]float64{a.Arm: values}, false, func(m map[string]float64) float64 { return m[a.Arm] })
+	return mean, spread, true
+}
+
+// parameters is the arm's number of trained values, of any run that ended.
+func (a armRuns) parameters() int {
+	n := 0
+	for _, r := range a.Runs {
+		n = max(n, r.Parameters)
+	}
+	return n
+}
+
+// peakMemory is the largest of the arm's runs, bytes.
+func (a armRuns) peakMemory() int {
+	n := 0
+	for _, r := range a.Runs {
+		n = max(n, r.PeakMemory)
+	}
+	return n
+}
+
+// number writes a value that may not be known.
+func number(x *float64, format string) string {
+	if x == nil {
+		return "-"
+	}
+	return fmt.Sprintf(format, *x)
+}
+
+// text is the outcome as Markdown, without the figure.
+func (o *outcome) text(quick bool) string {
+	var b strings.Builder
+	c := o.claim
+	fmt.Fprintf(&b, "# %s\n\n", c.Title)
+	if quick {
+		b.WriteString("A few steps of a small network, to check the machinery: the numbers and the verdict mean nothing.\n\n")
+	}
+	fmt.Fprintf(&b, "%s\n\nPaper: %s\n\n**Verdict: %s.**\n\n", c.Statement, c.Paper, o.verdict)
+	b.WriteString("| expected | measured | standard error | verdict |\n|---|---|---|---|\n")
+	for _, f := range o.findings {
+		verdict := string(f.Verdict)
+		if f.Reason != "" {
+			verdict += ": " + f.Reason
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.Expect, number(f.Value, "%.4g"), number(f.Error, "%.2g"), verdict)
+	}
+	b.WriteString("\n")
+	o.runsTable(&b)
+	o.tuningTable(&b)
+	return b.String()
+}
+
+// runsTable has a line for each arm.
+func (o *outcome) runsTable(b *strings.Builder) {
+	b.WriteString("| network | parameters | peak memory, MB | learning rate |")
+	for i := range o.claim.Seeds {
+		fmt.Fprintf(b, " seed %d |", i+1)
+	}
+	b.WriteString(" loss, nats | standard error | perplexity | minutes a run |\n|---|---|---|---|" + strings.Repeat("---|", o.claim.Seeds) + "---|---|---|---|\n")
+	for _, a := range o.arms {
+		fmt.Fprintf(b, "| %s | %d | %s | %g |", a.Label, a.parameters(), megabytes(a.peakMemory()), a.LearningRate)
+		var seconds float64
+		for _, r := range a.Runs {
+			seconds += r.Seconds / float64(len(a.Runs))
+			if r.Diverged != "" {
+				b.WriteString(" diverged |")
+				continue
+			}
+			fmt.Fprintf(b, " %.4f |", r.Loss)
+		}
+		mean, spread, ok := a.loss()
+		if !ok {
+			b.WriteString(" - | - | - |")
+		} else {
+			fmt.Fprintf(b, " %.4f | %s | %.3f |", mean, number(finite(spread), "%.4f"), math.Exp(mean))
+		}
+		fmt.Fprintf(b, " %.1f |\n", seconds/60)
+	}
+	b.WriteString("\n")
+}
+
+// tuningTable has the loss of each arm at each learning rate.
+func (o *outcome) tuningTable(b *strings.Builder) {
+	if len(o.claim.LearningRates) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "Learning rates, the same for every arm, with seed %d and half the steps (loss, nats):\n\n| network |", tuningSeed)
+	for _, rate := range o.claim.LearningRates {
+		fmt.Fprintf(b, " %g |", rate)
+	}
+	b.WriteString("\n|---|" + strings.Repeat("---|", len(o.claim.LearningRates)) + "\n")
+	for _, a := range o.arms {
+		fmt.Fprintf(b, "| %s |", a.Label)
+		for _, t := range a.Tuning {
+			if t.Loss == nil {
+				b.WriteString(" diverged |")
+			} else {
+				fmt.Fprintf(b, " %.4f |", *t.Loss)
+			}
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\n")
+}
+
+func megabytes(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", float64(n)/1e6)
+}
+
+// method says how the numbers came about.
+func (o *outcome) method() string {
+	c := o.claim
+	last := c.Run.Train
+	tokens := last.Steps * last.BatchSize * last.GradAccum * c.Run.Data.SeqLen
+	return fmt.Sprintf("%d steps of %d tokens (%d in all) a run, validation on %d tokens of held-out text, %s; each run is a process, "+
+		"and its peak memory is the largest resident memory of that process. A verdict needs two standard errors, from leaving out one seed at a time.\n\n"+
+		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
+		last.Steps, tokens/last.Steps, tokens, c.Run.Eval.Tokens, threadsText(c), o.machine, o.commit, c.Name, c.SHA256, c.Name)
+}
+
+// analysis is the heading below which a person writes; what stands there is kept.
+const analysis = "\n## Analysis\n"
+
+// write makes NAME.json, NAME.svg and NAME.md in dir.
+func (o *outcome) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, o.claim.Name)
+	text, err := json.MarshalIndent(o.report(), "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := checkpoints.WriteFileAtomic(path+".json", append(text, '\n')); err != nil {
+		return err
+	}
+	svg, err := o.figure()
+	if err != nil {
+		return err
+	}
+	if err := checkpoints.WriteFileAtomic(path+".svg", svg); err != nil {
+		return err
+	}
+	md := fmt.Sprintf("%s![%s](%s.svg)\n\n%s", o.text(false), o.claim.Title, o.claim.Name, o.method())
+	if old, err := os.ReadFile(path + ".md"); err == nil {
+		if _, written, ok := strings.Cut(string(old), analysis); ok {
+			md += analysis + written
+		}
+	}
+	return checkpoints.WriteFileAtomic(path+".md", []byte(md))
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"sparrow/configs"
+	"sparrow/kernel"
+	"sparrow/train"
+)
+
+// workerCommand is the argument that makes this program one training run.
+const workerCommand = "worker"
+
+// request is one line to a worker: a run to make in a folder below Dir.
+type request struct {
+	Config  string `json:"config"` // TOML
+	Dir     string `json:"dir"`
+	Threads int    `json:"threads"` // 0: all cores
+}
+
+// reply is a worker's answer.
+type reply struct {
+	Result Result `json:"result"`
+	Error  string `json:"error,omitempty"`
+}
+
+// Result is what one training run measured, and what the cache keeps of it.
+type Result struct {
+	Loss           float64 `json:"loss,omitempty"`     // nats a token on the validation text, after the last step
+	Diverged       string  `json:"diverged,omitempty"` // why there is no loss
+	Parameters     int     `json:"parameters"`
+	PeakMemory     int     `json:"peak_memory,omitempty"` // resident, of the process, bytes; 0: not known
+	Steps          int     `json:"steps"`
+	Tokens         int     `json:"tokens"`  // trained on
+	Seconds        float64 `json:"seconds"` // of the whole process
+	Threads        int     `json:"threads"`
+	InstructionSet string  `json:"instruction_set"`
+	Go             string  `json:"go"`
+	Commit         string  `json:"commit"` // of the program, if known
+}
+
+// work makes the one run that it reads of and answers. It ends when its input
+// does, because then the program that started it is gone.
+func work(in io.Reader, out io.Writer) int {
+	signal.Ignore(os.Interrupt) // a terminal sends it to all; the program closes our input
+	lines := bufio.NewReader(in)
+	line, err := lines.ReadBytes('\n')
+	var r request
+	if err == nil {
+		err = json.Unmarshal(line, &r)
+	}
+	dir := ""
+	if err == nil {
+		dir, err = os.MkdirTemp(r.Dir, "run-")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "claims: worker:", err)
+		return exitFailed
+	}
+	defer os.RemoveAll(dir)
+	go func() {
+		lines.ReadByte()
+		os.RemoveAll(dir)
+		os.Exit(exitInterrupted)
+	}()
+	var answer reply
+	answer.Result, err = trainOnce(r, dir)
+	if err != nil {
+		answer.Error = err.Error()
+	}
+	if json.NewEncoder(out).Encode(answer) != nil {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// trainOnce is one training run in this process.
+func trainOnce(r request, dir string) (Result, error) {
+	kernel.SetThreads(r.Threads)
+	cfg := train.DefaultConfig()
+	if err := configs.Decode("run", []byte(r.Config), nil, &cfg); err != nil {
+		return Result{}, err
+	}
+	began := time.Now()
+	out := Result{Steps: cfg.Train.Steps, Threads: kernel.Threads(), InstructionSet: kernel.ISA(), Go: runtime.Version()}
+	t, err := train.New(context.Background(), cfg, dir, false, io.Discard)
+	if err != nil {
+		return out, err
+	}
+	result, err := t.Run(context.Background(), nil)
+	var diverged *train.DivergedError
+	switch {
+	case errors.As(err, &diverged):
+		out.Diverged = fmt.Sprintf("step %d: the %s is %v", diverged.Step, diverged.What, diverged.Value)
+	case err != nil:
+		return out, err
+	}
+	out.Loss, out.Parameters, out.Tokens = result.Score.Loss, result.Parameters, result.Tokens
+	out.Seconds, out.PeakMemory = time.Since(began).Seconds(), peakMemory()
+	return out, nil
+}
+
+// peakMemory is the largest resident memory of this process so far, bytes; 0
+// where the system does not tell.
+func peakMemory() int {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kb << 10
+		}
+	}
+	return 0
+}
+
+// start makes one run in a process of its own, a copy of this program.
+func start(ctx context.Context, cfg train.Config, dir string, threads int) (Result, error) {
+	text, err := configs.Encode(cfg)
+	if err != nil {
+		return Result{}, err
+	}
+	line, err := json.Marshal(request{Config: string(text), Dir: dir, Threads: threads})
+	if err != nil {
+		return Result{}, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return Result{}, err
+	}
+	cmd := exec.CommandContext(ctx, self, workerCommand)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return Result{}, err
+	}
+	cmd.Cancel = in.Close // the worker removes its folder and ends
+	cmd.WaitDelay = 10 * time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		return Result{}, err
+	}
+	_, writeErr := in.Write(append(line, '\n'))
+	err = cmd.Wait()
+	if ctx.Err() != nil {
+		return Result{}, ctx.Err()
+	}
+	if err = errors.Join(err, writeErr); err != nil {
+		return Result{}, fmt.Errorf("a training process ended: %w\n%s", err, tail(stderr.String()))
+	}
+	var answer reply
+	if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil {
+		return Result{}, fmt.Errorf("a training process answered %q: %w", tail(stdout.String()), err)
+	}
+	if answer.Error != "" {
+		return Result{}, errors.New(answer.Error)
+	}
+	return answer.Result, nil
+}
+
+// tail is the end of a text, short enough for a message.
+func tail(s string) string {
+	const most = 2000
+	if len(s) > most {
+		s = "..." + s[len(s)-most:]
+	}
+	return strings.TrimSpace(s)
+}
