@@ -53,9 +53,29 @@ func findGoroot(ctx context.Context) (string, error) {
 // readGoTree reads the .go files under root, sorted by path. Folders named testdata are skipped (their files need not
 // be Go that compiles), and so are files that are not UTF-8.
 func readGoTree(ctx context.Context, root string, cfg Config) (*corpus, error) {
+	train, validation, err := findGoFiles(ctx, root, cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &corpus{}
+	for _, half := range []struct {
+		split *split
+		files []source
+	}{{&c.train, train}, {&c.validation, validation}} {
+		n, err := readDocuments(ctx, half.split, half.files)
+		if err != nil {
+			return nil, err
+		}
+		c.files += n
+	}
+	return c, nil
+}
+
+// findGoFiles returns the files of both splits.
+func findGoFiles(ctx context.Context, root string, cfg Config) (train, validation []source, err error) {
 	var all []source
 	packages := map[string]int64{} // sizes
-	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -83,15 +103,14 @@ func readGoTree(ctx context.Context, root string, cfg Config) (*corpus, error) {
 	})
 	if err != nil {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-			return nil, err
+			return nil, nil, err
 		}
-		return nil, fmt.Errorf("data: source \"goroot\": %w", err)
+		return nil, nil, fmt.Errorf("data: source \"goroot\": %w", err)
 	}
 	if len(all) == 0 {
-		return nil, fmt.Errorf("data: source \"goroot\": no .go file under %s", root)
+		return nil, nil, fmt.Errorf("data: source \"goroot\": no .go file under %s", root)
 	}
 	held := heldOut(packages, int64(float64(totalSize(all))*cfg.ValidationShare))
-	var train, validation []source
 	for _, file := range all {
 		if held[path.Dir(file.name)] {
 			validation = append(validation, file)
@@ -106,19 +125,7 @@ func readGoTree(ctx context.Context, root string, cfg Config) (*corpus, error) {
 	} else {
 		train, validation = capSources(train, 0), capSources(validation, 0)
 	}
-
-	c := &corpus{}
-	for _, half := range []struct {
-		split *split
-		files []source
-	}{{&c.train, train}, {&c.validation, validation}} {
-		n, err := readDocuments(ctx, half.split, half.files)
-		if err != nil {
-			return nil, err
-		}
-		c.files += n
-	}
-	return c, nil
+	return train, validation, nil
 }
 
 // heldOut returns the packages to hold out for a validation split of at most limit bytes.

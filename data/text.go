@@ -15,14 +15,9 @@ import (
 // With MaxBytes, whole files are taken in the order of the hashes of their paths while they fit; when none fits, the
 // beginning of the first one.
 func openText(ctx context.Context, cfg Config) (*corpus, error) {
-	files, err := expandPaths(cfg.Paths)
+	chosen, limit, err := findText(cfg)
 	if err != nil {
 		return nil, err
-	}
-	chosen := capSources(files, cfg.MaxBytes)
-	limit := int64(-1)
-	if len(chosen) == 0 {
-		chosen, limit = files[:1], cfg.MaxBytes
 	}
 	c := &corpus{}
 	var text []byte
@@ -45,6 +40,19 @@ func openText(ctx context.Context, cfg Config) (*corpus, error) {
 		c.files++
 	}
 	return c, nil
+}
+
+// findText returns the files that openText reads, and how much of a single one
+// that is too large, in bytes; -1: all of each.
+func findText(cfg Config) (chosen []source, limit int64, err error) {
+	files, err := expandPaths(cfg.Paths)
+	if err != nil {
+		return nil, 0, err
+	}
+	if chosen = capSources(files, cfg.MaxBytes); len(chosen) > 0 {
+		return chosen, -1, nil
+	}
+	return files[:1], cfg.MaxBytes, nil
 }
 
 // expandPaths returns the files of paths, sorted by path and without repetition. A path that names no file, a glob

@@ -1,0 +1,75 @@
+package data
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+)
+
+// Survey is what a config says of its corpus before the corpus is read.
+type Survey struct {
+	Files int
+	Bytes int64 // of text, files that are not UTF-8 included
+
+	// Tokenizer is nil for those that are made from the text: "char" and "bpe".
+	Tokenizer Tokenizer
+
+	// VocabSize is the number of ids, for "bpe" the one asked for, of which a small text may yield fewer; 0 for "char",
+	// whose ids are the characters of the text.
+	VocabSize int
+
+	source, tokenizer string
+}
+
+// Look finds the files of cfg's corpus without reading them, and the size of its vocabulary if that is known. It fails
+// as [Open] does when cfg is wrong or a file is missing.
+func Look(ctx context.Context, cfg Config) (*Survey, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s := &Survey{source: cfg.Source, tokenizer: cfg.Tokenizer}
+	switch cfg.Source {
+	case "goroot":
+		root, err := findGoroot(ctx)
+		if err != nil {
+			return nil, err
+		}
+		train, validation, err := findGoFiles(ctx, filepath.Join(root, "src"), cfg)
+		if err != nil {
+			return nil, err
+		}
+		s.Files, s.Bytes = len(train)+len(validation), int64(totalSize(train)+totalSize(validation))
+	case "text":
+		files, limit, err := findText(cfg)
+		if err != nil {
+			return nil, err
+		}
+		if s.Files, s.Bytes = len(files), int64(totalSize(files)); limit >= 0 {
+			s.Bytes = min(s.Bytes, limit)
+		}
+	}
+	switch cfg.Tokenizer {
+	case "char":
+	case "bpe":
+		s.VocabSize = cfg.VocabSize
+	default:
+		t, err := newTokenizer(ctx, cfg, nil)
+		if err != nil {
+			return nil, err
+		}
+		s.Tokenizer, s.VocabSize, s.tokenizer = t, t.VocabSize(), t.Kind()
+	}
+	return s, nil
+}
+
+// Describe returns one line for logs, as [Dataset.Describe] does: source, files, bytes and the vocabulary.
+func (s *Survey) Describe() string {
+	ids := fmt.Sprintf("%d ids", s.VocabSize)
+	if s.Tokenizer == nil {
+		ids = "up to " + ids
+	}
+	return fmt.Sprintf("%s: %d files, %.1f MB of text, %s tokenizer with %s", s.source, s.Files, float64(s.Bytes)/1e6, s.tokenizer, ids)
+}
+
+// TextBytes is the size of the text of both splits.
+func (d *Dataset) TextBytes() int { return d.textBytes }
