@@ -39,10 +39,10 @@ type reply struct {
 	Loss        float64   `json:"loss"`
 	Bytes       float64   `json:"bytes"`
 	BaseBytes   float64   `json:"base_bytes"`
-	Parameters  int       `json:"parameters"`
 	GFLOPS      float64   `json:"gflops"`
 	Bandwidth   float64   `json:"bandwidth"`
-	CacheBytes  float64   `json:"cache_bytes"`
+	WeightBytes float64   `json:"weight_bytes"` // that decoding a token reads
+	CacheBytes  float64   `json:"cache_bytes"`  // of a token
 }
 
 func start(name string, threads int, argv ...string) (*side, error) {
