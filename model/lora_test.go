@@ -110,3 +110,19 @@ func TestLoRAMerged(t *testing.T) {
 		}
 	}
 }
+
+// TestLoRADecodes: with a cache, scores are those of a forward pass over the whole
+// text, as for every other network.
+func TestLoRADecodes(t *testing.T) {
+	for _, base := range []string{"float32", "int8"} {
+		for _, variant := range []string{"mha", "gpt2"} {
+			t.Run(fmt.Sprint(variant, " on ", base), func(t *testing.T) {
+				s := adapted(t, small(t, tensor.Float32, variant, tapLogits), base)
+				for _, name := range s.Store().Layers() {
+					rng.FillNormal(rng.New(2, name, 0), s.Store().Get(name+".up.weight").Float32s(), 0, 0.1)
+				}
+				checkScores(t, s, [][]int{tokensOf(5, "a"), tokensOf(140, "b"), tokensOf(1, "c")}, s)
+			})
+		}
+	}
+}

@@ -114,7 +114,7 @@ func readAdapter(c, base *checkpoints.Checkpoint, s *nn.Store) (map[string]bool,
 	}
 	loaded, missing, _, err := base.Match("model.npz", rest)
 	if err != nil {
-		return nil, fmt.Errorf("train: base of the adapter %s: %w", c.Dir(), err)
+		return nil, damagedBase(c, err)
 	}
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("%w: %s: %d weights are neither in the adapter nor, in that shape, in its base %s; the first is %s",
@@ -150,7 +150,7 @@ func findBase(c *checkpoints.Checkpoint, where string) (*checkpoints.Checkpoint,
 		}
 		base, err := checkpoints.Open(dir)
 		if err != nil {
-			return nil, fmt.Errorf("train: base of the adapter %s: %w", c.Dir(), err)
+			return nil, damagedBase(c, err)
 		}
 		if base.Manifest().SHA256 == want.SHA256 {
 			return base, nil
@@ -159,6 +159,12 @@ func findBase(c *checkpoints.Checkpoint, where string) (*checkpoints.Checkpoint,
 	}
 	return nil, fmt.Errorf("%w: %s is an adapter, and its base %s %s; want the checkpoint with SHA-256 %s in its manifest: put it back, or say where it is with --base PATH",
 		ErrNotFound, c.Dir(), where, found, want.SHA256)
+}
+
+// damagedBase says what helps: unlike for a run, no older checkpoint will do.
+func damagedBase(c *checkpoints.Checkpoint, err error) error {
+	return fmt.Errorf("train: the adapter %s needs its base unchanged, with SHA-256 %.12s: restore it from a copy, or name one with --base PATH: %w",
+		c.Dir(), c.Manifest().Parent.SHA256, err)
 }
 
 // above lists a path as it is and, if it is relative, seen from each folder that
