@@ -89,6 +89,12 @@ func TestKilledRunsEndEqual(t *testing.T) {
 		killedRunsEndEqual(t, 1, most, "--set", "train.optimizer=adamw8bit", "--set", "train.adam_block_size=64",
 			"--set", "train.per_layer_update=true", "--set", "train.grad_accum=1", "--set", "train.grad_clip=0.0")
 	})
+	t.Run("adapter", func(t *testing.T) {
+		dir, args := killable(t)
+		mustRun(t, dir, "train", append([]string{"run", "-o", "base"}, args...)...)
+		killedRunsEndEqual(t, 1, most, "--set", "train.init_from="+filepath.Join(dir, "base"), "--set", `train.freeze=[{match="model.embed*"}]`,
+			"--set", `model.linear=[{match="*.layers.*",kind="lora",rank=4,base="int8"}]`)
+	})
 }
 
 func killedRunsEndEqual(t *testing.T, rounds, most int, more ...string) {
