@@ -134,6 +134,10 @@ var Poison = false
 // gradients.
 func (p *Program) ActivationBytes() int { return p.plan.Bytes() }
 
+// HeldBytes is the memory of tables that the program makes in its first run and
+// keeps.
+func (p *Program) HeldBytes() int { return p.tape.HeldBytes() }
+
 // Rehearse calls the session's sink in the order of a run, without computing
 // gradients; see [op.Plan.Rehearse].
 func (p *Program) Rehearse() error { return p.plan.Rehearse() }

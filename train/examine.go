@@ -14,16 +14,25 @@ import (
 // folder that is in use and an init_from of another shape.
 func Examine(ctx context.Context, cfg Config) (*data.Dataset, MemoryPlan, error) {
 	d, plan, err := examine(ctx, cfg, nil)
-	if err == nil && cfg.Train.InitFrom != "" {
-		var dir string
-		if dir, err = Find(cfg.Train.InitFrom, false); err == nil {
-			_, err = checkpoints.Open(dir)
-		}
-		if err != nil {
-			err = fmt.Errorf("%w: init_from: %w", ErrUsage, err)
-		}
+	if err == nil {
+		err = cfg.checkInitFrom()
 	}
 	return d, plan, err
+}
+
+// checkInitFrom refuses an init_from that leads to no sound checkpoint.
+func (c Config) checkInitFrom() error {
+	if c.Train.InitFrom == "" {
+		return nil
+	}
+	dir, err := Find(c.Train.InitFrom, false)
+	if err == nil {
+		_, err = checkpoints.Open(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: init_from: %w", ErrUsage, err)
+	}
+	return nil
 }
 
 // examine opens the data, with the given tokenizer if it is not nil, and plans
@@ -45,6 +54,7 @@ func examine(ctx context.Context, cfg Config, tokenizer data.Tokenizer) (d *data
 	if plan, err = PlanMemory(cfg, d.Tokenizer.VocabSize()); err != nil {
 		return d, plan, err
 	}
+	plan = plan.inProcess(cfg, d.TextBytes())
 	if err := plan.Fits(); err != nil {
 		return d, plan, err
 	}

@@ -77,6 +77,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	progress := NewProgress(t.out, t.cfg.Train.Steps, t.state.Step)
 	defer progress.Close()
 	t.progress.Store(progress)
+	defer t.plan.limitGarbage()()
 	began := time.Now()
 	var score Score
 	for t.state.Step < t.cfg.Train.Steps {

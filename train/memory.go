@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gorgonia.org/tensor"
@@ -13,9 +14,12 @@ import (
 // MemoryPlan is what a run will need, in bytes, computed from shapes alone.
 type MemoryPlan struct {
 	Weights     int
+	Indices     int // of sparse layers: their places, and the orders that a program keeps of them
 	Gradients   int
 	Optimizer   int
 	Activations int // of the largest graph, with buffers shared by liveness
+	Corpus      int // the text; its tokens take as much or less
+	Program     int // code, runtime, graphs and garbage that is not collected yet
 }
 
 // PlanMemory builds the training graph of cfg without any memory behind it. It
@@ -25,6 +29,10 @@ func PlanMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
 	if err := plausible(cfg, vocabSize, memoryLimit()); err != nil {
 		return MemoryPlan{}, err
 	}
+	return planMemory(cfg, vocabSize)
+}
+
+func planMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
@@ -39,7 +47,7 @@ func PlanMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
 	if err != nil {
 		return MemoryPlan{}, err
 	}
-	m := MemoryPlan{Weights: store.Bytes() + store.BaseBytes(), Activations: p.ActivationBytes()}
+	m := MemoryPlan{Weights: store.Bytes() + store.BaseBytes(), Indices: store.IndexBytes() + p.HeldBytes(), Activations: p.ActivationBytes()}
 	for _, name := range store.Names() {
 		if !cfg.Train.frozen(name) {
 			n, size := store.Shape(name).TotalSize(), int(store.Dtype.Size())
@@ -92,14 +100,42 @@ func plausible(cfg Config, vocabSize int, limit float64) error {
 // smaller is the advice of every refused plan.
 const smaller = "try a smaller batch_size, d_model or n_layer, or checkpoint_activations = true"
 
-// Total is the sum of all parts.
-func (m MemoryPlan) Total() int { return m.Weights + m.Gradients + m.Optimizer + m.Activations }
+// Total is the sum of all parts: the peak of the process.
+func (m MemoryPlan) Total() int {
+	return m.Weights + m.Indices + m.Gradients + m.Optimizer + m.Activations + m.Corpus + m.Program
+}
+
+// inProcess adds what a process takes beside its model.
+func (m MemoryPlan) inProcess(cfg Config, textBytes int) MemoryPlan {
+	m.Corpus = textBytes
+	m.Program = programBytes + cfg.Model.NLayer*layerBytes
+	m.Program += garbageAllowance(m.Total())
+	return m
+}
+
+// What a program takes on amd64 Linux, measured: code, runtime and workspaces of
+// the kernels; and of each block its nodes in the graphs of training and scoring.
+const (
+	programBytes = 28e6
+	layerBytes   = 300e3
+)
+
+// rows are the parts that this run has.
+func (m MemoryPlan) rows() []row {
+	all := []row{
+		{"weights", float64(m.Weights)}, {"indices", float64(m.Indices)}, {"gradients", float64(m.Gradients)}, {"optimizer", float64(m.Optimizer)},
+		{"activations", float64(m.Activations)}, {"corpus", float64(m.Corpus)}, {"program", float64(m.Program)},
+	}
+	return slices.DeleteFunc(all, func(r row) bool { return r.bytes == 0 })
+}
 
 // Summary is the plan in one line.
 func (m MemoryPlan) Summary() string {
-	text := func(n int) string { return bytesText(float64(n)) }
-	return fmt.Sprintf("memory %s: weights %s, gradients %s, optimizer %s, activations %s",
-		text(m.Total()), text(m.Weights), text(m.Gradients), text(m.Optimizer), text(m.Activations))
+	var parts []string
+	for _, r := range m.rows() {
+		parts = append(parts, r.name+" "+bytesText(r.bytes))
+	}
+	return fmt.Sprintf("memory %s: %s", bytesText(float64(m.Total())), strings.Join(parts, ", "))
 }
 
 // row is one line of a table of memory.
@@ -110,10 +146,7 @@ type row struct {
 
 // Table is the plan as lines of a table, each after prefix.
 func (m MemoryPlan) Table(prefix string) string {
-	text := table([]row{
-		{"weights", float64(m.Weights)}, {"gradients", float64(m.Gradients)}, {"optimizer", float64(m.Optimizer)},
-		{"activations", float64(m.Activations)}, {"total", float64(m.Total())},
-	}, "")
+	text := table(append(m.rows(), row{"total", float64(m.Total())}), "")
 	return prefix + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+prefix) + "\n"
 }
 
@@ -149,6 +182,9 @@ func memoryLimit() float64 {
 	}
 	return 1 << 48
 }
+
+// MachineMemory is the memory of this machine as a text.
+func MachineMemory() string { return bytesText(memoryLimit()) }
 
 // Fits refuses a plan that is larger than the memory of this machine.
 func (m MemoryPlan) Fits() error { return m.fits(memoryLimit()) }

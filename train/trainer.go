@@ -35,6 +35,7 @@ type Trainer struct {
 	loader    *data.Loader
 	schedule  Schedule
 	state     State
+	plan      MemoryPlan
 	parent    *checkpoints.Lineage
 	inherited map[string]bool          // arrays that came from the parent
 	progress  atomic.Pointer[Progress] // while Run runs
@@ -227,6 +228,8 @@ func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokeniz
 	if t.dataset, plan, err = examine(ctx, cfg, tokenizer); err != nil {
 		return nil, err
 	}
+	t.plan = plan
+	defer plan.limitGarbage()()
 	t.Message("data: %s", t.dataset.Describe())
 	dims := cfg.dims(t.dataset.Tokenizer.VocabSize())
 	t.store = nn.NewStore(tensor.Float32)

@@ -17,7 +17,7 @@ import (
 )
 
 func runCommand() *cobra.Command {
-	var file, dir string
+	var file, dir, accounting string
 	var set []string
 	var force, dry bool
 	c := &cobra.Command{
@@ -35,7 +35,10 @@ func runCommand() *cobra.Command {
 				dir = filepath.Join("runs", cfg.Name)
 			}
 			if dry {
-				return dryRun(c.Context(), cfg)
+				return dryRun(c.Context(), cfg, accounting)
+			}
+			if accounting != "" {
+				return cli.Usagef("--accounting is for --dry-run: a run has the memory that it has")
 			}
 			t, err := train.New(context.Background(), cfg, dir, force, os.Stderr)
 			if err != nil {
@@ -49,6 +52,7 @@ func runCommand() *cobra.Command {
 	c.Flags().StringVarP(&dir, "output", "o", "", "folder of the run (default runs/<name>)")
 	c.Flags().BoolVar(&force, "force", false, "replace an earlier run in the folder")
 	c.Flags().BoolVar(&dry, "dry-run", false, "print the resolved config and the memory plan, and train nothing")
+	c.Flags().StringVar(&accounting, "accounting", "", "with --dry-run, count memory as `NAME` does as well: paper")
 	c.MarkFlagRequired("config")
 	cli.Threads(c)
 	return c
@@ -117,8 +121,8 @@ func printResult(w io.Writer, r train.Result, dir string) {
 }
 
 // dryRun prints what a run would be, as a config file with the rest in comments.
-func dryRun(ctx context.Context, cfg train.Config) error {
-	d, plan, err := train.Examine(ctx, cfg)
+func dryRun(ctx context.Context, cfg train.Config, accounting string) error {
+	p, err := train.Look(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -126,6 +130,16 @@ func dryRun(ctx context.Context, cfg train.Config) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s\n# data: %s\n# memory plan:\n%s", text, d.Describe(), plan.Table("# "))
+	extra := ""
+	if accounting != "" {
+		if extra, err = p.Accounting(cfg, accounting, "# "); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%s\n# data: %s\n# memory plan:\n%s", text, p.Data, p.Plan.Table("# "))
+	if p.Fits != nil {
+		fmt.Printf("# this machine refuses the run: it has %s\n", train.MachineMemory())
+	}
+	fmt.Print(extra)
 	return nil
 }

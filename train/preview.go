@@ -1,0 +1,77 @@
+package train
+
+import (
+	"context"
+	"fmt"
+
+	"sparrow/data"
+)
+
+// Preview is what a run would be.
+type Preview struct {
+	Data string // one line
+	Plan MemoryPlan
+	Fits error // nil, or why this machine would refuse the run
+
+	vocabSize int
+}
+
+// Look checks a config and plans its memory without memory for a model, so that runs can be planned that this machine
+// could not hold. The corpus is read only if its vocabulary cannot be known without (tokenizer = "char"). What it
+// accepts, [New] accepts, except for a run that does not fit, a text that cannot be read or is too short, a prompt that
+// is too long for a tokenizer still to be trained, a folder that is in use and an init_from of another shape.
+func Look(ctx context.Context, cfg Config) (p Preview, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrUsage, err)
+		}
+	}()
+	survey, err := data.Look(ctx, cfg.Data)
+	if err != nil {
+		return p, err
+	}
+	tokenizer, textBytes := survey.Tokenizer, int(survey.Bytes)
+	p.vocabSize = survey.VocabSize
+	if p.vocabSize > 0 {
+		p.Data = survey.Describe()
+	} else {
+		d, err := data.Open(ctx, cfg.Data)
+		if err != nil {
+			return p, err
+		}
+		tokenizer, p.vocabSize, p.Data = d.Tokenizer, d.Tokenizer.VocabSize(), d.Describe()
+	}
+	if err := buildable(cfg, p.vocabSize, memoryLimit()); err != nil {
+		return p, err
+	}
+	if p.Plan, err = planMemory(cfg, p.vocabSize); err != nil {
+		return p, err
+	}
+	p.Plan = p.Plan.inProcess(cfg, textBytes)
+	p.Fits = p.Plan.Fits()
+	if tokenizer != nil {
+		if err := cfg.checkSample(tokenizer); err != nil {
+			return p, err
+		}
+	}
+	return p, cfg.checkInitFrom()
+}
+
+// maxPlanned is how many bytes a plan may have: sums of such numbers do not overflow.
+const maxPlanned = 1 << 55
+
+// buildable refuses what cannot even be planned: sizes whose products overflow, and graphs, token buffers and tables of
+// angles that are larger than limit, since a plan makes those.
+func buildable(cfg Config, vocabSize int, limit float64) error {
+	if err := plausible(cfg, vocabSize, maxPlanned); err != nil {
+		return err
+	}
+	need := float64(cfg.Model.NLayer)*graphBytes + 3*8*float64(cfg.Train.BatchSize)*float64(cfg.Data.SeqLen)
+	if cfg.Model.Positions != "learned" {
+		need += 4 * float64(cfg.dims(1).Context) * float64(cfg.Model.Attention.Dim(cfg.Model.DModel))
+	}
+	if need > limit {
+		return fmt.Errorf("the graph alone needs more than %s of memory and this machine has %s", bytesText(need), bytesText(limit))
+	}
+	return nil
+}
