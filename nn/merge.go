@@ -74,21 +74,26 @@ func (s *Store) parts(layer string) (product, sparse []float64) {
 	if l.Kind == "dense" {
 		return s.float64s(layer + ".weight"), nil
 	}
-	scale := 1.0
-	if l.Kind == "lora" {
-		scale = l.Config.Scale()
-	}
 	if l.Kind == "sltrain" {
-		scale = l.Config.Scale()
-		if l.Config.TrainScale {
-			scale = math.Tanh(s.float64s(layer + ".scale")[0])
-		}
 		sparse = s.float64s(layer + ".sparse.values")
 	}
+	scale := s.productScale(layer)
 	r := l.Config.Rank
 	product = make([]float64, l.Out*l.In)
 	kernel.Gemm(false, false, l.Out, l.In, r, scale, s.float64s(layer+".up.weight"), r, s.float64s(layer+".down.weight"), l.In, 0, product, l.In)
 	return product, sparse
+}
+
+// productScale is the factor of a factored layer's B A.
+func (s *Store) productScale(layer string) float64 {
+	l := s.layers[layer]
+	switch {
+	case l.Kind == "low_rank":
+		return 1
+	case l.Kind == "sltrain" && l.Config.TrainScale:
+		return math.Tanh(s.float64s(layer + ".scale")[0])
+	}
+	return l.Config.Scale()
 }
 
 // float64s copies a parameter's values.

@@ -168,9 +168,16 @@ func (t *Trainer) step() (Record, error) {
 	t.state.Step++
 	t.state.Tokens += count
 	t.state.Cursor = t.loader.Cursor()
-	return Record{Step: t.state.Step, Kind: KindTrain, Values: []Value{
-		{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {"tokens", float64(t.state.Tokens)},
-	}}, nil
+	values := []Value{{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {"tokens", float64(t.state.Tokens)}}
+	if t.state.Step == 1 || t.due(t.cfg.Eval.Every) {
+		values = append(values, t.factorNorms(1/float64(count))...)
+	}
+	return Record{Step: t.state.Step, Kind: KindTrain, Values: values}, nil
+}
+
+// due says whether the step just done is one of those that come every so often, or the last.
+func (t *Trainer) due(every int) bool {
+	return t.state.Step == t.cfg.Train.Steps || every > 0 && t.state.Step%every == 0
 }
 
 // gradNorm is the norm of the gradients of the last run.
@@ -223,11 +230,10 @@ func allFinite(d *tensor.Dense) bool {
 // afterStep evaluates and saves when it is time to: evaluation first, so that
 // its record lies before the checkpoint that a resumed run starts from.
 func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (Score, error) {
-	step, last := t.state.Step, t.state.Step == t.cfg.Train.Steps
-	due := func(every int) bool { return last || every > 0 && step%every == 0 }
+	step := t.state.Step
 	var score Score
 	best := false
-	if due(t.cfg.Eval.Every) {
+	if t.due(t.cfg.Eval.Every) {
 		var err error
 		score, err = Evaluate(ctx, t.session, t.dataset.Validation, t.cfg.Data.SeqLen, t.cfg.Train.BatchSize, t.cfg.Eval.Tokens, nil)
 		if err != nil {
@@ -243,7 +249,7 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 			t.state.BestStep, t.state.BestLoss = step, score.Loss
 		}
 	}
-	if best || stop || due(t.cfg.Checkpoint.Every) {
+	if best || stop || t.due(t.cfg.Checkpoint.Every) {
 		return score, t.save()
 	}
 	return score, nil

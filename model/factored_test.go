@@ -1,0 +1,61 @@
+package model
+
+import (
+	"slices"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/internal/rng"
+	"sparrow/nn"
+)
+
+// TestFactoredMerges: folded into dense layers, networks of factored layers have the same scores to rounding, with
+// biases (gpt2), a learned scale and in both modes.
+func TestFactoredMerges(t *testing.T) {
+	const tol = 2e-5 // float32 rounding of W, through two blocks
+	for name, l := range map[string]nn.LinearConfig{
+		"low_rank":      {Kind: "low_rank", Rank: 3},
+		"materialized":  {Kind: "sltrain", Rank: 3, Alpha: 6, Density: 0.2, Mode: "materialized"},
+		"factored":      {Kind: "sltrain", Rank: 3, Alpha: 6, Density: 0.2, Mode: "factored"},
+		"learned scale": {Kind: "sltrain", Rank: 3, Density: 0.2, TrainScale: true},
+	} {
+		for _, variant := range []string{"mha", "gpt2"} {
+			t.Run(name+"/"+variant, func(t *testing.T) {
+				base := small(t, tensor.Float32, variant, tapLogits)
+				cfg := base.Config()
+				l.Match = "model.layers.*"
+				cfg.Linear = []nn.LinearConfig{l}
+				s, err := NewSession(cfg, base.Dims(), nn.NewStore(tensor.Float32), tapLogits)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text := tokensOf(37, "merge")
+				before := logitsOf(t, s, text)
+				for _, name := range s.Store().Names() { // as after training: nothing is at its first value
+					w := s.Store().Get(name).Float32s()
+					step := make([]float32, len(w))
+					rng.FillNormal(rng.New(2, name, 0), step, 0, 0.1)
+					for i := range w {
+						w[i] += step[i]
+					}
+				}
+				want := logitsOf(t, s, text)
+				if d := distance(want, before); d < 0.01 {
+					t.Fatalf("the scores have moved by %g only: the test shows nothing", d)
+				}
+				dense := s.Store().Dense()
+				if slices.ContainsFunc(dense.Names(), func(n string) bool { return dense.Get(n) == nil }) || len(dense.IndexNames()) != 0 {
+					t.Errorf("the merged store has holes or indices: %v %v", dense.Names(), dense.IndexNames())
+				}
+				merged, err := NewSession(base.Config(), base.Dims(), dense, tapLogits)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := distance(logitsOf(t, merged, text), want); d > tol {
+					t.Errorf("merged scores differ by %g of the largest, want at most %g", d, tol)
+				}
+			})
+		}
+	}
+}
