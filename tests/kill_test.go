@@ -89,6 +89,10 @@ func TestKilledRunsEndEqual(t *testing.T) {
 		killedRunsEndEqual(t, 1, most, "--set", "train.optimizer=adamw8bit", "--set", "train.adam_block_size=64",
 			"--set", "train.per_layer_update=true", "--set", "train.grad_accum=1", "--set", "train.grad_clip=0.0")
 	})
+	t.Run("sltrain", func(t *testing.T) {
+		killedRunsEndEqual(t, 1, most, "--set", "train.grad_accum=1", "--set", "train.grad_clip=0.0", "--set", "train.per_layer_update=true",
+			"--set", "train.optimizer=adamw8bit", "--set", `model.linear=[{match="*.layers.*",kind="sltrain",rank=4,density=0.1}]`)
+	})
 	t.Run("adapter", func(t *testing.T) {
 		dir, args := killable(t)
 		mustRun(t, dir, "train", append([]string{"run", "-o", "base"}, args...)...)

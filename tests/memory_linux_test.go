@@ -1,0 +1,69 @@
+package tests
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"sparrow/train"
+)
+
+// TestPlansAgreeWithMeasuredPeaks: what train run --dry-run says of memory is what the process takes at its peak, within
+// 10%, at sizes where the model outweighs the program: 25 million parameters (the shape of 60M with a small vocabulary)
+// and, if not -short, 58 million.
+func TestPlansAgreeWithMeasuredPeaks(t *testing.T) {
+	const tol = 0.1
+	config, err := filepath.Abs(filepath.Join(root, "configs", "sltrain-60m.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dense := "model.linear=[]"
+	for _, c := range []struct {
+		name string
+		long bool
+		set  []string
+	}{
+		{"dense", false, []string{dense}},
+		{"sltrain", false, nil},
+		{"sltrain, materialized", true, []string{`model.linear=[{match="model.layers.*",kind="sltrain",rank=128,alpha=32.0,density=0.03,mode="materialized"}]`}},
+		{"sltrain, adamw8bit, per layer", false, []string{"train.optimizer=adamw8bit", "train.per_layer_update=true"}},
+		{"recomputed", true, []string{dense, "train.batch_size=4", "model.checkpoint_activations=true"}},
+		{"deep and narrow", true, []string{dense, "model.d_model=256", "model.d_ff=512", "model.n_layer=24"}},
+		{"58M", true, []string{dense, "data.tokenizer=bpe", "data.max_bytes=16000000"}},
+		{"58M, sltrain", true, []string{"data.tokenizer=bpe", "data.max_bytes=16000000"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.long && testing.Short() {
+				t.Skip("long")
+			}
+			set := append([]string{"data.tokenizer=byte", "data.max_bytes=4000000", "train.batch_size=1", "train.grad_accum=1",
+				"train.steps=3", "train.warmup_steps=1", "eval.tokens=512"}, c.set...)
+			cfg, err := train.Load(config, set)
+			if err != nil {
+				t.Fatal(err)
+			}
+			preview, err := train.Look(context.Background(), cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			args := []string{"run", "-c", config, "-o", "out"}
+			for _, s := range set {
+				args = append(args, "--set", s)
+			}
+			process := command(t, dir, "train", args...)
+			if out, err := process.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			// Kilobytes. Until it has called exec, the process counts as the one that started it.
+			peak := float64(process.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) * 1024
+			plan := float64(preview.Plan.Total())
+			t.Logf("peak %.0f MB, %.1f%% of the plan:\n%s", peak/1e6, 100*peak/plan, preview.Plan.Table(""))
+			if ratio := peak / plan; !(ratio > 1-tol && ratio < 1+tol) {
+				t.Errorf("the process took %.0f MB at its peak, the plan is %.0f MB (%s)", peak/1e6, plan/1e6, fmt.Sprint(c.set))
+			}
+		})
+	}
+}
