@@ -246,5 +246,9 @@ func (d *decoder) origin(key toml.Key, message string) Problem {
 			return Problem{File: d.file, Line: line, Message: message}
 		}
 	}
-	return Problem{File: d.file, Line: 1, Message: message}
+	line := 1
+	if d.lines == nil {
+		line = 0 // no document: the struct was made in Go
+	}
+	return Problem{File: d.file, Line: line, Message: message}
 }

@@ -56,6 +56,21 @@ func (r *Report) Errorf(key, format string, args ...any) {
 	r.d.problems = append(r.d.problems, r.d.origin(full, strings.Join(words, " ")))
 }
 
+// Validate runs the validators of the struct that src points to, for a config that was made in Go and not decoded; name
+// stands for the file in messages, which have no line. Its errors are those of [Decode].
+func Validate(name string, src any) error {
+	root, err := target(src)
+	if err != nil {
+		return err
+	}
+	d := &decoder{file: name, root: root}
+	d.validate(root, nil)
+	if len(d.problems) > 0 {
+		return sorted(d.problems, d.rank)
+	}
+	return nil
+}
+
 // valueAt finds the value that key names; ok is false where there is none, or a nil pointer on the way.
 func valueAt(v reflect.Value, key toml.Key) (reflect.Value, bool) {
 	for _, part := range key {

@@ -16,7 +16,7 @@ import (
 type Config struct {
 	Kind    string `toml:"kind"`    // decoder
 	DModel  int    `toml:"d_model"` // width of the residual stream
-	NLayer  int    `toml:"n_layer"` // blocks
+	NLayer  int    `toml:"n_layer"` // blocks, at most MaxLayers
 	DFF     int    `toml:"d_ff"`    // width inside the MLP; 0: 8/3 d_model, rounded up to 8 (swiglu), or 4 d_model
 	Context int    `toml:"context"` // longest sequence, tokens; 0: [data] seq_len
 
@@ -36,6 +36,11 @@ type Config struct {
 	Attention attention.Config  `toml:"attention"`
 	Linear    []nn.LinearConfig `toml:"linear"` // representation of linear layers by name; later tables win
 }
+
+// MaxLayers bounds n_layer: building a graph takes time that grows with the
+// square of its size, a third of a second at 100 blocks and half a minute at
+// several thousand.
+const MaxLayers = 1000
 
 // DefaultConfig is a small LLaMA-style decoder.
 func DefaultConfig() Config {
@@ -58,6 +63,9 @@ func (c Config) Validate(r *configs.Report) {
 	}
 	atLeast("d_model", c.DModel, 1)
 	atLeast("n_layer", c.NLayer, 1)
+	if c.NLayer > MaxLayers {
+		r.Errorf("n_layer", "is too large; want at most %d", MaxLayers)
+	}
 	if c.DFF < 0 {
 		r.Errorf("d_ff", "is negative; want 0 (chosen from d_model) or more")
 	}

@@ -35,6 +35,7 @@ func small(t *testing.T, dtype tensor.Dtype, variant string, opts Options) *Sess
 	cfg := DefaultConfig()
 	cfg.DModel, cfg.NLayer, cfg.DFF = 32, 2, 40
 	variants[variant](&cfg)
+	opts.Poison = true
 	store := nn.NewStore(dtype)
 	s, err := NewSession(cfg, Dims{VocabSize: vocab, Context: 300}, store, opts)
 	if err != nil {
@@ -61,7 +62,7 @@ func tokensOf(n int, stream string) []int {
 	return out
 }
 
-var tapLogits = Options{Tapped: func(name string) bool { return name == "logits" }}
+var tapLogits = Options{Poison: true, Tapped: func(name string) bool { return name == "logits" }}
 
 // greedy continues a text by running the whole of it anew for every token.
 func greedy(t *testing.T, s *Session, text []int, n int) (tokens []int, scores [][]float64) {
@@ -304,9 +305,4 @@ func TestProgramsShareMemory(t *testing.T) {
 	if len(s.programs) > maxPrograms || len(s.recent) != len(s.programs) {
 		t.Errorf("%d programs kept, %d in order of use; want at most %d", len(s.programs), len(s.recent), maxPrograms)
 	}
-}
-
-func TestMain(m *testing.M) {
-	Poison = true
-	m.Run()
 }

@@ -38,7 +38,7 @@ const (
 	decoding             // logits of each sequence's last token, over a cache
 )
 
-// inputs adds an integer leaf and returns its memory.
+// intInput adds an integer leaf of n elements and returns its memory.
 func intInput(t *op.Tape, name string, n int) (*G.Node, []int) {
 	d := tensor.New(tensor.Of(tensor.Int), tensor.WithShape(n))
 	return t.Input(name, d), d.Ints()
@@ -95,11 +95,12 @@ func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
 		b.Tap("logits", p.logits)
 		p.loss = op.CrossEntropy(t, p.logits, targets)
 	}
-	return p, p.finish(b, m)
+	return p, p.finish(b, m, s.opts.Poison)
 }
 
-// finish derives gradients, checks the graph and plans its memory.
-func (p *Program) finish(b *nn.Builder, m mode) error {
+// finish derives gradients, checks the graph and plans its memory; poison is
+// Options.Poison.
+func (p *Program) finish(b *nn.Builder, m mode, poison bool) error {
 	if m == training {
 		if err := p.tape.Backward(p.loss); err != nil {
 			return fmt.Errorf("model: %w", err)
@@ -120,15 +121,11 @@ func (p *Program) finish(b *nn.Builder, m mode) error {
 		pinned = append(pinned, n)
 	}
 	var err error
-	if p.plan, err = p.tape.Plan(Poison, pinned...); err != nil {
+	if p.plan, err = p.tape.Plan(poison, pinned...); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
 	return nil
 }
-
-// Poison makes every new program fill memory with NaN as soon as it is free, so
-// that a test sees a read of a value after its end of life.
-var Poison = false
 
 // ActivationBytes is the memory that one run needs beside parameters and
 // gradients.

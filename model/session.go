@@ -2,9 +2,9 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
-	"gorgonia.org/tensor"
-
+	"sparrow/configs"
 	"sparrow/nn"
 	"sparrow/op"
 )
@@ -15,6 +15,10 @@ type Options struct {
 	Sink   op.Sink                // receives gradients; nil: a session that does not train
 	Frozen func(name string) bool // parameters that do not train; nil: none
 	Tapped func(name string) bool // activations to keep for Program.Tap; nil: none
+
+	// Poison fills memory with NaN as soon as its value is dead, so that a test
+	// sees a read after the end of life. It costs time.
+	Poison bool
 }
 
 // Session runs one network: it owns its programs, the memory that they share and
@@ -44,9 +48,16 @@ type programKey struct {
 const maxPrograms = 8
 
 // NewSession prepares to run the network of a config over the parameters of a
-// store, which it completes by initial values if it is empty or misses some.
+// store, which it completes by initial values if it is empty or misses some. A
+// config that no network can have is an error that matches configs.ErrConfig.
 func NewSession(cfg Config, dims Dims, store *nn.Store, opts Options) (*Session, error) {
 	if err := dims.Validate(); err != nil {
+		return nil, err
+	}
+	table := struct {
+		Model Config `toml:"model"`
+	}{cfg}
+	if err := configs.Validate("model", &table); err != nil {
 		return nil, err
 	}
 	s := &Session{cfg: cfg, dims: dims, store: store, opts: opts, programs: map[programKey]*Program{}}
@@ -62,9 +73,6 @@ func (s *Session) Config() Config { return s.cfg }
 
 // Dims returns the sizes that follow from the data.
 func (s *Session) Dims() Dims { return s.dims }
-
-// ArenaBytes is the memory that the session's programs share.
-func (s *Session) ArenaBytes() int { return s.arena.Bytes() }
 
 // Train returns the program that computes loss and gradients of batch sequences
 // of seqLen tokens.
@@ -121,15 +129,12 @@ func (s *Session) reserve(batch, capacity int) error {
 	if batch == s.cacheBatch && capacity <= s.capacity {
 		return nil
 	}
-	for key := range s.programs {
+	s.recent = slices.DeleteFunc(s.recent, func(key programKey) bool {
 		if key.mode == decoding {
-			delete(s.programs, key)
+			delete(s.programs, key) // it reads the cache that is about to go
 		}
-	}
-	s.recent = nil
-	for key := range s.programs {
-		s.recent = append(s.recent, key)
-	}
+		return key.mode == decoding
+	})
 	s.cacheBatch, s.capacity = batch, capacity
 	if s.cfg.Positions == "learned" {
 		s.capacity = s.dims.Context
@@ -146,6 +151,3 @@ func (s *Session) reserve(batch, capacity int) error {
 func (s *Session) CacheBytesPerToken() int {
 	return s.cfg.NLayer * s.cfg.Attention.CacheBytesPerToken(s.cfg.DModel, int(s.store.Dtype.Size()))
 }
-
-// Dtype names the types that a store can have.
-var Dtype = map[string]tensor.Dtype{"float32": tensor.Float32, "float64": tensor.Float64}

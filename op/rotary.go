@@ -43,7 +43,7 @@ func NewRotaryTable(headDim, positions int, theta float64, dtype tensor.Dtype) *
 	return t
 }
 
-// rows returns cos and sin of position p.
+// rotaryRow returns cos and sin of position p.
 func rotaryRow[T kernel.Float](t *RotaryTable, p int) (cos, sin []T) {
 	half := t.HeadDim / 2
 	lo, hi := p*half, (p+1)*half
