@@ -114,6 +114,3 @@ func (l *Loader) Seek(c Cursor) error {
 	l.cursor = c
 	return nil
 }
-
-// Windows returns the number of windows of the current epoch; it may differ by one between epochs.
-func (l *Loader) Windows() int { return l.windows }

@@ -101,11 +101,11 @@ func TestLoaderVisitsEveryWindowOnceAnEpoch(t *testing.T) {
 			loader := newLoader(t, counting(t, test.tokens), LoaderConfig{SeqLen: test.seqLen, BatchSize: 1, Seed: 5})
 			offsets := map[int]bool{}
 			for epoch := range 20 {
-				if c := loader.Cursor(); epoch > 0 && c != (Cursor{epoch - 1, loader.Windows()}) {
+				if c := loader.Cursor(); epoch > 0 && c != (Cursor{epoch - 1, loader.windows}) {
 					t.Fatalf("cursor %v before epoch %d", c, epoch)
 				}
 				var starts []int
-				for first := true; first || loader.Cursor().Position < loader.Windows(); first = false {
+				for first := true; first || loader.Cursor().Position < loader.windows; first = false {
 					inputs, targets := next(loader)
 					for i := range inputs {
 						if targets[i] != inputs[i]+1 || i > 0 && inputs[i] != inputs[i-1]+1 {

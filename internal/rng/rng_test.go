@@ -29,7 +29,7 @@ func TestPhiloxKnownAnswers(t *testing.T) {
 // TestStability pins the numbers themselves: a change here changes the weights of every seed.
 func TestStability(t *testing.T) {
 	s := New(1, "init", 0)
-	got := fmt.Sprintf("%016x %016x %.17g %.17g %d", s.Uint64(), s.Uint64(), s.Float64(), s.NormFloat64(), s.Intn(1000))
+	got := fmt.Sprintf("%016x %016x %.17g %.17g %d", s.Uint64(), s.Uint64(), s.Float64(), normal(s.Uint64()), s.Intn(1000))
 	const want = "e92d2c653b90b983 ee3e02e3fd83095b 0.62229182337388755 0.97803263213689196 501"
 	if got != want {
 		t.Errorf("first draws of (1, init, 0) = %s, want %s", got, want)
@@ -151,7 +151,7 @@ func TestNormalDistribution(t *testing.T) {
 	counts := make([]int, 64) // cells of equal probability under the normal distribution
 	var sum, squares, fourth float64
 	for range n {
-		x := s.NormFloat64()
+		x := normal(s.Uint64())
 		sum += x
 		squares += x * x
 		fourth += x * x * x * x
@@ -222,9 +222,6 @@ func TestFillsTakeOneDrawAnElement(t *testing.T) {
 	}{
 		{"uniform", func(s *Source, x []float32) { FillUniform(s, x, -2, 3) }},
 		{"normal", func(s *Source, x []float32) { FillNormal(s, x, 1, 0.02) }},
-		{"dropout", func(s *Source, x []float32) { FillDropout(s, x, 0.1) }},
-		{"dropout of everything", func(s *Source, x []float32) { FillDropout(s, x, 1) }},
-		{"dropout of nothing", func(s *Source, x []float32) { FillDropout(s, x, 0) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			whole, parts := make([]float32, n), make([]float32, n)
@@ -269,55 +266,15 @@ func TestFillValues(t *testing.T) {
 	if m := mean(); math.Abs(m-5) > 0.02 {
 		t.Errorf("FillNormal(5, 0.5): mean %v, want 5", m)
 	}
-	FillDropout(New(1, "d", 0), x, 0.25)
-	zeros := 0
-	for i, v := range x {
-		switch v {
-		case 0:
-			zeros++
-		case 1 / 0.75:
-		default:
-			t.Fatalf("FillDropout(0.25): element %d = %v, want 0 or 1/0.75", i, v)
-		}
-	}
-	if share := float64(zeros) / n; math.Abs(share-0.25) > 0.01 {
-		t.Errorf("FillDropout(0.25): share of zeros %v", share)
-	}
-}
-
-func TestPermutation(t *testing.T) {
-	counts := make([]int, 24)
-	for i := range 24000 {
-		p := New(1, "perm", uint64(i)).Permutation(4)
-		seen, code := 0, 0
-		for j, v := range p {
-			seen |= 1 << v
-			for _, w := range p[j+1:] {
-				if w < v {
-					code++
-				}
-			}
-			if j < 3 {
-				code *= 3 - j
-			}
-		}
-		if seen != 15 {
-			t.Fatalf("Permutation(4) = %v is not a permutation", p)
-		}
-		counts[code]++
-	}
-	if got, limit := chiSquare(counts, 24000), chiSquareLimit(23); got > limit {
-		t.Errorf("chi-square %.1f over the 24 permutations of 4, limit %.1f", got, limit)
-	}
 }
 
 func ExampleNew() {
-	// The third dropout mask of a layer can be drawn again without drawing the first two.
-	mask := make([]float32, 4)
-	FillDropout(New(1, "dropout/layers.0", 3), mask, 0.5)
+	// The noise of step 3 can be drawn again without drawing that of the steps before.
+	noise := make([]float32, 4)
+	FillUniform(New(1, "noise/layers.0", 3), noise, -1, 1)
 	again := make([]float32, 4)
-	FillDropout(New(1, "dropout/layers.0", 3), again, 0.5)
-	fmt.Println(mask[0] == again[0], mask[1] == again[1], mask[2] == again[2], mask[3] == again[3])
+	FillUniform(New(1, "noise/layers.0", 3), again, -1, 1)
+	fmt.Println(noise[0] == again[0], noise[1] == again[1], noise[2] == again[2], noise[3] == again[3])
 	// Output: true true true true
 }
 
@@ -338,7 +295,6 @@ func BenchmarkFill(b *testing.B) {
 	}{
 		{"uniform", func(s *Source) { FillUniform(s, x, 0, 1) }},
 		{"normal", func(s *Source) { FillNormal(s, x, 0, 1) }},
-		{"dropout", func(s *Source) { FillDropout(s, x, 0.1) }},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			b.SetBytes(int64(4 * len(x)))

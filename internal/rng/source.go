@@ -34,7 +34,7 @@ func (s *Source) Uint64() uint64 {
 }
 
 // Skip moves n 64-bit draws ahead in constant time, so that workers can fill parts of one slice: the numbers do not
-// depend on how the slice was split. Float64, NormFloat64 and each element of a Fill take exactly one draw.
+// depend on how the slice was split. Float64 and each element of a Fill take exactly one draw.
 func (s *Source) Skip(n uint64) {
 	s.drawn += n
 	if s.drawn&1 == 1 {
@@ -44,11 +44,6 @@ func (s *Source) Skip(n uint64) {
 
 // Float64 returns a uniform number in [0, 1), a multiple of 2^-53.
 func (s *Source) Float64() float64 { return unit(s.Uint64()) }
-
-// NormFloat64 returns a normal number with mean 0 and standard deviation 1, by inversion of the distribution function:
-// sqrt(2) erfinv(2u - 1). Inversion costs one draw a number, whatever the number is, which keeps Skip exact; the
-// largest magnitude is 8.2.
-func (s *Source) NormFloat64() float64 { return normal(s.Uint64()) }
 
 // Intn returns a uniform integer in [0, n) without modulo bias. It panics when n is not positive, as math/rand does.
 func (s *Source) Intn(n int) int {
@@ -70,8 +65,9 @@ func (s *Source) Intn(n int) int {
 // unit maps 64 bits to [0, 1) with the 53 upper bits.
 func unit(x uint64) float64 { return float64(x>>11) * 0x1p-53 }
 
-// normal maps 64 bits to the standard normal distribution. The half step keeps u off 0 and 1, whose quantiles are
-// infinite.
+// normal maps 64 bits to the standard normal distribution by inversion of its distribution function:
+// sqrt(2) erfinv(2u - 1). Inversion costs one draw a number, whatever the number is, which keeps Skip exact; the
+// largest magnitude is 8.2. The half step keeps u off 0 and 1, whose quantiles are infinite.
 func normal(x uint64) float64 {
 	u := (float64(x>>11) + 0.5) * 0x1p-53
 	if u >= 1 { // (2^53 - 1) + 0.5 rounds up to 2^53
