@@ -156,11 +156,11 @@ func TestAdamW8bitResumes(t *testing.T) {
 		if c.set == "train.optimizer=adamw" {
 			set = append(set, "train.adam_block_size=256")
 		}
-		if _, _, err := Resume(context.Background(), dir, set, io.Discard); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := Resume(context.Background(), dir, "", set, io.Discard); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("resume with %s: %v; want an error with %q", c.set, err, c.want)
 		}
 	}
-	trainer, _, err := Resume(context.Background(), dir, nil, io.Discard)
+	trainer, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

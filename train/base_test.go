@@ -157,7 +157,7 @@ func checkAdapterResumes(t *testing.T, cfg Config, whole string) {
 		if _, err := mustTrain(t, cfg, dir, func() bool { steps++; return steps == stop }); !errors.Is(err, ErrInterrupted) {
 			t.Fatal(err)
 		}
-		trainer, _, err := Resume(context.Background(), dir, nil, io.Discard)
+		trainer, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}

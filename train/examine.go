@@ -5,20 +5,11 @@ import (
 	"fmt"
 	"slices"
 
+	"gorgonia.org/tensor"
+
 	"sparrow/checkpoints"
 	"sparrow/data"
 )
-
-// Examine checks all of a config that can be checked without memory for a model
-// and without a folder for the run: what it accepts, [New] accepts, except for a
-// folder that is in use and an init_from of another shape.
-func Examine(ctx context.Context, cfg Config) (*data.Dataset, MemoryPlan, error) {
-	d, plan, err := examine(ctx, cfg, nil)
-	if err == nil {
-		err = cfg.checkInitFrom()
-	}
-	return d, plan, err
-}
 
 // checkInitFrom refuses an init_from that leads to no sound checkpoint.
 func (c Config) checkInitFrom() error {
@@ -61,7 +52,8 @@ func examine(ctx context.Context, cfg Config, tokenizer data.Tokenizer) (d *data
 	return d, plan, cfg.checkSample(d.Tokenizer)
 }
 
-// checkSample refuses at the start a prompt that would fail at the end.
+// checkSample refuses at the start a sample that would fail at the end: a prompt
+// that cannot be read, and a text for which there is no room.
 func (c Config) checkSample(tokenizer data.Tokenizer) error {
 	if c.Sample.Prompt == "" {
 		return nil
@@ -72,6 +64,27 @@ func (c Config) checkSample(tokenizer data.Tokenizer) error {
 	}
 	if n := c.longest(); n > 0 && len(ids) >= n {
 		return fmt.Errorf("[sample] prompt = %q is %d tokens long; learned positions end at %d: want a shorter one", c.Sample.Prompt, len(ids), n)
+	}
+	perToken := c.Model.NLayer * c.Model.Attention.CacheBytesPerToken(c.Model.DModel, int(tensor.Float32.Size()))
+	if err := cacheFits(float64(len(ids))+float64(c.room(len(ids), c.Sample.Tokens)), perToken); err != nil {
+		return fmt.Errorf("[sample] tokens = %d: %w", c.Sample.Tokens, err)
+	}
+	return nil
+}
+
+// room is how many tokens, up to most, may follow a prompt.
+func (c Config) room(prompt, most int) int {
+	if n := c.longest(); n > 0 {
+		return min(most, n-prompt)
+	}
+	return most
+}
+
+// cacheFits refuses a text whose key/value cache this machine has no memory for.
+// Its length is a float64 because a sum of such integers may overflow.
+func cacheFits(tokens float64, bytesPerToken int) error {
+	if need := tokens * float64(bytesPerToken); need > memoryLimit() {
+		return fmt.Errorf("the key/value cache needs %s and this machine has %s", bytesText(need), bytesText(memoryLimit()))
 	}
 	return nil
 }

@@ -89,10 +89,7 @@ func (l *Loaded) Room(prompt, tokens int) error {
 	if n := l.Config.longest(); n > 0 && total > float64(n) {
 		return fmt.Errorf("with a prompt of %d tokens, %d can follow: the model's learned positions end at %d", prompt, max(0, n-prompt), n)
 	}
-	if need := total * float64(l.Session.CacheBytesPerToken()); need > memoryLimit() {
-		return fmt.Errorf("the key/value cache needs %s and this machine has %s", bytesText(need), bytesText(memoryLimit()))
-	}
-	return nil
+	return cacheFits(total, l.Session.CacheBytesPerToken())
 }
 
 // Merge writes a checkpoint folder at out whose factored layers are folded into

@@ -276,7 +276,7 @@ func (t *Trainer) sample(ctx context.Context) (string, error) {
 	}
 	ids := prompt
 	opts := model.GenerateOptions{
-		Tokens:  t.room(len(prompt), c.Tokens),
+		Tokens:  t.cfg.room(len(prompt), c.Tokens),
 		Sampler: model.Sampler{Temperature: c.Temperature, TopP: c.TopP, Seed: t.cfg.Seed},
 		Stop:    func(token int) bool { return token == t.dataset.Tokenizer.Separator() },
 	}
@@ -285,14 +285,6 @@ func (t *Trainer) sample(ctx context.Context) (string, error) {
 		return nil
 	})
 	return t.dataset.Tokenizer.Decode(ids), err
-}
-
-// room is how many tokens, up to most, may follow a prompt.
-func (t *Trainer) room(prompt, most int) int {
-	if n := t.cfg.longest(); n > 0 {
-		return min(most, n-prompt)
-	}
-	return most
 }
 
 // suggest returns a prompt to try, the configured one or the first word of the
@@ -309,8 +301,8 @@ func (t *Trainer) suggest() (prompt string, tokens int) {
 		}
 	}
 	ids, err := t.dataset.Tokenizer.Encode(prompt)
-	if err != nil || t.room(len(ids), most) < 1 {
+	if err != nil || t.cfg.room(len(ids), most) < 1 {
 		return "", 0
 	}
-	return prompt, t.room(len(ids), most)
+	return prompt, t.cfg.room(len(ids), most)
 }

@@ -19,8 +19,8 @@ type Interrupt struct {
 	release  func()
 }
 
-// NotifyInterrupt catches SIGINT and SIGTERM until Stop. The first sets Interrupted, closes Done and passes one
-// line for the user to message. The second means "now": it calls exit(ExitInterrupted), which the caller sets to
+// NotifyInterrupt catches SIGINT and SIGTERM until Stop. The first sets Interrupted and passes one line for
+// the user to message. The second means "now": it calls exit(ExitInterrupted), which the caller sets to
 // os.Exit, because a library does not end the process by itself. Both are called from a goroutine of the
 // Interrupt's own; Progress.Message fits.
 func NotifyInterrupt(message func(format string, args ...any), exit func(code int)) *Interrupt {
@@ -58,9 +58,6 @@ func (i *Interrupt) Interrupted() bool {
 		return false
 	}
 }
-
-// Done is closed when the run is asked to stop.
-func (i *Interrupt) Done() <-chan struct{} { return i.done }
 
 // Stop gives the signals back to the process and waits until nothing of the Interrupt runs any more; Interrupted
 // keeps its answer. Stopping twice is harmless.

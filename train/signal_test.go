@@ -22,7 +22,7 @@ func TestInterruptTwice(t *testing.T) {
 		t.Error("interrupted before any signal")
 	}
 	signals <- os.Interrupt
-	<-i.Done()
+	<-i.done
 	if !i.Interrupted() {
 		t.Error("not interrupted after a signal")
 	}
@@ -55,7 +55,7 @@ func TestInterruptStop(t *testing.T) {
 			i := newInterrupt(signals, func() {}, func(string, ...any) {}, func(code int) { t.Errorf("exit %d after Stop", code) })
 			if interrupted {
 				signals <- os.Interrupt
-				<-i.Done()
+				<-i.done
 			}
 			i.Stop()
 			signals <- os.Interrupt // nobody listens any more
@@ -71,7 +71,7 @@ func TestNotifyInterrupt(t *testing.T) {
 	if os.Getenv("SPARROW_TEST_INTERRUPT") != "" {
 		i := NotifyInterrupt(func(format string, args ...any) { fmt.Printf(format+"\n", args...) }, os.Exit)
 		fmt.Println("ready")
-		<-i.Done()
+		<-i.done
 		select {} // the step that never ends
 	}
 	if runtime.GOOS == "windows" {

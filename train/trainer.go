@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync/atomic"
 
@@ -128,14 +129,10 @@ func clean(dir string) error {
 
 // Resume prepares to continue the run in dir from its newest checkpoint, or
 // from its beginning if there is none yet. set are overrides of the saved
-// config. done says that the run has ended and there is nothing to do.
-func Resume(ctx context.Context, dir string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
-	return ResumeOn(ctx, dir, "", set, out)
-}
-
-// ResumeOn is Resume of an adapter whose base, a run or a checkpoint, is at base;
-// "": where it was when the run began.
-func ResumeOn(ctx context.Context, dir, base string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
+// config. base is, of an adapter, the run or checkpoint it trains on; "": where it
+// was when the run began. done says that the run has ended and there is nothing to
+// do.
+func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
 	if !isRun(dir) {
 		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", ErrUsage, dir)
 	}
@@ -228,6 +225,8 @@ func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokeniz
 	if t.dataset, plan, err = examine(ctx, cfg, tokenizer); err != nil {
 		return nil, err
 	}
+	// Reading and encoding the text leaves garbage that is no part of training.
+	debug.FreeOSMemory()
 	t.plan = plan
 	defer plan.limitGarbage()()
 	t.Message("data: %s", t.dataset.Describe())

@@ -76,7 +76,7 @@ func TestInterruptedRunContinues(t *testing.T) {
 			t.Errorf("stopped after step %d: %v", stop, err)
 		}
 		var log bytes.Buffer
-		trainer, done, err := Resume(context.Background(), dir, nil, &log)
+		trainer, done, err := Resume(context.Background(), dir, "", nil, &log)
 		if err != nil || done {
 			t.Fatalf("Resume after step %d: done %v, %v", stop, done, err)
 		}
@@ -93,7 +93,7 @@ func TestInterruptedRunContinues(t *testing.T) {
 		if !bytes.Equal(modelBytes(t, dir, 6), modelBytes(t, whole, 6)) {
 			t.Errorf("stopped after step %d: other weights than the run that was not", stop)
 		}
-		if _, done, err := Resume(context.Background(), dir, nil, io.Discard); !done || err != nil {
+		if _, done, err := Resume(context.Background(), dir, "", nil, io.Discard); !done || err != nil {
 			t.Errorf("Resume of a finished run: done %v, %v", done, err)
 		}
 	}
@@ -120,7 +120,7 @@ func TestFind(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Make the middle one the best, in the words of the newest.
-	trainer, _, err := Resume(context.Background(), dir, []string{"train.steps=8", "train.learning_rate=1e-9"}, io.Discard)
+	trainer, _, err := Resume(context.Background(), dir, "", []string{"train.steps=8", "train.learning_rate=1e-9"}, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestOpenEvaluates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, _, err := Examine(context.Background(), l.Config)
+	d, _, err := examine(context.Background(), l.Config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"time"
@@ -65,8 +66,8 @@ func checkSampling(o model.GenerateOptions) error {
 	switch {
 	case o.Tokens < 1:
 		return cli.Usagef("--tokens = %d; want at least 1", o.Tokens)
-	case !(o.Temperature >= 0):
-		return cli.Usagef("--temperature = %g; want 0 or more", o.Temperature)
+	case !(o.Temperature >= 0) || math.IsInf(o.Temperature, 1):
+		return cli.Usagef("--temperature = %g; want 0 or more, and finite", o.Temperature)
 	case o.TopK < 0:
 		return cli.Usagef("--top-k = %d; want 0 (all) or more", o.TopK)
 	case !(o.TopP >= 0 && o.TopP <= 1):

@@ -67,7 +67,7 @@ func resumeCommand() *cobra.Command {
 		Example: "  train resume runs/quickstart\n  train resume runs/quickstart --set train.steps=2000",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, done, err := train.ResumeOn(context.Background(), args[0], base, set, os.Stderr)
+			t, done, err := train.Resume(context.Background(), args[0], base, set, os.Stderr)
 			if err != nil {
 				return err
 			}

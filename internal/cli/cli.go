@@ -23,7 +23,6 @@ const (
 	ExitOK          = 0
 	ExitFailed      = 1                     // the run failed
 	ExitUsage       = 2                     // usage or config error; nothing was created
-	ExitVerify      = 3                     // a promise was broken
 	ExitInterrupted = train.ExitInterrupted // state saved
 )
 
