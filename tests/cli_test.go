@@ -20,7 +20,7 @@ import (
 )
 
 // TestCommands runs the scripts of cli/, each in a folder of its own that holds
-// tiny.toml and corpus.txt. Beside testscript's commands they have:
+// tiny.toml and corpus.txt; $MODULE is this module's. Beside testscript's commands they have:
 //
 //	exits CODE COMMAND...       run a command that must end with that exit code
 //	json KEY...                 the last output is one JSON object with these keys
@@ -35,6 +35,11 @@ func TestCommands(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PATH", bin+string(filepath.ListSeparator)+e.Getenv("PATH"))
+			module, err := filepath.Abs(root)
+			if err != nil {
+				return err
+			}
+			e.Setenv("MODULE", module)
 			e.Values["snapshots"] = map[string]map[string]string{}
 			for name, text := range map[string]string{"tiny.toml": tinyConfig, "corpus.txt": corpus()} {
 				if err := os.WriteFile(filepath.Join(e.WorkDir, name), []byte(text), 0o644); err != nil {
