@@ -7,6 +7,8 @@
 // The peer is the interpreter named by SPARROW_PYTHON, else the first of python3
 // and /usr/bin/python3 that imports torch. Without one, our side is measured
 // alone. Each side is a process of its own, so that its peak memory is its own.
+// PyTorch's matrix products are those of the BLAS in its build (MKL in the wheels
+// for amd64); the peer reports which, as peer_blas and above the table.
 package main
 
 import (
@@ -19,33 +21,36 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// result is one line of output. Ours and Peer are times or bytes: lower is
-// better; Ratio is ours over peer.
+// result is one line of output. Ours and Peer are times, of which the lower is
+// the better, except in NAME/speedup; Ratio is ours over peer. What is not known
+// is null.
 type result struct {
 	Name           string   `json:"name"`
 	Threads        int      `json:"threads"`
 	Ours           float64  `json:"ours"`
 	Peer           *float64 `json:"peer"`
-	PeerName       string   `json:"peer_name,omitempty"`
-	PeerVersion    string   `json:"peer_version,omitempty"`
+	PeerName       *string  `json:"peer_name"`
+	PeerVersion    *string  `json:"peer_version"`
+	PeerBLAS       *string  `json:"peer_blas"`
 	InstructionSet string   `json:"instruction_set"`
 	Unit           string   `json:"unit"`
 	Ratio          *float64 `json:"ratio"`
-	OursPeakMB     *float64 `json:"ours_peak_mb,omitempty"`
-	PeerPeakMB     *float64 `json:"peer_peak_mb,omitempty"`
-	PeerBaseMB     *float64 `json:"peer_base_mb,omitempty"` // of the peer's code alone, before any network
+	OursPeakMB     *float64 `json:"ours_peak_mb"`
+	PeerPeakMB     *float64 `json:"peer_peak_mb"`
+	PeerBaseMB     *float64 `json:"peer_base_mb"` // of the peer's code alone, before any network
 	Note           string   `json:"note,omitempty"`
 }
 
 // benchmarks are the names in the order they run.
 var benchmarks = []struct {
-	name string
-	run  func(*bench, string) error
+	name   string
+	run    func(*bench, string) error
+	scales bool // the gain from a second thread is a result of its own
 }{
-	{"gemm", (*bench).gemm},
-	{"step-a", (*bench).step},
-	{"step-b", (*bench).step},
-	{"decode-b", (*bench).decode},
+	{"gemm", (*bench).gemm, false},
+	{"step-a", (*bench).step, true},
+	{"step-b", (*bench).step, true},
+	{"decode-b", (*bench).decode, false},
 }
 
 // bench is one measurement: both sides at one number of threads.
@@ -78,13 +83,25 @@ func main() {
 			}
 			print := printer(asJSON)
 			for _, b := range benchmarks {
+				if len(args) > 0 && !slices.Contains(args, b.name) {
+					continue
+				}
+				at := map[int]result{} // by number of threads
 				for _, n := range threads {
-					if len(args) > 0 && !slices.Contains(args, b.name) {
-						continue
+					emit := func(r result) {
+						if r.Name == b.name {
+							at[n] = r
+						}
+						print(r)
 					}
-					if err := measure(n, rounds, print, func(m *bench) error { return b.run(m, b.name) }); err != nil {
+					if err := measure(n, rounds, emit, func(m *bench) error { return b.run(m, b.name) }); err != nil {
 						return err
 					}
+				}
+				one, hasOne := at[1]
+				two, hasTwo := at[2]
+				if b.scales && hasOne && hasTwo {
+					print(speedup(one, two))
 				}
 			}
 			return nil
@@ -126,6 +143,9 @@ func printer(asJSON bool) func(result) {
 	header := false
 	return func(r result) {
 		if !header {
+			if r.PeerName != nil {
+				fmt.Printf("peer: %s %s, BLAS: %s\n", *r.PeerName, *r.PeerVersion, *r.PeerBLAS)
+			}
 			fmt.Printf("%-26s %7s %12s %12s %7s %9s %9s  %s\n", "name", "threads", "ours", "peer", "ratio", "ours MB", "peer MB", "")
 			header = true
 		}

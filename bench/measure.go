@@ -32,7 +32,21 @@ func (b *bench) result(name, unit string, ours, peer float64) result {
 	r := result{Name: name, Threads: b.threads, Ours: ours, InstructionSet: b.ours.isa, Unit: unit}
 	if b.peer != nil {
 		ratio := ours / peer
-		r.Peer, r.Ratio, r.PeerName, r.PeerVersion = &peer, &ratio, b.peer.name, b.peer.version
+		r.Peer, r.Ratio = &peer, &ratio
+		r.PeerName, r.PeerVersion, r.PeerBLAS = &b.peer.name, &b.peer.version, &b.peer.blas
+	}
+	return r
+}
+
+// speedup is how many times faster two threads are than one, on each side.
+func speedup(one, two result) result {
+	r := result{Name: one.Name + "/speedup", Threads: two.Threads, Ours: one.Ours / two.Ours, Unit: "x",
+		PeerName: one.PeerName, PeerVersion: one.PeerVersion, PeerBLAS: one.PeerBLAS, InstructionSet: one.InstructionSet,
+		Note: "time of 1 thread over time of 2: higher is better"}
+	if one.Peer != nil && two.Peer != nil {
+		peer := *one.Peer / *two.Peer
+		ratio := r.Ours / peer
+		r.Peer, r.Ratio = &peer, &ratio
 	}
 	return r
 }
@@ -108,6 +122,9 @@ func (b *bench) step(name string) error {
 		if err != nil {
 			return err
 		}
+		if a.Bytes == 0 {
+			continue // only Linux tells
+		}
 		mb := a.Bytes / 1e6
 		if s == b.ours {
 			out.OursPeakMB = &mb
@@ -115,6 +132,9 @@ func (b *bench) step(name string) error {
 		}
 		base := a.BaseBytes / 1e6
 		out.PeerPeakMB, out.PeerBaseMB = &mb, &base
+		if out.OursPeakMB == nil {
+			continue
+		}
 		out.Note = fmt.Sprintf("memory ratio %.2f (%.2f without the peer's code of %.0f MB)", *out.OursPeakMB/mb, *out.OursPeakMB/(mb-base), base)
 	}
 	b.emit(out)
@@ -152,10 +172,22 @@ func (b *bench) decode(name string) error {
 	return nil
 }
 
-// shapes of matrix products: m, n, k.
-var shapes = [][3]int{
-	{1024, 256, 256}, {1024, 1024, 256}, {1024, 256, 1024}, {512, 512, 512}, {1024, 1024, 1024},
-	{1024, 688, 256}, {1024, 256, 688}, {2048, 512, 512}, {1, 512, 512},
+// shape is batch independent products [m, k] x [k, n].
+type shape struct{ batch, m, n, k int }
+
+// shapes are those of layers, of their gradients, of decoding and of attention.
+var shapes = []shape{
+	{1, 1024, 256, 256}, {1, 1024, 1024, 256}, {1, 1024, 256, 1024}, {1, 512, 512, 512}, {1, 1024, 1024, 1024},
+	{1, 1024, 688, 256}, {1, 1024, 256, 688}, {1, 2048, 512, 512}, {1, 1, 512, 512},
+	{64, 128, 128, 64},
+}
+
+func (s shape) String() string {
+	product := fmt.Sprintf("%dx%dx%d", s.m, s.n, s.k)
+	if s.batch > 1 {
+		return fmt.Sprintf("%d*%s", s.batch, product)
+	}
+	return product
 }
 
 // gemm measures float32 matrix products and the geometric mean of their ratios.
@@ -171,13 +203,13 @@ func (b *bench) gemm(string) error {
 			name   string
 			ta, tb bool
 		}{{"nn", false, false}, {"nt", false, true}, {"tn", true, false}} {
-			r := request{"cmd": "gemm", "m": s[0], "n": s[1], "k": s[2], "ta": op.ta, "tb": op.tb, "repeat": 7}
+			r := request{"cmd": "gemm", "batch": s.batch, "m": s.m, "n": s.n, "k": s.k, "ta": op.ta, "tb": op.tb, "repeat": 7}
 			ours, peer, err := b.alternate(b.rounds, r)
 			if err != nil {
 				return err
 			}
-			out := b.result(fmt.Sprintf("gemm/%dx%dx%d/%s", s[0], s[1], s[2], op.name), "s", median(ours), median(peer))
-			speed := 2 * float64(s[0]) * float64(s[1]) * float64(s[2]) / out.Ours / 1e9
+			out := b.result(fmt.Sprintf("gemm/%s/%s", s, op.name), "s", median(ours), median(peer))
+			speed := 2 * float64(s.batch*s.m*s.n*s.k) / out.Ours / 1e9
 			out.Note = fmt.Sprintf("%.1f GFLOP/s, %.0f%% of the peak", speed, 100*speed/peak.GFLOPS/float64(b.threads))
 			b.emit(out)
 			if out.Ratio != nil {
@@ -189,7 +221,7 @@ func (b *bench) gemm(string) error {
 	if count > 0 {
 		mean := math.Exp(logs / float64(count))
 		b.emit(result{Name: "gemm", Threads: b.threads, Ours: mean, InstructionSet: b.ours.isa, Unit: "ratio", Ratio: &mean,
-			PeerName: b.peer.name, PeerVersion: b.peer.version, Note: fmt.Sprintf("geometric mean over %d products", count)})
+			PeerName: &b.peer.name, PeerVersion: &b.peer.version, PeerBLAS: &b.peer.blas, Note: fmt.Sprintf("geometric mean over %d products", count)})
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ var peerSource string
 type side struct {
 	name    string
 	version string
+	blas    string // of the peer
 	isa     string
 	cmd     *exec.Cmd
 	in      io.WriteCloser
@@ -34,10 +35,11 @@ type reply struct {
 	Error       string    `json:"error"`
 	PeerName    string    `json:"peer_name"`
 	PeerVersion string    `json:"peer_version"`
+	BLAS        string    `json:"blas"`
 	ISA         string    `json:"instruction_set"`
 	Seconds     []float64 `json:"seconds"`
 	Loss        float64   `json:"loss"`
-	Bytes       float64   `json:"bytes"`
+	Bytes       float64   `json:"bytes"` // 0: not known
 	BaseBytes   float64   `json:"base_bytes"`
 	GFLOPS      float64   `json:"gflops"`
 	Bandwidth   float64   `json:"bandwidth"`
@@ -66,7 +68,7 @@ func start(name string, threads int, argv ...string) (*side, error) {
 		s.end()
 		return nil, err
 	}
-	s.version, s.isa = info.PeerVersion, info.ISA
+	s.version, s.blas, s.isa = info.PeerVersion, info.BLAS, info.ISA
 	return s, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,6 +35,7 @@ type command struct {
 	Steps   int    `json:"steps"`
 	Prompt  []int  `json:"prompt"`
 	Tokens  int    `json:"tokens"`
+	Batch   int    `json:"batch"` // of products; 0: one
 	M       int    `json:"m"`
 	N       int    `json:"n"`
 	K       int    `json:"k"`
@@ -81,6 +83,12 @@ func (w *worker) answer(c command) (reply, error) {
 		kernel.SetThreads(c.Threads)
 	}
 	switch c.Cmd {
+	case "step", "decode", "bandwidth":
+		if w.program == nil {
+			return reply{}, fmt.Errorf("%s: no network, send load first", c.Cmd)
+		}
+	}
+	switch c.Cmd {
 	case "info":
 		return reply{PeerName: "sparrow", ISA: kernel.ISA(), PeerVersion: runtime.Version()}, nil
 	case "load":
@@ -90,7 +98,7 @@ func (w *worker) answer(c command) (reply, error) {
 	case "decode":
 		return w.decode(c)
 	case "gemm":
-		return gemm(c), nil
+		return gemm(c)
 	case "peak":
 		return reply{GFLOPS: kernel.MeasurePeak()}, nil
 	case "bandwidth":
@@ -185,14 +193,19 @@ func (w *worker) decode(c command) (reply, error) {
 	return r, err
 }
 
-func gemm(c command) reply {
+// gemm times products of random matrices, which are stored transposed if so asked.
+func gemm(c command) (reply, error) {
+	batch := max(c.Batch, 1)
+	if c.M < 1 || c.N < 1 || c.K < 1 {
+		return reply{}, fmt.Errorf("gemm: m, n, k = %d, %d, %d; want 1 or more", c.M, c.N, c.K)
+	}
 	random := rng.New(1, "gemm", 0)
 	matrix := func(n int) []float32 {
 		x := make([]float32, n)
 		rng.FillNormal(random, x, 0, 1)
 		return x
 	}
-	a, b, out := matrix(c.M*c.K), matrix(c.K*c.N), make([]float32, c.M*c.N)
+	a, b, out := matrix(batch*c.M*c.K), matrix(batch*c.K*c.N), make([]float32, batch*c.M*c.N)
 	lda, ldb := c.K, c.N
 	if c.TA {
 		lda = c.M
@@ -203,12 +216,16 @@ func gemm(c command) reply {
 	var r reply
 	for i := range 3 + c.Repeat {
 		began := time.Now()
-		kernel.Gemm(c.TA, c.TB, c.M, c.N, c.K, 1, a, lda, b, ldb, 0, out, c.N)
+		if batch == 1 {
+			kernel.Gemm(c.TA, c.TB, c.M, c.N, c.K, 1, a, lda, b, ldb, 0, out, c.N)
+		} else {
+			kernel.GemmBatched(c.TA, c.TB, batch, c.M, c.N, c.K, 1, a, lda, c.M*c.K, b, ldb, c.K*c.N, 0, out, c.N, c.M*c.N)
+		}
 		if i >= 3 {
 			r.Seconds = append(r.Seconds, time.Since(began).Seconds())
 		}
 	}
-	return r
+	return r, nil
 }
 
 // bandwidth is the speed of reading a buffer far larger than any cache, in bytes
@@ -229,11 +246,15 @@ func bandwidth() float64 {
 	return 4 * n / median(seconds)
 }
 
-// peakBytes is the largest resident memory of this process so far.
+// peakBytes is the largest resident memory of this process so far; 0 where only
+// Linux could tell.
 func peakBytes() (float64, error) {
 	text, err := os.ReadFile("/proc/self/status")
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
 	if err != nil {
-		return 0, fmt.Errorf("bench: peak memory is only known on Linux: %w", err)
+		return 0, fmt.Errorf("bench: peak memory: %w", err)
 	}
 	for _, line := range strings.Split(string(text), "\n") {
 		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {

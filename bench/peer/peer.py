@@ -5,6 +5,7 @@
     {"cmd": "step", "steps": N}                    N training steps: seconds and losses
     {"cmd": "decode", "tokens": N, "prompt": [..]} greedy decoding with a key/value cache
     {"cmd": "gemm", "m": .., "n": .., "k": .., "ta": false, "tb": true, "repeat": N}
+                                                   seconds of each product; with "batch": B, of B products at once
     {"cmd": "rss"}                                 resident bytes: peak, now, and before any network
     {"cmd": "quit"}
 
@@ -22,6 +23,7 @@ weights are drawn from N(0, 0.02).
 
 import json
 import os
+import re
 import sys
 import time
 
@@ -161,9 +163,17 @@ def tokens(value, shape):
 
 
 def resident(key):
-    """Bytes of a field of /proc/self/status: VmHWM is the peak, VmRSS the present."""
+    """Bytes of a field of /proc/self/status: VmHWM is the peak, VmRSS the present. None where there is no such file."""
+    if not os.path.exists("/proc/self/status"):
+        return None
     with open("/proc/self/status") as f:
         return next(int(line.split()[1]) * 1024 for line in f if line.startswith(key + ":"))
+
+
+def blas():
+    """Which library multiplies matrices: as the build says, "mkl" or "open" (OpenBLAS) for instance."""
+    named = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    return named[1] if named else "mkl" if torch.backends.mkl.is_available() else "unknown"
 
 
 class Peer:
@@ -180,7 +190,7 @@ class Peer:
     def info(self, request):
         return {
             "peer_name": "torch", "peer_version": torch.__version__, "python": sys.version.split()[0],
-            "blas": "MKL" if torch.backends.mkl.is_available() else "other",
+            "blas": blas(),
             "libraries": [s.strip(" -") for s in torch.__config__.show().splitlines()
                           if s.startswith("  - Intel") or "OpenBLAS" in s[:40]],
             "cpu_capability": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads(),
@@ -256,13 +266,15 @@ class Peer:
 
     def gemm(self, request):
         m, n, k = request["m"], request["n"], request["k"]
-        a = torch.randn(k, m).t() if request.get("ta") else torch.randn(m, k)
-        b = torch.randn(n, k).t() if request.get("tb") else torch.randn(k, n)
-        c = torch.empty(m, n)
+        batch = () if request.get("batch", 1) == 1 else (request["batch"],)
+        product = torch.bmm if batch else torch.mm
+        a = torch.randn(*batch, k, m).mT if request.get("ta") else torch.randn(*batch, m, k)
+        b = torch.randn(*batch, n, k).mT if request.get("tb") else torch.randn(*batch, k, n)
+        c = torch.empty(*batch, m, n)
         seconds = []
         for i in range(3 + request.get("repeat", 10)):
             start = time.perf_counter()
-            torch.mm(a, b, out=c)
+            product(a, b, out=c)
             seconds.append(time.perf_counter() - start)
         return {"seconds": seconds[3:]}  # the first three warm the caches and the pool
 

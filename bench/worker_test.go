@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"runtime"
+	"strings"
+	"testing"
+
+	"sparrow/kernel"
+)
+
+// tiny is a network of a few thousand weights with every feature of the large ones.
+var tiny = config{Vocab: 16, DModel: 8, NLayer: 1, NHead: 2, NKVHead: 1, DFF: 12, SeqLen: 8, Batch: 2}
+
+// answers is what one worker says to lines of input.
+func answers(t *testing.T, lines ...any) []reply {
+	t.Helper()
+	defer kernel.SetThreads(0)
+	var in, out bytes.Buffer
+	for _, l := range lines {
+		text, isText := l.(string)
+		if !isText {
+			b, err := json.Marshal(l)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = string(b)
+		}
+		in.WriteString(text + "\n")
+	}
+	if err := work(&in, &out); err != nil {
+		t.Fatal(err)
+	}
+	var all []reply
+	for d := json.NewDecoder(&out); d.More(); {
+		var a reply
+		if err := d.Decode(&a); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, a)
+	}
+	if len(all) != len(lines) {
+		t.Fatalf("%d lines of input got %d answers", len(lines), len(all))
+	}
+	return all
+}
+
+func loadTiny(t *testing.T) request {
+	t.Helper()
+	path, done, err := writeWeights(tiny)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(done)
+	n := tiny.Batch * tiny.SeqLen
+	tokens := make([]int, n+1)
+	for i := range tokens {
+		tokens[i] = i * 5 % tiny.Vocab
+	}
+	return request{"cmd": "load", "config": tiny, "threads": 1, "weights": path, "inputs": tokens[:n], "targets": tokens[1:]}
+}
+
+func TestWorkerAnswers(t *testing.T) {
+	load := loadTiny(t)
+	positive := func(t *testing.T, a reply, n int) {
+		t.Helper()
+		if len(a.Seconds) != n {
+			t.Errorf("%d times, want %d", len(a.Seconds), n)
+		}
+		for _, s := range a.Seconds {
+			if !(s > 0) {
+				t.Errorf("a time of %g s", s)
+			}
+		}
+	}
+	for _, tc := range []struct {
+		name  string
+		lines []any
+		check func(t *testing.T, a reply)
+	}{
+		{"info", []any{request{"cmd": "info", "threads": 1}}, func(t *testing.T, a reply) {
+			if a.PeerName != "sparrow" || a.ISA != kernel.ISA() || a.PeerVersion != runtime.Version() {
+				t.Errorf("got %+v", a)
+			}
+		}},
+		{"step", []any{load, request{"cmd": "step", "steps": 1}, request{"cmd": "step", "steps": 30}}, func(t *testing.T, a reply) {
+			positive(t, a, 30)
+			// An untrained network is near ln 16 = 2.77; these 16 tokens are soon known by heart.
+			if !(a.Loss > 0 && a.Loss < math.Log(16)-0.1) {
+				t.Errorf("loss after 31 steps is %g", a.Loss)
+			}
+		}},
+		{"load starts again", []any{load, request{"cmd": "step", "steps": 30}, load, request{"cmd": "step", "steps": 1}}, func(t *testing.T, a reply) {
+			if math.Abs(a.Loss-math.Log(16)) > 0.1 {
+				t.Errorf("first loss %g, want about ln 16", a.Loss)
+			}
+		}},
+		{"decode", []any{load, request{"cmd": "decode", "prompt": []int{1, 2}, "tokens": 5}}, func(t *testing.T, a reply) { positive(t, a, 3) }},
+		{"gemm", []any{request{"cmd": "gemm", "m": 5, "n": 7, "k": 3, "ta": true, "tb": true, "repeat": 4}}, func(t *testing.T, a reply) { positive(t, a, 4) }},
+		{"gemm of a batch", []any{request{"cmd": "gemm", "batch": 3, "m": 5, "n": 7, "k": 2, "ta": true, "repeat": 2}}, func(t *testing.T, a reply) { positive(t, a, 2) }},
+		{"rss", []any{request{"cmd": "rss"}}, func(t *testing.T, a reply) {
+			if runtime.GOOS == "linux" && a.Bytes < 1e6 {
+				t.Errorf("%g bytes", a.Bytes)
+			}
+		}},
+		{"bandwidth", []any{load, request{"cmd": "bandwidth"}}, func(t *testing.T, a reply) {
+			// q and o 8x8, k and v 4x8, gate, up and down 8x12, three norms of 8, a head of 16x8.
+			if weights := 4 * (2*64 + 2*32 + 3*96 + 3*8 + 128); a.WeightBytes != float64(weights) {
+				t.Errorf("a token reads %g bytes of weights, want %d", a.WeightBytes, weights)
+			}
+			if a.CacheBytes != 2*4*4 || !(a.Bandwidth > 0) {
+				t.Errorf("%g bytes of cache a token, %g bytes/s; want 32 and more than 0", a.CacheBytes, a.Bandwidth)
+			}
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			all := answers(t, tc.lines...)
+			for i, a := range all {
+				if a.Error != "" {
+					t.Fatalf("line %d: %s", i+1, a.Error)
+				}
+			}
+			tc.check(t, all[len(all)-1])
+		})
+	}
+}
+
+// A bad command is answered by an error, and the next one is answered as ever.
+func TestWorkerRefuses(t *testing.T) {
+	for _, tc := range []struct {
+		name, want string
+		line       any
+	}{
+		{"unknown", `unknown command "dance"`, request{"cmd": "dance"}},
+		{"no JSON", "invalid character", "what?"},
+		{"step without a network", "step: no network", request{"cmd": "step", "steps": 1}},
+		{"decode without a network", "decode: no network", request{"cmd": "decode", "tokens": 1}},
+		{"bandwidth without a network", "bandwidth: no network", request{"cmd": "bandwidth"}},
+		{"no product", "gemm: m, n, k = 0, 7, -1", request{"cmd": "gemm", "n": 7, "k": -1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			all := answers(t, tc.line, request{"cmd": "info"})
+			if !strings.Contains(all[0].Error, tc.want) {
+				t.Errorf("got %q, want %q", all[0].Error, tc.want)
+			}
+			if all[1].Error != "" || all[1].ISA == "" {
+				t.Errorf("the next command got %+v", all[1])
+			}
+		})
+	}
+}
