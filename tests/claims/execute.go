@@ -223,6 +223,9 @@ func (e *execution) finished(j job, r Result, cached bool) {
 	from := duration(r.Seconds)
 	if cached {
 		from = "from the cache"
+		if r.Commit != e.commit { // the program may have become better since
+			from += fmt.Sprintf(", made by commit %.9s", r.Commit)
+		}
 	}
 	fmt.Fprintf(e.out, "%s [%d/%d] %s, learning rate %g, seed %d%s: %s, %s%s\n", e.claim.Name, e.done, e.total,
 		e.claim.Arms[j.arm].Name, j.cfg.Train.LearningRate, j.cfg.Seed, phase, what, from, e.remaining())
