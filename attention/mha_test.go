@@ -1,0 +1,163 @@
+package attention_test
+
+import (
+	"math"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/attention"
+	"sparrow/internal/layertest"
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+const (
+	batch, seqLen, dModel = 2, 5, 8
+	theta                 = 20 // small, so that every pair turns
+)
+
+// positions of the tokens of each sequence: not their indices.
+var positions = []int{0, 2, 3, 7, 8, 1, 2, 4, 5, 9}
+
+// mhaCase is one attention layer.
+type mhaCase struct {
+	attention.Config
+	rotary, causal bool
+	lengths        []int // nil: all tokens count
+}
+
+// TestMHA: queries, keys and values by three projections, rotary positions,
+// softmax(Q Kᵀ / sqrt(K)) V a head, and the output projection.
+func TestMHA(t *testing.T) {
+	config := func(kind string, kvHeads int, bias bool) attention.Config {
+		return attention.Config{Kind: kind, NHead: 4, NKVHead: kvHeads, Bias: bias, Theta: theta}
+	}
+	wide := config("gqa", 2, false)
+	wide.HeadDim = 6
+	for name, c := range map[string]mhaCase{
+		"mha":                       {Config: config("mha", 0, false), causal: true},
+		"mha, both directions":      {Config: config("mha", 0, false)},
+		"mha, bias":                 {Config: config("mha", 0, true), causal: true},
+		"mha, rotary":               {Config: config("mha", 0, false), rotary: true, causal: true},
+		"mha, rotary, bias":         {Config: config("mha", 0, true), rotary: true, causal: true},
+		"mha, lengths":              {Config: config("mha", 0, false), lengths: []int{5, 3}},
+		"gqa":                       {Config: config("gqa", 2, false), causal: true},
+		"gqa, rotary, bias":         {Config: config("gqa", 2, true), rotary: true, causal: true},
+		"gqa, rotary, wide heads":   {Config: wide, rotary: true, causal: true},
+		"mqa":                       {Config: config("mqa", 0, false), causal: true},
+		"mqa, rotary, bias":         {Config: config("mqa", 0, true), rotary: true, causal: true},
+		"mqa, both directions, all": {Config: config("mqa", 1, true), rotary: true},
+	} {
+		t.Run(name, c.check)
+	}
+}
+
+func (c mhaCase) check(t *testing.T) {
+	store := nn.NewStore(tensor.Float64)
+	grads := nn.NewGradients(store)
+	tape := op.NewTape(tensor.Float64, true)
+	b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: grads})
+	cfg := attention.MHAConfig{Config: c.Config, DModel: dModel, Causal: c.causal, Init: nn.Normal(1), OutInit: nn.Normal(1)}
+	seq := nn.SeqInfo{Batch: batch, SeqLen: seqLen}
+	if c.rotary {
+		cfg.Rotary = op.NewRotaryTable(c.Dim(dModel), 10, theta, tensor.Float64)
+		seq.Positions = tape.Input("positions", tensor.New(tensor.WithBacking(positions), tensor.WithShape(batch*seqLen)))
+	}
+	if c.lengths != nil {
+		seq.Lengths = tape.Input("lengths", tensor.New(tensor.WithBacking(c.lengths), tensor.WithShape(batch)))
+	}
+	x := op.Value(b.Weight("x", nn.Normal(1), batch*seqLen, dModel).Use())
+	out := attention.NewMHA(b, cfg).Forward(x, seq, 0)
+	values := map[string]*tensor.Dense{}
+	for _, name := range store.Names() {
+		values[name] = store.Get(name)
+	}
+	layertest.Check(t, layertest.Layer{Tape: tape, Out: out, Values: values, Gradient: grads.Get, Naive: c.naive})
+}
+
+// naive is the layer token by token and head by head.
+func (c mhaCase) naive(v map[string][]float64) []float64 {
+	k := c.Dim(dModel)
+	q := c.heads(v["x"], v["q_proj.weight"], v["q_proj.bias"], c.rotary)
+	key := c.heads(v["x"], v["k_proj.weight"], v["k_proj.bias"], c.rotary)
+	val := c.heads(v["x"], v["v_proj.weight"], v["v_proj.bias"], false)
+	group := c.NHead / c.KVHeads()
+	mixed := make([]float64, batch*seqLen*c.NHead*k)
+	for s := range batch {
+		for i := range seqLen {
+			last := seqLen
+			if c.lengths != nil {
+				last = c.lengths[s]
+			}
+			if c.causal {
+				last = min(last, i+1)
+			}
+			for h := range c.NHead {
+				weights, sum := make([]float64, last), 0.0
+				for j := range last {
+					var score float64
+					for d := range k {
+						score += q[s*seqLen+i][h][d] * key[s*seqLen+j][h/group][d]
+					}
+					weights[j] = math.Exp(score / math.Sqrt(float64(k)))
+					sum += weights[j]
+				}
+				for j, w := range weights {
+					for d := range k {
+						mixed[((s*seqLen+i)*c.NHead+h)*k+d] += w / sum * val[s*seqLen+j][h/group][d]
+					}
+				}
+			}
+		}
+	}
+	return project(mixed, v["o_proj.weight"], v["o_proj.bias"], c.NHead*k)
+}
+
+// heads projects x and returns [token][head][K], turned by the tokens' positions if turn.
+func (c mhaCase) heads(x, w, bias []float64, turn bool) [][][]float64 {
+	k := c.Dim(dModel)
+	y := project(x, w, bias, dModel)
+	perToken := len(y) / (batch * seqLen)
+	out := make([][][]float64, batch*seqLen)
+	for n := range out {
+		for h := 0; h < perToken; h += k {
+			head := y[n*perToken+h : n*perToken+h+k]
+			if turn {
+				head = turned(head, positions[n])
+			}
+			out[n] = append(out[n], head)
+		}
+	}
+	return out
+}
+
+// turned rotates each pair (x[i], x[i+K/2]) by position * theta^(-2i/K).
+func turned(x []float64, position int) []float64 {
+	half := len(x) / 2
+	y := make([]float64, len(x))
+	for i := range half {
+		sin, cos := math.Sincos(float64(position) * math.Pow(theta, -2*float64(i)/float64(len(x))))
+		y[i] = x[i]*cos - x[half+i]*sin
+		y[half+i] = x[half+i]*cos + x[i]*sin
+	}
+	return y
+}
+
+// project is x Wᵀ + b of rows of width in; b may be nil.
+func project(x, w, b []float64, in int) []float64 {
+	var y []float64
+	for row := 0; row < len(x); row += in {
+		for o := range len(w) / in {
+			var sum float64
+			for i := range in {
+				sum += x[row+i] * w[o*in+i]
+			}
+			if b != nil {
+				sum += b[o]
+			}
+			y = append(y, sum)
+		}
+	}
+	return y
+}
