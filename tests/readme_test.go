@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -8,6 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"gorgonia.org/tensor"
+
+	"sparrow/model"
+	"sparrow/nn"
 	"sparrow/train"
 )
 
@@ -91,6 +96,30 @@ func TestReadmeConfigsLoad(t *testing.T) {
 	}
 }
 
+// The README's first figure is what its first command trains.
+func TestReadmeCountsTheQuickstart(t *testing.T) {
+	cfg, err := train.Load(filepath.Join(root, "configs", "quickstart.toml"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Data.Tokenizer != "byte" {
+		t.Fatalf("the quickstart's tokenizer is %q; this test knows the vocabulary of byte", cfg.Data.Tokenizer)
+	}
+	store := nn.NewStore(tensor.Float32)
+	store.Virtual = true
+	if _, err := model.NewSession(cfg.Model, model.Dims{VocabSize: 256, Context: cfg.Data.SeqLen}, store, model.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	millions := float64(store.Parameters()) / 1e6
+	text := strings.Join(strings.Fields(document(t, "README.md")), " ")
+	if want := fmt.Sprintf("trains a decoder of %.2f million parameters", millions); !strings.Contains(text, want) {
+		t.Errorf("README.md: no %q, and configs/quickstart.toml has %d parameters", want, store.Parameters())
+	}
+	if want := fmt.Sprintf("of %.1fM parameters", millions); !strings.Contains(document(t, "configs/quickstart.toml"), want) {
+		t.Errorf("configs/quickstart.toml: its comment has no %q", want)
+	}
+}
+
 // The README's Go is the example that is compiled and run.
 func TestReadmeGoIsTheExample(t *testing.T) {
 	source := document(t, "tests/example_test.go")
@@ -133,7 +162,7 @@ func TestReadmeCommandsHaveTheirFlags(t *testing.T) {
 			}
 		}
 	}
-	if shown < 5 {
-		t.Errorf("README.md shows %d commands, want all 5", shown)
+	if shown < 6 {
+		t.Errorf("README.md shows %d commands, want all 6", shown)
 	}
 }
