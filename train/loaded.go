@@ -92,6 +92,31 @@ func (l *Loaded) Room(prompt, tokens int) error {
 	return cacheFits(total, l.Session.CacheBytesPerToken())
 }
 
+// RoomToScore refuses an evaluation in batches of batch sequences of seqLen tokens
+// for which this machine's memory has no room.
+func (l *Loaded) RoomToScore(batch, seqLen int) error {
+	cfg := l.Config
+	cfg.Train.BatchSize, cfg.Data.SeqLen = batch, seqLen
+	cfg.Model.Context = l.Session.Dims().Context
+	if err := buildable(cfg, l.Session.Dims().VocabSize, memoryLimit()); err != nil {
+		return err
+	}
+	store := nn.NewStore(tensor.Float32)
+	store.Virtual = true
+	s, err := model.NewSession(cfg.Model, l.Session.Dims(), store, model.Options{})
+	if err != nil {
+		return err
+	}
+	p, err := s.Score(batch, seqLen)
+	if err != nil {
+		return err
+	}
+	if need := float64(store.Bytes() + store.BaseBytes() + p.ActivationBytes()); need > memoryLimit() {
+		return fmt.Errorf("an evaluation needs %s of memory and this machine has %s", bytesText(need), bytesText(memoryLimit()))
+	}
+	return nil
+}
+
 // Merge writes a checkpoint folder at out whose factored layers are folded into
 // dense ones, W = scale B A + S or W0 + scale B A, and whose parent is l. It stands
 // alone, also if l is an adapter.

@@ -31,13 +31,17 @@ type Result struct {
 	Parameters int           // that trained
 }
 
+// validationLoss is what a [DivergedError] calls the loss of an evaluation.
+const validationLoss = "validation loss"
+
 // ErrInterrupted ends a run that was asked to stop and has saved its state.
 var ErrInterrupted = errors.New("train: interrupted")
 
-// DivergedError ends a run whose loss or gradient is no number any more.
+// DivergedError ends a run whose loss or gradient, or the loss of its validation
+// text, is no number any more.
 type DivergedError struct {
 	Step      int
-	What      string // "loss" or "gradient"
+	What      string // "loss", "gradient" or "validation loss"
 	Value     float64
 	Parameter string  // whose gradient it is, if known
 	Partial   bool    // per-layer updates may have changed parameters, in memory, by then
@@ -52,10 +56,13 @@ func (e *DivergedError) Error() string {
 	if e.Parameter != "" {
 		fmt.Fprintf(&b, " (first in the gradient of %s)", e.Parameter)
 	}
-	if e.Partial {
+	switch {
+	case e.What == validationLoss:
+		b.WriteString("; what is on disk is from before this step. Try a lower learning_rate or a longer warmup_steps")
+	case e.Partial:
 		b.WriteString("; per_layer_update may have changed other parameters by then, in memory only: what is on disk is from before this step." +
 			" Try a lower learning_rate or a longer warmup_steps")
-	} else {
+	default:
 		b.WriteString("; nothing was updated. Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
 	}
 	if e.Last != "" {
@@ -67,7 +74,7 @@ func (e *DivergedError) Error() string {
 }
 
 // Run trains to the last step. interrupted is asked after every step whether to
-// save and stop; it may be nil.
+// save and stop; it may be nil. When ctx ends, the run saves and stops likewise.
 func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, error) {
 	metrics, err := OpenMetrics(t.dir, t.state.Step)
 	if err != nil {
@@ -94,7 +101,11 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		}
 		progress.Step(t.state.Step, loss, speed)
 		stop := interrupted != nil && interrupted() || ctx.Err() != nil
-		if score, err = t.afterStep(ctx, metrics, stop); err != nil {
+		// An evaluation that has begun ends: without it a resumed run would lack its record.
+		if score, err = t.afterStep(context.WithoutCancel(ctx), metrics, stop); err != nil {
+			if diverged := new(DivergedError); errors.As(err, &diverged) {
+				err = errors.Join(err, t.plot())
+			}
 			return Result{}, err
 		}
 		if stop && t.state.Step < t.cfg.Train.Steps {
@@ -109,7 +120,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		Score: score, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
 	}
-	if r.Sample, err = t.sample(ctx); err != nil {
+	if r.Sample, err = t.sample(ctx); err != nil && ctx.Err() == nil {
 		return r, err
 	}
 	r.Prompt, r.NewTokens = t.suggest()
@@ -125,16 +136,14 @@ func (t *Trainer) tokensPerStep() int {
 // divided once by the number of targets.
 func (t *Trainer) step() (Record, error) {
 	c := t.cfg.Train
-	n := c.BatchSize * t.cfg.Data.SeqLen
-	inputs, targets := make([]int, n), make([]int, n)
 	rate := t.schedule.At(t.state.Step)
 	var loss float64
 	count := 0
 	for micro := range c.GradAccum {
-		t.loader.Next(inputs, targets)
-		t.program.Feed(inputs, targets)
+		t.loader.Next(t.inputs, t.targets)
+		t.program.Feed(t.inputs, t.targets)
 		t.program.SetStep(t.state.MicroBatch)
-		for _, target := range targets {
+		for _, target := range t.targets {
 			if target != data.IgnoredTarget {
 				count++
 			}
@@ -236,6 +245,11 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 	if t.due(t.cfg.Eval.Every) {
 		var err error
 		score, err = Evaluate(ctx, t.session, t.dataset.Validation, t.cfg.Data.SeqLen, t.cfg.Train.BatchSize, t.cfg.Eval.Tokens, nil)
+		if notFinite(score.Loss) {
+			diverged := t.diverged(validationLoss, score.Loss)
+			diverged.Step = step
+			return score, diverged
+		}
 		if err != nil {
 			return score, err
 		}
@@ -267,7 +281,7 @@ func (t *Trainer) plot() error {
 // sample lets the trained model continue the configured prompt.
 func (t *Trainer) sample(ctx context.Context) (string, error) {
 	c := t.cfg.Sample
-	if c.Prompt == "" {
+	if c.Prompt == "" || ctx.Err() != nil {
 		return "", nil
 	}
 	prompt, err := t.dataset.Tokenizer.Encode(c.Prompt)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"sync/atomic"
 
@@ -34,6 +33,8 @@ type Trainer struct {
 	program   *model.Program
 	optimizer Optimizer
 	loader    *data.Loader
+	inputs    []int // of a micro-batch, [BatchSize, SeqLen]
+	targets   []int // likewise
 	schedule  Schedule
 	state     State
 	plan      MemoryPlan
@@ -225,8 +226,6 @@ func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokeniz
 	if t.dataset, plan, err = examine(ctx, cfg, tokenizer); err != nil {
 		return nil, err
 	}
-	// Reading and encoding the text leaves garbage that is no part of training.
-	debug.FreeOSMemory()
 	t.plan = plan
 	defer plan.limitGarbage()()
 	t.Message("data: %s", t.dataset.Describe())
@@ -254,6 +253,8 @@ func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokeniz
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
+	n := cfg.Train.BatchSize * cfg.Data.SeqLen
+	t.inputs, t.targets = make([]int, n), make([]int, n)
 	t.state.Corpus = t.dataset.SHA256
 	t.Message("model: %s, %d layers of width %d, %s parameters; %s", cfg.Model.Kind, cfg.Model.NLayer, cfg.Model.DModel,
 		Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())

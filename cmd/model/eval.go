@@ -99,6 +99,9 @@ func override(l *train.Loaded, set []string) (train.Config, error) {
 	if n := l.Session.Dims().Context; cfg.Data.SeqLen > n {
 		return cfg, cli.Usagef("[data] seq_len = %d is longer than the network's context of %d tokens", cfg.Data.SeqLen, n)
 	}
+	if err := l.RoomToScore(cfg.Train.BatchSize, cfg.Data.SeqLen); err != nil {
+		return cfg, cli.Usagef("[train] batch_size = %d: %w", cfg.Train.BatchSize, err)
+	}
 	return cfg, nil
 }
 

@@ -1,0 +1,157 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+
+	"sparrow/checkpoints"
+)
+
+// TestCancelledRunContinues: a context that ends stops the run between two steps
+// with its state saved, also at a step that evaluates; resumed, it comes to the
+// bytes of a run that was not stopped.
+func TestCancelledRunContinues(t *testing.T) {
+	cfg := smallConfig(t) // evaluates every second step
+	cfg.Sample.Prompt, cfg.Sample.Tokens = "line", 3
+	whole := filepath.Join(t.TempDir(), "whole")
+	want, err := mustTrain(t, cfg, whole, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stop := range []int{1, 4, 6} {
+		dir := filepath.Join(t.TempDir(), "out")
+		trainer, err := New(context.Background(), cfg, dir, false, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		got, err := trainer.Run(ctx, func() bool {
+			if trainer.state.Step == stop {
+				cancel()
+			}
+			return false
+		})
+		cancel()
+		if stop < cfg.Train.Steps {
+			if !errors.Is(err, ErrInterrupted) || errors.Is(err, context.Canceled) {
+				t.Errorf("cancelled in step %d: %v, want ErrInterrupted", stop, err)
+			}
+			resumed, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if resumed.state.Step != stop {
+				t.Errorf("cancelled in step %d: resumed at step %d", stop, resumed.state.Step)
+			}
+			if got, err = resumed.Run(context.Background(), nil); err != nil {
+				t.Fatal(err)
+			}
+			if got.Sample != want.Sample {
+				t.Errorf("cancelled in step %d: sample %q, want %q", stop, got.Sample, want.Sample)
+			}
+		} else if err != nil || got.Sample != "" {
+			t.Errorf("cancelled in the last step: sample %q, %v; want a finished run without a sample", got.Sample, err)
+		}
+		if got.Score != want.Score || !bytes.Equal(modelBytes(t, dir, 6), modelBytes(t, whole, 6)) {
+			t.Errorf("cancelled in step %d: score %+v, want %+v and equal weights", stop, got.Score, want.Score)
+		}
+	}
+}
+
+// TestDivergedValidation: a validation loss that is no number ends the run with
+// advice and a plot; no such weights are saved.
+func TestDivergedValidation(t *testing.T) {
+	for _, last := range []bool{false, true} { // is there a checkpoint by then
+		cfg := smallConfig(t)
+		at := 2
+		if last {
+			at = 4
+		}
+		dir := filepath.Join(t.TempDir(), "out")
+		trainer, err := New(context.Background(), cfg, dir, false, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = trainer.Run(context.Background(), func() bool {
+			if trainer.state.Step == at {
+				trainer.store.Get("lm_head.weight").Float32s()[0] = float32(math.NaN())
+			}
+			return false
+		})
+		var d *DivergedError
+		if !errors.As(err, &d) || d.Step != at || d.What != "validation loss" || !math.IsNaN(d.Value) || (d.Last != "") != last {
+			t.Fatalf("%v (%+v), want a DivergedError of the validation loss of step %d", err, d, at)
+		}
+		want := []string{"validation loss is NaN", "on disk is from before this step", "lower learning_rate", "start again with --force"}
+		if last {
+			want = append(want[:3], d.Last, "train resume")
+		}
+		for _, w := range want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%q lacks %q", err, w)
+			}
+		}
+		if strings.Contains(err.Error(), "nothing was updated") {
+			t.Errorf("%q says what is not so", err)
+		}
+		if _, err := os.Stat(checkpoints.StepDir(dir, at)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a checkpoint of step %d: %v", at, err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "loss.svg")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestStepAllocatesNoTensor: after two steps, one more allocates less than the
+// smallest activation takes, in every way to update.
+func TestStepAllocatesNoTensor(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*LoopConfig)
+	}{
+		{"adamw", func(*LoopConfig) {}},
+		{"adamw, accumulated", func(c *LoopConfig) { c.GradAccum = 2 }},
+		{"adamw8bit", func(c *LoopConfig) { c.Optimizer = "adamw8bit" }},
+		{"per_layer_update", func(c *LoopConfig) { c.PerLayerUpdate, c.GradClip = true, 0 }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := smallConfig(t)
+			cfg.Data.SeqLen, cfg.Train.BatchSize = 2048, 8 // long, since attention takes a little for each sequence and head
+			cfg.Eval.Every = 0
+			c.change(&cfg.Train)
+			trainer, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would take the kernels' pooled workspaces
+			const warmUp, measured = 2, 5
+			least := uint64(math.MaxUint64) // of several: a worker's first task of a kind makes its workspace, in whatever step that is
+			for i := range warmUp + measured {
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				if _, err := trainer.step(); err != nil {
+					t.Fatal(err)
+				}
+				runtime.ReadMemStats(&after)
+				if i >= warmUp {
+					least = min(least, after.TotalAlloc-before.TotalAlloc)
+				}
+			}
+			t.Logf("%d bytes a step", least)
+			// The inverse norms, one float32 a token, are the smallest of all activations.
+			if smallest := uint64(4 * cfg.Train.BatchSize * cfg.Data.SeqLen); least >= smallest {
+				t.Errorf("a step allocates %d bytes; the smallest activation has %d", least, smallest)
+			}
+		})
+	}
+}
