@@ -282,9 +282,5 @@ func (t *Trainer) create() error {
 	if err := checkpoints.WriteFileAtomic(filepath.Join(t.dir, "config.toml"), text); err != nil {
 		return err
 	}
-	info, err := newRunInfo(t.cfg, t.dataset).encode()
-	if err != nil {
-		return err
-	}
-	return checkpoints.WriteFileAtomic(filepath.Join(t.dir, "run.json"), info)
+	return t.record(text)
 }
