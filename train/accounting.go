@@ -20,11 +20,17 @@ type Account struct {
 	Sparse     int // of those, entries of S
 }
 
-// Weights, Moments, Indices and Total are in bytes.
+// Weights is in bytes: 16 bits a parameter.
 func (a Account) Weights() int { return 2 * a.Parameters }
+
+// Moments is in bytes: two of 16 bits a parameter.
 func (a Account) Moments() int { return 2 * 2 * a.Parameters }
+
+// Indices is in bytes: 64 bits an entry of S.
 func (a Account) Indices() int { return 8 * a.Sparse }
-func (a Account) Total() int   { return a.Weights() + a.Moments() + a.Indices() }
+
+// Total is in bytes.
+func (a Account) Total() int { return a.Weights() + a.Moments() + a.Indices() }
 
 // accountOf counts a network without allocating it.
 func accountOf(cfg Config, vocabSize int) (Account, error) {
