@@ -112,9 +112,14 @@ func TestDivergedValidation(t *testing.T) {
 	}
 }
 
+var underRace bool // see race_test.go
+
 // TestStepAllocatesNoTensor: after two steps, one more allocates less in each
 // micro-batch than the smallest activation takes, in every way to update.
 func TestStepAllocatesNoTensor(t *testing.T) {
+	if underRace {
+		t.Skip("under the race detector the kernels' pooled workspaces are allocated anew; the plain run counts")
+	}
 	for _, c := range []struct {
 		name   string
 		change func(*LoopConfig)
