@@ -6,7 +6,7 @@
 // builds, so the training, evaluation and decoding graphs of a model share them:
 //
 //	b := nn.NewBuilder(tape, store, nn.Options{Seed: 1})
-//	proj := nn.NewLinear(b.Sub("proj"), 64, 128, true) // proj.weight, proj.bias
+//	proj := nn.NewLinear(b.Sub("proj"), 64, 128, true, nn.Normal(0.02)) // proj.weight, proj.bias
 //	y := proj.Forward(x)
 //
 // A constructor names, shapes and initialises its parameters; Forward reads top

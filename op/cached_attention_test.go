@@ -73,7 +73,7 @@ func TestCachedAttention(t *testing.T) {
 			for name, portions := range map[string][]int{"one by one": {1}, "prompt then one by one": {size - 3, 1}, "by 5": {5}} {
 				t.Run(fmt.Sprintf("%d tokens %s %s", size, h.name, name), func(t *testing.T) {
 					if testing.Short() && size == 300 {
-						t.Skip("long sequence")
+						t.Skip("-short leaves out the long sequences")
 					}
 					testCached(t, AttentionShape{Batch: 2, SeqLen: size, Heads: h.queries, KVHeads: h.keys, HeadDim: 6, Causal: true}, portions)
 				})

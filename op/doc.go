@@ -7,14 +7,15 @@
 //
 //	t := op.NewTape(tensor.Float32, true)
 //	x := t.Input("x", xs)                        // [N, D]
-//	w := t.Param("proj.weight", weight, sink)    // [O, D]
-//	loss := op.CrossEntropy(op.Linear(x, w, nil), t.Input("targets", ts))
+//	w := t.Param("proj.weight", weight.Shape(), weight, sink) // [O, D]
+//	loss := op.CrossEntropy(t, op.Linear(x, w, nil), t.Input("targets", ts))
 //	err := t.Backward(loss)                      // gradients reach sink inside the run
-//	plan, err := t.Plan(loss)                    // memory by liveness
+//	plan, err := t.Plan(false, loss)             // memory by liveness, loss kept
 //
 // Activations are matrices [N, D] of N = B*T rows, so no operator reshapes.
-// Every operator owns a unique identity, so Gorgonia's elimination of common
-// subexpressions, which compares 32-bit hashes, never merges two of them.
+// Every operator has an identity of its own, which keeps Gorgonia's elimination
+// of common subexpressions from merging two of them; it compares 32-bit hashes,
+// and Tape.Check refuses a graph in which two collide.
 //
 // Gradients of a value with several readers are not summed by Gorgonia: its stock
 // addition allocates a tensor in every run. The second and later readers hand

@@ -36,7 +36,7 @@ func TestPlansAgreeWithMeasuredPeaks(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.long && testing.Short() {
-				t.Skip("long")
+				t.Skip("-short measures the small sizes only")
 			}
 			set := append([]string{"data.tokenizer=byte", "data.max_bytes=4000000", "train.batch_size=1", "train.grad_accum=1",
 				"train.steps=3", "train.warmup_steps=1", "eval.tokens=512"}, c.set...)
