@@ -33,10 +33,10 @@ func (a Account) Indices() int { return 8 * a.Sparse }
 func (a Account) Total() int { return a.Weights() + a.Moments() + a.Indices() }
 
 // accountOf counts a network without allocating it.
-func accountOf(cfg Config, vocabSize int) (Account, error) {
+func accountOf(cfg Config, dims model.Dims) (Account, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
-	if _, err := model.NewSession(cfg.Model, cfg.dims(vocabSize), store, model.Options{}); err != nil {
+	if _, err := model.NewSession(cfg.Model, dims, store, model.Options{}); err != nil {
 		return Account{}, err
 	}
 	a := Account{Parameters: store.Parameters()}
@@ -49,11 +49,15 @@ func accountOf(cfg Config, vocabSize int) (Account, error) {
 // Accounts counts a network as it is, with its sparse parts left out (low rank), and with dense layers.
 type Accounts struct{ Configured, LowRank, Full Account }
 
-// AccountsOf counts the three networks of a config.
+// AccountsOf counts the three networks of a language model's config.
 func AccountsOf(cfg Config, vocabSize int) (Accounts, error) {
+	return accountsOf(cfg, cfg.dims(vocabSize))
+}
+
+func accountsOf(cfg Config, dims model.Dims) (Accounts, error) {
 	var a Accounts
 	var err error
-	if a.Configured, err = accountOf(cfg, vocabSize); err != nil {
+	if a.Configured, err = accountOf(cfg, dims); err != nil {
 		return a, err
 	}
 	full, low := cfg, cfg
@@ -64,10 +68,10 @@ func AccountsOf(cfg Config, vocabSize int) (Accounts, error) {
 			*l = nn.LinearConfig{Match: l.Match, Kind: "low_rank", Rank: l.Rank}
 		}
 	}
-	if a.LowRank, err = accountOf(low, vocabSize); err != nil {
+	if a.LowRank, err = accountOf(low, dims); err != nil {
 		return a, err
 	}
-	a.Full, err = accountOf(full, vocabSize)
+	a.Full, err = accountOf(full, dims)
 	return a, err
 }
 
@@ -77,7 +81,7 @@ func (p Preview) Accounting(cfg Config, name, prefix string) (string, error) {
 	if name != "paper" {
 		return "", fmt.Errorf("%w: --accounting = %q is unknown; want one of %s", ErrUsage, name, strings.Join(Accountings, ", "))
 	}
-	a, err := AccountsOf(cfg, p.vocabSize)
+	a, err := accountsOf(cfg, p.dims)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrUsage, err)
 	}

@@ -41,7 +41,7 @@ func baseText(s *nn.Store) string {
 
 func scoreOf(t *testing.T, s *model.Session, trainer *Trainer) Score {
 	t.Helper()
-	score, err := Evaluate(context.Background(), s, trainer.dataset.Validation, 16, 2, 0, nil)
+	score, err := Evaluate(context.Background(), s, trainer.task.(*language).dataset.Validation, 16, 2, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

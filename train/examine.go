@@ -28,28 +28,28 @@ func (c Config) checkInitFrom() error {
 
 // examine opens the data, with the given tokenizer if it is not nil, and plans
 // the memory.
-func examine(ctx context.Context, cfg Config, tokenizer data.Tokenizer) (d *data.Dataset, plan MemoryPlan, err error) {
+func examine(ctx context.Context, cfg Config, tokenizer data.Tokenizer) (t task, plan MemoryPlan, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrUsage, err)
 		}
 	}()
-	if tokenizer == nil {
-		d, err = data.Open(ctx, cfg.Data)
-	} else {
-		d, err = data.OpenWith(ctx, cfg.Data, tokenizer)
-	}
-	if err != nil {
+	if t, err = openTask(ctx, cfg, tokenizer); err != nil {
 		return nil, MemoryPlan{}, err
 	}
-	if plan, err = PlanMemory(cfg, d.Tokenizer.VocabSize()); err != nil {
-		return d, plan, err
+	a := t.about()
+	cfg.Data.SeqLen = a.seqLen
+	if err = plausible(cfg, a.dims, memoryLimit()); err != nil {
+		return t, plan, err
 	}
-	plan = plan.inProcess(cfg, d.TextBytes())
+	if plan, err = planMemory(cfg, a.dims); err != nil {
+		return t, plan, err
+	}
+	plan = plan.inProcess(cfg, a)
 	if err := plan.Fits(); err != nil {
-		return d, plan, err
+		return t, plan, err
 	}
-	return d, plan, cfg.checkSample(d.Tokenizer)
+	return t, plan, cfg.checkSample(a.tokenizer)
 }
 
 // checkSample refuses at the start a sample that would fail at the end: a prompt

@@ -98,7 +98,7 @@ func (l *Loaded) RoomToScore(batch, seqLen int) error {
 	cfg := l.Config
 	cfg.Train.BatchSize, cfg.Data.SeqLen = batch, seqLen
 	cfg.Model.Context = l.Session.Dims().Context
-	if err := buildable(cfg, l.Session.Dims().VocabSize, memoryLimit()); err != nil {
+	if err := buildable(cfg, l.Session.Dims(), memoryLimit()); err != nil {
 		return err
 	}
 	store := nn.NewStore(tensor.Float32)

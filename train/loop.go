@@ -12,22 +12,20 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
-	"sparrow/data"
 	"sparrow/kernel"
-	"sparrow/model"
 )
 
 // Result is what a finished run tells.
 type Result struct {
 	Score      Score         // on the validation subset, after the last step
 	Best       string        // folder of the best checkpoint
-	BestLoss   float64       // nats a token
+	BestLoss   float64       // of that checkpoint
 	Plot       string        // path of loss.svg
 	Sample     string        // text the model wrote, prompt included; "" if none was asked for
 	Prompt     string        // a prompt that the model can continue
 	NewTokens  int           // by that many tokens at least
 	Duration   time.Duration // of this process's steps
-	Tokens     int           // trained on in all
+	Tokens     int           // trained on in all, or examples: targets of the loss
 	Parameters int           // that trained
 }
 
@@ -88,14 +86,14 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	began := time.Now()
 	var score Score
 	for t.state.Step < t.cfg.Train.Steps {
-		stepBegan := time.Now()
+		stepBegan, before := time.Now(), t.state.Tokens
 		record, err := t.step()
 		if err != nil {
 			return Result{}, errors.Join(err, t.plot()) // the curve shows how it came to that
 		}
 		loss, _ := record.Value("loss")
-		speed := float64(t.tokensPerStep()) / time.Since(stepBegan).Seconds()
-		record.Values = append(record.Values, Value{"tokens_per_second", speed})
+		speed := float64(t.state.Tokens-before) / time.Since(stepBegan).Seconds()
+		record.Values = append(record.Values, Value{t.about.unit + "_per_second", speed})
 		if err := metrics.Write(record); err != nil {
 			return Result{}, err
 		}
@@ -120,16 +118,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		Score: score, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
 	}
-	if r.Sample, err = t.sample(ctx); err != nil && ctx.Err() == nil {
-		return r, err
-	}
-	r.Prompt, r.NewTokens = t.suggest()
-	return r, nil
-}
-
-// tokensPerStep is the number of targets of one step.
-func (t *Trainer) tokensPerStep() int {
-	return t.cfg.Train.BatchSize * t.cfg.Train.GradAccum * t.cfg.Data.SeqLen
+	return r, t.task.finish(ctx, t.session, &r)
 }
 
 // step makes one update: the gradient of the loss summed over all micro-batches,
@@ -140,26 +129,24 @@ func (t *Trainer) step() (Record, error) {
 	var loss float64
 	count := 0
 	for micro := range c.GradAccum {
-		t.loader.Next(t.inputs, t.targets)
-		t.program.Feed(t.inputs, t.targets)
-		t.program.SetStep(t.state.MicroBatch)
-		for _, target := range t.targets {
-			if target != data.IgnoredTarget {
-				count++
-			}
+		program, targets, err := t.task.next()
+		if err != nil {
+			return Record{}, err
 		}
+		program.SetStep(t.state.MicroBatch)
+		count += targets
 		if t.layers != nil {
 			t.layers.begin(t.state.Step+1, rate, 1/float64(count))
 		} else {
 			t.grads.Add = micro > 0
 		}
-		if err := t.program.Run(); err != nil {
+		if err := program.Run(); err != nil {
 			if diverged := new(DivergedError); errors.As(err, &diverged) {
 				return Record{}, diverged // without the names of the operators it came through
 			}
 			return Record{}, err
 		}
-		loss += t.program.Loss()
+		loss += program.Loss()
 		t.state.MicroBatch++
 	}
 	scale := 1 / float64(count)
@@ -176,8 +163,8 @@ func (t *Trainer) step() (Record, error) {
 	}
 	t.state.Step++
 	t.state.Tokens += count
-	t.state.Cursor = t.loader.Cursor()
-	values := []Value{{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {"tokens", float64(t.state.Tokens)}}
+	t.state.Cursor = t.task.cursor()
+	values := []Value{{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {t.about.unit, float64(t.state.Tokens)}}
 	if t.state.Step == 1 || t.due(t.cfg.Eval.Every) {
 		values = append(values, t.factorNorms(1/float64(count))...)
 	}
@@ -244,7 +231,7 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 	best := false
 	if t.due(t.cfg.Eval.Every) {
 		var err error
-		score, err = Evaluate(ctx, t.session, t.dataset.Validation, t.cfg.Data.SeqLen, t.cfg.Train.BatchSize, t.cfg.Eval.Tokens, nil)
+		score, err = t.task.evaluate(ctx, t.session, nil)
 		if notFinite(score.Loss) {
 			diverged := t.diverged(validationLoss, score.Loss)
 			diverged.Step = step
@@ -276,47 +263,4 @@ func (t *Trainer) plot() error {
 		return err
 	}
 	return WriteLossPlot(filepath.Join(t.dir, "loss.svg"), records)
-}
-
-// sample lets the trained model continue the configured prompt.
-func (t *Trainer) sample(ctx context.Context) (string, error) {
-	c := t.cfg.Sample
-	if c.Prompt == "" || ctx.Err() != nil {
-		return "", nil
-	}
-	prompt, err := t.dataset.Tokenizer.Encode(c.Prompt)
-	if err != nil {
-		return "", err
-	}
-	ids := prompt
-	opts := model.GenerateOptions{
-		Tokens:  t.cfg.room(len(prompt), c.Tokens),
-		Sampler: model.Sampler{Temperature: c.Temperature, TopP: c.TopP, Seed: t.cfg.Seed},
-		Stop:    func(token int) bool { return token == t.dataset.Tokenizer.Separator() },
-	}
-	err = t.session.Generate(ctx, [][]int{prompt}, opts, func(_, token int) error {
-		ids = append(ids, token)
-		return nil
-	})
-	return t.dataset.Tokenizer.Decode(ids), err
-}
-
-// suggest returns a prompt to try, the configured one or the first word of the
-// validation text, and how many tokens may follow it.
-func (t *Trainer) suggest() (prompt string, tokens int) {
-	const most, head = 300, 32
-	prompt = t.cfg.Sample.Prompt
-	if prompt == "" {
-		ids := make([]int, min(head, t.dataset.Validation.Len()))
-		t.dataset.Validation.Copy(ids, 0)
-		prompt = "a"
-		if words := strings.Fields(strings.ToValidUTF8(t.dataset.Tokenizer.Decode(ids), " ")); len(words) > 0 {
-			prompt = words[0]
-		}
-	}
-	ids, err := t.dataset.Tokenizer.Encode(prompt)
-	if err != nil || t.cfg.room(len(ids), most) < 1 {
-		return "", 0
-	}
-	return prompt, t.cfg.room(len(ids), most)
 }

@@ -22,21 +22,24 @@ type MemoryPlan struct {
 	Program     int // code, runtime, graphs and garbage that is not collected yet
 }
 
-// PlanMemory builds the training graph of cfg without any memory behind it. It
+// PlanMemory builds the training graph of a language model without any memory behind it. It
 // refuses, as Fits does, sizes so far beyond this machine that even the graph
 // could not be built.
 func PlanMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
-	if err := plausible(cfg, vocabSize, memoryLimit()); err != nil {
+	dims := cfg.dims(vocabSize)
+	if err := plausible(cfg, dims, memoryLimit()); err != nil {
 		return MemoryPlan{}, err
 	}
-	return planMemory(cfg, vocabSize)
+	return planMemory(cfg, dims)
 }
 
-func planMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
+// planMemory is PlanMemory for a network of any kind, whose longest sequences
+// have cfg.Data.SeqLen tokens.
+func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
-	s, err := model.NewSession(cfg.Model, cfg.dims(vocabSize), store, model.Options{Sink: sink, Frozen: cfg.Train.frozen})
+	s, err := model.NewSession(cfg.Model, dims, store, model.Options{Sink: sink, Frozen: cfg.Train.frozen})
 	if err != nil {
 		return MemoryPlan{}, err
 	}
@@ -70,8 +73,8 @@ const graphBytes = 20e3
 // plausible refuses a config whose weights or activations alone exceed limit.
 // It estimates from below and in float64, because for such sizes the plan's own
 // integers overflow and its inputs would not fit.
-func plausible(cfg Config, vocabSize int, limit float64) error {
-	d, layers, vocab := float64(cfg.Model.DModel), float64(cfg.Model.NLayer), float64(vocabSize)
+func plausible(cfg Config, dims model.Dims, limit float64) error {
+	d, layers, vocab := float64(cfg.Model.DModel), float64(cfg.Model.NLayer), float64(dims.VocabSize)
 	hidden := float64(cfg.Model.DFF)
 	if hidden == 0 {
 		hidden = 2 * d
@@ -84,7 +87,7 @@ func plausible(cfg Config, vocabSize int, limit float64) error {
 	}
 	weights := 4 * (vocab*d + blocks)
 	activations := tokens*(3*8+4*(d+hidden+vocab)) + layers*graphBytes
-	context := float64(cfg.dims(1).Context)
+	context := float64(dims.Context)
 	if cfg.Model.Positions == "learned" {
 		weights += 4 * context * d
 	} else {
@@ -106,15 +109,16 @@ func (m MemoryPlan) Total() int {
 }
 
 // inProcess adds what a process takes beside its model.
-func (m MemoryPlan) inProcess(cfg Config, textBytes int) MemoryPlan {
-	m.Corpus = textBytes
-	m.Program = programBytes + cfg.Model.NLayer*layerBytes
+func (m MemoryPlan) inProcess(cfg Config, a about) MemoryPlan {
+	m.Corpus = a.bytes
+	m.Program = programBytes + a.lengths*cfg.Model.NLayer*layerBytes
 	m.Program += garbageAllowance(m.Total())
 	return m
 }
 
 // What a program takes on amd64 Linux, measured: code, runtime and workspaces of
-// the kernels; and of each block its nodes in the graphs of training and scoring.
+// the kernels; and of each block its nodes in the graphs of training and scoring
+// of one length.
 const (
 	programBytes = 28e6
 	layerBytes   = 300e3

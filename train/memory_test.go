@@ -82,7 +82,7 @@ func TestPlausible(t *testing.T) {
 		graph := float64(cfg.Model.NLayer) * graphBytes // is not in the plan
 		inputs := float64(3 * 8 * cfg.Train.BatchSize * cfg.Data.SeqLen)
 		angles := 4 * float64(cfg.dims(256).Context*cfg.Model.Attention.Dim(cfg.Model.DModel))
-		if err := plausible(cfg, 256, float64(plan.Weights+plan.Activations)+graph+inputs+angles); err != nil {
+		if err := plausible(cfg, cfg.dims(256), float64(plan.Weights+plan.Activations)+graph+inputs+angles); err != nil {
 			t.Errorf("%s: refused where it fits: %v", name, err)
 		}
 	}

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"sparrow/data"
+	"sparrow/model"
 )
 
 // Preview is what a run would be.
@@ -13,7 +13,7 @@ type Preview struct {
 	Plan MemoryPlan
 	Fits error // nil, or why this machine would refuse the run
 
-	vocabSize int
+	dims model.Dims
 }
 
 // Look checks a config and plans its memory without memory for a model, so that runs can be planned that this machine
@@ -26,31 +26,22 @@ func Look(ctx context.Context, cfg Config) (p Preview, err error) {
 			err = fmt.Errorf("%w: %w", ErrUsage, err)
 		}
 	}()
-	survey, err := data.Look(ctx, cfg.Data)
+	a, err := lookAtTask(ctx, cfg)
 	if err != nil {
 		return p, err
 	}
-	tokenizer, textBytes := survey.Tokenizer, int(survey.Bytes)
-	p.vocabSize = survey.VocabSize
-	if p.vocabSize > 0 {
-		p.Data = survey.Describe()
-	} else {
-		d, err := data.Open(ctx, cfg.Data)
-		if err != nil {
-			return p, err
-		}
-		tokenizer, p.vocabSize, p.Data = d.Tokenizer, d.Tokenizer.VocabSize(), d.Describe()
-	}
-	if err := buildable(cfg, p.vocabSize, memoryLimit()); err != nil {
+	p.Data, p.dims = a.data, a.dims
+	cfg.Data.SeqLen = a.seqLen
+	if err := buildable(cfg, p.dims, memoryLimit()); err != nil {
 		return p, err
 	}
-	if p.Plan, err = planMemory(cfg, p.vocabSize); err != nil {
+	if p.Plan, err = planMemory(cfg, p.dims); err != nil {
 		return p, err
 	}
-	p.Plan = p.Plan.inProcess(cfg, textBytes)
+	p.Plan = p.Plan.inProcess(cfg, a)
 	p.Fits = p.Plan.Fits()
-	if tokenizer != nil {
-		if err := cfg.checkSample(tokenizer); err != nil {
+	if a.tokenizer != nil {
+		if err := cfg.checkSample(a.tokenizer); err != nil {
 			return p, err
 		}
 	}
@@ -62,13 +53,13 @@ const maxPlanned = 1 << 55
 
 // buildable refuses what cannot even be planned: sizes whose products overflow, and graphs, token buffers and tables of
 // angles that are larger than limit, since a plan makes those.
-func buildable(cfg Config, vocabSize int, limit float64) error {
-	if err := plausible(cfg, vocabSize, maxPlanned); err != nil {
+func buildable(cfg Config, dims model.Dims, limit float64) error {
+	if err := plausible(cfg, dims, maxPlanned); err != nil {
 		return err
 	}
 	need := float64(cfg.Model.NLayer)*graphBytes + 3*8*float64(cfg.Train.BatchSize)*float64(cfg.Data.SeqLen)
 	if cfg.Model.Positions != "learned" {
-		need += 4 * float64(cfg.dims(1).Context) * float64(cfg.Model.Attention.Dim(cfg.Model.DModel))
+		need += 4 * float64(dims.Context) * float64(cfg.Model.Attention.Dim(cfg.Model.DModel))
 	}
 	if need > limit {
 		return fmt.Errorf("the graph alone needs more than %s of memory and this machine has %s", bytesText(need), bytesText(limit))

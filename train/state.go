@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,13 +74,15 @@ func (t *Trainer) save() error {
 	if err != nil {
 		return err
 	}
+	files := map[string][]byte{"state.json": append(state, '\n'), "config.toml": config}
+	maps.Copy(files, t.about.files)
 	err = checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), checkpoints.Contents{
 		Kind: t.cfg.Model.Kind, Step: t.state.Step, Parent: t.parent,
 		Arrays: map[string][]checkpoints.Array{
 			"model.npz":     t.kept(),
 			"optimizer.npz": t.optimizer.arrays(),
 		},
-		Files: map[string][]byte{"state.json": append(state, '\n'), "config.toml": config, "tokenizer.json": t.dataset.Tokenizer.Save()},
+		Files: files,
 	})
 	if err != nil {
 		return err
@@ -101,7 +104,7 @@ func (t *Trainer) restore(c, base *checkpoints.Checkpoint) error {
 		return err
 	}
 	t.parent = c.Manifest().Parent
-	return t.loader.Seek(t.state.Cursor)
+	return t.task.seek(t.state.Cursor)
 }
 
 // readModel fills the store, which must have exactly the arrays of model.npz or,
@@ -167,7 +170,7 @@ func (t *Trainer) initFrom(path string) error {
 	if len(unused) > 0 {
 		t.Message("  in the checkpoint but unused: %s", strings.Join(unused, ", "))
 	}
-	if text, err := c.File("tokenizer.json"); err == nil && !bytes.Equal(text, t.dataset.Tokenizer.Save()) {
+	if text, err := c.File("tokenizer.json"); err == nil && !bytes.Equal(text, t.about.files["tokenizer.json"]) {
 		t.Message("warning: that checkpoint has another tokenizer: its token embeddings stand for other tokens here")
 	}
 	return nil

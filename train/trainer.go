@@ -25,16 +25,13 @@ type Trainer struct {
 	cfg       Config
 	dir       string
 	out       io.Writer // log and progress
-	dataset   *data.Dataset
+	task      task
+	about     about
 	store     *nn.Store
 	grads     *nn.Gradients // of a step; nil with per-layer updates
 	layers    *layerUpdates // nil without
 	session   *model.Session
-	program   *model.Program
 	optimizer Optimizer
-	loader    *data.Loader
-	inputs    []int // of a micro-batch, [BatchSize, SeqLen]
-	targets   []int // likewise
 	schedule  Schedule
 	state     State
 	plan      MemoryPlan
@@ -223,13 +220,13 @@ func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokeniz
 	t := &Trainer{cfg: cfg, dir: dir, out: out, schedule: cfg.Train.schedule()}
 	var plan MemoryPlan
 	var err error
-	if t.dataset, plan, err = examine(ctx, cfg, tokenizer); err != nil {
+	if t.task, plan, err = examine(ctx, cfg, tokenizer); err != nil {
 		return nil, err
 	}
+	t.about = t.task.about()
 	t.plan = plan
 	defer plan.limitGarbage()()
-	t.Message("data: %s", t.dataset.Describe())
-	dims := cfg.dims(t.dataset.Tokenizer.VocabSize())
+	t.Message("data: %s", t.about.data)
 	t.store = nn.NewStore(tensor.Float32)
 	t.grads = nn.NewGradients(t.store)
 	opts := model.Options{Seed: cfg.Seed, Sink: t.grads, Frozen: cfg.Train.frozen}
@@ -238,9 +235,9 @@ func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokeniz
 		t.grads, layers = nil, nn.NewLayerGradients(t.store)
 		opts.Sink = layers
 	}
-	t.session, err = model.NewSession(cfg.Model, dims, t.store, opts)
+	t.session, err = model.NewSession(cfg.Model, t.about.dims, t.store, opts)
 	if err == nil {
-		t.program, err = t.session.Train(cfg.Train.BatchSize, cfg.Data.SeqLen)
+		err = t.task.begin(t.session)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
@@ -249,13 +246,7 @@ func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokeniz
 	if layers != nil {
 		t.layers = newLayerUpdates(t.store, t.optimizer, layers, t.diverged)
 	}
-	t.loader, err = data.NewLoader(t.dataset.Train, data.LoaderConfig{SeqLen: cfg.Data.SeqLen, BatchSize: cfg.Train.BatchSize, Seed: cfg.Seed})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
-	}
-	n := cfg.Train.BatchSize * cfg.Data.SeqLen
-	t.inputs, t.targets = make([]int, n), make([]int, n)
-	t.state.Corpus = t.dataset.SHA256
+	t.state.Corpus = t.about.sha256
 	t.Message("model: %s, %d layers of width %d, %s parameters; %s", cfg.Model.Kind, cfg.Model.NLayer, cfg.Model.DModel,
 		Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
 	return t, nil

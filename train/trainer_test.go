@@ -162,10 +162,11 @@ func TestOpenEvaluates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, _, err := examine(context.Background(), l.Config, nil)
+	task, _, err := examine(context.Background(), l.Config, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	d := task.(*language).dataset
 	batches := 0
 	got, err := Evaluate(context.Background(), l.Session, d.Validation, 16, 2, 128, func(done, total int, loss float64) {
 		if batches++; done != batches || total != 4 || !(loss > 0) {
