@@ -6,14 +6,25 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// LayerGradients is the op.Sink of per-layer updates: as soon as a gradient is
+// GradientGrain divides the number of elements of every block of rows that
+// LayerGradients hands out, but the last: an update or a sum that works on pieces
+// of this size, or of a divisor, gives the same bits for blocks as for the whole.
+const GradientGrain = 32 << 10
+
+// rowsElements is about how many elements a block of rows has: little beside a
+// model, and enough rows for a matrix product at full speed.
+const rowsElements = 1 << 20
+
+// LayerGradients is the op.RowSink of per-layer updates: as soon as a gradient is
 // complete it is used, and its memory serves the next gradient of that size. So
-// only the gradients of one layer are alive at a time, and that of a parameter
-// with several uses from its first to its last.
+// only the gradients of one layer are alive at a time, of a large dense matrix (an
+// embedding, an output head) only some rows, and that of a parameter with several
+// uses from its first to its last.
 type LayerGradients struct {
-	// Update uses the gradient of the named parameter, which it must not keep. Its
-	// error ends the run. nil: nothing is done.
-	Update func(name string, grad *tensor.Dense) error
+	// Update uses the gradient of the named parameter, or that of its elements from
+	// the given one on, and must not keep it. Its error ends the run. nil: nothing is
+	// done.
+	Update func(name string, grad *tensor.Dense, from int) error
 
 	store *Store
 	alive map[string]*tensor.Dense
@@ -39,17 +50,52 @@ func (g *LayerGradients) Gradient(name string) (*tensor.Dense, bool) {
 
 // Ready implements op.Sink.
 func (g *LayerGradients) Ready(name string) error {
+	return g.use(name, g.store.Shape(name), 0)
+}
+
+// Rows implements op.RowSink.
+func (g *LayerGradients) Rows(name string) int {
+	shape := g.store.Shape(name)
+	if shape.Dims() != 2 || shape.TotalSize() <= rowsElements {
+		return 0
+	}
+	unit := GradientGrain // rows
+	for w := shape[1]; w%2 == 0 && unit > 1; w /= 2 {
+		unit /= 2
+	}
+	rows := max(rowsElements/shape[1]/unit, 1) * unit
+	if rows >= shape[0] {
+		return 0
+	}
+	return rows
+}
+
+// GradientRows implements op.RowSink.
+func (g *LayerGradients) GradientRows(name string, lo, hi int) *tensor.Dense {
+	d := g.take(tensor.Shape{hi - lo, g.store.Shape(name)[1]})
+	g.alive[name] = d
+	return d
+}
+
+// RowsReady implements op.RowSink.
+func (g *LayerGradients) RowsReady(name string, lo, hi int) error {
+	width := g.store.Shape(name)[1]
+	return g.use(name, tensor.Shape{hi - lo, width}, lo*width)
+}
+
+// use hands what is alive of a gradient to Update and frees it.
+func (g *LayerGradients) use(name string, shape tensor.Shape, from int) error {
 	d, ok := g.alive[name]
 	if !ok {
 		return fmt.Errorf("nn: no gradient of %s has arrived", name)
 	}
 	if g.Update != nil {
-		if err := g.Update(name, d); err != nil {
+		if err := g.Update(name, d, from); err != nil {
 			return err
 		}
 	}
 	delete(g.alive, name)
-	n := g.store.Shape(name).TotalSize()
+	n := shape.TotalSize()
 	g.free[n] = append(g.free[n], d)
 	return nil
 }

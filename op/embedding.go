@@ -39,8 +39,20 @@ func embedding[T kernel.Float](ids *G.Node, w Param) *G.Node {
 	}
 	o.grad = func(o *operator, in G.Nodes, y, dy *G.Node) G.Nodes {
 		back := o.tape.operator("embedding.grad", tensor.Shape{1})
+		back.byRows = true
 		back.run = func(in []G.Value, _ *tensor.Dense) error {
 			ids, dy := ints(in[0]), data[T](in[1])
+			if w.inRows() {
+				return w.deliverRows(func(dst *tensor.Dense, lo, hi int) {
+					dw := data[T](dst)
+					clear(dw)
+					for i, id := range ids {
+						if lo <= id && id < hi {
+							kernel.Axpy(1, dy[i*d:(i+1)*d], dw[(id-lo)*d:(id-lo+1)*d])
+						}
+					}
+				})
+			}
 			dst, add := w.open()
 			dw := data[T](dst)
 			if !add {

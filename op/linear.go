@@ -1,6 +1,7 @@
 package op
 
 import (
+	"errors"
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
@@ -87,19 +88,18 @@ func linearGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param, b 
 		} else {
 			inPlace = inPlace[1:]
 		}
+		if w.rowBlock() > 0 {
+			inPlace = inPlace[:len(inPlace)-1] // W changes while x is still read, so dx comes first
+		}
 	}
 	back := o.tape.operator("linear.grad", shape, inPlace...)
+	back.byRows = true
 	back.run = func(in []G.Value, dxt *tensor.Dense) error {
 		dy, x, wt := data[T](in[iDy]), data[T](in[iX]), data[T](in[iW])
-		if w.wanted() {
-			dw, add := w.open()
-			kernel.Gemm(true, false, out, width, n, 1, dy, out, x, width, betaOf[T](add), data[T](dw), width)
-		}
-		if b != nil && b.wanted() {
-			db, add := b.open()
-			kernel.ColSum(data[T](db), dy, n, out, add)
-		}
-		if wantX {
+		giveX := func() {
+			if !wantX {
+				return
+			}
 			dx := data[T](dxt)
 			var beta T
 			if len(in) > iAcc {
@@ -108,7 +108,25 @@ func linearGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param, b 
 			}
 			kernel.Gemm(false, false, n, width, out, 1, dy, out, wt, width, beta, dx, width)
 		}
-		return closeAll(&w, b)
+		byRows := w.inRows()
+		if byRows {
+			giveX()
+		} else if w.wanted() {
+			dw, add := w.open()
+			kernel.Gemm(true, false, out, width, n, 1, dy, out, x, width, betaOf[T](add), data[T](dw), width)
+		}
+		if b != nil && b.wanted() {
+			db, add := b.open()
+			kernel.ColSum(data[T](db), dy, n, out, add)
+		}
+		if !byRows {
+			giveX()
+			return closeAll(&w, b)
+		}
+		err := w.deliverRows(func(dst *tensor.Dense, lo, hi int) {
+			kernel.Gemm(true, false, hi-lo, width, n, 1, dy[lo:], out, x, width, 0, data[T](dst), width)
+		})
+		return errors.Join(err, closeAll(b))
 	}
 	return o.tape.apply(back, operands...)
 }

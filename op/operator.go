@@ -29,6 +29,7 @@ type operator struct {
 	grad func(o *operator, in G.Nodes, out, dy *G.Node) G.Nodes
 
 	delivers []*Param // whose gradients run hands to their sinks
+	byRows   bool     // in blocks of rows, where a sink takes them so
 
 	in    G.Nodes
 	out   *buffer   // the output's memory, unless it is a view

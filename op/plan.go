@@ -101,7 +101,7 @@ type Plan struct {
 	buffers []*buffer // that own memory
 	size    int       // bytes
 
-	deliveries [][]*Param // of each operator that hands over gradients, in the order of execution
+	deliveries []*operator // that hand over gradients, in the order of execution
 
 	arena   *Arena
 	version int
@@ -142,7 +142,7 @@ func (t *Tape) Plan(poison bool, pinned ...*G.Node) (*Plan, error) {
 		if o, ok := n.Op().(*operator); ok {
 			p.live(o, i, lastRead[n])
 			if len(o.delivers) > 0 {
-				p.deliveries = append(p.deliveries, o.delivers)
+				p.deliveries = append(p.deliveries, o)
 			}
 		}
 	}
@@ -276,11 +276,19 @@ func (p *Plan) place() {
 // Rehearse calls the sinks as a run does: in the same order, with gradients that
 // nobody computes. It shows what memory a sink will need.
 func (p *Plan) Rehearse() error {
-	for _, params := range p.deliveries {
-		for _, q := range params {
+	for _, o := range p.deliveries {
+		var whole []*Param
+		for _, q := range o.delivers {
+			if o.byRows && q.inRows() {
+				if err := q.deliverRows(func(*tensor.Dense, int, int) {}); err != nil {
+					return err
+				}
+				continue
+			}
 			q.open()
+			whole = append(whole, q)
 		}
-		if err := closeAll(params...); err != nil {
+		if err := closeAll(whole...); err != nil {
 			return err
 		}
 	}

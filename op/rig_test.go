@@ -81,6 +81,7 @@ type graph struct {
 	ints   map[string]*tensor.Dense
 	frozen map[string]bool
 	sink   *memorySink
+	as     Sink // what parameters deliver to in place of sink; nil: sink
 }
 
 // p is one use of the named operand as a parameter.
@@ -88,6 +89,9 @@ func (g *graph) p(name string) Param {
 	v := g.floats[name]
 	if g.frozen[name] {
 		return g.tape.Param(name, v.Shape(), v, nil)
+	}
+	if g.as != nil {
+		return g.tape.Param(name, v.Shape(), v, g.as)
 	}
 	return g.tape.Param(name, v.Shape(), v, g.sink)
 }

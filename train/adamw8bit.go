@@ -50,23 +50,23 @@ func (o *AdamW8bit) isLarge(name string) bool {
 func (o *AdamW8bit) Names() []string { return o.names }
 
 // Update implements Optimizer.
-func (o *AdamW8bit) Update(name string, grad *tensor.Dense, step int, rate, scale float64) {
+func (o *AdamW8bit) Update(name string, grad *tensor.Dense, from, step int, rate, scale float64) {
 	if !o.isLarge(name) {
-		o.small.Update(name, grad, step, rate, scale)
+		o.small.Update(name, grad, from, step, rate, scale)
 		return
 	}
 	w := o.store.Get(name)
 	p := adamSettings(o.cfg, w, step, rate, scale)
 	if w.Dtype() == tensor.Float32 {
-		update8bit(p, o.cfg.AdamBlockSize, w.Float32s(), o.large[name], grad.Float32s())
+		update8bit(p, o.cfg.AdamBlockSize, w.Float32s(), o.large[name], from, grad.Float32s())
 	} else {
-		update8bit(p, o.cfg.AdamBlockSize, w.Float64s(), o.large[name], grad.Float64s())
+		update8bit(p, o.cfg.AdamBlockSize, w.Float64s(), o.large[name], from, grad.Float64s())
 	}
 }
 
-func update8bit[T kernel.Float](p kernel.AdamW, block int, w []T, s kernel.AdamW8bitState, g []T) {
-	kernel.Ranges(len(w), optimizerGrain, func(lo, hi int) { // whole blocks: both are powers of two
-		kernel.AdamW8bitStep(p, block, w[lo:hi], s.Slice(block, lo, hi), g[lo:hi])
+func update8bit[T kernel.Float](p kernel.AdamW, block int, w []T, s kernel.AdamW8bitState, from int, g []T) {
+	kernel.Ranges(len(g), optimizerGrain, func(lo, hi int) { // whole blocks: both are powers of two, and from is a multiple of the larger
+		kernel.AdamW8bitStep(p, block, w[from+lo:from+hi], s.Slice(block, from+lo, from+hi), g[lo:hi])
 	})
 }
 

@@ -35,16 +35,16 @@ func (u *layerUpdates) begin(step int, rate, scale float64) {
 	clear(u.squares)
 }
 
-// update is what the sink does with a gradient.
-func (u *layerUpdates) update(name string, grad *tensor.Dense) error {
-	sum := squares(grad)
+// update is what the sink does with a gradient, or with that of some rows, which come in order.
+func (u *layerUpdates) update(name string, grad *tensor.Dense, from int) error {
+	sum := addSquares(u.squares[name], grad)
 	if notFinite(sum) {
 		e := u.diverged("gradient", math.Sqrt(sum))
 		e.Parameter = name
 		return e
 	}
 	u.squares[name] = sum
-	u.optimizer.Update(name, grad, u.step, u.rate, u.scale)
+	u.optimizer.Update(name, grad, from, u.step, u.rate, u.scale)
 	return nil
 }
 

@@ -38,6 +38,10 @@ var models = []struct {
 		c.Model.Bias, c.Model.Attention.Bias, c.Model.Positions, c.Model.Norm, c.Model.Dropout = true, true, "learned", "layer_norm", 0.1
 	}},
 	{"frozen", func(c *Config) { c.Train.Freeze = []FreezeConfig{{Match: "*.embed*"}, {Match: "*.layers.0.*"}} }},
+	{"matrices delivered in rows", func(c *Config) {
+		c.Model.DFF, c.Model.Positions, c.Model.Context, c.Model.Bias, c.Model.NLayer = 40_000, "learned", 40_000, true, 1
+		c.Eval.Every, c.Checkpoint.Every = 0, 0
+	}},
 	{"sparse plus low rank", func(c *Config) {
 		c.Model.Linear = []nn.LinearConfig{{Match: "model.layers.*", Kind: "sltrain", Rank: 4, Density: 0.1}}
 	}},

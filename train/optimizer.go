@@ -11,14 +11,15 @@ import (
 )
 
 // optimizerGrain is how many values one piece of an update or of a norm covers.
-const optimizerGrain = 32 << 10
+const optimizerGrain = nn.GradientGrain
 
 // Optimizer changes parameters by their gradients.
 type Optimizer interface {
 	// Names lists the parameters that train, in the store's order.
 	Names() []string
-	// Update changes one parameter by its gradient times scale. step counts from 1.
-	Update(name string, grad *tensor.Dense, step int, rate, scale float64)
+	// Update changes one parameter, or its elements from the given one on, by their
+	// gradient times scale. step counts from 1.
+	Update(name string, grad *tensor.Dense, from, step int, rate, scale float64)
 	// Bytes is the memory of the state.
 	Bytes() int
 
@@ -86,18 +87,18 @@ func (o *AdamW) Step(grads *nn.Gradients, step int, rate, scale float64) {
 
 func updateAll(o Optimizer, grads *nn.Gradients, step int, rate, scale float64) {
 	for _, name := range o.Names() {
-		o.Update(name, grads.Get(name), step, rate, scale)
+		o.Update(name, grads.Get(name), 0, step, rate, scale)
 	}
 }
 
 // Update implements Optimizer.
-func (o *AdamW) Update(name string, grad *tensor.Dense, step int, rate, scale float64) {
+func (o *AdamW) Update(name string, grad *tensor.Dense, from, step int, rate, scale float64) {
 	w := o.store.Get(name)
 	p := adamSettings(o.cfg, w, step, rate, scale)
 	if w.Dtype() == tensor.Float32 {
-		update(p, w.Float32s(), o.mean[name].Float32s(), o.square[name].Float32s(), grad.Float32s())
+		update(p, w.Float32s()[from:], o.mean[name].Float32s()[from:], o.square[name].Float32s()[from:], grad.Float32s())
 	} else {
-		update(p, w.Float64s(), o.mean[name].Float64s(), o.square[name].Float64s(), grad.Float64s())
+		update(p, w.Float64s()[from:], o.mean[name].Float64s()[from:], o.square[name].Float64s()[from:], grad.Float64s())
 	}
 }
 
@@ -111,7 +112,7 @@ func adamSettings(cfg LoopConfig, w *tensor.Dense, step int, rate, scale float64
 }
 
 func update[T kernel.Float](p kernel.AdamW, w, m, v, g []T) {
-	kernel.Ranges(len(w), optimizerGrain, func(lo, hi int) {
+	kernel.Ranges(len(g), optimizerGrain, func(lo, hi int) {
 		kernel.AdamWStep(p, w[lo:hi], m[lo:hi], v[lo:hi], g[lo:hi])
 	})
 }
@@ -135,19 +136,21 @@ func GradNorm(grads *nn.Gradients) float64 {
 	return math.Sqrt(sum)
 }
 
-func squares(d *tensor.Dense) float64 {
+func squares(d *tensor.Dense) float64 { return addSquares(0, d) }
+
+// addSquares adds the square of each element to sum, piece after piece.
+func addSquares(sum float64, d *tensor.Dense) float64 {
 	if d.Dtype() == tensor.Float32 {
-		return sumSquares(d.Float32s())
+		return addSquaresOf(sum, d.Float32s())
 	}
-	return sumSquares(d.Float64s())
+	return addSquaresOf(sum, d.Float64s())
 }
 
-func sumSquares[T kernel.Float](x []T) float64 {
+func addSquaresOf[T kernel.Float](sum float64, x []T) float64 {
 	parts := make([]float64, (len(x)+optimizerGrain-1)/optimizerGrain)
 	kernel.Ranges(len(x), optimizerGrain, func(lo, hi int) {
 		parts[lo/optimizerGrain] = kernel.SumSquares(x[lo:hi])
 	})
-	var sum float64
 	for _, p := range parts {
 		sum += p
 	}
