@@ -23,12 +23,13 @@ var imports = map[string][]string{
 	"nn":        {"op", "kernel", "configs", "internal/rng", "internal/layertest"},
 	"attention": {"nn", "op", "configs", "internal/rng", "internal/layertest"},
 	"model":     {"attention", "nn", "op", "kernel", "configs", "internal/rng"},
+	"cost":      {"configs"},
 	"data":      {"configs", "internal/rng"},
 	"train":     {"model", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 
 	"internal/cli": {"train", "kernel", "configs"},
 	"cmd/train":    {"internal/cli", "train", "model", "data", "checkpoints", "configs"},
-	"cmd/model":    {"internal/cli", "train", "model", "nn", "data", "checkpoints", "configs"},
+	"cmd/model":    {"internal/cli", "cost", "train", "model", "nn", "data", "checkpoints", "configs"},
 
 	// What is above everything, and imported by nothing.
 	"bench":        {"train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},

@@ -20,6 +20,6 @@ func main() {
 		Use:   "model",
 		Short: "Use trained models",
 	}
-	root.AddCommand(evalCommand(), generateCommand(), inspectCommand(), mergeCommand())
+	root.AddCommand(costCommand(), evalCommand(), generateCommand(), inspectCommand(), mergeCommand())
 	os.Exit(cli.Main(root))
 }

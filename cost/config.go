@@ -1,0 +1,138 @@
+package cost
+
+import (
+	"slices"
+	"strings"
+
+	"sparrow/configs"
+)
+
+// Config is the sizes of a decoder-only language model, as its file gives them.
+type Config struct {
+	Name      string    `toml:"name"`           // for people
+	NLayer    int       `toml:"n_layer"`        // blocks
+	DModel    int       `toml:"d_model"`        // width of the residual stream
+	VocabSize int       `toml:"vocab_size"`     // tokens; only parameters depend on it
+	Tied      bool      `toml:"tie_embeddings"` // the output head is the token embedding
+	Attention Attention `toml:"attention"`
+	FFN       FFN       `toml:"ffn"`
+}
+
+// Attention is the [attention] table.
+type Attention struct {
+	Kind      string `toml:"kind"`       // of Kinds
+	NHead     int    `toml:"n_head"`     // query heads; m of mfa
+	NKVHead   int    `toml:"n_kv_head"`  // key/value heads of gqa
+	HeadDim   int    `toml:"head_dim"`   // width of a head; of mla without the rotary part; C of mfa
+	QueryRank int    `toml:"query_rank"` // width between the two query projections: C_q of mfa; of mla (0: one full projection)
+	KVRank    int    `toml:"kv_rank"`    // of mla: width of the latent that is cached
+	RopeDim   int    `toml:"rope_dim"`   // of mla: width of the rotary key, cached beside the latent
+	Output    string `toml:"output"`     // of mfa: full | shared (C x C a head, summed, then one C x d)
+}
+
+// Kinds are the attentions that can be counted.
+var Kinds = []string{"mha", "gqa", "mqa", "mla", "mfa", "mfa_kr"}
+
+// FFN is the [ffn] table: dense layers, mixture-of-experts (MoE) layers, or both.
+type FFN struct {
+	Gated       bool `toml:"gated"`        // three matrices (SwiGLU) and not two
+	DenseLayers int  `toml:"dense_layers"` // how many of n_layer have one dense FFN; the others are MoE
+	DenseWidth  int  `toml:"dense_width"`  // width inside a dense FFN
+	NExpert     int  `toml:"n_expert"`     // routed experts of a MoE layer
+	TopK        int  `toml:"top_k"`        // routed experts that a token uses
+	ExpertWidth int  `toml:"expert_width"` // width inside a routed expert
+	SharedWidth int  `toml:"shared_width"` // width inside the experts that every token uses, together
+}
+
+// Load reads a model's sizes from a TOML file; its errors are those of configs.Load.
+func Load(path string) (Config, error) {
+	c := Config{Attention: Attention{Output: "full"}, FFN: FFN{Gated: true}}
+	err := configs.Load(path, nil, &c)
+	return c, err
+}
+
+// largest bounds every size, so that no product of a few of them leaves the range of float64's exact integers by much.
+const largest = 1 << 24
+
+// Validate reports sizes that no model has.
+func (c Config) Validate(r *configs.Report) {
+	if c.Name == "" {
+		r.Errorf("name", "is missing")
+	}
+	inRange(r, "n_layer", c.NLayer, 1)
+	inRange(r, "d_model", c.DModel, 1)
+	inRange(r, "vocab_size", c.VocabSize, 1)
+	moe := c.NLayer - c.FFN.DenseLayers
+	switch {
+	case moe < 0:
+		r.Errorf("ffn.dense_layers", "is more than n_layer = %d", c.NLayer)
+	case moe > 0 && c.FFN.NExpert == 0:
+		r.Errorf("ffn.n_expert", "leaves %d of n_layer = %d layers without an FFN; want dense_layers = %d or experts", moe, c.NLayer, c.NLayer)
+	case moe == 0 && c.FFN.NExpert > 0:
+		r.Errorf("ffn.n_expert", "has no layer to be in, as dense_layers = n_layer = %d", c.NLayer)
+	}
+}
+
+// Validate reports widths that no attention has, and those that its kind does not use.
+func (a Attention) Validate(r *configs.Report) {
+	if !slices.Contains(Kinds, a.Kind) {
+		r.Errorf("kind", "is unknown; want one of %s", strings.Join(Kinds, ", "))
+		return
+	}
+	mfa := a.Kind == "mfa" || a.Kind == "mfa_kr"
+	inRange(r, "n_head", a.NHead, 1)
+	inRange(r, "head_dim", a.HeadDim, 1)
+	used := func(key string, v int, used bool, low int) {
+		switch {
+		case used:
+			inRange(r, key, v, low)
+		case v != 0:
+			r.Errorf(key, "is not a size of %s", a.Kind)
+		}
+	}
+	used("n_kv_head", a.NKVHead, a.Kind == "gqa", 1)
+	if mfa {
+		used("query_rank", a.QueryRank, true, 1)
+	} else {
+		used("query_rank", a.QueryRank, a.Kind == "mla", 0)
+	}
+	used("kv_rank", a.KVRank, a.Kind == "mla", 1)
+	used("rope_dim", a.RopeDim, a.Kind == "mla", 0)
+	if a.Kind == "gqa" && a.NKVHead > 0 && a.NHead%a.NKVHead != 0 {
+		r.Errorf("n_kv_head", "does not divide n_head = %d", a.NHead)
+	}
+	if a.Output != "full" && (a.Output != "shared" || !mfa) {
+		r.Errorf("output", "is not an output of %s; want \"full\" or, of mfa and mfa_kr, \"shared\"", a.Kind)
+	}
+}
+
+// Validate reports widths that no FFN has.
+func (f FFN) Validate(r *configs.Report) {
+	inRange(r, "dense_layers", f.DenseLayers, 0)
+	if f.DenseLayers > 0 {
+		inRange(r, "dense_width", f.DenseWidth, 1)
+	} else if f.DenseWidth != 0 {
+		r.Errorf("dense_width", "has no layer to be in, as dense_layers = 0")
+	}
+	inRange(r, "n_expert", f.NExpert, 0)
+	if f.NExpert == 0 {
+		for key, v := range map[string]int{"top_k": f.TopK, "expert_width": f.ExpertWidth, "shared_width": f.SharedWidth} {
+			if v != 0 {
+				r.Errorf(key, "wants n_expert, the experts of a layer")
+			}
+		}
+		return
+	}
+	inRange(r, "top_k", f.TopK, 1)
+	inRange(r, "expert_width", f.ExpertWidth, 1)
+	inRange(r, "shared_width", f.SharedWidth, 0)
+	if f.TopK > f.NExpert {
+		r.Errorf("top_k", "is more than n_expert = %d", f.NExpert)
+	}
+}
+
+func inRange(r *configs.Report, key string, v, low int) {
+	if v < low || v > largest {
+		r.Errorf(key, "is out of range; want %d to %d", low, largest)
+	}
+}
