@@ -35,6 +35,7 @@ func TestForward(t *testing.T) {
 		{embeddingOf("embedding", 9, 4, 3), naiveEmbedding},
 		{rowsOf("rows", 9, 4, 3), naiveRows},
 		{crossEntropyOf("cross entropy", 9, 5), naiveCrossEntropy},
+		{squaredErrorOf("squared error", 9), naiveSquaredError},
 		{rotaryOf("rotary", 9, 2, 6), naiveRotary},
 	} {
 		t.Run(tc.s.name, func(t *testing.T) {
@@ -139,6 +140,17 @@ func naiveRows(s subject) []float64 {
 		y = append(y, x.data[row*d:(row+1)*d]...)
 	}
 	return y
+}
+
+func naiveSquaredError(s subject) []float64 {
+	x := s.floats["x"].data
+	y, loss := truth(len(x)).data, 0.0
+	for i, mark := range s.ints["marks"] {
+		if mark != Ignored {
+			loss += (x[i] - y[i]) * (x[i] - y[i])
+		}
+	}
+	return []float64{loss}
 }
 
 func naiveCrossEntropy(s subject) []float64 {

@@ -52,6 +52,15 @@ func TestShapeErrors(t *testing.T) {
 		{"rows by a matrix", "rows", "index", func(tp *Tape) { Rows(tp, float(tp, "x", 4, 2), integers(tp, "i", 3, 1)) }},
 		{"cross entropy of a vector", "cross_entropy", "logits", func(tp *Tape) { CrossEntropy(tp, float(tp, "x", 4), integers(tp, "t", 4)) }},
 		{"cross entropy targets", "cross_entropy", "targets", func(tp *Tape) { CrossEntropy(tp, float(tp, "x", 4, 5), integers(tp, "t", 5)) }},
+		{"squared error of a row", "squared_error", "x", func(tp *Tape) {
+			SquaredError(tp, float(tp, "x", 1, 4), float(tp, "y", 4), integers(tp, "m", 4))
+		}},
+		{"squared error truth", "squared_error", "y", func(tp *Tape) {
+			SquaredError(tp, float(tp, "x", 4, 1), float(tp, "y", 3), integers(tp, "m", 4))
+		}},
+		{"squared error marks", "squared_error", "marks", func(tp *Tape) {
+			SquaredError(tp, float(tp, "x", 4, 1), float(tp, "y", 4), integers(tp, "m", 3))
+		}},
 		{"rotary of a vector", "rotary", "x", func(tp *Tape) {
 			Rotary(tp, float(tp, "x", 8), integers(tp, "p", 8), NewRotaryTable(4, 9, 1e4, tensor.Float64))
 		}},

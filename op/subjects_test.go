@@ -90,6 +90,21 @@ func crossEntropyOf(name string, n, vocab int) subject {
 		build: func(g *graph) *G.Node { return CrossEntropy(g.tape, g.x("logits"), g.i("targets")) }}
 }
 
+// squaredErrorOf marks every third row as ignored; the truth has no gradient.
+func squaredErrorOf(name string, n int) subject {
+	marks := make([]int, n)
+	for i := range marks {
+		marks[i] = -(i % 3 / 2)
+	}
+	s := subject{name: name, floats: draws("x", []int{n, 1}), ints: map[string][]int{"marks": marks}}
+	s.build = func(g *graph) *G.Node {
+		return SquaredError(g.tape, g.x("x"), g.tape.Input("y", truth(n).dense(g.tape.Dtype)), g.i("marks"))
+	}
+	return s
+}
+
+func truth(n int) array { return normal(rand.New(rand.NewPCG(3, 5)), n) }
+
 func rotaryOf(name string, n, heads, k int) subject {
 	positions := make([]int, n)
 	for i := range positions {
@@ -147,6 +162,7 @@ func tinySubjects() []subject {
 		embeddingOf("embedding with repeats", 7, 4, 3),
 		rowsOf("rows with repeats", 7, 4, 3),
 		crossEntropyOf("cross entropy", 6, 5),
+		squaredErrorOf("squared error", 7),
 		rotaryOf("rotary", 5, 3, 4),
 		dropoutOf("dropout", 0.4, 4, 6),
 		{name: "value", floats: draws("x", []int{3, 2}), build: func(g *graph) *G.Node { return Value(g.p("x")) }},
@@ -181,6 +197,7 @@ func oddSubjects() []subject {
 		embeddingOf("embedding 131x11x67", 131, 11, 67),
 		rowsOf("rows 131x11x67", 131, 11, 67),
 		crossEntropyOf("cross entropy 131x67", 131, 67),
+		squaredErrorOf("squared error 131", 131),
 		rotaryOf("rotary 67x3x22", 67, 3, 22),
 		dropoutOf("dropout 131x127", 0.1, 131, 127),
 		loraOf(129, 67, 35, 5, false, true),
