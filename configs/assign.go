@@ -16,6 +16,13 @@ type Defaulter interface {
 	SetDefaults()
 }
 
+// Kinded is a table whose defaults depend on its key "kind". Where a document gives that key, UseKind sets the defaults
+// of that kind, before any other key of the table is read; a kind that is not known, or that the table has already, changes
+// nothing.
+type Kinded interface {
+	UseKind(kind string)
+}
+
 // decoder lays one document and its overrides over a struct.
 type decoder struct {
 	file      string
@@ -67,6 +74,11 @@ func (d *decoder) assignTable(v reflect.Value, raw any, key toml.Key) {
 	if !ok {
 		d.wrongType(v.Type(), raw, key)
 		return
+	}
+	if kind, ok := table["kind"].(string); ok {
+		if k, ok := v.Addr().Interface().(Kinded); ok {
+			k.UseKind(kind)
+		}
 	}
 	names := make([]string, 0, len(table))
 	for name := range table {

@@ -12,9 +12,9 @@ import (
 
 // Config is the [model] table: a decoder in the manner of LLaMA or, with
 // norm = "layer_norm", mlp = "gelu_tanh", positions = "learned" and biases, of
-// GPT-2.
+// GPT-2; or an encoder in the manner of BERT. The defaults depend on the kind.
 type Config struct {
-	Kind    string `toml:"kind"`    // decoder
+	Kind    string `toml:"kind"`    // decoder | encoder
 	DModel  int    `toml:"d_model"` // width of the residual stream
 	NLayer  int    `toml:"n_layer"` // blocks, at most MaxLayers
 	DFF     int    `toml:"d_ff"`    // width inside the MLP; 0: 8/3 d_model, rounded up to 8 (swiglu), or 4 d_model
@@ -50,10 +50,29 @@ func DefaultConfig() Config {
 	}
 }
 
+// Kinds are the networks that exist.
+var Kinds = []string{"decoder", "encoder"}
+
+// UseKind implements configs.Kinded: it sets the defaults of another kind, for
+// an encoder those of BERT but for its size.
+func (c *Config) UseKind(kind string) {
+	if kind == c.Kind {
+		return
+	}
+	switch kind {
+	case "decoder":
+		*c = DefaultConfig()
+	case "encoder":
+		*c = DefaultConfig()
+		c.Kind, c.Norm, c.NormEps, c.MLP, c.Positions, c.Bias, c.Attention.Bias = kind, "layer_norm", 1e-12, "gelu", "learned", true, true
+		c.Dropout = 0.1
+	}
+}
+
 // Validate reports values that no model can have.
 func (c Config) Validate(r *configs.Report) {
-	if c.Kind != "decoder" {
-		r.Errorf("kind", "is unknown; want \"decoder\"")
+	if !slices.Contains(Kinds, c.Kind) {
+		r.Errorf("kind", "is unknown; want one of %s", strings.Join(Kinds, ", "))
 	}
 	atLeast := func(key string, v, low int) {
 		if v < low {
@@ -88,6 +107,22 @@ func (c Config) Validate(r *configs.Report) {
 	within("dropout", c.Dropout >= 0 && c.Dropout < 1, "0 or more and less than 1")
 	within("init_std", c.InitStd > 0 && c.InitStd < 10, "more than 0 and less than 10")
 	c.validateHeads(r)
+	if c.Kind == "encoder" {
+		c.validateEncoder(r)
+	}
+}
+
+// validateEncoder reports what an encoder cannot be made of.
+func (c Config) validateEncoder(r *configs.Report) {
+	only := func(key string, ok bool, want string) {
+		if !ok {
+			r.Errorf(key, "is not for kind = \"encoder\"; want %s", want)
+		}
+	}
+	only("positions", c.Positions == "learned", "\"learned\"")
+	only("mlp", c.MLP != "swiglu", "gelu, gelu_tanh, relu or silu")
+	only("tie_embeddings", !c.Tied, "false: a classifier has no output embedding")
+	only("attention.kind", c.Attention.Kind == "mha", "\"mha\"")
 }
 
 // validateHeads reports heads that do not fit the width.
@@ -118,14 +153,38 @@ func (c Config) HiddenWidth() int {
 
 // Dims are the sizes of a network that follow from its data.
 type Dims struct {
-	VocabSize int // of the tokenizer
-	Context   int // longest sequence, tokens
+	VocabSize  int  // of the tokenizer
+	Context    int  // longest sequence, tokens
+	Classes    int  // of a classification; else 0
+	Regression bool // one score for each text
 }
 
 // Validate reports dimensions without which no network can be built.
 func (d Dims) Validate() error {
 	if d.VocabSize < 1 || d.Context < 1 {
 		return fmt.Errorf("model: vocabulary of %d and context of %d tokens; want at least 1 each", d.VocabSize, d.Context)
+	}
+	if d.Classes < 0 || d.Classes > 0 && d.Regression {
+		return fmt.Errorf("model: %d classes, regression %t; want classes or a regression, or neither", d.Classes, d.Regression)
+	}
+	return nil
+}
+
+// Outputs is the width of a classifier's scores; 0: a language model.
+func (d Dims) Outputs() int {
+	if d.Regression {
+		return 1
+	}
+	return d.Classes
+}
+
+// check refuses a network that cannot do what the data ask for.
+func (c Config) check(d Dims) error {
+	switch {
+	case c.Kind == "decoder" && d.Outputs() > 0:
+		return fmt.Errorf("model: kind = \"decoder\" predicts tokens, not labels; want one of %s", strings.Join(Kinds[1:], ", "))
+	case c.Kind != "decoder" && d.Outputs() == 0:
+		return fmt.Errorf("model: kind = %q wants labelled data: classes or a regression", c.Kind)
 	}
 	return nil
 }

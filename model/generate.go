@@ -21,6 +21,9 @@ const prefillChunk = 128
 // ends after opts.Tokens tokens, when every sequence has stopped, when emit
 // returns an error, or when ctx is done.
 func (s *Session) Generate(ctx context.Context, prompts [][]int, opts GenerateOptions, emit func(seq, token int) error) error {
+	if s.cfg.Kind != "decoder" {
+		return fmt.Errorf("model: kind = %q labels texts and cannot continue them; want a decoder", s.cfg.Kind)
+	}
 	longest := 0
 	for i, p := range prompts {
 		if len(p) == 0 {

@@ -16,7 +16,9 @@ import (
 type Program struct {
 	Batch, SeqLen int
 
-	tokens, targets, positions []int // [Batch*SeqLen]
+	tokens, targets, positions []int // [Batch*SeqLen]; targets of a classifier [Batch]
+	types                      []int // [Batch*SeqLen], of an encoder
+	lengths                    []int // [Batch], of a classifier
 	step                       []int // [1], micro-batches so far
 	past, fresh, last          []int // [Batch], of cached decoding
 
@@ -25,7 +27,8 @@ type Program struct {
 	vm     G.VM
 	arena  *op.Arena
 	loss   *G.Node            // [1], sum over targets; nil when decoding
-	logits *G.Node            // [Batch*SeqLen, V]; when decoding [Batch, V]
+	logits *G.Node            // [Batch*SeqLen, V]; when decoding [Batch, V]; of a classifier [Batch, C]
+	truth  *tensor.Dense      // [Batch], of a regression
 	taps   map[string]*G.Node // by name
 }
 
@@ -79,28 +82,37 @@ func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
 		dims.Context = s.capacity
 	}
 	b := nn.NewBuilder(t, s.store, opts)
-	network := NewDecoder(b, s.cfg, dims)
+	if s.cfg.Kind == "decoder" {
+		p.predict(b, NewDecoder(b, s.cfg, dims), tokens, seq, m)
+	} else {
+		s.classify(p, b, tokens, seq)
+	}
 	if patterns := b.Unmatched(); len(patterns) > 0 {
 		return nil, fmt.Errorf("model: no linear layer is named like match = %q, or a later table replaces it", patterns)
 	}
+	return p, p.finish(b, m, m == decoding || m == scoring && s.cfg.Kind != "decoder", s.opts.Poison)
+}
+
+// predict extends a program by a language model's scores of the next token and
+// its loss; when decoding only by the scores after each sequence's last token.
+func (p *Program) predict(b *nn.Builder, network *Decoder, tokens *G.Node, seq nn.SeqInfo, m mode) {
 	x := network.Hidden(tokens, seq)
 	if m == decoding {
 		var last *G.Node
-		last, p.last = intInput(t, "last", batch)
-		p.logits = network.Logits(op.Rows(t, x, last))
-	} else {
-		var targets *G.Node
-		targets, p.targets = intInput(t, "targets", n)
-		p.logits = network.Logits(x)
-		b.Tap("logits", p.logits)
-		p.loss = op.CrossEntropy(t, p.logits, targets)
+		last, p.last = intInput(p.tape, "last", p.Batch)
+		p.logits = network.Logits(op.Rows(p.tape, x, last))
+		return
 	}
-	return p, p.finish(b, m, s.opts.Poison)
+	var targets *G.Node
+	targets, p.targets = intInput(p.tape, "targets", p.Batch*p.SeqLen)
+	p.logits = network.Logits(x)
+	b.Tap("logits", p.logits)
+	p.loss = op.CrossEntropy(p.tape, p.logits, targets)
 }
 
-// finish derives gradients, checks the graph and plans its memory; poison is
-// Options.Poison.
-func (p *Program) finish(b *nn.Builder, m mode, poison bool) error {
+// finish derives gradients, checks the graph and plans its memory, in which the
+// logits are kept if keep says so; poison is Options.Poison.
+func (p *Program) finish(b *nn.Builder, m mode, keep, poison bool) error {
 	if m == training {
 		if err := p.tape.Backward(p.loss); err != nil {
 			return fmt.Errorf("model: %w", err)
@@ -113,7 +125,7 @@ func (p *Program) finish(b *nn.Builder, m mode, poison bool) error {
 	if p.loss != nil {
 		pinned = append(pinned, p.loss)
 	}
-	if m == decoding {
+	if keep {
 		pinned = append(pinned, p.logits)
 	}
 	p.taps = b.Taps()
@@ -167,8 +179,9 @@ func (p *Program) Run() error {
 // Loss is the last run's loss in nats, summed over its targets.
 func (p *Program) Loss() float64 { return scalars(p.loss)[0] }
 
-// scores returns the last run's logits, row by row; only a decoding program
-// keeps them (others do if the tap "logits" is asked for).
+// scores returns the last run's logits, row by row; only the programs of decoding
+// and of scoring by a classifier keep them (others do if the tap "logits" is asked
+// for).
 func (p *Program) scores() []float64 { return scalars(p.logits) }
 
 // Tap returns a copy of a value that Options.Tapped asked for, and its shape.

@@ -44,8 +44,9 @@ type programKey struct {
 	batch, seqLen int
 }
 
-// maxPrograms bounds how many graphs a session keeps.
-const maxPrograms = 8
+// maxPrograms bounds how many graphs a session keeps: of texts in buckets, one a
+// length for training and one for scoring.
+const maxPrograms = 12
 
 // NewSession prepares to run the network of a config over the parameters of a
 // store, which it completes by initial values if it is empty or misses some. A
@@ -58,6 +59,9 @@ func NewSession(cfg Config, dims Dims, store *nn.Store, opts Options) (*Session,
 		Model Config `toml:"model"`
 	}{cfg}
 	if err := configs.Validate("model", &table); err != nil {
+		return nil, err
+	}
+	if err := cfg.check(dims); err != nil {
 		return nil, err
 	}
 	s := &Session{cfg: cfg, dims: dims, store: store, opts: opts, programs: map[programKey]*Program{}}

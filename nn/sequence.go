@@ -12,6 +12,8 @@ type SeqInfo struct {
 	Batch, SeqLen int
 	Positions     *G.Node // [Batch*SeqLen], of each token in its sequence
 	Lengths       *G.Node // [Batch], tokens that count; nil: all
+	Types         *G.Node // [Batch*SeqLen], which of two texts a token belongs to; nil: unknown
+	Starts        *G.Node // [Batch], the row of each sequence's first token; nil: unknown
 	Cache         *SeqCache
 }
 

@@ -1,0 +1,83 @@
+package model
+
+import (
+	"strings"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/configs"
+	"sparrow/nn"
+)
+
+// TestKinds: a kind brings its defaults, whatever the order of keys, and refuses
+// what its network cannot be made of.
+func TestKinds(t *testing.T) {
+	decode := func(text string) (Config, error) {
+		table := struct {
+			Model Config `toml:"model"`
+		}{DefaultConfig()}
+		err := configs.Decode("a.toml", []byte("[model]\n"+text), nil, &table)
+		return table.Model, err
+	}
+	var bert Config
+	bert.UseKind("encoder")
+	for _, c := range []struct {
+		name, text string
+		want       func(*Config)
+	}{
+		{"an encoder", "kind = \"encoder\"", func(*Config) {}},
+		{"keys before the kind", "d_model = 64\nnorm_eps = 1e-5\nkind = \"encoder\"", func(c *Config) { c.DModel, c.NormEps = 64, 1e-5 }},
+		{"tables after it", "kind = \"encoder\"\n[model.attention]\nn_head = 8\nbias = false", func(c *Config) {
+			c.Attention.NHead, c.Attention.Bias = 8, false
+		}},
+		{"the kind that it is", "d_model = 64\nkind = \"decoder\"", func(c *Config) { *c = DefaultConfig(); c.DModel = 64 }},
+	} {
+		want := bert
+		c.want(&want)
+		got, err := decode(c.text)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if got.Kind != want.Kind || got.DModel != want.DModel || got.Norm != want.Norm || got.NormEps != want.NormEps ||
+			got.MLP != want.MLP || got.Positions != want.Positions || got.Bias != want.Bias || got.Dropout != want.Dropout || got.Attention != want.Attention {
+			t.Errorf("%s: %+v, want %+v", c.name, got, want)
+		}
+	}
+	for _, c := range []struct{ text, want string }{
+		{"kind = \"encodr\"", "a.toml:2: [model] kind = \"encodr\" is unknown; want one of decoder, encoder"},
+		{"kind = \"encoder\"\nmlp = \"swiglu\"", "a.toml:3: [model] mlp = \"swiglu\" is not for kind = \"encoder\"; want gelu, gelu_tanh, relu or silu"},
+		{"kind = \"encoder\"\npositions = \"rotary\"", "want \"learned\""},
+		{"kind = \"encoder\"\ntie_embeddings = true", "want false"},
+		{"kind = \"encoder\"\n[model.attention]\nkind = \"mqa\"", "want \"mha\""},
+	} {
+		if _, err := decode(c.text); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q: error %v, want %q in it", c.text, err, c.want)
+		}
+	}
+}
+
+// TestDimsSuitKind: a network is only made for data that it can learn from.
+func TestDimsSuitKind(t *testing.T) {
+	for _, c := range []struct {
+		name, kind string
+		dims       Dims
+		bad        string
+	}{
+		{"a decoder of tokens", "decoder", Dims{}, ""},
+		{"a decoder of labels", "decoder", Dims{Classes: 2}, "predicts tokens, not labels"},
+		{"an encoder of classes", "encoder", Dims{Classes: 2}, ""},
+		{"an encoder of scores", "encoder", Dims{Regression: true}, ""},
+		{"an encoder of tokens", "encoder", Dims{}, "wants labelled data"},
+		{"both", "encoder", Dims{Classes: 2, Regression: true}, "classes or a regression"},
+	} {
+		cfg := DefaultConfig()
+		cfg.UseKind(c.kind)
+		cfg.DModel, cfg.NLayer = 16, 1
+		c.dims.VocabSize, c.dims.Context = 7, 4
+		_, err := NewSession(cfg, c.dims, nn.NewStore(tensor.Float32), Options{})
+		if c.bad == "" && err != nil || c.bad != "" && (err == nil || !strings.Contains(err.Error(), c.bad)) {
+			t.Errorf("%s: error %v, want %q", c.name, err, c.bad)
+		}
+	}
+}

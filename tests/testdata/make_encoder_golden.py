@@ -1,0 +1,212 @@
+"""Writes encoder.npz and regression.npz: an independent PyTorch run of two tiny BERTs.
+
+    python make_encoder_golden.py            write both files beside this script
+    python make_encoder_golden.py --check    also compare with transformers' BertForSequenceClassification
+
+The network is written here from its equations with plain tensor operations, so
+that nothing is shared with the Go side. README.md says what the files hold.
+"""
+
+import argparse
+import math
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+STEPS = 12
+IGNORE = -1
+EPS = 1e-12
+LEARNING_RATE = 3e-3
+BETAS = (0.9, 0.95)
+WEIGHT_DECAY = 0.1
+GRAD_CLIP = 1.0
+
+ENCODER = dict(kind="encoder", vocab=47, d_model=32, n_layer=2, n_head=4, d_ff=56, n_position=24, n_output=3,
+               batch=5, seq_len=19, seed=21)
+REGRESSION = dict(kind="regression", vocab=47, d_model=24, n_layer=2, n_head=3, d_ff=40, n_position=16, n_output=1,
+                  batch=4, seq_len=16, seed=22)
+
+
+def parameter_shapes(cfg):
+    """Names and shapes in Hugging Face's BERT naming; a weight is [out, in]."""
+    d, ff = cfg["d_model"], cfg["d_ff"]
+    shapes = {}
+
+    def linear(name, n_out, n_in):
+        shapes[name + ".weight"] = (n_out, n_in)
+        shapes[name + ".bias"] = (n_out,)
+
+    def norm(name):
+        shapes[name + ".weight"] = (d,)
+        shapes[name + ".bias"] = (d,)
+
+    for name, n in (("word", cfg["vocab"]), ("position", cfg["n_position"]), ("token_type", 2)):
+        shapes[f"bert.embeddings.{name}_embeddings.weight"] = (n, d)
+    norm("bert.embeddings.LayerNorm")
+    for i in range(cfg["n_layer"]):
+        p = f"bert.encoder.layer.{i}."
+        for name in ("query", "key", "value"):
+            linear(p + "attention.self." + name, d, d)
+        linear(p + "attention.output.dense", d, d)
+        norm(p + "attention.output.LayerNorm")
+        linear(p + "intermediate.dense", ff, d)
+        linear(p + "output.dense", d, ff)
+        norm(p + "output.LayerNorm")
+    linear("bert.pooler.dense", d, d)
+    linear("classifier", cfg["n_output"], d)
+    return shapes
+
+
+def initial_weights(cfg, rng):
+    """Draws weights that leave nothing out: no zero bias, no norm weight of exactly one."""
+    weights = {}
+    for name, shape in parameter_shapes(cfg).items():
+        x = rng.standard_normal(shape)
+        if "embeddings.weight" in name:
+            x *= 0.3
+        elif len(shape) == 2:
+            x /= math.sqrt(shape[1])
+        elif "LayerNorm" in name and name.endswith("weight"):
+            x = 1 + 0.1 * x
+        else:
+            x *= 0.1
+        weights[name] = x.astype(np.float32)
+    return weights
+
+
+def batches(cfg, rng):
+    """Pairs of texts of unequal lengths, padded by token 0; a target that depends on the tokens; one ignored."""
+    b, t = cfg["batch"], cfg["seq_len"]
+    tokens = rng.integers(1, cfg["vocab"], (STEPS, b, t))
+    lengths = rng.integers(3, t + 1, (STEPS, b))
+    lengths[:, 0], lengths[:, 1] = t, 1
+    place = np.arange(t)
+    types = ((place >= (lengths // 2)[..., None]) & (place < lengths[..., None])).astype(np.int64)
+    tokens[place >= lengths[..., None]] = 0
+    labels = tokens[:, :, 0] % max(2, cfg["n_output"])
+    labels[:, -1] = IGNORE
+    scores = np.sin(tokens[:, :, 0] * 1.0) + 0.1 * lengths
+    return [x.astype(np.int32) for x in (tokens, types, lengths, labels)] + [scores]
+
+
+def forward(cfg, w, tokens, types, lengths):
+    """Scores [B,C] of token ids [B,T]."""
+    n_head = cfg["n_head"]
+    b, t = tokens.shape
+
+    def linear(name, x):
+        return x @ w[name + ".weight"].T + w[name + ".bias"]
+
+    def norm(name, x):
+        centred = x - x.mean(-1, keepdim=True)
+        scale = torch.sqrt(centred.pow(2).mean(-1, keepdim=True) + EPS)
+        return centred / scale * w[name + ".weight"] + w[name + ".bias"]
+
+    def gelu(x):
+        return 0.5 * x * (1 + torch.erf(x / math.sqrt(2)))
+
+    hidden = torch.arange(t)[None, :] >= lengths[:, None]  # [B,T], padding
+
+    def attention(p, x):
+        q, k, v = (linear(p + ".self." + n, x).view(b, t, n_head, -1).transpose(1, 2) for n in ("query", "key", "value"))
+        scores = q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])  # [B,H,T,T]
+        y = scores.masked_fill(hidden[:, None, None, :], -math.inf).softmax(-1) @ v
+        return linear(p + ".output.dense", y.transpose(1, 2).reshape(b, t, -1))
+
+    e = "bert.embeddings."
+    x = w[e + "word_embeddings.weight"][tokens] + w[e + "position_embeddings.weight"][:t]
+    x = norm(e + "LayerNorm", x + w[e + "token_type_embeddings.weight"][types])
+    for i in range(cfg["n_layer"]):
+        p = f"bert.encoder.layer.{i}."
+        x = norm(p + "attention.output.LayerNorm", x + attention(p + "attention", x))
+        x = norm(p + "output.LayerNorm", x + linear(p + "output.dense", gelu(linear(p + "intermediate.dense", x))))
+    return linear("classifier", torch.tanh(linear("bert.pooler.dense", x[:, 0])))
+
+
+def loss_of(cfg, logits, labels, scores):
+    """Mean over the rows whose label is not IGNORE."""
+    if cfg["kind"] == "encoder":
+        return F.cross_entropy(logits, labels, ignore_index=IGNORE)
+    return (logits[:, 0] - scores)[labels != IGNORE].pow(2).mean()
+
+
+def train(cfg, weights, data, dtype):
+    tokens, types, lengths, labels = (torch.tensor(x, dtype=torch.long) for x in data[:4])
+    scores = torch.tensor(data[4], dtype=dtype)
+    w = {n: torch.tensor(x, dtype=dtype, requires_grad=True) for n, x in weights.items()}
+    optimizer = torch.optim.AdamW([
+        {"params": [p for p in w.values() if p.dim() >= 2], "weight_decay": WEIGHT_DECAY},
+        {"params": [p for p in w.values() if p.dim() < 2], "weight_decay": 0.0},
+    ], lr=LEARNING_RATE, betas=BETAS, eps=1e-8, foreach=False)
+    run = {"loss": [], "grad_norm": []}
+    for step in range(STEPS):
+        optimizer.zero_grad(set_to_none=True)
+        logits = forward(cfg, w, tokens[step], types[step], lengths[step])
+        loss = loss_of(cfg, logits, labels[step], scores[step])
+        loss.backward()
+        if step == 0:
+            run["logits"] = logits.detach().numpy().copy()
+            run["grad"] = {n: p.grad.numpy().copy() for n, p in w.items()}
+        norm = torch.nn.utils.clip_grad_norm_(list(w.values()), GRAD_CLIP)
+        optimizer.step()
+        run["loss"].append(loss.item())
+        run["grad_norm"].append(norm.item())
+    return run
+
+
+def golden(cfg):
+    rng = np.random.default_rng(cfg["seed"])
+    weights = initial_weights(cfg, rng)
+    data = batches(cfg, rng)
+    r64 = train(cfg, weights, data, torch.float64)
+    r32 = train(cfg, weights, data, torch.float32)
+    out = dict(zip(("tokens", "types", "lengths", "labels", "scores"), data))
+    keys = ["vocab", "d_model", "n_layer", "n_head", "d_ff", "n_position", "n_output", "batch", "seq_len"]
+    out["config"] = np.array([cfg[k] for k in keys], np.int32)
+    out["loss64"], out["grad_norm64"] = np.array(r64["loss"]), np.array(r64["grad_norm"])
+    out["logits"] = r64["logits"]
+    for n in weights:
+        out["weight." + n] = weights[n]
+        out["grad." + n] = r64["grad"][n].astype(np.float32)
+    print(f"{cfg['kind']}: loss {r64['loss'][0]:.6f} -> {r64['loss'][-1]:.6f}; "
+          f"float32 against float64: {np.abs(np.array(r32['loss']) - r64['loss']).max():.1e}")
+    return out
+
+
+def check(cfg, out):
+    """Compares logits and gradients with transformers' implementation in float64."""
+    import transformers
+    net = transformers.BertForSequenceClassification(transformers.BertConfig(
+        vocab_size=cfg["vocab"], hidden_size=cfg["d_model"], intermediate_size=cfg["d_ff"], num_hidden_layers=cfg["n_layer"],
+        num_attention_heads=cfg["n_head"], max_position_embeddings=cfg["n_position"], num_labels=cfg["n_output"],
+        hidden_dropout_prob=0, attention_probs_dropout_prob=0, layer_norm_eps=EPS)).double()
+    net.load_state_dict({k[7:]: torch.tensor(v, dtype=torch.float64) for k, v in out.items() if k.startswith("weight.")})
+    tokens, types, lengths, labels = (torch.tensor(out[k][0], dtype=torch.long) for k in ("tokens", "types", "lengths", "labels"))
+    mask = (torch.arange(cfg["seq_len"])[None, :] < lengths[:, None]).long()
+    logits = net(input_ids=tokens, token_type_ids=types, attention_mask=mask).logits
+    loss_of(cfg, logits, labels, torch.tensor(out["scores"][0])).backward()
+    grad = max(np.abs(p.grad.numpy() - out["grad." + n]).max() for n, p in net.named_parameters())
+    dlogits = np.abs(logits.detach().numpy() - out["logits"]).max()
+    print(f"  transformers {transformers.__version__}: logits {dlogits:.1e}, gradient {grad:.1e}")
+    assert dlogits < 1e-9 and grad < 1e-6, "disagrees with transformers"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="compare with transformers")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    folder = os.path.dirname(os.path.abspath(__file__))
+    for cfg in (ENCODER, REGRESSION):
+        out = golden(cfg)
+        if args.check:
+            check(cfg, out)
+        path = os.path.join(folder, cfg["kind"] + ".npz")
+        np.savez_compressed(path, **{k: np.ascontiguousarray(v) for k, v in out.items()})
+        print(f"  {os.path.basename(path)}: {len(out)} arrays, {os.path.getsize(path)} bytes")
+
+
+if __name__ == "__main__":
+    main()
