@@ -16,6 +16,8 @@ var imports = map[string][]string{
 	"configs":      {},
 	"checkpoints":  {},
 
+	"factor": {"kernel", "internal/rng"},
+
 	"op": {"kernel"},
 
 	"internal/layertest": {"op"}, // by tests of layers

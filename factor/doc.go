@@ -1,0 +1,19 @@
+// Package factor holds matrix factorizations on plain float64 matrices: singular value decompositions (thin, truncated,
+// randomized, weighted by row, column or entry) and dense-sparse products found by orthogonal matching pursuit and
+// dictionary updates. It must not know of graphs, layers or checkpoints.
+//
+//	w, err := factor.FromFloat32(out, in, weights)
+//	full, err := factor.ThinSVD(ctx, w, nil)             // w = U diag(S) Vt
+//	low, err := factor.TruncatedSVD(ctx, w, rank, nil)   // the best product of that rank
+//	fw, err := factor.WeightedSVD(ctx, w, rank, factor.Weights{Cols: fisher}, nil)
+//	up, down := fw.Split()                               // w ~ up down, up [out, rank], down [rank, in]
+//	ds, err := factor.DenseSparse(ctx, w, factor.DenseSparseConfig{Block: 16, Atoms: 128, Nonzeros: 4, Shared: true, Sweeps: 4}, nil)
+//
+// Everything that may take long takes a context, which stops it within a fraction of a second, and a [Progress]. Work is
+// spread over the pool of package kernel; results are the same, bit for bit, for any number of threads.
+//
+// Papers: Gu and Eisenstat, "A divide-and-conquer algorithm for the symmetric tridiagonal eigenproblem" (1995); Halko,
+// Martinsson and Tropp, "Finding structure with randomness" (2011); Hsu et al., "Language model compression with weighted
+// low-rank factorization" (FWSVD, 2022); Rubinstein, Zibulevsky and Elad, "Efficient implementation of the K-SVD algorithm
+// using batch orthogonal matching pursuit" (2008); Chand, Prabhu and Kumar, "DSFormer" (2023).
+package factor

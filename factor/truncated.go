@@ -1,0 +1,124 @@
+package factor
+
+import (
+	"context"
+	"math"
+
+	"sparrow/kernel"
+)
+
+const (
+	// truncatedRange is the smallest kept singular value, relative to the largest, for which one Gram matrix is enough:
+	// values and product are off by about epsilon/truncatedRange = 4e-12 of the largest, and the right vectors, before they
+	// are made orthogonal, by epsilon/truncatedRange² = 6e-8.
+	truncatedRange = 0x1p-14
+	// truncatedExcess is what the measured error of a truncation may exceed the best one by, relative to that and to ||A||,
+	// before the thin decomposition is computed instead.
+	truncatedExcess = 1e-9
+)
+
+// TruncatedSVD returns the first `rank` terms of the singular value decomposition of a [m, n]: the best approximation of
+// that rank in the Frobenius norm (Eckart and Young). Error is measured, Bound is the energy of the singular values left
+// out; the two agree to truncatedExcess, or the thin decomposition is used.
+//
+// It takes the eigenvectors of the smaller Gram matrix, of which only `rank` are computed. When the last kept value is
+// below truncatedRange of the first, or most values are wanted, it cuts ThinSVD instead.
+//
+// Cost, m <= n: m² n + 4 m n rank + 4/3 m³ + 2 m² rank operations.
+func TruncatedSVD(ctx context.Context, a *Matrix, rank int, progress Progress) (*SVD, error) {
+	if err := a.check("truncated svd"); err != nil {
+		return nil, err
+	}
+	if err := a.checkRank("truncated svd", rank); err != nil {
+		return nil, err
+	}
+	if 3*rank <= 2*min(a.Rows, a.Cols) {
+		d, err := truncate(ctx, a, rank, progress)
+		if d != nil || err != nil {
+			return d, err
+		}
+	}
+	d, err := ThinSVD(ctx, a, progress)
+	if err != nil {
+		return nil, err
+	}
+	return d.Truncate(rank)
+}
+
+// truncate goes by one Gram matrix; it returns nil where that is not accurate enough.
+func truncate(ctx context.Context, a *Matrix, rank int, progress Progress) (*SVD, error) {
+	wide, transposed := a.Clone(), false
+	if a.Rows > a.Cols {
+		wide, transposed = a.Transpose(), true
+	}
+	m, n := wide.Rows, wide.Cols
+	j := &job{ctx: ctx, progress: progress, total: 2 * m}
+	exponent := normalise(wide)
+	g, err := gram(j, wide.Data, m, n)
+	if err != nil {
+		return nil, err
+	}
+	trace := 0.0
+	for i := range m {
+		trace += g[i*m+i]
+	}
+	values, vectors, err := symmetricEigen(j, g, m, rank)
+	if err != nil {
+		return nil, err
+	}
+	if !(values[rank-1] > truncatedRange*truncatedRange*values[0]) {
+		return nil, nil
+	}
+	v := NewMatrix(rank, n)
+	kernel.Gemm(false, false, rank, n, m, 1, vectors, m, wide.Data, n, 0, v.Data, n)
+	s, err := orthogonalise(j, v.Data, rank, n)
+	if err != nil {
+		return nil, err
+	}
+	order := descending(s)
+	u := &Matrix{rank, m, vectors}
+	if !sorted(order) { // neighbours that agree to rounding
+		u, v = permuted(u, order), permuted(v, order)
+		s = permuted(&Matrix{rank, 1, s}, order).Data
+	}
+
+	// The check: what is left of A against the eigenvalues left out.
+	left := u.Clone()
+	scaleRows(left, s)
+	kernel.Gemm(true, false, m, n, rank, -1, left.Data, m, v.Data, n, 1, wide.Data, n)
+	remains := wide.Norm()
+	discarded := 0.0
+	for _, value := range values[rank:] {
+		discarded += max(value, 0)
+	}
+	best := math.Sqrt(discarded)
+	if remains > best+truncatedExcess*(best+math.Sqrt(trace)) {
+		return nil, nil
+	}
+	for i := range s {
+		s[i] = math.Ldexp(s[i], exponent)
+	}
+	j.finish()
+	d := oriented(u, s, v, transposed)
+	d.Error, d.Bound = math.Ldexp(remains, exponent), math.Ldexp(min(best, remains), exponent)
+	return d, nil
+}
+
+// sorted says whether an order is that of the numbers.
+func sorted(order []int) bool {
+	for i, at := range order {
+		if i != at {
+			return false
+		}
+	}
+	return true
+}
+
+// permuted returns the rows of m in an order.
+func permuted(m *Matrix, order []int) *Matrix {
+	p := NewMatrix(len(order), m.Cols)
+	for i, at := range order {
+		copy(p.Row(i), m.Row(at))
+	}
+	return p
+}
