@@ -51,6 +51,8 @@ var benchmarks = []struct {
 	{"step-a", (*bench).step, true},
 	{"step-b", (*bench).step, true},
 	{"decode-b", (*bench).decode, false},
+	{"sltrain-layer", (*bench).sltrainLayer, false},
+	{"sltrain-step", (*bench).sltrainStep, false},
 }
 
 // bench is one measurement: both sides at one number of threads.

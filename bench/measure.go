@@ -18,6 +18,8 @@ type config struct {
 	SeqLen  int `json:"seq_len"`
 	Batch   int `json:"batch"`
 	NKVHead int `json:"n_kv_head"`
+
+	SLTrain *factors `json:"sltrain,omitempty"` // of every linear layer of the blocks; nil: dense
 }
 
 // networks are LLaMA-style decoders with an untied head.
@@ -25,6 +27,20 @@ var networks = map[string]config{
 	"step-a":   {Vocab: 256, DModel: 256, NLayer: 4, NHead: 4, NKVHead: 4, DFF: 688, SeqLen: 128, Batch: 8},
 	"step-b":   {Vocab: 4096, DModel: 512, NLayer: 8, NHead: 8, NKVHead: 8, DFF: 1376, SeqLen: 256, Batch: 8},
 	"decode-b": {Vocab: 4096, DModel: 512, NLayer: 8, NHead: 8, NKVHead: 8, DFF: 1376, SeqLen: 256, Batch: 1},
+	// Two blocks of the paper's 130M network, with a small vocabulary: all but the blocks costs the same either way.
+	"sltrain-step": {Vocab: 1024, DModel: 768, NLayer: 2, NHead: 12, NKVHead: 12, DFF: 2048, SeqLen: 256, Batch: 16,
+		SLTrain: &factors{Rank: 256, Alpha: 16, Density: 0.03}},
+}
+
+// tokens are random inputs and what follows each.
+func (c config) tokens() (inputs, targets []int) {
+	r := rng.New(1, "bench", 0)
+	n := c.Batch * c.SeqLen
+	tokens := make([]int, n+1)
+	for i := range tokens {
+		tokens[i] = r.Intn(c.Vocab)
+	}
+	return tokens[:n], tokens[1:]
 }
 
 // result starts a line from two medians; peer < 0 means there is none.
@@ -85,13 +101,8 @@ func median(x []float64) float64 {
 // step measures training steps: forward, backward, clipping and AdamW.
 func (b *bench) step(name string) error {
 	c := networks[name]
-	r := rng.New(1, "bench", 0)
-	n := c.Batch * c.SeqLen
-	tokens := make([]int, n+1)
-	for i := range tokens {
-		tokens[i] = r.Intn(c.Vocab)
-	}
-	load := request{"cmd": "load", "config": c, "threads": b.threads, "inputs": tokens[:n], "targets": tokens[1:]}
+	inputs, targets := c.tokens()
+	load := request{"cmd": "load", "config": c, "threads": b.threads, "inputs": inputs, "targets": targets}
 	weights, done, err := writeWeights(c)
 	if err != nil {
 		return err
@@ -117,6 +128,19 @@ func (b *bench) step(name string) error {
 		return err
 	}
 	out := b.result(name, "s", median(ours), median(peer))
+	if err := b.memory(&out); err != nil {
+		return err
+	}
+	if out.OursPeakMB != nil && out.PeerPeakMB != nil {
+		ours, peer, base := *out.OursPeakMB, *out.PeerPeakMB, *out.PeerBaseMB
+		out.Note = fmt.Sprintf("memory ratio %.2f (%.2f without the peer's code of %.0f MB)", ours/peer, ours/(peer-base), base)
+	}
+	b.emit(out)
+	return nil
+}
+
+// memory asks the sides for the peaks of their processes.
+func (b *bench) memory(out *result) error {
 	for _, s := range b.sides() {
 		a, err := s.ask(request{"cmd": "rss"})
 		if err != nil {
@@ -132,12 +156,7 @@ func (b *bench) step(name string) error {
 		}
 		base := a.BaseBytes / 1e6
 		out.PeerPeakMB, out.PeerBaseMB = &mb, &base
-		if out.OursPeakMB == nil {
-			continue
-		}
-		out.Note = fmt.Sprintf("memory ratio %.2f (%.2f without the peer's code of %.0f MB)", *out.OursPeakMB/mb, *out.OursPeakMB/(mb-base), base)
 	}
-	b.emit(out)
 	return nil
 }
 
@@ -192,8 +211,7 @@ func (s shape) String() string {
 
 // gemm measures float32 matrix products and the geometric mean of their ratios.
 func (b *bench) gemm(string) error {
-	var logs float64
-	count := 0
+	var ratios []float64
 	peak, err := b.ours.ask(request{"cmd": "peak"})
 	if err != nil {
 		return err
@@ -214,15 +232,24 @@ func (b *bench) gemm(string) error {
 			out.Note = fmt.Sprintf("%.1f GFLOP/s, at best %.0f%% of the peak", work/out.Ours, 100*work/slices.Min(ours)/peak.GFLOPS/float64(b.threads))
 			b.emit(out)
 			if out.Ratio != nil {
-				logs += math.Log(*out.Ratio)
-				count++
+				ratios = append(ratios, *out.Ratio)
 			}
 		}
 	}
-	if count > 0 {
-		mean := math.Exp(logs / float64(count))
-		b.emit(result{Name: "gemm", Threads: b.threads, Ours: mean, InstructionSet: b.ours.isa, Unit: "ratio", Ratio: &mean,
-			PeerName: &b.peer.name, PeerVersion: &b.peer.version, PeerBLAS: &b.peer.blas, Note: fmt.Sprintf("geometric mean over %d products", count)})
-	}
+	b.emitMean("gemm", ratios, "products")
 	return nil
+}
+
+// emitMean sums up ratios of several things of one kind; without a peer there is none.
+func (b *bench) emitMean(name string, ratios []float64, things string) {
+	if b.peer == nil || len(ratios) == 0 {
+		return
+	}
+	var logs float64
+	for _, r := range ratios {
+		logs += math.Log(r)
+	}
+	mean := math.Exp(logs / float64(len(ratios)))
+	b.emit(result{Name: name, Threads: b.threads, Ours: mean, InstructionSet: b.ours.isa, Unit: "ratio", Ratio: &mean,
+		PeerName: &b.peer.name, PeerVersion: &b.peer.version, PeerBLAS: &b.peer.blas, Note: fmt.Sprintf("geometric mean over %d %s", len(ratios), things)})
 }

@@ -42,6 +42,8 @@ type command struct {
 	TA      bool   `json:"ta"`
 	TB      bool   `json:"tb"`
 	Repeat  int    `json:"repeat"`
+
+	Layer layerConfig `json:"layer"`
 }
 
 // worker is our side: it holds the network between commands.
@@ -53,6 +55,7 @@ type worker struct {
 	optimizer *train.AdamW
 	steps     int
 	targets   int
+	layer     *layer
 }
 
 // work answers commands until the input ends.
@@ -87,6 +90,10 @@ func (w *worker) answer(c command) (reply, error) {
 		if w.program == nil {
 			return reply{}, fmt.Errorf("%s: no network, send load first", c.Cmd)
 		}
+	case "pass":
+		if w.layer == nil {
+			return reply{}, errors.New("pass: no layer, send layer first")
+		}
 	}
 	switch c.Cmd {
 	case "info":
@@ -99,6 +106,12 @@ func (w *worker) answer(c command) (reply, error) {
 		return w.decode(c)
 	case "gemm":
 		return gemm(c)
+	case "layer":
+		var err error
+		w.layer, err = newLayer(c.Layer)
+		return reply{}, err
+	case "pass":
+		return w.layer.run(c.Repeat)
 	case "peak":
 		return reply{GFLOPS: kernel.MeasurePeak()}, nil
 	case "bandwidth":
@@ -119,6 +132,9 @@ func (c config) network() (model.Config, model.Dims) {
 	m.Attention.NHead = c.NHead
 	if c.NKVHead != c.NHead {
 		m.Attention.Kind, m.Attention.NKVHead = "gqa", c.NKVHead
+	}
+	if c.SLTrain != nil {
+		m.Linear = []nn.LinearConfig{c.SLTrain.linear("model.layers.*")}
 	}
 	return m, model.Dims{VocabSize: c.Vocab, Context: c.SeqLen}
 }

@@ -3,10 +3,14 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/sbinet/npyio/npz"
 
 	"sparrow/kernel"
 )
@@ -62,6 +66,49 @@ func loadTiny(t *testing.T) request {
 	return request{"cmd": "load", "config": tiny, "threads": 1, "weights": path, "inputs": tokens[:n], "targets": tokens[1:]}
 }
 
+// tinyLayer is a layer of few values whose loss has two rows.
+var tinyLayer = layerConfig{N: lossStride + 1, In: 6, Out: 5, factors: factors{Rank: 2, Alpha: 4, Density: 0.5}}
+
+// withFactors asks for the same network with SLTrain layers and weights of its own.
+func withFactors(load request) request {
+	c := tiny
+	c.SLTrain = &tinyLayer.factors
+	load = maps.Clone(load)
+	load["config"] = c
+	delete(load, "weights")
+	return load
+}
+
+// TestLayerFile: what the peer reads is what our side computes with.
+func TestLayerFile(t *testing.T) {
+	l, err := newLayer(tinyLayer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, done, err := l.write(tinyLayer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
+	f, err := npz.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, name := range layerParams {
+		var got []float32
+		if err := f.Read(name+".npy", &got); err != nil || !slices.Equal(got, l.store.Get(name).Float32s()) {
+			t.Errorf("%s: got %d values (%v)", name, len(got), err)
+		}
+	}
+	for name, want := range map[string][]int32{"places": l.store.Index("layer.sparse.indices"), "rows": {0, lossStride}, "targets": {0, 4}} {
+		var got []int32
+		if err := f.Read(name+".npy", &got); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: got %v (%v), want %v", name, got, err, want)
+		}
+	}
+}
+
 func TestWorkerAnswers(t *testing.T) {
 	load := loadTiny(t)
 	positive := func(t *testing.T, a reply, n int) {
@@ -100,6 +147,18 @@ func TestWorkerAnswers(t *testing.T) {
 		{"decode", []any{load, request{"cmd": "decode", "prompt": []int{1, 2}, "tokens": 5}}, func(t *testing.T, a reply) { positive(t, a, 3) }},
 		{"gemm", []any{request{"cmd": "gemm", "m": 5, "n": 7, "k": 3, "ta": true, "tb": true, "repeat": 4}}, func(t *testing.T, a reply) { positive(t, a, 4) }},
 		{"gemm of a batch", []any{request{"cmd": "gemm", "batch": 3, "m": 5, "n": 7, "k": 2, "ta": true, "repeat": 2}}, func(t *testing.T, a reply) { positive(t, a, 2) }},
+		{"layer", []any{request{"cmd": "layer", "layer": tinyLayer}, request{"cmd": "pass", "repeat": 3}}, func(t *testing.T, a reply) {
+			positive(t, a, 3)
+			if len(a.Norms) != len(layerParams) || slices.Min(a.Norms) <= 0 || !(a.Loss > 0) {
+				t.Errorf("loss %g, squared gradients %v: want 4 of them and all above 0", a.Loss, a.Norms)
+			}
+		}},
+		{"sltrain step", []any{withFactors(load), request{"cmd": "step", "steps": 30}}, func(t *testing.T, a reply) {
+			positive(t, a, 30)
+			if !(a.Loss > 0 && a.Loss < math.Log(16)-0.1) {
+				t.Errorf("loss after 30 steps is %g", a.Loss)
+			}
+		}},
 		{"rss", []any{request{"cmd": "rss"}}, func(t *testing.T, a reply) {
 			if runtime.GOOS == "linux" && a.Bytes < 1e6 {
 				t.Errorf("%g bytes", a.Bytes)
@@ -138,6 +197,8 @@ func TestWorkerRefuses(t *testing.T) {
 		{"step without a network", "step: no network", request{"cmd": "step", "steps": 1}},
 		{"decode without a network", "decode: no network", request{"cmd": "decode", "tokens": 1}},
 		{"bandwidth without a network", "bandwidth: no network", request{"cmd": "bandwidth"}},
+		{"pass without a layer", "pass: no layer", request{"cmd": "pass", "repeat": 1}},
+		{"no layer", "layer: n, in, out, rank = 0, 4, 4, 2", request{"cmd": "layer", "layer": layerConfig{0, 4, 4, factors{2, 1, 0.5}}}},
 		{"no product", "gemm: m, n, k = 0, 7, -1", request{"cmd": "gemm", "n": 7, "k": -1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

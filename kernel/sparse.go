@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // A sparse matrix S [rows, cols] of fixed support is a list of values and their
 // places, row*cols + column, distinct and ascending.
 
@@ -29,24 +31,33 @@ func Gather[T Float](dst, w []T, places []int32, add bool) {
 // Transpose copies src [rows, cols] with row stride ldSrc to dst [cols, rows]
 // with row stride ldDst; with add it adds.
 func Transpose[T Float](dst []T, ldDst int, src []T, ldSrc, rows, cols int, add bool) {
-	const tile = 16 // two cache lines of float32 each way
+	checkMatrix("src", rows, cols, len(src), ldSrc)
+	checkMatrix("dst", cols, rows, len(dst), ldDst)
+	if rows == 0 || cols == 0 {
+		return
+	}
+	const tile = 64 // so that source and destination of a tile stay in the first-level cache
+	var turned [tile * tile]T
 	for i0 := 0; i0 < rows; i0 += tile {
-		i1 := min(i0+tile, rows)
+		m := min(tile, rows-i0)
 		for j0 := 0; j0 < cols; j0 += tile {
-			j1 := min(j0+tile, cols)
-			for j := j0; j < j1; j++ {
-				d := dst[j*ldDst+i0 : j*ldDst+i1]
-				s := src[i0*ldSrc+j:]
-				if add {
-					for i := range d {
-						d[i] += s[i*ldSrc]
-					}
-				} else {
-					for i := range d {
-						d[i] = s[i*ldSrc]
-					}
-				}
+			n := min(tile, cols-j0)
+			from, to := src[i0*ldSrc+j0:], dst[j0*ldDst+i0:]
+			if !add {
+				turn(to, ldDst, from, ldSrc, m, n)
+				continue
+			}
+			turn(turned[:], tile, from, ldSrc, m, n)
+			for j := range n {
+				Axpy(1, turned[j*tile:j*tile+m], to[j*ldDst:j*ldDst+m])
 			}
 		}
 	}
+}
+
+// turn is Transpose of one tile, m and n at least 1, with the kernel that packs
+// matrix products.
+func turn[T Float](dst []T, ldDst int, src []T, ldSrc, m, n int) {
+	elem := unsafe.Sizeof(dst[0])
+	transposeStrip(isa, elem == 8, unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), uintptr(ldDst)*elem, uintptr(ldSrc)*elem, m, n)
 }

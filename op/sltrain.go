@@ -3,6 +3,7 @@ package op
 import (
 	"fmt"
 	"math"
+	"unsafe"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -170,7 +171,7 @@ func (s *sparseLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.Node {
 	}
 	back := t.operator("sltrain."+s.Mode+".grad", shape, inPlace...)
 	part := t.buffer(s.out*s.rank + s.in*s.rank) // dB and dA before scaling and adding
-	var work *buffer
+	var work, table *buffer
 	if s.Mode == "materialized" {
 		work = t.buffer(s.out * s.in)
 		back.aux = []*buffer{part, work}
@@ -178,13 +179,17 @@ func (s *sparseLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.Node {
 		work = t.buffer((s.in+s.out)*min(s.n, tokenBlock) + s.n*s.rank)
 		back.aux = []*buffer{part, work, s.hidden}
 		if wantX {
-			t.held += 4 * (s.in + 1 + s.Values.Shape()[0])
+			table = t.buffer(columnTable(s.in, s.Values.Shape()[0])) // as integers
+			back.aux = append(back.aux, table)
 		}
 	}
 	back.run = func(v []G.Value, out *tensor.Dense) error {
 		g := &sparseGrad[T]{v: v, dy: data[T](v[iDy]), work: floats[T](work), dUp: floats[T](part)[:s.out*s.rank], dDown: floats[T](part)[s.out*s.rank:]}
 		if wantX {
 			g.dx = data[T](out)
+			if table != nil {
+				g.table = unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(floats[T](table)))), table.n)
+			}
 			if iAcc < len(v) {
 				g.add = true
 				assign(g.dx, data[T](v[iAcc]))
@@ -207,7 +212,8 @@ type sparseGrad[T kernel.Float] struct {
 	dy, dx     []T // dx is nil if it is not wanted
 	add        bool
 	work       []T
-	dUp, dDown []T // of scale B A without the scale: dW Aᵀ, Bᵀ dW
+	table      []int32 // of factored mode, if dx is wanted
+	dUp, dDown []T     // of scale B A without the scale: dW Aᵀ, Bᵀ dW
 }
 
 func (s *sparseLayer[T]) materializedBackward(g *sparseGrad[T]) {

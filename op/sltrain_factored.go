@@ -1,8 +1,6 @@
 package op
 
 import (
-	"slices"
-
 	G "gorgonia.org/gorgonia"
 
 	"sparrow/kernel"
@@ -12,15 +10,12 @@ import (
 // transposed, so that a nonzero is one multiply-add over consecutive rows.
 const tokenBlock = 256
 
-// sparsity finds the places of S by rows and by columns. Of two numbers a value,
-// its row and its column, it keeps neither: they would take more memory than the
-// values.
+// sparsity finds the places of S by rows and by columns. It keeps neither the row
+// nor the column of a value, which would take as much memory as the value itself.
 type sparsity struct {
 	rows, cols int
 	places     []int32
 	rowStart   []int32 // [rows+1], into places
-	colStart   []int32 // [cols+1], into byColumn
-	byColumn   []int32 // values in the order of their columns, then rows; nil until the first backward pass
 }
 
 func newSparsity(places []int32, rows, cols int) *sparsity {
@@ -38,24 +33,34 @@ func newSparsity(places []int32, rows, cols int) *sparsity {
 // column of value k, which is in row i.
 func (s *sparsity) column(i int, k int32) int { return int(s.places[k]) - i*s.cols }
 
-// sortByColumn makes byColumn and colStart.
-func (s *sparsity) sortByColumn() {
-	if s.byColumn != nil {
-		return
+// columnTable is how many integers sortByColumn needs.
+func columnTable(cols, values int) int { return cols + values }
+
+// sortByColumn lists the values in the order of their columns, then rows:
+// byColumn[colEnd[j-1]:colEnd[j]] are those of column j. Both lie in table. Two
+// passes over the places cost little beside the products of one block of tokens, so
+// this is done in each backward pass and no layer keeps such a list.
+func (s *sparsity) sortByColumn(table []int32) (colEnd, byColumn []int32) {
+	colEnd, byColumn = table[:s.cols], table[s.cols:]
+	clear(colEnd)
+	each := func(f func(j int, k int32)) {
+		for i := range s.rows {
+			for k := s.rowStart[i]; k < s.rowStart[i+1]; k++ {
+				f(s.column(i, k), k)
+			}
+		}
 	}
-	s.colStart, s.byColumn = make([]int32, s.cols+1), make([]int32, len(s.places))
-	for _, p := range s.places {
-		s.colStart[int(p)%s.cols+1]++
+	each(func(j int, _ int32) { colEnd[j]++ })
+	start := int32(0)
+	for j, n := range colEnd {
+		colEnd[j] = start // becomes the end as the column fills
+		start += n
 	}
-	for j := range s.cols {
-		s.colStart[j+1] += s.colStart[j]
-	}
-	next := slices.Clone(s.colStart)
-	for k, p := range s.places {
-		j := int(p) % s.cols
-		s.byColumn[next[j]] = int32(k)
-		next[j]++
-	}
+	each(func(j int, k int32) {
+		byColumn[colEnd[j]] = k
+		colEnd[j]++
+	})
+	return colEnd, byColumn
 }
 
 // factoredForward computes y = factor (x Aᵀ) Bᵀ + x Sᵀ + b and leaves x Aᵀ in hidden.
@@ -98,8 +103,9 @@ func transposed[T kernel.Float](dst, src []T, rows, cols int) {
 
 func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
 	x, down, up, values := data[T](g.v[iX]), data[T](g.v[iDown]), data[T](g.v[iUp]), data[T](g.v[iValues])
+	var colEnd, byColumn []int32
 	if g.dx != nil {
-		s.sparse.sortByColumn()
+		colEnd, byColumn = s.sparse.sortByColumn(g.table)
 	}
 	block := min(s.n, tokenBlock)
 	dh, work := g.work[(s.in+s.out)*block:], g.work[:(s.in+s.out)*block]
@@ -139,7 +145,11 @@ func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
 			for j := lo; j < hi; j++ {
 				row := xt[j*nb : (j+1)*nb] // x's block has been read
 				clear(row)
-				for _, k := range s.sparse.byColumn[s.sparse.colStart[j]:s.sparse.colStart[j+1]] {
+				start := int32(0)
+				if j > 0 {
+					start = colEnd[j-1]
+				}
+				for _, k := range byColumn[start:colEnd[j]] {
 					i := int(uint32(s.sparse.places[k]) / uint32(s.in))
 					kernel.Axpy(values[k], dyt[i*nb:(i+1)*nb], row)
 				}

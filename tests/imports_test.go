@@ -41,7 +41,7 @@ var imports = map[string][]string{
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
-	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "internal/layertest"},
+	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "internal/layertest", "bench"},
 	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "bench", "internal/layertest"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},

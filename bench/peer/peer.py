@@ -6,6 +6,10 @@
     {"cmd": "decode", "tokens": N, "prompt": [..]} greedy decoding with a key/value cache
     {"cmd": "gemm", "m": .., "n": .., "k": .., "ta": false, "tb": true, "repeat": N}
                                                    seconds of each product; with "batch": B, of B products at once
+    {"cmd": "layer", "weights": "model.npz", "layer": {...}}
+                                                   one SLTrain layer: x, factors, values, their places, rows with a target
+    {"cmd": "pass", "repeat": N}                   forward and backward passes of that layer: seconds, loss and the
+                                                   squared norms of the gradients of x, A, B and the values
     {"cmd": "rss"}                                 resident bytes: peak, now, and before any network
     {"cmd": "quit"}
 
@@ -184,7 +188,7 @@ class Peer:
         tiny = dict(vocab=2, d_model=2, n_layer=1, n_head=1, d_ff=2, seq_len=2, batch=1)
         self.load({"config": tiny, "inputs": [0, 1], "targets": [1, 0]})
         self.train_step()
-        self.net = None
+        self.net = self.factors = None
         self.base_bytes = resident("VmRSS")
 
     def info(self, request):
@@ -278,6 +282,31 @@ class Peer:
             seconds.append(time.perf_counter() - start)
         return {"seconds": seconds[3:]}  # the first three warm the caches and the pool
 
+    def layer(self, request):
+        with np.load(request["weights"]) as f:
+            data = {k: torch.from_numpy(f[k]) for k in f.files}
+        names = ("x", "layer.down.weight", "layer.up.weight", "layer.sparse.values")
+        self.factors = [data[k].requires_grad_() for k in names]
+        self.places, self.rows, self.row_targets = (data[k].long() for k in ("places", "rows", "targets"))
+        self.factor = request["layer"]["alpha"] / request["layer"]["rank"]
+        return {}
+
+    def layer_pass(self, request):
+        """y = x Wᵀ with W = alpha/rank B A + S, S added in place by index_add: the fastest of index_add and scatter_add."""
+        if self.factors is None:
+            raise ValueError("pass: no layer, send layer first")
+        x, down, up, values = self.factors
+        seconds = []
+        for _ in range(request.get("repeat", 1)):
+            start = time.perf_counter()
+            for p in self.factors:
+                p.grad = None
+            w = (up @ (self.factor * down)).view(-1).index_add_(0, self.places, values).view(len(up), -1)
+            loss = F.cross_entropy(F.linear(x, w)[self.rows], self.row_targets, reduction="sum")
+            loss.backward()
+            seconds.append(time.perf_counter() - start)
+        return {"seconds": seconds, "loss": loss.item(), "norms": [p.grad.double().square().sum().item() for p in self.factors]}
+
     def rss(self, request):
         # Code alone is resident with 0.7 GB in a CUDA build and about 0.2 GB in a CPU build: compare
         # bytes - base_bytes where the network is meant, and bytes where the whole process is.
@@ -285,7 +314,7 @@ class Peer:
 
     def answer(self, request):
         commands = {"info": self.info, "load": self.load, "step": self.step, "decode": self.decode,
-                    "gemm": self.gemm, "rss": self.rss}
+                    "gemm": self.gemm, "layer": self.layer, "pass": self.layer_pass, "rss": self.rss}
         cmd = request.get("cmd")
         if cmd not in commands:
             raise ValueError(f"unknown cmd {cmd!r}, want one of {', '.join(commands)}, quit")
