@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"sparrow/internal/rng"
 	"sparrow/op"
@@ -52,7 +53,13 @@ type slTrain struct {
 	bias             *Weight
 }
 
+// maxPlaces is the most entries that a matrix may have whose places are 32-bit integers.
+const maxPlaces = math.MaxInt32
+
 func newSLTrain(b *Builder, cfg LinearConfig, in, out int, bias *Weight) *slTrain {
+	if in > 0 && out > maxPlaces/in {
+		panic(&op.ShapeError{Op: "sltrain", What: b.Name("weight"), Got: tensor.Shape{out, in}, Want: "fewer than 2^31 entries, since the places of S are 32-bit integers"})
+	}
 	nonzeros := Layer{Kind: "sltrain", In: in, Out: out, Config: cfg}.Nonzeros()
 	small := Uniform(1 / math.Sqrt(float64(in)))
 	up := Constant(0)

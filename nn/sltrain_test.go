@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/nn"
+	"sparrow/op"
 )
 
 // factored makes one layer, "layer", on a fresh store.
@@ -209,5 +210,25 @@ func TestLaterTablesWin(t *testing.T) {
 	}
 	if got := b.Unmatched(); !slices.Equal(got, []string{"*.nothing"}) {
 		t.Errorf("unmatched %v", got)
+	}
+}
+
+// TestSLTrainTooLarge: a matrix whose places do not fit 32-bit integers is refused
+// before anything is drawn, by name.
+func TestSLTrainTooLarge(t *testing.T) {
+	refused := func(in, out int) (err *op.ShapeError) {
+		defer func() { err, _ = recover().(*op.ShapeError) }()
+		store := nn.NewStore(tensor.Float32)
+		store.Virtual = true
+		build(store, nn.Options{Linear: []nn.LinearConfig{{Match: "*", Kind: "sltrain", Rank: 1, Density: 1e-9}}}, func(b *nn.Builder) {
+			nn.NewLinear(b.Sub("layer"), in, out, false, nn.Normal(1))
+		})
+		return nil
+	}
+	if err := refused(1<<16, 1<<15-1); err != nil {
+		t.Errorf("2^31 - 2^16 entries: %v", err)
+	}
+	if err := refused(1<<16, 1<<15); err == nil || !strings.Contains(err.Error(), "layer.weight has shape (32768, 65536), want fewer than 2^31 entries") {
+		t.Errorf("2^31 entries: %v", err)
 	}
 }
