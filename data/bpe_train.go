@@ -23,24 +23,29 @@ const minPairCount = 2
 // Ids: 0 is the separator, 1 to 256 are the bytes in the order of byteRunes, then one id a merge. The vocabulary is
 // smaller than vocabSize when no pair is left that occurs twice.
 func trainBPE(ctx context.Context, s *split, vocabSize int) (*BPE, error) {
-	counts, err := countWords(ctx, s)
+	counts, err := countWords(ctx, s, func() wordCutter { return eachBPEWord })
 	if err != nil {
 		return nil, err
 	}
 	learner := newBPELearner(counts)
-	var merges [][2]int32
-	for len(learner.texts) < vocabSize {
-		if len(merges)%256 == 0 && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		pair, ok := learner.step()
-		if !ok {
-			break
-		}
-		merges = append(merges, pair)
+	merges, err := learner.learn(ctx, vocabSize)
+	if err != nil {
+		return nil, err
 	}
 	return parseBPE(trainedFile(learner.texts, merges))
 }
+
+// eachBPEWord is a wordCutter.
+func eachBPEWord(text string, add func(word string)) {
+	for len(text) > 0 {
+		n := wordLength(text)
+		add(text[:n])
+		text = text[n:]
+	}
+}
+
+// wordCutter calls add with each word of text, valid during the call only.
+type wordCutter func(text string, add func(word string))
 
 // wordCount is a distinct word and how often it occurs.
 type wordCount struct {
@@ -48,8 +53,9 @@ type wordCount struct {
 	count int
 }
 
-// countWords returns the distinct words of all documents, sorted, so that nothing below depends on map order.
-func countWords(ctx context.Context, s *split) ([]wordCount, error) {
+// countWords returns the distinct words of all documents, sorted, so that nothing below depends on map order. Each
+// goroutine cuts with a cutter of its own.
+func countWords(ctx context.Context, s *split, newCutter func() wordCutter) ([]wordCount, error) {
 	workers := runtime.GOMAXPROCS(0)
 	tables := make([]map[string]*int, workers)
 	var wait sync.WaitGroup
@@ -57,18 +63,16 @@ func countWords(ctx context.Context, s *split) ([]wordCount, error) {
 		wait.Go(func() {
 			table := map[string]*int{}
 			tables[w] = table
+			cut := newCutter()
 			for i := w; i < len(s.documents) && ctx.Err() == nil; i += workers {
-				text := s.content(i)
-				for len(text) > 0 {
-					n := wordLength(text)
-					if count := table[text[:n]]; count != nil {
+				cut(s.content(i), func(word string) {
+					if count := table[word]; count != nil {
 						*count++
 					} else {
 						one := 1
-						table[strings.Clone(text[:n])] = &one
+						table[strings.Clone(word)] = &one
 					}
-					text = text[n:]
-				}
+				})
 			}
 		})
 	}
@@ -96,6 +100,7 @@ func countWords(ctx context.Context, s *split) ([]wordCount, error) {
 
 // bpeLearner is the state of training.
 type bpeLearner struct {
+	prefix string   // of tokens within words, lost where they are merged to what is before them; "" in BPE
 	texts  []string // by id
 	ids    map[string]int32
 	words  [][]int32 // the tokens of each distinct word
@@ -126,15 +131,32 @@ func newBPELearner(counts []wordCount) *bpeLearner {
 			word[j] = byteIDs[wc.word[j]]
 		}
 		l.words[i], l.counts[i] = word, wc.count
+	}
+	return l
+}
+
+// learn merges until there are vocabSize tokens or no pair is left that occurs twice, and returns the pairs.
+func (l *bpeLearner) learn(ctx context.Context, vocabSize int) (merges [][2]int32, err error) {
+	for i, word := range l.words {
 		for j := 1; j < len(word); j++ {
-			l.count(pairKey(word[j-1], word[j]), int32(i), wc.count)
+			l.count(pairKey(word[j-1], word[j]), int32(i), l.counts[i])
 		}
 	}
 	for pair, count := range l.pairs {
 		l.queue = append(l.queue, pairCount{pair, count})
 	}
 	heap.Init(&l.queue) // the order of elements does not matter: the queue's order is total
-	return l
+	for len(l.texts) < vocabSize {
+		if len(merges)%256 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		pair, ok := l.step()
+		if !ok {
+			break
+		}
+		merges = append(merges, pair)
+	}
+	return merges, nil
 }
 
 // count adds n occurrences of pair, in the given word.
@@ -169,7 +191,7 @@ func (l *bpeLearner) step() (pair [2]int32, ok bool) {
 
 // apply gives a pair its id and merges it in every word.
 func (l *bpeLearner) apply(key uint64, pair [2]int32) {
-	text := l.texts[pair[0]] + l.texts[pair[1]]
+	text := l.texts[pair[0]] + strings.TrimPrefix(l.texts[pair[1]], l.prefix)
 	id, exists := l.ids[text] // two pairs may spell the same text: ab+c and a+bc
 	if !exists {
 		id = int32(len(l.texts))

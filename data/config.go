@@ -10,38 +10,55 @@ import (
 
 // Config is the [data] table of a run.
 type Config struct {
-	// Source is "goroot" (the .go files of the Go distribution) or "text" (the files in Paths).
+	// Source is "goroot" (the .go files of the Go distribution) or "text" (the files in Paths), for language models; or
+	// "imdb" (film reviews, from a Go module) or "tsv" (the files Train, Validation and Test), for classification and
+	// regression.
 	Source string `toml:"source"`
 
 	// Paths are the files or globs of source "text", relative to the working directory. A glob is that of
 	// path/filepath.Match: no "**".
 	Paths []string `toml:"paths"`
 
-	// Tokenizer is "byte", "char", "bpe" (trained on the training split) or the path of a Hugging Face tokenizer.json.
+	// Tokenizer is "byte", "char", "word", "bpe", "wordpiece" (the last four made from the training split), the path of a
+	// Hugging Face tokenizer.json, or that of a BERT vocab.txt.
 	Tokenizer string `toml:"tokenizer"`
 
-	// VocabSize is the number of ids of a "bpe" tokenizer, the 256 bytes and the separator included: 257 to 65536.
-	// A small corpus may yield fewer. The other tokenizers have their own and ignore it. The default suits networks of
-	// 1M to 50M parameters, where the embedding of a larger vocabulary would outweigh the layers.
+	// VocabSize is the number of ids of a tokenizer that is made from text, special tokens included: 257 to 65536 for
+	// "bpe", 32 to 65536 for "wordpiece", 4 to 1048576 for "word". A small corpus may yield fewer. The other tokenizers
+	// have their own and ignore it. The default suits byte-pair encoding and networks of 1M to 50M parameters, where the
+	// embedding of a larger vocabulary would outweigh the layers; word-level vocabularies want 10,000 to 30,000.
 	VocabSize int `toml:"vocab_size"`
 
-	// SeqLen is the length of a training sequence in tokens, at least 1.
+	// MinCount is how often a word must occur in the training split to get an id of a "word" tokenizer, at least 1. The
+	// others are unknown words.
+	MinCount int `toml:"min_count"`
+
+	// Lowercase says whether "word", "wordpiece" and a vocab.txt take upper case for lower case; the latter two then drop
+	// accents too, as BERT does. A tokenizer.json says so itself.
+	Lowercase bool `toml:"lowercase"`
+
+	// SeqLen is the length of a training sequence of a language model in tokens, at least 1.
 	SeqLen int `toml:"seq_len"`
 
 	// ValidationShare is the share of the corpus held out for validation, in (0, 1). What is held out depends on the
-	// source: whole packages of goroot, the end of each text file.
+	// source: whole packages of goroot, the end of each text file; of labelled examples the same share of each class,
+	// chosen by the hash of the text, so that equal texts stay together.
 	ValidationShare float64 `toml:"validation_share"`
 
-	// MaxBytes caps the text of both splits together, in bytes, so that a small run starts fast; 0 takes all. The
+	// MaxBytes caps the text of both splits of "goroot" and "text" together, in bytes, so that a small run starts fast; 0 takes all. The
 	// choice depends on file names and sizes only, so it is equal each time.
 	MaxBytes int64 `toml:"max_bytes"`
+
+	LabelledConfig
 }
 
-// Limits of a BPE vocabulary: the separator and 256 bytes below, 16-bit ids above.
-const (
-	minBPEVocab = 257
-	maxBPEVocab = 1 << 16
-)
+// vocabLimits says how many ids a tokenizer made from text may have. Below are its special tokens and something to
+// learn (of byte pairs all bytes); above 16-bit ids, and of words more than any language has in use.
+var vocabLimits = map[string][2]int{
+	"bpe":       {257, 1 << 16},
+	"wordpiece": {32, 1 << 16},
+	"word":      {len(wordSpecials) + 1, 1 << 20},
+}
 
 // DefaultConfig returns the values of keys that a config leaves out.
 func DefaultConfig() Config {
@@ -51,14 +68,17 @@ func DefaultConfig() Config {
 		VocabSize:       4096,
 		SeqLen:          256,
 		ValidationShare: 0.05,
+		MinCount:        2,
+		Lowercase:       true,
+		LabelledConfig:  LabelledConfig{MaxLen: 256, Cut: "head", Header: true},
 	}
 }
 
-// sources lists the values of Config.Source for messages; openCorpus has the switch.
-var sources = []string{"goroot", "text"}
+// sources lists the values of Config.Source for messages; openCorpus and readLabelled have the switches.
+var sources = []string{"goroot", "text", "imdb", "tsv"}
 
 // tokenizers lists the named values of Config.Tokenizer for messages; newTokenizer has the switch.
-var tokenizers = []string{"byte", "char", "bpe"}
+var tokenizers = []string{"byte", "char", "word", "bpe", "wordpiece"}
 
 // Validate reports every key that is wrong, as far as that shows without reading a file.
 func (c *Config) Validate(r *configs.Report) {
@@ -88,26 +108,26 @@ func (c *Config) problems() []problem {
 	add := func(key string, value any, format string, args ...any) {
 		found = append(found, problem{key, value, fmt.Sprintf(format, args...)})
 	}
-	switch c.Source {
-	case "goroot":
-		if len(c.Paths) > 0 {
-			add("paths", c.Paths, `is for source = "text", but source = "goroot"`)
-		}
-	case "text":
-		if len(c.Paths) == 0 {
-			add("paths", c.Paths, `is empty; source = "text" needs files or globs`)
-		}
-	default:
+	switch {
+	case !slices.Contains(sources, c.Source):
 		add("source", c.Source, "is unknown; want one of %s", quotedList(sources))
+	case c.Source == "text" && len(c.Paths) == 0:
+		add("paths", c.Paths, `is empty; source = "text" needs files or globs`)
+	case c.Source != "text" && len(c.Paths) > 0:
+		add("paths", c.Paths, `is for source = "text", but source = %q`, c.Source)
 	}
+	c.labelledProblems(add)
 	if slices.Contains(c.Paths, "") {
 		add("paths", c.Paths, "has an empty path")
 	}
 	if !isTokenizerPath(c.Tokenizer) && !slices.Contains(tokenizers, c.Tokenizer) {
-		add("tokenizer", c.Tokenizer, "is unknown; want one of %s or the path of a Hugging Face tokenizer.json", quotedList(tokenizers))
+		add("tokenizer", c.Tokenizer, "is unknown; want one of %s or the path of a Hugging Face tokenizer.json or a BERT vocab.txt", quotedList(tokenizers))
 	}
-	if c.Tokenizer == "bpe" && (c.VocabSize < minBPEVocab || c.VocabSize > maxBPEVocab) {
-		add("vocab_size", c.VocabSize, "is out of range; want %d to %d", minBPEVocab, maxBPEVocab)
+	if limits, made := vocabLimits[c.Tokenizer]; made && (c.VocabSize < limits[0] || c.VocabSize > limits[1]) {
+		add("vocab_size", c.VocabSize, "is out of range; want %d to %d", limits[0], limits[1])
+	}
+	if c.MinCount < 1 {
+		add("min_count", c.MinCount, "is out of range; want at least 1 occurrence")
 	}
 	if c.SeqLen < 1 {
 		add("seq_len", c.SeqLen, "is out of range; want at least 1 token")
@@ -123,7 +143,7 @@ func (c *Config) problems() []problem {
 
 // isTokenizerPath tells a path from a misspelt name.
 func isTokenizerPath(name string) bool {
-	return strings.HasSuffix(name, ".json") || strings.ContainsAny(name, `/\`)
+	return strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".txt") || strings.ContainsAny(name, `/\`)
 }
 
 func quotedList(names []string) string {

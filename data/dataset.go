@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 )
@@ -36,6 +37,9 @@ func OpenWith(ctx context.Context, cfg Config, tokenizer Tokenizer) (*Dataset, e
 func open(ctx context.Context, cfg Config, tokenizer Tokenizer) (*Dataset, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
+	}
+	if cfg.IsLabelled() {
+		return nil, fmt.Errorf(`data: source %q has labelled examples, for classification and regression; a language model wants "goroot" or "text"`, cfg.Source)
 	}
 	c, err := openCorpus(ctx, cfg)
 	if err != nil {
@@ -100,18 +104,27 @@ func newTokenizer(ctx context.Context, cfg Config, train *split) (Tokenizer, err
 		return NewCharTokenizer(train.all())
 	case cfg.Tokenizer == "bpe":
 		return trainBPE(ctx, train, cfg.VocabSize)
+	case cfg.Tokenizer == "word":
+		return trainWords(ctx, train, cfg)
+	case cfg.Tokenizer == "wordpiece":
+		return trainWordPiece(ctx, train, cfg)
 	case isTokenizerPath(cfg.Tokenizer):
 		content, err := os.ReadFile(cfg.Tokenizer)
 		if err != nil {
 			return nil, fmt.Errorf("data: tokenizer: %w", err)
 		}
-		tokenizer, err := parseTokenizer(content)
+		var tokenizer Tokenizer
+		if strings.HasSuffix(cfg.Tokenizer, ".txt") {
+			tokenizer, err = parseBERTVocab(content, cfg.Lowercase)
+		} else {
+			tokenizer, err = parseTokenizer(content)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("data: %s: %w", cfg.Tokenizer, err)
 		}
 		return tokenizer, nil
 	default:
-		return nil, fmt.Errorf("data: unknown tokenizer %q, want one of %s or the path of a Hugging Face tokenizer.json", cfg.Tokenizer, quotedList(tokenizers))
+		return nil, fmt.Errorf("data: unknown tokenizer %q, want one of %s or the path of a Hugging Face tokenizer.json or a BERT vocab.txt", cfg.Tokenizer, quotedList(tokenizers))
 	}
 }
 
@@ -167,29 +180,42 @@ func encodeSplit(ctx context.Context, s *split, tokenizer Tokenizer) (*Tokens, e
 	return tokens, nil
 }
 
-// documentEncoder returns a function, for one goroutine, that appends the ids of a document and the separator.
-func documentEncoder(tokenizer Tokenizer) func(ids []uint32, document string) ([]uint32, error) {
+// textEncoder returns a function, for one goroutine, that appends the ids of a text. The text must be valid UTF-8, except
+// for bytes.
+func textEncoder(tokenizer Tokenizer) func(ids []uint32, text string) ([]uint32, error) {
 	var encode func(ids []uint32, text string) []uint32
 	switch t := tokenizer.(type) {
 	case *BPE:
 		// A corpus repeats its words, so each goroutine remembers the ids of those it has seen.
 		e := bpeEncoder{t: t, cache: map[string][]int32{}}
 		encode = e.encode
+	case *WordPiece:
+		e := wordPieceEncoder{t: t, cache: map[string][]uint32{}}
+		encode = e.encode
+	case *WordTokenizer:
+		encode = t.encoder()
 	case *CharTokenizer:
 		encode = t.encode
-	}
-	separator := tokenizer.Separator()
-	return func(ids []uint32, document string) ([]uint32, error) {
-		if encode != nil {
-			ids = encode(ids, document)
-		} else {
-			encoded, err := tokenizer.Encode(document)
-			if err != nil {
-				return nil, err
-			}
+	default:
+		return func(ids []uint32, text string) ([]uint32, error) {
+			encoded, err := tokenizer.Encode(text)
 			for _, id := range encoded {
 				ids = append(ids, uint32(id))
 			}
+			return ids, err
+		}
+	}
+	return func(ids []uint32, text string) ([]uint32, error) { return encode(ids, text), nil }
+}
+
+// documentEncoder returns a function, for one goroutine, that appends the ids of a document and the separator.
+func documentEncoder(tokenizer Tokenizer) func(ids []uint32, document string) ([]uint32, error) {
+	encode := textEncoder(tokenizer)
+	separator := tokenizer.Separator()
+	return func(ids []uint32, document string) ([]uint32, error) {
+		ids, err := encode(ids, document)
+		if err != nil {
+			return nil, err
 		}
 		if separator != NoSeparator {
 			ids = append(ids, uint32(separator))

@@ -11,18 +11,25 @@ type Survey struct {
 	Files int
 	Bytes int64 // of text, files that are not UTF-8 included
 
-	// Tokenizer is nil for those that are made from the text: "char" and "bpe".
+	// Tokenizer is nil for those that are made from the text: "char", "word", "bpe" and "wordpiece".
 	Tokenizer Tokenizer
 
-	// VocabSize is the number of ids, for "bpe" the one asked for, of which a small text may yield fewer; 0 for "char",
-	// whose ids are the characters of the text.
+	// VocabSize is the number of ids, for "word", "bpe" and "wordpiece" the one asked for, of which a small text may yield
+	// fewer; 0 for "char", whose ids are the characters of the text.
 	VocabSize int
+
+	// Of labelled sources, as in [Labelled]:
+	Labels []string
+	Pairs  bool
+
+	// VectorDim is the width of the word vectors that the config names; 0: none.
+	VectorDim int
 
 	source, tokenizer string
 }
 
-// Look finds the files of cfg's corpus without reading them, and the size of its vocabulary if that is known. It fails
-// as [Open] does when cfg is wrong or a file is missing.
+// Look finds the files of cfg's corpus without reading them, and the size of its vocabulary if that is known. Files of
+// source "tsv" are read, for their labels. It fails as [Open] and [OpenLabelled] do when cfg is wrong or a file is missing.
 func Look(ctx context.Context, cfg Config) (*Survey, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -47,10 +54,14 @@ func Look(ctx context.Context, cfg Config) (*Survey, error) {
 		if s.Files, s.Bytes = len(files), int64(totalSize(files)); limit >= 0 {
 			s.Bytes = min(s.Bytes, limit)
 		}
+	case "imdb", "tsv":
+		if err := s.lookLabelled(ctx, cfg); err != nil {
+			return nil, err
+		}
 	}
 	switch cfg.Tokenizer {
 	case "char":
-	case "bpe":
+	case "word", "bpe", "wordpiece":
 		s.VocabSize = cfg.VocabSize
 	default:
 		t, err := newTokenizer(ctx, cfg, nil)
@@ -60,6 +71,42 @@ func Look(ctx context.Context, cfg Config) (*Survey, error) {
 		s.Tokenizer, s.VocabSize, s.tokenizer = t, t.VocabSize(), t.Kind()
 	}
 	return s, nil
+}
+
+// lookLabelled is Look for labelled sources.
+func (s *Survey) lookLabelled(ctx context.Context, cfg Config) error {
+	switch cfg.Source {
+	case "imdb":
+		root, err := findIMDB(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		for _, half := range []string{"train", "test"} {
+			files, _, err := findReviews(filepath.Join(root, half), cfg)
+			if err != nil {
+				return err
+			}
+			s.Files, s.Bytes = s.Files+len(files), s.Bytes+int64(totalSize(files))
+		}
+		s.Labels = imdbLabels
+	case "tsv":
+		c, err := openTSV(ctx, cfg, nil)
+		if err != nil {
+			return err
+		}
+		s.Files, s.Labels, s.Pairs = c.files, c.labels, c.train.pairs
+		for _, l := range []*labelledTexts{c.train, c.validation, c.test} {
+			if l != nil {
+				s.Bytes += int64(len(l.text) - len(l.documents))
+			}
+		}
+	}
+	if cfg.Vectors == "" {
+		return nil
+	}
+	var err error
+	s.VectorDim, err = vectorDim(cfg.Vectors)
+	return err
 }
 
 // Describe returns one line for logs, as [Dataset.Describe] does: source, files, bytes and the vocabulary.

@@ -24,7 +24,7 @@ type Tokenizer interface {
 	// VocabSize is the number of ids; a network needs as many rows of its embedding.
 	VocabSize() int
 
-	// Kind is "byte", "char", "bpe" or "wordpiece".
+	// Kind is "byte", "char", "word", "bpe" or "wordpiece".
 	Kind() string
 
 	// Separator is the id that ends a document in a corpus, or NoSeparator.
@@ -68,8 +68,10 @@ func parseTokenizer(content []byte) (Tokenizer, error) {
 		return ByteTokenizer{}, nil
 	case head.Type == "char":
 		return parseChar(content)
+	case head.Type == "word":
+		return parseWords(content)
 	case head.Type != "":
-		return nil, fmt.Errorf(`type %q, want "byte", "char" or a Hugging Face file with a "model"`, head.Type)
+		return nil, fmt.Errorf(`type %q, want "byte", "char", "word" or a Hugging Face file with a "model"`, head.Type)
 	case head.Model == nil:
 		return nil, errors.New(`neither "type" nor "model" found; want a file written by train or by Hugging Face tokenizers`)
 	case head.Model.Type == "BPE":

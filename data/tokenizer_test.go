@@ -276,7 +276,7 @@ func TestTrainBPE(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for id := minBPEVocab; id < tokenizer.VocabSize(); id++ {
+			for id := vocabLimits["bpe"][0]; id < tokenizer.VocabSize(); id++ {
 				got = append(got, tokenizer.Decode([]int{id}))
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {

@@ -17,7 +17,7 @@ import (
 // prefix. A word that cannot be spelt is one unknown token.
 //
 // The ids equal those of Hugging Face tokenizers for the same tokenizer.json, but for some punctuation and marks that
-// Unicode has assigned since version 8, the age of that library's tables. It is not trained here.
+// Unicode has assigned since version 8, the age of that library's tables.
 type WordPiece struct {
 	file      []byte
 	ids       map[string]int
@@ -128,30 +128,55 @@ func (t *WordPiece) Encode(text string) ([]int, error) {
 	if err := checkUTF8(text); err != nil {
 		return nil, err
 	}
-	ids := []int{}
+	e := wordPieceEncoder{t: t}
+	return widened(e.encode(nil, text)), nil
+}
+
+// wordPieceEncoder is the working memory of one goroutine.
+type wordPieceEncoder struct {
+	t     *WordPiece
+	cache map[string][]uint32 // ids of words seen before, of corpora; nil: none are kept
+}
+
+// encode appends the ids of text, which must be valid UTF-8.
+func (e *wordPieceEncoder) encode(ids []uint32, text string) []uint32 {
 	for len(text) > 0 {
-		before, token, rest := t.added.cut(text)
-		normalized := t.normalize.apply(before)
-		for len(normalized) > 0 {
-			word, after := bertWord(normalized)
-			ids = t.encodeWord(ids, word)
-			normalized = after
-		}
+		before, token, rest := e.t.added.cut(text)
+		e.t.normalize.eachWord(before, func(word string) {
+			if known, ok := e.cache[word]; ok {
+				ids = append(ids, known...)
+				return
+			}
+			start := len(ids)
+			ids = e.t.encodeWord(ids, word)
+			if e.cache != nil && len(e.cache) < maxCachedWords {
+				e.cache[strings.Clone(word)] = slices.Clone(ids[start:])
+			}
+		})
 		if token != nil {
-			ids = append(ids, token.id)
+			ids = append(ids, uint32(token.id))
 		}
 		text = rest
 	}
-	return ids, nil
+	return ids
+}
+
+// eachWord calls add with each word of text, normalized.
+func (n bertNormalizer) eachWord(text string, add func(word string)) {
+	text = n.apply(text)
+	for len(text) > 0 {
+		word, rest := bertWord(text)
+		if word != "" {
+			add(word)
+		}
+		text = rest
+	}
 }
 
 // encodeWord appends the tokens that spell word, longest first.
-func (t *WordPiece) encodeWord(ids []int, word string) []int {
-	if word == "" {
-		return ids
-	}
+func (t *WordPiece) encodeWord(ids []uint32, word string) []uint32 {
 	if utf8.RuneCountInString(word) > t.maxRunes {
-		return append(ids, t.unknown)
+		return append(ids, uint32(t.unknown))
 	}
 	spelt := len(ids)
 	for start := 0; start < len(word); {
@@ -169,9 +194,9 @@ func (t *WordPiece) encodeWord(ids []int, word string) []int {
 			}
 		}
 		if !found {
-			return append(ids[:spelt], t.unknown)
+			return append(ids[:spelt], uint32(t.unknown))
 		}
-		ids = append(ids, id)
+		ids = append(ids, uint32(id))
 		start = end
 	}
 	return ids
@@ -284,3 +309,11 @@ func (t *WordPiece) Separator() int { return t.separator }
 
 // Save returns the tokenizer.json it was read from.
 func (t *WordPiece) Save() []byte { return slices.Clone(t.file) }
+
+// special returns the id of a special token, or -1.
+func (t *WordPiece) special(name string) int {
+	if id, ok := t.ids[name]; ok {
+		return id
+	}
+	return -1
+}

@@ -1,0 +1,45 @@
+package data
+
+// ExampleBatch is B examples padded to one length T. The slices are reused from batch to batch.
+type ExampleBatch struct {
+	SeqLen  int       // T, of this batch
+	N       int       // rows that are examples, at least 1; they come first
+	Tokens  []int     // [B, T], the padding id beyond a row's length
+	Types   []int     // [B, T], 0 or 1; 0 beyond a row's length
+	Lengths []int     // [B]; 0 for rows that are none
+	Labels  []int     // [B]; IgnoredTarget for rows that are none, and 0 for regression
+	Scores  []float64 // [B]; 0 for classes and rows that are none
+	Index   []int     // [B], the examples in their split; -1 for rows that are none
+}
+
+// fill sets the batch to the given examples, cut to seqLen tokens, in rows rows.
+func (b *ExampleBatch) fill(x *Examples, indices []int32, rows, seqLen int) {
+	b.SeqLen, b.N = seqLen, len(indices)
+	b.Tokens, b.Types = resized(b.Tokens, rows*seqLen), resized(b.Types, rows*seqLen)
+	b.Lengths, b.Labels, b.Index = resized(b.Lengths, rows), resized(b.Labels, rows), resized(b.Index, rows)
+	b.Scores = resized(b.Scores, rows)
+	clear(b.Types)
+	for row := range rows {
+		tokens, types := b.Tokens[row*seqLen:(row+1)*seqLen], b.Types[row*seqLen:(row+1)*seqLen]
+		n := 0
+		b.Lengths[row], b.Labels[row], b.Scores[row], b.Index[row] = 0, IgnoredTarget, 0, -1
+		if row < len(indices) {
+			i := int(indices[row])
+			n = min(x.Length(i), seqLen)
+			x.copyTokens(tokens[:n], types[:n], i)
+			b.Lengths[row], b.Index[row] = n, i
+			b.Labels[row], b.Scores[row] = x.answer(i)
+		}
+		for j := n; j < seqLen; j++ {
+			tokens[j] = x.pad
+		}
+	}
+}
+
+// resized returns a slice of n elements in the memory of s if it is large enough.
+func resized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}

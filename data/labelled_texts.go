@@ -1,0 +1,196 @@
+package data
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// labelledCorpus is the text of all splits of labelled examples.
+type labelledCorpus struct {
+	train, validation, test *labelledTexts // validation is nil until it is held out; test may be nil
+	labels                  []string       // names of the classes by id; nil: regression
+	files                   int
+}
+
+// labelledTexts is one split: a document an example, or two for pairs.
+type labelledTexts struct {
+	split
+	pairs  bool
+	labels []int32   // class ids; nil: scores
+	scores []float64 // nil: labels
+}
+
+// addText appends a document, which may be empty.
+func (l *labelledTexts) addText(text, path string) {
+	start := len(l.text)
+	l.text = append(l.text, text...)
+	l.close(start, path, 0)
+}
+
+// perExample is the number of documents an example has.
+func (l *labelledTexts) perExample() int {
+	if l.pairs {
+		return 2
+	}
+	return 1
+}
+
+func (l *labelledTexts) len() int { return len(l.documents) / l.perExample() }
+
+// take returns the examples with the given indices, in that order.
+func (l *labelledTexts) take(indices []int) *labelledTexts {
+	out := &labelledTexts{pairs: l.pairs}
+	for _, i := range indices {
+		for d := range l.perExample() {
+			j := i*l.perExample() + d
+			out.addText(l.content(j), l.documents[j].path)
+		}
+		if l.labels != nil {
+			out.labels = append(out.labels, l.labels[i])
+		} else {
+			out.scores = append(out.scores, l.scores[i])
+		}
+	}
+	return out
+}
+
+// textHash is of the texts of an example without its label.
+func (l *labelledTexts) textHash(i int) [sha256.Size]byte {
+	first, last := l.documents[i*l.perExample()], l.documents[(i+1)*l.perExample()-1]
+	return sha256.Sum256(l.text[first.start:last.end]) // the separator is between two texts
+}
+
+// hashed is an example and the hash of its text.
+type hashed struct {
+	index int
+	hash  [sha256.Size]byte
+}
+
+// byHash returns the examples in the order of their hashes, equal ones in the order of the split.
+func (l *labelledTexts) byHash() []hashed {
+	all := make([]hashed, l.len())
+	for i := range all {
+		all[i] = hashed{i, l.textHash(i)}
+	}
+	slices.SortFunc(all, func(a, b hashed) int {
+		return cmp.Or(bytes.Compare(a.hash[:], b.hash[:]), cmp.Compare(a.index, b.index))
+	})
+	return all
+}
+
+// capExamples returns at most limit examples, those with the least hashes, in the order of the split. 0 takes all.
+func (l *labelledTexts) capExamples(limit int) *labelledTexts {
+	if limit == 0 || l.len() <= limit {
+		return l
+	}
+	var indices []int
+	for _, h := range l.byHash()[:limit] {
+		indices = append(indices, h.index)
+	}
+	slices.Sort(indices)
+	return l.take(indices)
+}
+
+// holdOut splits off a share of each class, those examples whose text has the least hash: the same ones on every machine,
+// and equal texts of a class on the same side, since a text that was trained on validates nothing. Scores are one class.
+func (l *labelledTexts) holdOut(share float64) (train, validation *labelledTexts) {
+	classes := map[int32][]hashed{}
+	class := func(i int) int32 {
+		if l.labels == nil {
+			return 0
+		}
+		return l.labels[i]
+	}
+	for _, h := range l.byHash() {
+		classes[class(h.index)] = append(classes[class(h.index)], h)
+	}
+	held := make([]bool, l.len())
+	for _, examples := range classes {
+		n := int(math.Round(share * float64(len(examples))))
+		for i, h := range examples {
+			if i >= n && (n == 0 || h.hash != examples[n-1].hash) {
+				break
+			}
+			held[h.index] = true
+		}
+	}
+	var keep, out []int
+	for i, h := range held {
+		if h {
+			out = append(out, i)
+		} else {
+			keep = append(keep, i)
+		}
+	}
+	return l.take(keep), l.take(out)
+}
+
+// hash returns the SHA-256 of texts and labels of all splits in order, as hexadecimal. File names are left out: a corpus
+// that moves is still the same.
+func (c *labelledCorpus) hash() string {
+	h := sha256.New()
+	number := func(n uint64) { h.Write(binary.LittleEndian.AppendUint64(nil, n)) }
+	for _, name := range c.labels {
+		number(uint64(len(name)))
+		h.Write([]byte(name))
+	}
+	for _, l := range []*labelledTexts{c.train, c.validation, c.test} {
+		if l == nil {
+			number(0)
+			continue
+		}
+		number(uint64(len(l.documents)))
+		for i := range l.documents {
+			text := l.text[l.documents[i].start:l.documents[i].end]
+			number(uint64(len(text)))
+			h.Write(text)
+		}
+		for _, label := range l.labels {
+			number(uint64(label))
+		}
+		for _, score := range l.scores {
+			number(math.Float64bits(score))
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// readLabelled reads the source that cfg names and holds out the validation split. With labels, those of a checkpoint,
+// classes are known and get their ids; another one is an error.
+func readLabelled(ctx context.Context, cfg Config, labels []string) (*labelledCorpus, error) {
+	var c *labelledCorpus
+	var err error
+	switch cfg.Source {
+	case "imdb":
+		if labels != nil && !slices.Equal(labels, imdbLabels) {
+			return nil, fmt.Errorf(`data: source "imdb" has labels %q, but the model was trained on %q`, imdbLabels, labels)
+		}
+		c, err = openIMDB(ctx, cfg)
+	case "tsv":
+		c, err = openTSV(ctx, cfg, labels)
+	default:
+		err = fmt.Errorf(`data: source %q has no labels; want "imdb" or "tsv"`, cfg.Source)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.validation == nil {
+		c.train, c.validation = c.train.holdOut(cfg.ValidationShare)
+	}
+	for _, half := range []struct {
+		name  string
+		texts *labelledTexts
+	}{{"training", c.train}, {"validation", c.validation}} {
+		if half.texts.len() == 0 {
+			return nil, fmt.Errorf("data: source %q: nothing is left for %s with validation_share = %v", cfg.Source, half.name, cfg.ValidationShare)
+		}
+	}
+	return c, nil
+}
