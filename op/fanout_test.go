@@ -15,7 +15,8 @@ import (
 
 // fanouts are graphs in which a value has two or three readers.
 func fanouts() []subject {
-	square := draws("x", []int{3, 4}, "w", []int{4, 4}, "u", []int{4, 4}, "n", []int{4}, "m", []int{4})
+	square := draws("x", []int{3, 4}, "w", []int{4, 4}, "u", []int{4, 4}, "n", []int{4}, "m", []int{4},
+		"k", []int{4, 4, 3, 3}, "d", []int{4, 1, 3, 3}, "e", []int{4})
 	build := map[string]func(g *graph, x *G.Node) *G.Node{
 		"added to itself": func(g *graph, x *G.Node) *G.Node { return Add(g.tape, x, x) },
 		"gated by itself": func(g *graph, x *G.Node) *G.Node { return SwiGLU(g.tape, x, x) },
@@ -41,6 +42,16 @@ func fanouts() []subject {
 		"a reader of readers": func(g *graph, x *G.Node) *G.Node {
 			h := Activation(g.tape, "silu", x)
 			return Add(g.tape, Add(g.tape, x, h), SwiGLU(g.tape, h, x))
+		},
+		"convolution and residual": func(g *graph, x *G.Node) *G.Node {
+			return Add(g.tape, x, Conv2d(x, g.p("k"), nil, ConvShape{Map: Map{1, 3, 1}, Kernel: 3, Padding: 1}))
+		},
+		"depthwise convolution and residual": func(g *graph, x *G.Node) *G.Node {
+			return Add(g.tape, x, DepthwiseConv(x, g.p("d"), g.p("e"), DepthwiseShape{Map: Map{1, 3, 1}}))
+		},
+		"columns and residual": func(g *graph, x *G.Node) *G.Node {
+			y := Reshape(g.tape, x, 6, 2)
+			return Add(g.tape, Add(g.tape, Columns(g.tape, x, 0, 2), Columns(g.tape, x, 2, 4)), Reshape(g.tape, Columns(g.tape, y, 1, 2), 3, 2))
 		},
 		"blocks in a row": func(g *graph, x *G.Node) *G.Node {
 			for range 3 {

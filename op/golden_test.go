@@ -16,7 +16,7 @@ var goldenTol = map[tensor.Dtype]float64{tensor.Float64: 1e-11, tensor.Float32: 
 
 // TestGolden compares every case of testdata/operators.npz with PyTorch.
 func TestGolden(t *testing.T) {
-	cases := goldenCases(t)
+	cases := goldenCases(t, "operators.npz")
 	if len(cases) != 57 {
 		t.Fatalf("%d golden cases, want 57", len(cases))
 	}
@@ -47,9 +47,9 @@ func TestGolden(t *testing.T) {
 // golden is one case: its tensors by name, integers as float64.
 type golden map[string]array
 
-func goldenCases(t *testing.T) map[string]golden {
+func goldenCases(t *testing.T, file string) map[string]golden {
 	t.Helper()
-	f, err := npz.Open(filepath.Join("testdata", "operators.npz"))
+	f, err := npz.Open(filepath.Join("testdata", file))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,10 +32,11 @@ type operator struct {
 	byRows   bool     // in blocks of rows, where a sink takes them so
 
 	in    G.Nodes
-	out   *buffer   // the output's memory, unless it is a view
-	view  int       // the output is this input's memory; -1: it is not
-	aux   []*buffer // private memory: what forward keeps for backward, further outputs
-	dying []*buffer // buffers without readers after this operator (set when poisoning)
+	out   *buffer       // the output's memory, unless it is a view
+	view  int           // the output is this input's memory; -1: it is not
+	other *tensor.Dense // a view's tensor where its shape is not the input's
+	aux   []*buffer     // private memory: what forward keeps for backward, further outputs
+	dying []*buffer     // buffers without readers after this operator (set when poisoning)
 
 	diff      []bool  // inputs that want a gradient
 	secondary []bool  // of those, inputs whose gradient goes to the producer's pending list
@@ -51,7 +52,8 @@ func (t *Tape) operator(name string, shape tensor.Shape, inPlace ...int) *operat
 	return &operator{name: name, shape: shape, view: -1, out: t.buffer(shape.TotalSize(), inPlace...)}
 }
 
-// viewOf starts an operator whose output is its input i, unchanged.
+// viewOf starts an operator whose output is its input i, unchanged but for the
+// shape.
 func (t *Tape) viewOf(name string, shape tensor.Shape, i int) *operator {
 	return &operator{name: name, shape: shape, view: i}
 }
@@ -187,10 +189,17 @@ func (o *operator) Do(in ...G.Value) (v G.Value, err error) {
 
 // output returns the tensor that the operator fills.
 func (o *operator) output(in []G.Value) *tensor.Dense {
-	if o.view >= 0 {
-		return in[o.view].(*tensor.Dense)
+	if o.view < 0 {
+		return o.out.tensor(o.shape)
 	}
-	return o.out.tensor(o.shape)
+	src := in[o.view].(*tensor.Dense)
+	if src.Shape().Eq(o.shape) {
+		return src
+	}
+	if o.other == nil || o.other.Uintptr() != src.Uintptr() {
+		o.other = tensor.New(tensor.WithShape(o.shape...), tensor.WithBacking(src.Data()))
+	}
+	return o.other
 }
 
 // catch turns a panic into an error.

@@ -178,6 +178,7 @@ func tinySubjects() []subject {
 		}
 	}
 	subjects = append(subjects, loraSubjects()...)
+	subjects = append(subjects, tinyVisionSubjects()...)
 	scaled := AttentionShape{Batch: 1, SeqLen: 3, Heads: 1, KVHeads: 1, HeadDim: 3, Scale: 0.3}
 	return append(subjects, attentionOf("attention with a scale", scaled, nil))
 }
@@ -213,5 +214,5 @@ func oddSubjects() []subject {
 			subjects = append(subjects, attentionOf(kind, shape, nil), attentionOf(kind+" padded", shape, []int{33, 1}))
 		}
 	}
-	return subjects
+	return append(subjects, oddVisionSubjects()...)
 }
