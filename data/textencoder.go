@@ -10,7 +10,7 @@ import (
 //	BERT (wordpiece):  [CLS] a [SEP]      [CLS] a [SEP] b [SEP]     types 0 up to the first [SEP], then 1
 //	other tokenizers:  a                  a separator b             types 0 up to the separator, then 1
 //
-// A text without a token, such as one of unknown control characters, becomes one unknown token.
+// A text without a token, such as one of control characters, becomes one unknown token where nothing stands around it.
 type TextEncoder struct {
 	tokenizer Tokenizer
 	specials  SpecialIDs
@@ -125,10 +125,10 @@ func (e *TextEncoder) append(ids []uint32, a, b string, pair bool) (out []uint32
 	return ids, typed, shares[0] < lengths[0] || pair && shares[1] < lengths[1], nil
 }
 
-// tokens appends the ids of a text, at least one.
+// tokens appends the ids of a text, at least one where nothing stands around it.
 func (e *TextEncoder) tokens(ids []uint32, text string) ([]uint32, error) {
 	ids, err := e.encode(ids, text)
-	if err == nil && len(ids) == 0 {
+	if err == nil && len(ids) == 0 && e.specials.Start < 0 {
 		ids = append(ids, uint32(max(e.specials.Unknown, 0)))
 	}
 	return ids, err

@@ -22,7 +22,8 @@ const maxAlphabet = 1000
 // the unpublished likelihood score of the original). Ties go to the pair with the lower ids, so that, unlike there, equal
 // text gives an equal vocabulary. Encoding then spells a word with its longest tokens, whatever the merges were.
 //
-// Ids: the five special tokens, the alphabet in the order of its code points, then one id a merge. There are fewer than
+// Ids: the five special tokens, the alphabet in the order of its code points, those of it that occur within words with the
+// prefix, then one id a merge. There are fewer than
 // vocab_size when no pair is left that occurs twice.
 func trainWordPiece(ctx context.Context, s *split, cfg Config) (*WordPiece, error) {
 	normalizer := bertNormalizer{CleanText: true, ChineseChars: true, Lowercase: cfg.Lowercase}
@@ -54,20 +55,17 @@ func newWordPieceLearner(counts []wordCount, limit int) *bpeLearner {
 	}
 	alphabet := frequentRunes(counts, limit)
 	inner := map[rune]bool{} // the characters that occur within words
-	first := map[rune]bool{}
 	for _, wc := range counts {
 		for i, r := range wc.word {
-			if i == 0 {
-				first[r] = true
-			} else {
+			if i > 0 {
 				inner[r] = true
 			}
 		}
 	}
 	for _, r := range alphabet {
-		if first[r] {
-			add(string(r))
-		}
+		add(string(r))
+	}
+	for _, r := range alphabet {
 		if inner[r] {
 			add(wordPiecePrefix + string(r))
 		}

@@ -147,7 +147,7 @@ func TestTextEncoder(t *testing.T) {
 		{"BERT, long", bert, "head_tail", []string{"a b c d e f g h i"}, "[CLS] a e f g h i [SEP]", "00000000"},
 		{"BERT, pair", bert, "head", []string{"a", "b c"}, "[CLS] a [SEP] b c [SEP]", "000111"},
 		{"BERT, long pair", bert, "head", []string{"a b c d", "e f g h i"}, "[CLS] a b [SEP] e f g [SEP]", "00001111"},
-		{"BERT, nothing", bert, "head", []string{""}, "[CLS] [UNK] [SEP]", "000"},
+		{"BERT, nothing", bert, "head", []string{""}, "[CLS] [SEP]", "00"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg := DefaultConfig()
