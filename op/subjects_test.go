@@ -179,6 +179,7 @@ func tinySubjects() []subject {
 	}
 	subjects = append(subjects, loraSubjects()...)
 	subjects = append(subjects, tinyVisionSubjects()...)
+	subjects = append(subjects, gruSubjects()...)
 	scaled := AttentionShape{Batch: 1, SeqLen: 3, Heads: 1, KVHeads: 1, HeadDim: 3, Scale: 0.3}
 	return append(subjects, attentionOf("attention with a scale", scaled, nil))
 }
@@ -203,6 +204,9 @@ func oddSubjects() []subject {
 		dropoutOf("dropout 131x127", 0.1, 131, 127),
 		loraOf(129, 67, 35, 5, false, true),
 		loraOf(129, 67, 35, 5, true, true),
+		gruOf("gru 3x5x19", "fr", 3, 5, 19, nil),
+		gruOf("gru 35x7x9", "fr", 35, 7, 9, nil),
+		gruOf("gru 17x3x50 padded", "fr", 17, 3, 50, []int{3, 2, 1, 0, 3, 2, 1, 0, 3, 2, 1, 0, 3, 2, 1, 0, 1}),
 	}
 	for _, kind := range []string{"silu", "gelu", "gelu_tanh", "relu", "tanh", "sigmoid"} {
 		subjects = append(subjects, activationOf(kind, 131, 127))
