@@ -180,6 +180,7 @@ func tinySubjects() []subject {
 	subjects = append(subjects, loraSubjects()...)
 	subjects = append(subjects, tinyVisionSubjects()...)
 	subjects = append(subjects, gruSubjects()...)
+	subjects = append(subjects, poolingSubjects()...)
 	scaled := AttentionShape{Batch: 1, SeqLen: 3, Heads: 1, KVHeads: 1, HeadDim: 3, Scale: 0.3}
 	return append(subjects, attentionOf("attention with a scale", scaled, nil))
 }
@@ -218,5 +219,5 @@ func oddSubjects() []subject {
 			subjects = append(subjects, attentionOf(kind, shape, nil), attentionOf(kind+" padded", shape, []int{33, 1}))
 		}
 	}
-	return append(subjects, oddVisionSubjects()...)
+	return append(append(subjects, oddVisionSubjects()...), oddPoolingSubjects()...)
 }
