@@ -8,10 +8,10 @@ import (
 	"sparrow/op"
 )
 
-// runner plans a tape and returns a function that runs it.
-func runner(t *testing.T, tape *op.Tape) func() {
+// runner plans a tape, keeping the given values, and returns a function that runs it.
+func runner(t *testing.T, tape *op.Tape, kept ...*G.Node) func() {
 	t.Helper()
-	plan, err := tape.Plan(true)
+	plan, err := tape.Plan(true, kept...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,6 +78,30 @@ func TestShapeErrors(t *testing.T) {
 		{"attention keys", "attention", "k", func(tp *Tape) { attend(tp, []int{6, 8}, []int{5, 8}, []int{6, 8}, nil, 2, 2) }},
 		{"attention values", "attention", "v", func(tp *Tape) { attend(tp, []int{6, 8}, []int{6, 8}, []int{6, 4}, nil, 2, 2) }},
 		{"attention lengths", "attention", "lengths", func(tp *Tape) { attend(tp, []int{6, 8}, []int{6, 8}, []int{6, 8}, []int{3}, 2, 2) }},
+		{"gru gates", "gru", "gates", func(tp *Tape) {
+			GRU(tp, 2, 3, nil, GRUDirection{Gates: float(tp, "x", 6, 8), Weight: param(tp, "w", 12, 4), Bias: param(tp, "b", 12)})
+		}},
+		{"gru weight", "gru", "weight", func(tp *Tape) {
+			GRU(tp, 2, 3, nil, GRUDirection{Gates: float(tp, "x", 6, 12), Weight: param(tp, "w", 8, 4), Bias: param(tp, "b", 12)})
+		}},
+		{"gru bias", "gru", "bias", func(tp *Tape) {
+			GRU(tp, 2, 3, nil, GRUDirection{Gates: float(tp, "x", 6, 12), Weight: param(tp, "w", 12, 4), Bias: param(tp, "b", 4)})
+		}},
+		{"gru lengths", "gru", "lengths", func(tp *Tape) {
+			GRU(tp, 2, 3, integers(tp, "l", 3), GRUDirection{Gates: float(tp, "x", 6, 12), Weight: param(tp, "w", 12, 4), Bias: param(tp, "b", 12)})
+		}},
+		{"head scores words", "head_scores", "words", func(tp *Tape) {
+			HeadScores(tp, float(tp, "c", 1, 4), float(tp, "u", 6, 3), HeadScoresShape{Batch: 2, SeqLen: 3, Heads: 2, Rank: 2})
+		}},
+		{"head scores context", "head_scores", "context", func(tp *Tape) {
+			HeadScores(tp, float(tp, "c", 3, 4), float(tp, "u", 6, 4), HeadScoresShape{Batch: 2, SeqLen: 3, Heads: 2, Rank: 2})
+		}},
+		{"time softmax scores", "time_softmax", "scores", func(tp *Tape) { TimeSoftmax(tp, float(tp, "x", 5, 2), nil, 2, 3, 1) }},
+		{"time softmax lengths", "time_softmax", "lengths", func(tp *Tape) { TimeSoftmax(tp, float(tp, "x", 6, 2), integers(tp, "l", 3), 2, 3, 1) }},
+		{"time mean of a vector", "time_mean", "x", func(tp *Tape) { TimeMean(tp, float(tp, "x", 6), nil, 2, 3) }},
+		{"time pool weights", "time_pool", "weights", func(tp *Tape) { TimePool(tp, float(tp, "a", 5, 2), float(tp, "x", 6, 4), 2, 3) }},
+		{"time pool values", "time_pool", "x", func(tp *Tape) { TimePool(tp, float(tp, "a", 6, 2), float(tp, "x", 5, 4), 2, 3) }},
+		{"head penalty", "head_penalty", "weights", func(tp *Tape) { HeadPenalty(tp, float(tp, "a", 5, 2), 2, 3, 1) }},
 		{"attention groups", "attention", "q", func(tp *Tape) { attend(tp, []int{6, 12}, []int{6, 8}, []int{6, 8}, nil, 3, 2) }},
 		{"attention without key heads", "attention", "q", func(tp *Tape) { attend(tp, []int{6, 8}, []int{6, 8}, []int{6, 8}, nil, 2, 0) }},
 	} {
