@@ -1,0 +1,73 @@
+package attention
+
+import (
+	"slices"
+	"strings"
+
+	"sparrow/configs"
+)
+
+// PoolingKinds are the ways to turn the states of a document into one vector:
+// LAMA, a single head (Yang et al. 2016), structured self-attention (Lin et al.
+// 2017) and the plain mean.
+var PoolingKinds = []string{"lama", "single", "structured", "mean"}
+
+// PoolingConfig says how the states of a document become one vector: a
+// [model.pooling] table. With D the width of a state, M heads of rank R and A the
+// width inside structured attention, the parameters are:
+//
+//	lama        2 D M R + D² + D, and D more for a learned context
+//	single      D + D² + D
+//	structured  A D + M A
+//	mean        none
+//
+// Time and memory are linear in the number of tokens, whatever the kind.
+type PoolingConfig struct {
+	Kind string `toml:"kind"` // of PoolingKinds
+
+	Heads       int     `toml:"heads"`       // M, lama and structured
+	Rank        int     `toml:"rank"`        // R of a head's bilinear form, lama
+	Context     string  `toml:"context"`     // lama: learned, or a document's own mean: annotations (LAMA+ctx) | states
+	Activation  string  `toml:"activation"`  // of a head's score: tanh | identity, lama
+	L2Norm      bool    `toml:"l2_norm"`     // divide a word's scores by their norm over the heads, lama
+	Init        string  `toml:"init"`        // of P and Q, uniform: width (within 1/sqrt(D)) | heads (1/sqrt(M R)), lama
+	Temperature float64 `toml:"temperature"` // divides the scores before the softmax, all but mean
+
+	Width   int     `toml:"width"`   // A, inside structured
+	Penalty float64 `toml:"penalty"` // factor of |A Aᵀ - I|², which keeps heads apart, structured; 0: none
+}
+
+// DefaultPoolingConfig is LAMA with ten heads of rank one.
+func DefaultPoolingConfig() PoolingConfig {
+	return PoolingConfig{Kind: "lama", Heads: 10, Rank: 1, Context: "learned", Activation: "tanh", L2Norm: true, Init: "width", Temperature: 1, Width: 64}
+}
+
+// Validate reports values that no pooling can have.
+func (c PoolingConfig) Validate(r *configs.Report) {
+	oneOf := func(key, v string, known ...string) {
+		if !slices.Contains(known, v) {
+			r.Errorf(key, "is unknown; want one of %s", strings.Join(known, ", "))
+		}
+	}
+	oneOf("kind", c.Kind, PoolingKinds...)
+	oneOf("context", c.Context, "learned", "annotations", "states")
+	oneOf("activation", c.Activation, "tanh", "identity")
+	oneOf("init", c.Init, "width", "heads")
+	atLeastOne := func(key string, v int) {
+		if v < 1 {
+			r.Errorf(key, "is too small; want at least 1")
+		}
+	}
+	atLeastOne("heads", c.Heads)
+	atLeastOne("rank", c.Rank)
+	atLeastOne("width", c.Width)
+	if !(c.Temperature > 0) {
+		r.Errorf("temperature", "is too small; want more than 0")
+	}
+	switch {
+	case !(c.Penalty >= 0):
+		r.Errorf("penalty", "is negative; want 0 (none) or more")
+	case c.Penalty > 0 && c.Kind != "structured":
+		r.Errorf("penalty", "is for kind = \"structured\" only, but kind = %q", c.Kind)
+	}
+}

@@ -1,0 +1,381 @@
+package attention_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"sparrow/attention"
+	"sparrow/configs"
+	"sparrow/internal/layertest"
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+// Documents of the pooling tests.
+const (
+	documents, words, stateWidth = 3, 4, 5
+)
+
+var wordCounts = []int{4, 1, 3}
+
+// poolingOf is the default configuration of a kind, small and with an edit.
+func poolingOf(kind string, edit func(*attention.PoolingConfig)) attention.PoolingConfig {
+	c := attention.DefaultPoolingConfig()
+	c.Kind, c.Heads, c.Width = kind, 3, 2
+	if edit != nil {
+		edit(&c)
+	}
+	return c
+}
+
+var poolingCases = map[string]attention.PoolingConfig{
+	"lama":           poolingOf("lama", nil),
+	"lama, rank 2":   poolingOf("lama", func(c *attention.PoolingConfig) { c.Rank = 2 }),
+	"lama, one head": poolingOf("lama", func(c *attention.PoolingConfig) { c.Heads, c.L2Norm = 1, false }),
+	"lama+ctx":       poolingOf("lama", func(c *attention.PoolingConfig) { c.Context = "annotations" }),
+	"lama+ctx of states, rank 4": poolingOf("lama", func(c *attention.PoolingConfig) {
+		c.Context, c.Rank = "states", 4
+	}),
+	"lama, no norm":    poolingOf("lama", func(c *attention.PoolingConfig) { c.L2Norm = false }),
+	"lama, identity":   poolingOf("lama", func(c *attention.PoolingConfig) { c.Activation = "identity" }),
+	"lama, bilinear":   poolingOf("lama", func(c *attention.PoolingConfig) { c.Activation, c.L2Norm = "identity", false }),
+	"lama, sharp":      poolingOf("lama", func(c *attention.PoolingConfig) { c.Temperature = 0.2 }),
+	"single":           poolingOf("single", nil),
+	"structured":       poolingOf("structured", nil),
+	"structured, cool": poolingOf("structured", func(c *attention.PoolingConfig) { c.Temperature = 0.5 }),
+	"mean":             poolingOf("mean", nil),
+}
+
+// TestPooling: equations 1.1 to 1.8 of LAMA and those of the other poolings, word
+// by word, and gradients of everything that they depend on.
+func TestPooling(t *testing.T) {
+	for name, cfg := range poolingCases {
+		t.Run(name, func(t *testing.T) {
+			store := nn.NewStore(tensor.Float64)
+			grads := nn.NewGradients(store)
+			tape := op.NewTape(tensor.Float64, true)
+			b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: grads})
+			states := op.Value(b.Weight("h", nn.Normal(1), documents*words, stateWidth).Use())
+			pooling := attention.NewPooling(b, cfg, stateWidth)
+			out := pooling.Forward(states, documentsOf(tape))
+			if got := out.Shape(); !got.Eq(tensor.Shape{documents, pooling.Width()}) {
+				t.Fatalf("output has shape %v, want [%d, %d]", got, documents, pooling.Width())
+			}
+			values := map[string]*tensor.Dense{}
+			for _, name := range store.Names() {
+				values[name] = store.Get(name)
+			}
+			layertest.Check(t, layertest.Layer{Tape: tape, Out: out, Values: values, Gradient: grads.Get,
+				Naive: func(v map[string][]float64) []float64 { return naivePooling(cfg, v) }})
+		})
+	}
+}
+
+func documentsOf(tape *op.Tape) nn.SeqInfo {
+	lengths := tape.Input("lengths", tensor.New(tensor.WithBacking(append([]int(nil), wordCounts...)), tensor.WithShape(documents)))
+	return nn.SeqInfo{Batch: documents, SeqLen: words, Lengths: lengths}
+}
+
+// naivePooling is S of each document, from the equations.
+func naivePooling(cfg attention.PoolingConfig, v map[string][]float64) []float64 {
+	const d = stateWidth
+	var out []float64
+	for doc, n := range wordCounts {
+		h := v["h"][doc*words*d:][:n*d]
+		var u []float64
+		if w := v["annotation.weight"]; w != nil { // 1.1
+			for _, x := range project(h, w, v["annotation.bias"], d) {
+				u = append(u, math.Tanh(x))
+			}
+		}
+		heads, scores := cfg.Heads, []float64(nil) // scores [n, heads]
+		switch cfg.Kind {
+		case "lama":
+			c := v["context"]
+			if cfg.Context != "learned" {
+				c = average(map[string][]float64{"annotations": u, "states": h}[cfg.Context], d)
+			}
+			scores = naiveLAMA(cfg, v, c, u)
+		case "single":
+			heads, scores = 1, project(u, v["context.weight"], nil, d)
+		case "structured":
+			inner := project(h, v["w1.weight"], nil, d)
+			for i, x := range inner {
+				inner[i] = math.Tanh(x)
+			}
+			scores = project(inner, v["w2.weight"], nil, cfg.Width)
+		case "mean":
+			out = append(out, average(h, d)...)
+			continue
+		}
+		for j := range heads { // 1.7 and 1.8
+			var sum float64
+			s := make([]float64, d)
+			for t := range n {
+				sum += math.Exp(scores[t*heads+j] / cfg.Temperature)
+			}
+			for t := range n {
+				for i := range d {
+					s[i] += math.Exp(scores[t*heads+j]/cfg.Temperature) / sum * h[t*d+i]
+				}
+			}
+			out = append(out, s...)
+		}
+	}
+	return out
+}
+
+// naiveLAMA is f of each word, by the bilinear forms W_j = P_j Q_jᵀ themselves
+// (equations 1.2 to 1.6).
+func naiveLAMA(cfg attention.PoolingConfig, v map[string][]float64, c, u []float64) []float64 {
+	const d = stateWidth
+	var scores []float64
+	for t := range len(u) / d {
+		f := make([]float64, cfg.Heads)
+		var squares float64
+		for j := range f {
+			for a := range d {
+				for b := range d {
+					var w float64 // of W_j
+					for r := j * cfg.Rank; r < (j+1)*cfg.Rank; r++ {
+						w += v["context_proj.weight"][r*d+a] * v["word_proj.weight"][r*d+b]
+					}
+					f[j] += c[a] * w * u[t*d+b]
+				}
+			}
+			if cfg.Activation == "tanh" {
+				f[j] = math.Tanh(f[j])
+			}
+			squares += f[j] * f[j]
+		}
+		for _, x := range f {
+			if cfg.L2Norm {
+				x /= max(math.Sqrt(squares), op.NormFloor)
+			}
+			scores = append(scores, x)
+		}
+	}
+	return scores
+}
+
+// average is the mean of rows of width d.
+func average(x []float64, d int) []float64 {
+	y := make([]float64, d)
+	for i, v := range x {
+		y[i%d] += v / float64(len(x)/d)
+	}
+	return y
+}
+
+// poolingRun is a pooling's output and weights on a batch without gradients.
+func poolingRun(t *testing.T, cfg attention.PoolingConfig, width, batch, seqLen int, states []float64, lengths []int, prepare func(*nn.Store)) (out, weights []float64) {
+	t.Helper()
+	store := nn.NewStore(tensor.Float64)
+	tape := op.NewTape(tensor.Float64, false)
+	b := nn.NewBuilder(tape, store, nn.Options{Seed: 5, Tapped: func(name string) bool { return name == "pooling.weights" }})
+	x := tape.Input("h", tensor.New(tensor.WithBacking(states), tensor.WithShape(batch*seqLen, width)))
+	l := tape.Input("lengths", tensor.New(tensor.WithBacking(lengths), tensor.WithShape(batch)))
+	y := attention.NewPooling(b.Sub("pooling"), cfg, width).Forward(x, nn.SeqInfo{Batch: batch, SeqLen: seqLen, Lengths: l})
+	if prepare != nil {
+		prepare(store)
+	}
+	kept := []*G.Node{y}
+	a := b.Taps()["pooling.weights"]
+	if a != nil {
+		kept = append(kept, a)
+	}
+	plan, err := tape.Plan(true, kept...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Bind(&op.Arena{})
+	if err := tape.Run(G.NewTapeMachine(tape.Graph)); err != nil {
+		t.Fatal(err)
+	}
+	if a != nil {
+		weights = append(weights, a.Value().(*tensor.Dense).Float64s()...)
+	}
+	return append(out, y.Value().(*tensor.Dense).Float64s()...), weights
+}
+
+// TestPoolingWeights: each head's weights of a document's words are positive and
+// sum to one, and words that do not count weigh nothing.
+func TestPoolingWeights(t *testing.T) {
+	for name, cfg := range poolingCases {
+		if cfg.Kind == "mean" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			_, a := poolingRun(t, cfg, stateWidth, documents, words, waves(documents*words*stateWidth), append([]int(nil), wordCounts...), nil)
+			heads := len(a) / (documents * words)
+			for doc, n := range wordCounts {
+				for j := range heads {
+					var sum float64
+					for i := range words {
+						w := a[(doc*words+i)*heads+j]
+						if i < n && !(w > 0) || i >= n && w != 0 {
+							t.Errorf("document %d of %d words, head %d: word %d weighs %g", doc, n, j, i, w)
+						}
+						sum += w
+					}
+					if math.Abs(sum-1) > 1e-14 {
+						t.Errorf("document %d, head %d: weights sum to %.17g", doc, j, sum)
+					}
+				}
+			}
+		})
+	}
+}
+
+// waves are n numbers between -1 and 1.
+func waves(n int) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = math.Sin(float64(i*i) + 0.5)
+	}
+	return x
+}
+
+// TestBoundedLogits: the norm over heads keeps every logit in [-1, 1], so no
+// weight of LAMA exceeds e²/(e² + T - 1) and no two differ by more than e²,
+// whatever the parameters; without the norm, or at a low temperature, they may.
+func TestBoundedLogits(t *testing.T) {
+	const tokens, width, ratio = 40, 6, math.E * math.E
+	huge := func(s *nn.Store) {
+		for _, name := range s.Names() {
+			for i, x := 0, s.Get(name).Float64s(); i < len(x); i++ {
+				x[i] *= 1000
+			}
+		}
+	}
+	spread := func(edit func(*attention.PoolingConfig)) (top, worst float64) {
+		cfg := poolingOf("lama", edit)
+		_, a := poolingRun(t, cfg, width, 1, tokens, waves(tokens*width), []int{tokens}, huge)
+		for j := range cfg.Heads {
+			low := math.Inf(1)
+			var high float64
+			for i := j; i < len(a); i += cfg.Heads {
+				low, high = min(low, a[i]), max(high, a[i])
+			}
+			top, worst = max(top, high), max(worst, high/low)
+		}
+		return top, worst
+	}
+	const limit = ratio / (ratio + tokens - 1) // 0.159
+	for _, heads := range []int{1, 3, 10} {
+		for _, activation := range []string{"tanh", "identity"} {
+			top, worst := spread(func(c *attention.PoolingConfig) { c.Heads, c.Activation = heads, activation })
+			if top > limit+1e-12 || worst > ratio+1e-9 {
+				t.Errorf("%d heads, %s: largest weight %.4f, want at most %.4f; ratio %.3f, want at most %.3f", heads, activation, top, limit, worst, ratio)
+			}
+		}
+	}
+	if top, _ := spread(func(c *attention.PoolingConfig) { c.L2Norm, c.Activation = false, "identity" }); top < 0.9 {
+		t.Errorf("without norm and tanh the largest weight is %.4f, want it sharp", top)
+	}
+	if _, worst := spread(func(c *attention.PoolingConfig) { c.Temperature = 0.1 }); worst <= ratio {
+		t.Errorf("at temperature 0.1 two weights differ by a factor of %.3f, want more than %.3f", worst, ratio)
+	}
+}
+
+// TestPoolingPadding: longer padding and other states in it change nothing.
+func TestPoolingPadding(t *testing.T) {
+	for name, cfg := range poolingCases {
+		t.Run(name, func(t *testing.T) {
+			at := func(seqLen int, garbage float64) []float64 {
+				states := make([]float64, documents*seqLen*stateWidth)
+				for i := range states {
+					states[i] = garbage
+				}
+				from := waves(documents * words * stateWidth)
+				for doc, n := range wordCounts {
+					copy(states[doc*seqLen*stateWidth:], from[doc*words*stateWidth:][:n*stateWidth])
+				}
+				out, _ := poolingRun(t, cfg, stateWidth, documents, seqLen, states, append([]int(nil), wordCounts...), nil)
+				return out
+			}
+			want := at(words, 0)
+			for i, x := range at(words+7, 1e3) {
+				if math.Abs(x-want[i]) > 1e-12 {
+					t.Fatalf("value %d is %.17g, with more padding %.17g", i, want[i], x)
+				}
+			}
+		})
+	}
+}
+
+// TestPoolingParameters: the counts of the documentation.
+func TestPoolingParameters(t *testing.T) {
+	const d, m, r, a = 20, 5, 2, 8
+	for kind, want := range map[string]int{
+		"lama": 2*d*m*r + d*d + d + d, "lama+ctx": 2*d*m*r + d*d + d, "single": d + d*d + d, "structured": a*d + m*a, "mean": 0,
+	} {
+		t.Run(kind, func(t *testing.T) {
+			cfg := attention.DefaultPoolingConfig()
+			cfg.Heads, cfg.Rank, cfg.Width = m, r, a
+			cfg.Kind, _, _ = strings.Cut(kind, "+")
+			if kind == "lama+ctx" {
+				cfg.Context = "annotations"
+			}
+			store := nn.NewStore(tensor.Float64)
+			attention.NewPooling(nn.NewBuilder(op.NewTape(tensor.Float64, true), store, nn.Options{Seed: 1}), cfg, d)
+			got := 0
+			for _, name := range store.Names() {
+				got += store.Shape(name).TotalSize()
+			}
+			if got != want {
+				t.Errorf("%d parameters %v, want %d", got, store.Names(), want)
+			}
+		})
+	}
+}
+
+// TestLAMAInit: the two rules for P and Q.
+func TestLAMAInit(t *testing.T) {
+	const d, m, r = 400, 8, 2
+	for init, bound := range map[string]float64{"width": 1.0 / 20, "heads": 1.0 / 4} {
+		store := nn.NewStore(tensor.Float64)
+		cfg := poolingOf("lama", func(c *attention.PoolingConfig) { c.Heads, c.Rank, c.Init = m, r, init })
+		attention.NewPooling(nn.NewBuilder(op.NewTape(tensor.Float64, true), store, nn.Options{Seed: 1}), cfg, d)
+		for _, name := range []string{"context_proj.weight", "word_proj.weight"} {
+			var top float64
+			for _, x := range store.Get(name).Float64s() {
+				top = max(top, math.Abs(x))
+			}
+			if top > bound || top < 0.99*bound {
+				t.Errorf("init = %q: %s starts with values up to %g, want nearly %g", init, name, top, bound)
+			}
+		}
+	}
+}
+
+// TestPoolingConfig: what no pooling can have is refused, naming the key.
+func TestPoolingConfig(t *testing.T) {
+	for toml, want := range map[string]string{
+		``:                                     "",
+		`kind = "structured"`:                  "",
+		"kind = \"structured\"\npenalty = 0.5": "",
+		`kind = "max"`:                         `kind = "max" is unknown; want one of lama, single, structured, mean`,
+		`heads = 0`:                            "heads = 0 is too small; want at least 1",
+		`rank = -1`:                            "rank = -1 is too small",
+		`width = 0`:                            "width = 0 is too small",
+		`context = "document"`:                 `context = "document" is unknown; want one of learned, annotations, states`,
+		`activation = "relu"`:                  `activation = "relu" is unknown; want one of tanh, identity`,
+		`init = "zeros"`:                       `init = "zeros" is unknown; want one of width, heads`,
+		`temperature = 0`:                      "temperature = 0",
+		`penalty = 1.0`:                        `is for kind = "structured" only, but kind = "lama"`,
+	} {
+		t.Run(fmt.Sprintf("%q", toml), func(t *testing.T) {
+			cfg := attention.DefaultPoolingConfig()
+			err := configs.Decode("test.toml", []byte(toml), nil, &cfg)
+			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+		})
+	}
+}
