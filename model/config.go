@@ -51,7 +51,18 @@ func DefaultConfig() Config {
 }
 
 // Kinds are the networks that exist.
-var Kinds = []string{"decoder", "encoder"}
+var Kinds = append([]string{"decoder"}, Classifiers...)
+
+// Classifiers are the kinds that give labels or scores to texts.
+var Classifiers = []string{"encoder"}
+
+// WordEmbedding is the name of the parameter with a vector for each token.
+func (c Config) WordEmbedding() string {
+	if c.Kind == "encoder" {
+		return "bert.embeddings.word_embeddings.weight"
+	}
+	return "model.embed_tokens.weight"
+}
 
 // UseKind implements configs.Kinded: it sets the defaults of another kind, for
 // an encoder those of BERT but for its size.
@@ -182,7 +193,7 @@ func (d Dims) Outputs() int {
 func (c Config) check(d Dims) error {
 	switch {
 	case c.Kind == "decoder" && d.Outputs() > 0:
-		return fmt.Errorf("model: kind = \"decoder\" predicts tokens, not labels; want one of %s", strings.Join(Kinds[1:], ", "))
+		return fmt.Errorf("model: kind = \"decoder\" predicts tokens, not labels; want one of %s", strings.Join(Classifiers, ", "))
 	case c.Kind != "decoder" && d.Outputs() == 0:
 		return fmt.Errorf("model: kind = %q wants labelled data: classes or a regression", c.Kind)
 	}

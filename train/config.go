@@ -47,6 +47,8 @@ type LoopConfig struct {
 	AdamBlockSize  int  `toml:"adam_block_size"`  // elements that share a scale, of adamw8bit: a power of two
 	PerLayerUpdate bool `toml:"per_layer_update"` // update each parameter as soon as its gradient is known, and keep no other gradients
 
+	Patience int `toml:"patience"` // evaluations without a better [eval] metric that end the run; 0: none does
+
 	InitFrom string         `toml:"init_from"` // checkpoint to take matching weights from; "": none
 	Freeze   []FreezeConfig `toml:"freeze"`    // parameters that do not train
 }
@@ -60,6 +62,9 @@ type FreezeConfig struct {
 type EvalConfig struct {
 	Every  int `toml:"every"`  // steps; the last step is always evaluated; 0: only that
 	Tokens int `toml:"tokens"` // of the validation split, a fixed subset; 0: all
+
+	Examples int    `toml:"examples"` // of the validation split of labelled data, a fixed subset; 0: all
+	Metric   string `toml:"metric"`   // that the best checkpoint is best by: loss | perplexity, of classes also accuracy | f1 | macro_f1 | matthews, of scores pearson | spearman
 }
 
 // CheckpointConfig is the [checkpoint] table.
@@ -86,7 +91,7 @@ func DefaultConfig() Config {
 			Optimizer: "adamw", Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, GradClip: 1,
 			AdamBlockSize: defaultAdamBlock,
 		},
-		Eval:       EvalConfig{Every: 100, Tokens: 65536},
+		Eval:       EvalConfig{Every: 100, Tokens: 65536, Metric: "loss"},
 		Checkpoint: CheckpointConfig{Every: 100, Keep: 2},
 		Sample:     SampleConfig{Tokens: 200, Temperature: 0.8, TopP: 0.95},
 	}
@@ -109,8 +114,35 @@ func (c Config) Validate(r *configs.Report) {
 	if c.Name == "" || strings.ContainsAny(c.Name, `/\`) || c.Name[0] == '.' {
 		r.Errorf("name", "is no name for the run's folder; want one without slashes that does not begin with a dot")
 	}
-	if c.Model.Context > 0 && c.Model.Context < c.Data.SeqLen {
-		r.Errorf("data.seq_len", "is longer than [model] context = %d", c.Model.Context)
+	c.validateTask(r)
+}
+
+// validateTask reports a network and data that do not suit each other.
+func (c Config) validateTask(r *configs.Report) {
+	key, longest := "data.seq_len", c.Data.SeqLen
+	if c.Data.IsLabelled() {
+		key, longest = "data.max_len", c.Data.MaxLen
+	}
+	if c.Model.Context > 0 && c.Model.Context < longest {
+		r.Errorf(key, "is longer than [model] context = %d", c.Model.Context)
+	}
+	switch decoder := c.Model.Kind == "decoder"; {
+	case decoder && c.Data.IsLabelled():
+		r.Errorf("model.kind", "predicts tokens, but [data] source = %q has labels; want one of %s", c.Data.Source, strings.Join(model.Classifiers, ", "))
+	case !decoder && slices.Contains(model.Classifiers, c.Model.Kind) && !c.Data.IsLabelled():
+		r.Errorf("model.kind", "predicts labels, but [data] source = %q has none; want \"decoder\"", c.Data.Source)
+	}
+	if c.Data.IsLabelled() && c.Sample.Prompt != "" {
+		r.Errorf("sample.prompt", "is for kind = \"decoder\": a classifier writes no text")
+	}
+	if !c.Data.IsLabelled() && c.Eval.Examples != 0 {
+		r.Errorf("eval.examples", "is for labelled data, but [data] source = %q; want tokens", c.Data.Source)
+	}
+	if want := c.metricsOf(); !slices.Contains(want, c.Eval.Metric) {
+		r.Errorf("eval.metric", "is not measured on such data; want one of %s", strings.Join(want, ", "))
+	}
+	if c.Train.Patience > 0 && c.Eval.Every == 0 {
+		r.Errorf("train.patience", "counts evaluations, but [eval] every = 0 makes only the last; want every above 0")
 	}
 }
 
@@ -119,6 +151,7 @@ func (c LoopConfig) Validate(r *configs.Report) {
 	atLeast(r, "steps", c.Steps, 1)
 	atLeast(r, "batch_size", c.BatchSize, 1)
 	atLeast(r, "grad_accum", c.GradAccum, 1)
+	atLeast(r, "patience", c.Patience, 0)
 	within := func(key string, v, low, high float64) {
 		if !(v >= low && v < high) {
 			r.Errorf(key, "is out of range; want at least %g and less than %g", low, high)
@@ -207,6 +240,9 @@ func (c EvalConfig) Validate(r *configs.Report) {
 	if c.Tokens < 0 {
 		r.Errorf("tokens", "is negative; want 0 (all) or more")
 	}
+	if c.Examples < 0 {
+		r.Errorf("examples", "is negative; want 0 (all) or more")
+	}
 }
 
 // Validate reports negative numbers.
@@ -236,7 +272,10 @@ func (c LoopConfig) frozen(name string) bool {
 	})
 }
 
-// dims are the network's sizes that follow from the data.
+// exhausted tells whether patience ends the run.
+func (c LoopConfig) exhausted(s State) bool { return c.Patience > 0 && s.Stale >= c.Patience }
+
+// dims are the sizes of a language model that follow from its data.
 func (c Config) dims(vocabSize int) model.Dims {
 	context := c.Model.Context
 	if context == 0 {

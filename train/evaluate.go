@@ -9,13 +9,6 @@ import (
 	"sparrow/model"
 )
 
-// Score is a language model's quality on a text.
-type Score struct {
-	Loss       float64 `json:"loss"`       // nats a token, mean
-	Perplexity float64 `json:"perplexity"` // exp(loss)
-	Tokens     int     `json:"tokens"`     // that were predicted
-}
-
 // Evaluate computes the mean loss over maxTokens tokens (0: all), always the
 // same ones, in batches of batch sequences of seqLen tokens. after, if not nil,
 // is told of every batch and of the mean loss so far.

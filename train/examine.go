@@ -26,15 +26,15 @@ func (c Config) checkInitFrom() error {
 	return nil
 }
 
-// examine opens the data, with the given tokenizer if it is not nil, and plans
+// examine opens the data, read as a checkpoint did if from is not nil, and plans
 // the memory.
-func examine(ctx context.Context, cfg Config, tokenizer data.Tokenizer) (t task, plan MemoryPlan, err error) {
+func examine(ctx context.Context, cfg Config, from *kept) (t task, plan MemoryPlan, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrUsage, err)
 		}
 	}()
-	if t, err = openTask(ctx, cfg, tokenizer); err != nil {
+	if t, err = openTask(ctx, cfg, from); err != nil {
 		return nil, MemoryPlan{}, err
 	}
 	a := t.about()

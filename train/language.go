@@ -18,13 +18,13 @@ type language struct {
 	targets []int // likewise
 }
 
-func openLanguage(ctx context.Context, cfg Config, tokenizer data.Tokenizer) (*language, error) {
+func openLanguage(ctx context.Context, cfg Config, from *kept) (*language, error) {
 	l := &language{cfg: cfg}
 	var err error
-	if tokenizer == nil {
+	if from == nil {
 		l.dataset, err = data.Open(ctx, cfg.Data)
 	} else {
-		l.dataset, err = data.OpenWith(ctx, cfg.Data, tokenizer)
+		l.dataset, err = data.OpenWith(ctx, cfg.Data, from.tokenizer)
 	}
 	return l, err
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -20,6 +21,7 @@ type Loaded struct {
 	Files     *checkpoints.Checkpoint
 	Base      *checkpoints.Checkpoint // of an adapter; nil: Files holds all weights
 	Tokenizer data.Tokenizer
+	Labels    *Labels // of a classifier; nil: a language model
 	Session   *model.Session
 }
 
@@ -66,16 +68,14 @@ func open(path, base string, last, virtual bool, opts model.Options) (*Loaded, e
 	case base != "":
 		return nil, fmt.Errorf("%w: --base %s: %s is no adapter, it needs no base", ErrUsage, base, dir)
 	}
-	tokenizer, err := c.File("tokenizer.json")
+	from, err := readKept(c, l.Config)
 	if err != nil {
 		return nil, err
 	}
-	if l.Tokenizer, err = data.LoadTokenizer(tokenizer); err != nil {
-		return nil, fmt.Errorf("train: %s/tokenizer.json: %w", dir, err)
-	}
+	l.Tokenizer, l.Labels = from.tokenizer, from.labels
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = virtual
-	l.Session, err = model.NewSession(l.Config.Model, l.Config.dims(l.Tokenizer.VocabSize()), store, opts)
+	l.Session, err = model.NewSession(l.Config.Model, from.dims(l.Config), store, opts)
 	if err != nil {
 		return nil, errors.Join(checkpoints.ErrCheckpoint, err)
 	}
@@ -129,11 +129,70 @@ func (l *Loaded) Merge(out string) (*nn.Store, error) {
 		return nil, err
 	}
 	files := map[string][]byte{"config.toml": config, "tokenizer.json": l.Tokenizer.Save()}
-	if files["state.json"], err = l.Files.File("state.json"); err != nil {
-		return nil, err
+	copied := []string{"state.json"}
+	if l.Labels != nil {
+		copied = append(copied, "labels.json")
+	}
+	for _, name := range copied {
+		if files[name], err = l.Files.File(name); err != nil {
+			return nil, err
+		}
 	}
 	return dense, checkpoints.Write(out, checkpoints.Contents{
 		Kind: cfg.Model.Kind, Step: l.Files.Manifest().Step, Parent: l.Files.Lineage(), Files: files,
 		Arrays: map[string][]checkpoints.Array{"model.npz": modelArrays(dense)},
 	})
+}
+
+// Part names what to measure a loaded model on: a split of its config's data or, of a classifier, another file with the
+// same columns.
+type Part struct {
+	Split string // "validation" | "test"
+	File  string // "": the split
+}
+
+// Evaluate measures the model on a part of the data of cfg, which is the model's own config but for [data] and [eval].
+// What the data does not have is an error that matches ErrUsage. after is as for [Evaluate].
+func (l *Loaded) Evaluate(ctx context.Context, cfg Config, part Part, after func(done, total int, loss float64)) (Score, error) {
+	if l.Labels != nil {
+		x, err := l.examples(ctx, cfg, part)
+		if err != nil {
+			return Score{}, fmt.Errorf("%w: %w", ErrUsage, err)
+		}
+		return EvaluateExamples(ctx, l.Session, x, cfg.Train.BatchSize, cfg.Eval.Examples, after)
+	}
+	switch {
+	case part.File != "":
+		return Score{}, fmt.Errorf("%w: --file %s: a language model is measured on text: want --set data.source=text --set data.paths=[...]", ErrUsage, part.File)
+	case part.Split != "validation":
+		return Score{}, fmt.Errorf("%w: --split %s: a text corpus has the split validation only", ErrUsage, part.Split)
+	}
+	d, err := data.OpenWith(ctx, cfg.Data, l.Tokenizer)
+	if err != nil {
+		return Score{}, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	return Evaluate(ctx, l.Session, d.Validation, cfg.Data.SeqLen, cfg.Train.BatchSize, cfg.Eval.Tokens, after)
+}
+
+// examples reads a part of labelled data with the model's tokenizer and labels.
+func (l *Loaded) examples(ctx context.Context, cfg Config, part Part) (*data.Examples, error) {
+	if part.File != "" {
+		if cfg.Data.Source != "tsv" {
+			return nil, fmt.Errorf("--file %s: [data] source = %q has no columns: want --set data.source=tsv with text_columns and label_column", part.File, cfg.Data.Source)
+		}
+		return data.ReadExamples(ctx, cfg.Data, part.File, l.Tokenizer, l.Labels.Names)
+	}
+	d, err := data.OpenLabelledWith(ctx, cfg.Data, l.Tokenizer, l.Labels.Names)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case part.Split == "validation":
+		return d.Validation, nil
+	case part.Split != "test":
+		return nil, fmt.Errorf("--split %s is unknown; want validation or test", part.Split)
+	case d.Test == nil:
+		return nil, fmt.Errorf("--split test: [data] has no test split; want --split validation, or a file with labels by --file")
+	}
+	return d.Test, nil
 }

@@ -20,10 +20,15 @@ type Result struct {
 	Score      Score         // on the validation subset, after the last step
 	Best       string        // folder of the best checkpoint
 	BestLoss   float64       // of that checkpoint
+	Metric     string        // it is the best by: [eval] metric
+	BestMetric float64       // of that checkpoint
+	Stopped    bool          // early, by [train] patience
 	Plot       string        // path of loss.svg
 	Sample     string        // text the model wrote, prompt included; "" if none was asked for
 	Prompt     string        // a prompt that the model can continue
 	NewTokens  int           // by that many tokens at least
+	Text       string        // a text that the model can label
+	Pairs      bool          // the model labels pairs of texts
 	Duration   time.Duration // of this process's steps
 	Tokens     int           // trained on in all, or examples: targets of the loss
 	Parameters int           // that trained
@@ -80,12 +85,13 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	}
 	defer metrics.Close()
 	progress := NewProgress(t.out, t.cfg.Train.Steps, t.state.Step)
+	progress.Counts(t.about.unit)
 	defer progress.Close()
 	t.progress.Store(progress)
 	defer t.plan.limitGarbage()()
 	began := time.Now()
 	var score Score
-	for t.state.Step < t.cfg.Train.Steps {
+	for t.state.Step < t.cfg.Train.Steps && !t.cfg.Train.exhausted(t.state) {
 		stepBegan, before := time.Now(), t.state.Tokens
 		record, err := t.step()
 		if err != nil {
@@ -106,7 +112,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 			}
 			return Result{}, err
 		}
-		if stop && t.state.Step < t.cfg.Train.Steps {
+		if stop && t.state.Step < t.cfg.Train.Steps && !t.cfg.Train.exhausted(t.state) {
 			return Result{}, errors.Join(ErrInterrupted, t.plot())
 		}
 	}
@@ -116,6 +122,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	progress.Close()
 	r := Result{
 		Score: score, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
+		Metric: t.cfg.Eval.Metric, BestMetric: t.best(), Stopped: t.state.Step < t.cfg.Train.Steps,
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
 	}
 	return r, t.task.finish(ctx, t.session, &r)
@@ -240,20 +247,43 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 		if err != nil {
 			return score, err
 		}
-		if err := metrics.Write(Record{Step: step, Kind: KindEval, Values: []Value{
-			{"validation_loss", score.Loss}, {"perplexity", score.Perplexity},
-		}}); err != nil {
+		if err := metrics.Write(score.record(step)); err != nil {
 			return score, err
 		}
-		t.Message("step %d: validation loss %.4f nats a token, perplexity %.2f", step, score.Loss, score.Perplexity)
-		if best = t.state.BestStep == 0 || score.Loss < t.state.BestLoss; best {
-			t.state.BestStep, t.state.BestLoss = step, score.Loss
-		}
+		t.Message("step %d: validation loss %s", step, score.Summary())
+		best = t.rank(score)
+	}
+	if t.cfg.Train.exhausted(t.state) {
+		t.Message("stopping: no better %s in the last %d evaluations", t.cfg.Eval.Metric, t.state.Stale)
+		stop = true
 	}
 	if best || stop || t.due(t.cfg.Checkpoint.Every) {
 		return score, t.save()
 	}
 	return score, nil
+}
+
+// best is the [eval] metric of the best evaluation so far.
+func (t *Trainer) best() float64 {
+	if t.cfg.Eval.Metric == "loss" {
+		return t.state.BestLoss
+	}
+	return t.state.BestMetric
+}
+
+// rank notes an evaluation and tells whether it is the best so far.
+func (t *Trainer) rank(score Score) bool {
+	metric := t.cfg.Eval.Metric
+	value, _ := score.Value(metric)
+	if t.state.BestStep > 0 && !better(metric, value, t.best()) {
+		t.state.Stale++
+		return false
+	}
+	t.state.BestStep, t.state.BestLoss, t.state.Stale = t.state.Step, score.Loss, 0
+	if metric != "loss" {
+		t.state.BestMetric = value
+	}
+	return true
 }
 
 // plot draws loss.svg from what has been written so far.

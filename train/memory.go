@@ -86,7 +86,11 @@ func plausible(cfg Config, dims model.Dims, limit float64) error {
 		blocks = layers * 2 * d // factored layers may be small; the norms are not
 	}
 	weights := 4 * (vocab*d + blocks)
-	activations := tokens*(3*8+4*(d+hidden+vocab)) + layers*graphBytes
+	scores := vocab // of each token
+	if dims.Outputs() > 0 {
+		scores = 0 // of each text
+	}
+	activations := tokens*(3*8+4*(d+hidden+scores)) + layers*graphBytes
 	context := float64(dims.Context)
 	if cfg.Model.Positions == "learned" {
 		weights += 4 * context * d

@@ -37,7 +37,8 @@ type Progress struct {
 
 	total, start     int
 	step             int
-	loss, tokens     float64
+	loss, rate       float64
+	unit             string // of the rate
 	began, lastShown time.Time
 	shownStep        int
 	painted          bool // the cursor stands behind a painted line
@@ -72,7 +73,7 @@ func NewProgress(w io.Writer, total, start int) *Progress {
 func newProgress(w io.Writer, total, start int, now func() time.Time) *Progress {
 	began := now()
 	return &Progress{w: w, now: now, total: total, start: start, step: start, shownStep: start - 1,
-		loss: math.NaN(), began: began, marks: []mark{{start, began}}}
+		loss: math.NaN(), unit: "tok/s", began: began, marks: []mark{{start, began}}}
 }
 
 // unicodeTerminal reads the character set from the locale as POSIX does. macOS and Windows terminals take UTF-8 whatever
@@ -89,12 +90,20 @@ func unicodeTerminal(goos string, getenv func(string) string) bool {
 	return false
 }
 
-// Step shows that step steps are done, with the loss of the last. A tokensPerSecond of 0 or less is not shown.
-func (p *Progress) Step(step int, loss, tokensPerSecond float64) {
+// Counts sets what Step's rate counts: "tokens", as at the start, or "examples".
+func (p *Progress) Counts(unit string) {
+	if unit == "examples" {
+		p.unit = "ex/s"
+	}
+}
+
+// Step shows that step steps are done, with the loss of the last and the rate at which it went, in tokens or examples a
+// second. A rate of 0 or less is not shown.
+func (p *Progress) Step(step int, loss, rate float64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := p.now()
-	p.step, p.loss, p.tokens = step, loss, tokensPerSecond
+	p.step, p.loss, p.rate = step, loss, rate
 	p.marks = append(p.marks, mark{step, now})
 	// The first mark includes building the graph: it only serves until two steps are done.
 	if len(p.marks) > rateWindow+1 || len(p.marks) == 3 && p.marks[0].step == p.start && p.marks[0].at.Equal(p.began) {
@@ -166,8 +175,8 @@ func (p *Progress) fields(now time.Time) []string {
 	if math.IsNaN(p.loss) || math.Abs(p.loss) >= 1e6 {
 		fields[0] = fmt.Sprintf("loss %.4g", p.loss)
 	}
-	if p.tokens > 0 {
-		fields = append(fields, formatRate(p.tokens)+" tok/s")
+	if p.rate > 0 {
+		fields = append(fields, formatRate(p.rate)+" "+p.unit)
 	}
 	if p.step >= p.total {
 		return append(fields, "in "+formatDuration(now.Sub(p.began)))

@@ -22,12 +22,15 @@ import (
 // State is state.json: all that a run is beside weights and optimizer state.
 type State struct {
 	Step       int         `json:"step"`        // updates done
-	Tokens     int         `json:"tokens"`      // targets seen
+	Tokens     int         `json:"tokens"`      // targets seen: tokens, or examples
 	MicroBatch int         `json:"micro_batch"` // micro-batches done
 	Cursor     data.Cursor `json:"cursor"`      // of the training data
-	BestStep   int         `json:"best_step"`   // of the lowest validation loss so far; 0: none yet
-	BestLoss   float64     `json:"best_loss"`   // nats a token
+	BestStep   int         `json:"best_step"`   // of the best evaluation so far; 0: none yet
+	BestLoss   float64     `json:"best_loss"`   // its validation loss
 	Corpus     string      `json:"corpus"`      // SHA-256 of the text trained on
+
+	BestMetric float64 `json:"best_metric,omitempty"` // its [eval] metric, if that is not the loss
+	Stale      int     `json:"stale,omitempty"`       // evaluations since the best one
 }
 
 // arrays views parameters as checkpoint arrays, without a copy.

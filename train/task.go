@@ -2,13 +2,16 @@ package train
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 
+	"sparrow/checkpoints"
 	"sparrow/data"
 	"sparrow/model"
 )
 
-// task is what a run trains its network for, over its data: the next token of a text. The loop asks it for
-// micro-batches and measurements and knows no more of either.
+// task is what a run trains its network for, over its data: the next token of a text, or the label of an example.
+// The loop asks it for micro-batches and measurements and knows no more of either.
 type task interface {
 	// about tells what does not change.
 	about() about
@@ -41,14 +44,62 @@ type about struct {
 	seqLen    int               // of the longest training program
 	lengths   int               // how many lengths training programs have
 	files     map[string][]byte // what a checkpoint keeps of it
-	unit      string            // what is counted: "tokens"
+	unit      string            // what is counted: "tokens" or "examples"
 }
 
-// openTask opens the data of a config, with the given tokenizer if it is not nil.
-func openTask(ctx context.Context, cfg Config, tokenizer data.Tokenizer) (task, error) {
-	return openLanguage(ctx, cfg, tokenizer)
+// kept is what a checkpoint keeps of its data, for whoever reads other data with it.
+type kept struct {
+	tokenizer data.Tokenizer
+	labels    *Labels // nil: of a language model
+}
+
+// readKept reads a checkpoint's tokenizer.json and, if its config has labelled data, labels.json.
+func readKept(c *checkpoints.Checkpoint, cfg Config) (*kept, error) {
+	text, err := c.File("tokenizer.json")
+	if err != nil {
+		return nil, err
+	}
+	k := &kept{}
+	if k.tokenizer, err = data.LoadTokenizer(text); err != nil {
+		return nil, fmt.Errorf("train: %s/tokenizer.json: %w", c.Dir(), err)
+	}
+	if !cfg.Data.IsLabelled() {
+		return k, nil
+	}
+	if text, err = c.File("labels.json"); err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(text, &k.labels); err != nil || k.labels == nil || k.labels.Regression == (len(k.labels.Names) > 0) {
+		return nil, fmt.Errorf("%w: %s/labels.json: want the names of the classes, or a regression: %w", checkpoints.ErrCheckpoint, c.Dir(), err)
+	}
+	return k, nil
+}
+
+// dims are the sizes of the network that read such data.
+func (k *kept) dims(cfg Config) model.Dims {
+	if k.labels == nil {
+		return cfg.dims(k.tokenizer.VocabSize())
+	}
+	return k.labels.dims(cfg, k.tokenizer.VocabSize())
+}
+
+// openTask opens the data of a config, read as a checkpoint did if from is not nil.
+func openTask(ctx context.Context, cfg Config, from *kept) (task, error) {
+	if cfg.Data.IsLabelled() {
+		return openLabelled(ctx, cfg, from)
+	}
+	return openLanguage(ctx, cfg, from)
 }
 
 // lookAtTask is what openTask's task tells, without reading the data where that can be avoided: what cannot be known
 // then is empty.
-func lookAtTask(ctx context.Context, cfg Config) (about, error) { return lookAtLanguage(ctx, cfg) }
+func lookAtTask(ctx context.Context, cfg Config) (about, error) {
+	if !cfg.Data.IsLabelled() {
+		return lookAtLanguage(ctx, cfg)
+	}
+	l, err := openLabelled(ctx, cfg, nil)
+	if err != nil {
+		return about{}, err
+	}
+	return l.about(), nil
+}

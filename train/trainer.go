@@ -15,7 +15,6 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
-	"sparrow/data"
 	"sparrow/model"
 	"sparrow/nn"
 )
@@ -129,7 +128,7 @@ func clean(dir string) error {
 // from its beginning if there is none yet. set are overrides of the saved
 // config. base is, of an adapter, the run or checkpoint it trains on; "": where it
 // was when the run began. done says that the run has ended and there is nothing to
-// do.
+// do, which out is told as well.
 func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
 	if !isRun(dir) {
 		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", ErrUsage, dir)
@@ -164,7 +163,12 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) 
 	if err != nil {
 		return nil, false, err
 	}
-	if state.Step >= cfg.Train.Steps {
+	if state.Step >= cfg.Train.Steps || cfg.Train.exhausted(state) {
+		longer := "train.steps=N"
+		if state.Step < cfg.Train.Steps {
+			longer = "train.patience=0"
+		}
+		fmt.Fprintf(out, "%s has ended already; train it longer by: %s --set %s\n", dir, resumeCommand(dir), longer)
 		return nil, true, nil
 	}
 	var parent *checkpoints.Checkpoint
@@ -173,15 +177,11 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) 
 			return nil, false, err
 		}
 	}
-	text, err := c.File("tokenizer.json")
+	from, err := readKept(c, cfg)
 	if err != nil {
 		return nil, false, err
 	}
-	tokenizer, err := data.LoadTokenizer(text)
-	if err != nil {
-		return nil, false, err
-	}
-	if t, err = prepare(ctx, cfg, dir, tokenizer, out); err != nil {
+	if t, err = prepare(ctx, cfg, dir, from, out); err != nil {
 		return nil, false, err
 	}
 	if err := t.restore(c, parent); err != nil {
@@ -214,13 +214,13 @@ func (t *Trainer) sameWeights(m checkpoints.Manifest) bool {
 	return true
 }
 
-// prepare builds everything in memory. With a tokenizer the corpus is read with
-// that one.
-func prepare(ctx context.Context, cfg Config, dir string, tokenizer data.Tokenizer, out io.Writer) (*Trainer, error) {
+// prepare builds everything in memory. The data is read as a checkpoint did, if
+// from is not nil.
+func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Writer) (*Trainer, error) {
 	t := &Trainer{cfg: cfg, dir: dir, out: out, schedule: cfg.Train.schedule()}
 	var plan MemoryPlan
 	var err error
-	if t.task, plan, err = examine(ctx, cfg, tokenizer); err != nil {
+	if t.task, plan, err = examine(ctx, cfg, from); err != nil {
 		return nil, err
 	}
 	t.about = t.task.about()

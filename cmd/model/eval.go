@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -14,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/configs"
-	"sparrow/data"
 	"sparrow/internal/cli"
 	"sparrow/model"
 	"sparrow/train"
@@ -22,17 +24,15 @@ import (
 
 func evalCommand() *cobra.Command {
 	var full, last, asJSON bool
-	var split, base string
+	var part train.Part
+	var base string
 	var set []string
 	c := &cobra.Command{
 		Use:     "eval RUN|CHECKPOINT",
-		Short:   "Measure a model's loss on held-out text",
-		Example: "  model eval runs/quickstart\n  model eval runs/quickstart --full --json",
+		Short:   "Measure a model on data that it was not trained on",
+		Example: "  model eval runs/quickstart\n  model eval runs/quickstart --full --json\n  model eval runs/imdb-lama --split test",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if split != "validation" {
-				return cli.Usagef("--split %s: a text corpus has the split validation only", split)
-			}
 			l, err := train.OpenOn(args[0], base, last, model.Options{})
 			if err != nil {
 				return err
@@ -42,15 +42,11 @@ func evalCommand() *cobra.Command {
 				return err
 			}
 			if full {
-				cfg.Eval.Tokens = 0
+				cfg.Eval.Tokens, cfg.Eval.Examples = 0, 0
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			d, err := data.OpenWith(ctx, cfg.Data, l.Tokenizer)
-			if err != nil {
-				return cli.Usagef("%w", err)
-			}
-			score, err := evaluate(ctx, l, cfg, d)
+			score, err := evaluate(ctx, l, cfg, part)
 			if ctx.Err() != nil {
 				return train.ErrInterrupted
 			}
@@ -58,17 +54,15 @@ func evalCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(os.Stdout).Encode(struct {
-					train.Score
-					Checkpoint string `json:"checkpoint"`
-				}{score, l.Dir})
+				return printJSON(os.Stdout, score, l.Dir)
 			}
-			fmt.Printf("loss        %.6f nats a token\nperplexity  %.4f\ntokens      %d\ncheckpoint  %s\n", score.Loss, score.Perplexity, score.Tokens, l.Dir)
+			printScore(os.Stdout, score, l.Dir)
 			return nil
 		},
 	}
-	c.Flags().StringVar(&split, "split", "validation", "part of the data to measure on")
-	c.Flags().BoolVar(&full, "full", false, "use the whole split, not the fixed subset of [eval] tokens")
+	c.Flags().StringVar(&part.Split, "split", "validation", "part of the data to measure on: validation, or of labelled data test")
+	c.Flags().StringVar(&part.File, "file", "", "measure on another file with the columns of [data], not on a split")
+	c.Flags().BoolVar(&full, "full", false, "use the whole split, not the fixed subset of [eval] tokens or examples")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
 	baseFlag(c, &base)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
@@ -91,15 +85,19 @@ func override(l *train.Loaded, set []string) (train.Config, error) {
 	used := cfg
 	used.Name, used.Seed, used.Model, used.Checkpoint, used.Sample = l.Config.Name, l.Config.Seed, l.Config.Model, l.Config.Checkpoint, l.Config.Sample
 	used.Data.Tokenizer, used.Data.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
-	used.Train, used.Eval.Every = l.Config.Train, l.Config.Eval.Every
+	used.Train, used.Eval.Every, used.Eval.Metric = l.Config.Train, l.Config.Eval.Every, l.Config.Eval.Metric
 	used.Train.BatchSize = cfg.Train.BatchSize
 	if !reflect.DeepEqual(used, cfg) {
-		return cfg, cli.Usagef("--set %s: an evaluation depends only on [data] (but for its tokenizer, which is the checkpoint's), eval.tokens and train.batch_size", strings.Join(set, " --set "))
+		return cfg, cli.Usagef("--set %s: an evaluation depends only on [data] (but for its tokenizer, which is the checkpoint's), eval.tokens, eval.examples and train.batch_size", strings.Join(set, " --set "))
 	}
-	if n := l.Session.Dims().Context; cfg.Data.SeqLen > n {
-		return cfg, cli.Usagef("[data] seq_len = %d is longer than the network's context of %d tokens", cfg.Data.SeqLen, n)
+	key, length := "seq_len", cfg.Data.SeqLen
+	if l.Labels != nil {
+		key, length = "max_len", cfg.Data.MaxLen
 	}
-	if err := l.RoomToScore(cfg.Train.BatchSize, cfg.Data.SeqLen); err != nil {
+	if n := l.Session.Dims().Context; length > n {
+		return cfg, cli.Usagef("[data] %s = %d is longer than the network's context of %d tokens", key, length, n)
+	}
+	if err := l.RoomToScore(cfg.Train.BatchSize, length); err != nil {
 		return cfg, cli.Usagef("[train] batch_size = %d: %w", cfg.Train.BatchSize, err)
 	}
 	return cfg, nil
@@ -108,23 +106,66 @@ func override(l *train.Loaded, set []string) (train.Config, error) {
 // patience is how long a command may take before it shows its progress.
 const patience = 2 * time.Second
 
-// evaluate measures the loss, with progress on standard error if it takes long.
-func evaluate(ctx context.Context, l *train.Loaded, cfg train.Config, d *data.Dataset) (train.Score, error) {
+// evaluate measures the model, with progress on standard error if it takes long.
+func evaluate(ctx context.Context, l *train.Loaded, cfg train.Config, part train.Part) (train.Score, error) {
 	var progress *train.Progress
 	began := time.Now()
-	score, err := train.Evaluate(ctx, l.Session, d.Validation, cfg.Data.SeqLen, cfg.Train.BatchSize, cfg.Eval.Tokens,
+	unit, perBatch := "tokens", cfg.Data.SeqLen*cfg.Train.BatchSize
+	if l.Labels != nil {
+		unit, perBatch = "examples", cfg.Train.BatchSize
+	}
+	score, err := l.Evaluate(ctx, cfg, part,
 		func(done, total int, loss float64) {
 			if progress == nil && time.Since(began) < patience {
 				return
 			}
 			if progress == nil {
 				progress = train.NewProgress(os.Stderr, total, done-1)
+				progress.Counts(unit)
 			}
-			tokens := done * cfg.Data.SeqLen * cfg.Train.BatchSize
-			progress.Step(done, loss, float64(tokens)/time.Since(began).Seconds())
+			progress.Step(done, loss, float64(done*perBatch)/time.Since(began).Seconds())
 		})
 	if progress != nil {
 		progress.Close()
 	}
 	return score, err
+}
+
+// printScore prints a score for a person.
+func printScore(w io.Writer, s train.Score, checkpoint string) {
+	unit, n := s.Count()
+	for _, v := range s.Values() {
+		switch {
+		case v.Name == "loss" && unit == "tokens":
+			fmt.Fprintf(w, "loss        %.6f nats a token\n", v.X)
+		case v.Name == "loss" && s.Classes == 0:
+			fmt.Fprintf(w, "loss        %.6f, squared error\n", v.X)
+		case v.Name == "loss":
+			fmt.Fprintf(w, "loss        %.6f nats an example\n", v.X)
+		default:
+			fmt.Fprintf(w, "%-10s  %.4f\n", strings.ReplaceAll(v.Name, "_", " "), v.X)
+		}
+	}
+	fmt.Fprintf(w, "%-10s  %d\ncheckpoint  %s\n", unit, n, checkpoint)
+}
+
+// printJSON prints a score as one JSON object, its values in their order.
+func printJSON(w io.Writer, s train.Score, checkpoint string) error {
+	var b bytes.Buffer
+	field := func(name string, value any) error {
+		text, err := json.Marshal(value)
+		fmt.Fprintf(&b, "%q:%s,", name, text)
+		return err
+	}
+	for _, v := range s.Values() {
+		if err := field(v.Name, v.X); err != nil {
+			return err
+		}
+	}
+	unit, n := s.Count()
+	if err := errors.Join(field(unit, n), field("checkpoint", checkpoint)); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "{%s}\n", bytes.TrimSuffix(b.Bytes(), []byte(",")))
+	return err
 }

@@ -33,6 +33,9 @@ func generateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if l.Labels != nil {
+				return cli.Usagef("%s holds a classifier, which writes no text; label texts by: %s predict %s", l.Dir, cli.Program("model"), train.Quote(args[0]))
+			}
 			ids, err := l.Tokenizer.Encode(prompt)
 			if err != nil {
 				return cli.Usagef("--prompt: %w", err)

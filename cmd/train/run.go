@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -68,12 +69,8 @@ func resumeCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, done, err := train.Resume(context.Background(), args[0], base, set, os.Stderr)
-			if err != nil {
+			if err != nil || done {
 				return err
-			}
-			if done {
-				fmt.Fprintf(os.Stderr, "%s has ended already; train it longer by: %s resume %s --set train.steps=N\n", args[0], train.Program, train.Quote(args[0]))
-				return nil
 			}
 			return finish(t, args[0])
 		},
@@ -105,9 +102,14 @@ func finish(t *train.Trainer, dir string) error {
 }
 
 func printResult(w io.Writer, r train.Result, dir string) {
-	fmt.Fprintf(w, "validation loss  %.4f nats a token, perplexity %.2f (%d tokens)\n", r.Score.Loss, r.Score.Perplexity, r.Score.Tokens)
-	fmt.Fprintf(w, "trained          %s parameters on %s tokens; this took %s\n", train.Count(r.Parameters), train.Count(r.Tokens), r.Duration.Round(100*time.Millisecond))
-	fmt.Fprintf(w, "best checkpoint  %s (%.4f)\n", r.Best, r.BestLoss)
+	unit, n := r.Score.Count()
+	fmt.Fprintf(w, "validation loss  %s (%d %s)\n", r.Score.Summary(), n, unit)
+	fmt.Fprintf(w, "trained          %s parameters on %s %s; this took %s\n", train.Count(r.Parameters), train.Count(r.Tokens), unit, r.Duration.Round(100*time.Millisecond))
+	best := fmt.Sprintf("%.4f", r.BestMetric)
+	if r.Metric != "loss" {
+		best = strings.ReplaceAll(r.Metric, "_", " ") + " " + best
+	}
+	fmt.Fprintf(w, "best checkpoint  %s (%s)\n", r.Best, best)
 	fmt.Fprintf(w, "loss plot        %s\n", r.Plot)
 	if r.Sample != "" {
 		fmt.Fprintf(w, "\na sample:\n%s\n", r.Sample)
@@ -116,6 +118,13 @@ func printResult(w io.Writer, r train.Result, dir string) {
 	fmt.Fprintln(w, "\nnext:")
 	if r.NewTokens > 0 {
 		fmt.Fprintf(w, "  %s generate %s --prompt %s --tokens %d\n", model, dir, train.Quote(r.Prompt), r.NewTokens)
+	}
+	if unit == "examples" {
+		text := train.Quote(r.Text)
+		if r.Pairs {
+			text = "< pairs.tsv"
+		}
+		fmt.Fprintf(w, "  %s predict %s %s\n", model, dir, text)
 	}
 	fmt.Fprintf(w, "  %s eval %s\n  %s inspect %s\n", model, dir, model, dir)
 }

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/internal/cli"
+	"sparrow/model"
+	"sparrow/train"
+)
+
+func predictCommand() *cobra.Command {
+	var last, asJSON bool
+	var base string
+	c := &cobra.Command{
+		Use:   "predict RUN|CHECKPOINT [TEXT...]",
+		Short: "Label texts",
+		Long: "Label texts: those given as arguments or, without any, the lines of standard input; for a model of pairs, two texts\n" +
+			"with a tab between them. Prints a line for each: the label, its probability and the text, with tabs between them;\n" +
+			"of a regression the score and the text.",
+		Example: "  model predict runs/imdb-lama 'a warm and funny film' 'two hours that I want back'\n" +
+			"  model predict runs/imdb-lama --json < reviews.txt",
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			l, err := train.OpenOn(args[0], base, last, model.Options{})
+			if err != nil {
+				return err
+			}
+			p, err := l.NewPredictor()
+			if err != nil {
+				return err
+			}
+			out := bufio.NewWriter(os.Stdout)
+			defer out.Flush()
+			label := func(lines []string) error {
+				predictions, err := p.Predict(lines)
+				if err != nil {
+					return cli.Usagef("%w", err)
+				}
+				for _, x := range predictions {
+					if err := printPrediction(out, x, l.Labels, asJSON); err != nil {
+						return err
+					}
+				}
+				return out.Flush()
+			}
+			if len(args) > 1 {
+				return label(args[1:])
+			}
+			return eachLines(os.Stdin, label)
+		},
+	}
+	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
+	baseFlag(c, &base)
+	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	cli.Threads(c)
+	return c
+}
+
+// maxLine bounds a line of input in bytes, so that no pipe fills the memory.
+const maxLine = 16 << 20
+
+// eachLines calls do with the lines of r: as many at a time as are there already, so that a pipe that waits for its answer
+// gets it.
+func eachLines(r io.Reader, do func([]string) error) error {
+	const most = 256
+	in := bufio.NewReaderSize(r, 1<<16)
+	var lines []string
+	for n := 1; ; n++ {
+		line, err := readLine(in)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return cli.Usagef("standard input: line %d: %w", n, err)
+		}
+		if err == nil || line != "" {
+			lines = append(lines, strings.TrimSuffix(line, "\r"))
+		}
+		if err != nil || len(lines) == most || in.Buffered() == 0 {
+			if failed := do(lines); failed != nil || err != nil {
+				return failed
+			}
+			lines = lines[:0]
+		}
+	}
+}
+
+// readLine reads a line without its end; the error of the last one, if it has no end, is io.EOF.
+func readLine(in *bufio.Reader) (string, error) {
+	var line []byte
+	for {
+		part, err := in.ReadSlice('\n')
+		if line = append(line, part...); len(line) > maxLine {
+			return "", fmt.Errorf("it is longer than %d bytes", maxLine)
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return strings.TrimSuffix(string(line), "\n"), err
+		}
+	}
+}
+
+func printPrediction(w io.Writer, x train.Prediction, labels *train.Labels, asJSON bool) error {
+	switch {
+	case asJSON && labels.Regression:
+		return json.NewEncoder(w).Encode(struct {
+			Score float64 `json:"score"`
+			Text  string  `json:"text"`
+		}{x.Score, x.Text})
+	case asJSON:
+		return json.NewEncoder(w).Encode(struct {
+			Label         string    `json:"label"`
+			Probability   float64   `json:"probability"`
+			Labels        []string  `json:"labels"`
+			Probabilities []float64 `json:"probabilities"`
+			Text          string    `json:"text"`
+		}{x.Label, x.Probability, labels.Names, x.Probabilities, x.Text})
+	case labels.Regression:
+		_, err := fmt.Fprintf(w, "%.4f\t%s\n", x.Score, x.Text)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s\t%.4f\t%s\n", x.Label, x.Probability, x.Text)
+	return err
+}

@@ -1,0 +1,144 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"sparrow/data"
+	"sparrow/model"
+)
+
+// Prediction is what a classifier says of one text, or of one pair of texts.
+type Prediction struct {
+	Text          string
+	Label         string    // the likeliest; "" of a regression
+	Probability   float64   // of that label
+	Probabilities []float64 // of all labels, in the order of Labels.Names
+	Score         float64   // of a regression
+}
+
+// predictBatch is how many texts a Predictor labels at once.
+const predictBatch = 16
+
+// Predictor labels texts with a loaded model. It belongs to one goroutine.
+type Predictor struct {
+	l       *Loaded
+	encoder *data.TextEncoder
+}
+
+// NewPredictor prepares to label texts, longer ones cut as the model's training data was. A model that does not label
+// texts is an error that matches ErrUsage.
+func (l *Loaded) NewPredictor() (*Predictor, error) {
+	if l.Labels == nil {
+		return nil, fmt.Errorf("%w: %s holds a language model, which labels nothing", ErrUsage, l.Dir)
+	}
+	cfg := l.Config.Data
+	cfg.MaxLen = min(cfg.MaxLen, l.Session.Dims().Context)
+	e, err := data.NewTextEncoder(l.Tokenizer, cfg)
+	return &Predictor{l, e}, err
+}
+
+// Split is the texts of one line: of a model of pairs the two beside its tab.
+func (p *Predictor) Split(line string) ([]string, error) {
+	if !p.l.Labels.Pairs {
+		return []string{line}, nil
+	}
+	texts := strings.Split(line, "\t")
+	if len(texts) != 2 {
+		return nil, fmt.Errorf("%q has %d tabs; the model labels pairs of texts, want one tab between the two", line, len(texts)-1)
+	}
+	return texts, nil
+}
+
+// Predict labels each line. A text that is not valid UTF-8, or no pair where the model wants one, is an error.
+func (p *Predictor) Predict(lines []string) ([]Prediction, error) {
+	var out []Prediction
+	for len(lines) > 0 {
+		n := min(predictBatch, len(lines))
+		some, err := p.predict(lines[:n])
+		if err != nil {
+			return nil, err
+		}
+		out, lines = append(out, some...), lines[n:]
+	}
+	return out, nil
+}
+
+func (p *Predictor) predict(lines []string) ([]Prediction, error) {
+	out := make([]Prediction, len(lines))
+	examples := make([]data.Example, len(lines))
+	longest := 0
+	for i, line := range lines {
+		texts, err := p.Split(line)
+		if err == nil {
+			examples[i], err = p.encoder.Encode(texts...)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[i].Text = line
+		longest = max(longest, len(examples[i].Tokens))
+	}
+	program, err := p.program(len(lines), longest)
+	if err != nil {
+		return nil, err
+	}
+	program.FeedExamples(padded(examples, program.Batch, program.SeqLen, data.Specials(p.l.Tokenizer).Pad))
+	if err := program.Run(); err != nil {
+		return nil, err
+	}
+	logits, width := program.Logits(), p.l.Session.Dims().Outputs()
+	for i := range out {
+		p.read(&out[i], logits[i*width:(i+1)*width])
+	}
+	return out, nil
+}
+
+// program is one of a few that hold rows texts of length tokens: each one is a graph to build and to keep.
+func (p *Predictor) program(rows, length int) (*model.Program, error) {
+	const shortest = 16
+	n := shortest
+	for n < length {
+		n *= 2
+	}
+	if rows > 1 {
+		rows = predictBatch
+	}
+	return p.l.Session.Score(rows, min(n, p.l.Session.Dims().Context))
+}
+
+func padded(examples []data.Example, rows, seqLen, pad int) model.Examples {
+	x := model.Examples{Tokens: make([]int, rows*seqLen), Types: make([]int, rows*seqLen), Lengths: make([]int, rows), Labels: make([]int, rows)}
+	for i := range x.Tokens {
+		x.Tokens[i] = pad
+	}
+	for i := range rows {
+		x.Labels[i] = data.IgnoredTarget
+	}
+	for i, e := range examples {
+		copy(x.Tokens[i*seqLen:], e.Tokens)
+		copy(x.Types[i*seqLen:], e.Types)
+		x.Lengths[i] = len(e.Tokens)
+	}
+	return x
+}
+
+// read turns a row of scores into probabilities.
+func (p *Predictor) read(out *Prediction, logits []float64) {
+	if p.l.Labels.Regression {
+		out.Score = logits[0]
+		return
+	}
+	best := largest(logits)
+	var sum float64
+	for _, x := range logits {
+		e := math.Exp(x - logits[best])
+		out.Probabilities = append(out.Probabilities, e)
+		sum += e
+	}
+	for i := range out.Probabilities {
+		out.Probabilities[i] /= sum
+	}
+	out.Label, out.Probability = p.l.Labels.Names[best], out.Probabilities[best]
+}
