@@ -7,7 +7,7 @@
 //	low, err := factor.TruncatedSVD(ctx, w, rank, nil)   // the best product of that rank
 //	fw, err := factor.WeightedSVD(ctx, w, rank, factor.Weights{Cols: fisher}, nil)
 //	up, down := fw.Split()                               // w ~ up down, up [out, rank], down [rank, in]
-//	ds, err := factor.DenseSparse(ctx, w, factor.DenseSparseConfig{Block: 16, Atoms: 128, Nonzeros: 4, Shared: true, Sweeps: 4}, nil)
+//	ds, err := factor.DenseSparse(ctx, w, factor.DenseSparseConfig{Block: 16, Atoms: 128, Nonzeros: []int{4}, Shared: true, Sweeps: 4}, nil, nil)
 //
 // Everything that may take long takes a context, which stops it within a fraction of a second, and a [Progress]. Work is
 // spread over the pool of package kernel; results are the same, bit for bit, for any number of threads.
