@@ -157,7 +157,21 @@ func (b *Builder) Dropout(x *G.Node, name string, p float64) *G.Node {
 	if p == 0 || b.opts.Step == nil {
 		return x
 	}
+	return op.Dropout(b.Tape, x, b.opts.Step, p, b.stream(name))
+}
+
+// DropPath sets whole samples of x [batch*N, C] to zero with probability p while
+// training; see op.DropPath.
+func (b *Builder) DropPath(x *G.Node, name string, batch int, p float64) *G.Node {
+	if p == 0 || b.opts.Step == nil {
+		return x
+	}
+	return op.DropPath(b.Tape, x, b.opts.Step, batch, p, b.stream(name))
+}
+
+// stream is the seed of the random choices of that name.
+func (b *Builder) stream(name string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(b.Name(name)))
-	return op.Dropout(b.Tape, x, b.opts.Step, p, b.opts.Seed^h.Sum64())
+	return b.opts.Seed ^ h.Sum64()
 }
