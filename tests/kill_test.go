@@ -29,10 +29,76 @@ func killable(t *testing.T) (dir string, args []string) {
 		"--set", "checkpoint.every=2", "--set", "eval.every=3", "--set", "eval.tokens=512"}
 }
 
+// killableClassifier is killable for a classifier of texts in buckets of two or
+// more lengths, with dropout and early stopping that does not happen.
+func killableClassifier(t *testing.T) (dir string, args []string) {
+	t.Helper()
+	dir = workplace(t)
+	for name, text := range map[string]string{"reviews.toml": reviewsConfig, "reviews.tsv": reviews(300)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, []string{"-c", "reviews.toml", "--set", "train.steps=24", "--set", "train.grad_accum=2", "--set", "checkpoint.every=2", "--set", "eval.every=3"}
+}
+
+// reviewsConfig trains an encoder on reviews.tsv.
+const reviewsConfig = `name = "reviews"
+seed = 2
+[data]
+source = "tsv"
+train = "reviews.tsv"
+validation_share = 0.1
+text_columns = ["text"]
+label_column = "label"
+tokenizer = "word"
+min_count = 1
+max_len = 48
+[model]
+kind = "encoder"
+d_model = 32
+n_layer = 1
+dropout = 0.2
+[model.attention]
+n_head = 2
+[train]
+steps = 24
+batch_size = 8
+learning_rate = 3e-3
+patience = 20
+[eval]
+every = 3
+metric = "accuracy"
+[checkpoint]
+every = 2
+`
+
+// reviews are n texts of 3 to 44 words, of which one tells the label.
+func reviews(n int) string {
+	r := rand.New(rand.NewPCG(4, 9))
+	telling := [2][]string{{"dull", "poor", "weak"}, {"lovely", "warm", "clever"}}
+	filling := []string{"the", "film", "was", "and", "plot", "with", "a", "story", "it", "its"}
+	var b strings.Builder
+	b.WriteString("text\tlabel\n")
+	for range n {
+		label, words := r.IntN(2), 2+r.IntN(42)
+		at := r.IntN(words + 1)
+		for i := range words + 1 {
+			word := filling[r.IntN(len(filling))]
+			if i == at {
+				word = telling[label][r.IntN(3)]
+			}
+			b.WriteString(word + " ")
+		}
+		fmt.Fprintf(&b, "\t%s\n", []string{"neg", "pos"}[label])
+	}
+	return b.String()
+}
+
 // trained is what a run must leave, however it got there.
 type trained struct {
 	files map[string]string // of the last checkpoint
-	csv   [][]string        // metrics.csv without tokens_per_second
+	csv   [][]string        // metrics.csv without the speed
 }
 
 func readTrained(t *testing.T, run string) trained {
@@ -53,9 +119,12 @@ func readTrained(t *testing.T, run string) trained {
 	if r.csv, err = csv.NewReader(f).ReadAll(); err != nil {
 		t.Fatal(err)
 	}
-	speed := slices.Index(r.csv[0], "tokens_per_second")
-	for _, row := range r.csv {
-		row[speed] = ""
+	for i, name := range r.csv[0] {
+		if strings.HasSuffix(name, "_per_second") {
+			for _, row := range r.csv {
+				row[i] = ""
+			}
+		}
 	}
 	return r
 }
@@ -93,6 +162,14 @@ func TestKilledRunsEndEqual(t *testing.T) {
 		killedRunsEndEqual(t, 1, most, "--set", "train.grad_accum=1", "--set", "train.grad_clip=0.0", "--set", "train.per_layer_update=true",
 			"--set", "train.optimizer=adamw8bit", "--set", `model.linear=[{match="*.layers.*",kind="sltrain",rank=4,density=0.1}]`)
 	})
+	t.Run("classifier", func(t *testing.T) {
+		dir, args := killableClassifier(t)
+		killed(t, dir, args, 1, most)
+	})
+	t.Run("classifier per layer", func(t *testing.T) {
+		dir, args := killableClassifier(t)
+		killed(t, dir, append(args, "--set", "train.per_layer_update=true", "--set", "train.grad_accum=1", "--set", "train.grad_clip=0.0"), 1, most)
+	})
 	t.Run("adapter", func(t *testing.T) {
 		dir, args := killable(t)
 		mustRun(t, dir, "train", append([]string{"run", "-o", "base"}, args...)...)
@@ -104,7 +181,12 @@ func TestKilledRunsEndEqual(t *testing.T) {
 func killedRunsEndEqual(t *testing.T, rounds, most int, more ...string) {
 	t.Helper()
 	dir, args := killable(t)
-	args = append(args, more...)
+	killed(t, dir, append(args, more...), rounds, most)
+}
+
+// killed is killedRunsEndEqual of the run with these arguments.
+func killed(t *testing.T, dir string, args []string, rounds, most int) {
+	t.Helper()
 	mustRun(t, dir, "train", append([]string{"run", "-o", "whole", "--threads", "2"}, args...)...)
 	want := readTrained(t, filepath.Join(dir, "whole"))
 

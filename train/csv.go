@@ -18,7 +18,7 @@ var csvColumns = []string{"step", "kind", "loss", "validation_loss", "perplexity
 
 // csvFile is a table by RFC 4180 with a header line, one record a line and blank cells for what the record lacks.
 // Lines end in a line feed alone, as Unix tools want them. It holds no wall-clock time, so equal runs write equal
-// files, tokens_per_second apart.
+// files, tokens_per_second or examples_per_second apart.
 type csvFile struct {
 	f      *os.File
 	header []string
