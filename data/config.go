@@ -12,7 +12,8 @@ import (
 type Config struct {
 	// Source is "goroot" (the .go files of the Go distribution) or "text" (the files in Paths), for language models; or
 	// "imdb" (film reviews, from a Go module) or "tsv" (the files Train, Validation and Test), for classification and
-	// regression.
+	// regression of texts; or "mnist" (digits, from a Go module) or "image_folder" (PNG and JPEG files), for
+	// classification of images.
 	Source string `toml:"source"`
 
 	// Paths are the files or globs of source "text", relative to the working directory. A glob is that of
@@ -50,6 +51,7 @@ type Config struct {
 	MaxBytes int64 `toml:"max_bytes"`
 
 	LabelledConfig
+	ImageConfig
 }
 
 // vocabLimits says how many ids a tokenizer made from text may have. Below are its special tokens and something to
@@ -74,8 +76,8 @@ func DefaultConfig() Config {
 	}
 }
 
-// sources lists the values of Config.Source for messages; openCorpus and readLabelled have the switches.
-var sources = []string{"goroot", "text", "imdb", "tsv"}
+// sources lists the values of Config.Source for messages; openCorpus, readLabelled and OpenImages have the switches.
+var sources = []string{"goroot", "text", "imdb", "tsv", "mnist", "image_folder"}
 
 // tokenizers lists the named values of Config.Tokenizer for messages; newTokenizer has the switch.
 var tokenizers = []string{"byte", "char", "word", "bpe", "wordpiece"}
@@ -117,6 +119,7 @@ func (c *Config) problems() []problem {
 		add("paths", c.Paths, `is for source = "text", but source = %q`, c.Source)
 	}
 	c.labelledProblems(add)
+	c.imageProblems(add)
 	if slices.Contains(c.Paths, "") {
 		add("paths", c.Paths, "has an empty path")
 	}

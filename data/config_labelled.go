@@ -5,7 +5,8 @@ import (
 	"strconv"
 )
 
-// LabelledConfig has the keys of the [data] table that are for labelled examples: sources "imdb" and "tsv".
+// LabelledConfig has the keys of the [data] table that are for labelled texts, sources "imdb" and "tsv"; MaxExamples and Root
+// are for images as well.
 type LabelledConfig struct {
 	// MaxLen is the length, in tokens with special ones, to which longer examples are cut: 8 to 65536. Of a pair the longer
 	// text is cut first.
@@ -15,11 +16,12 @@ type LabelledConfig struct {
 	// beginning and the rest for its end (Sun et al., "How to Fine-Tune BERT for Text Classification?", 2019, section 5.3.1).
 	Cut string `toml:"cut"`
 
-	// MaxExamples caps the examples of each file or folder, so that a small run starts fast; 0 takes all. The choice is by
-	// hashes of names (imdb) or texts (tsv), so it is equal each time.
+	// MaxExamples caps the examples of each file or split, so that a small run starts fast; 0 takes all. The choice is by
+	// hashes of names (imdb, image_folder) or contents (tsv, mnist), so it is equal each time.
 	MaxExamples int `toml:"max_examples"`
 
-	// Root is a folder with the files of source "imdb"; empty: they come from the Go module.
+	// Root is the folder of source "image_folder", or one with the files of "imdb" or "mnist"; for those two empty means that
+	// they come from the Go module.
 	Root string `toml:"root"`
 
 	// Train, Validation and Test are the files of source "tsv". Without Validation, a share of Train is held out.
@@ -49,7 +51,7 @@ const (
 	maxMaxLen = 1 << 16
 )
 
-// IsLabelled reports whether the source has labelled examples, which [OpenLabelled] reads; [Open] reads the others.
+// IsLabelled reports whether the source has labelled texts, which [OpenLabelled] reads.
 func (c *Config) IsLabelled() bool { return c.Source == "imdb" || c.Source == "tsv" }
 
 // labelledProblems checks the keys of LabelledConfig and those that have no meaning for labelled sources.
@@ -63,14 +65,14 @@ func (c *Config) labelledProblems(add func(key string, value any, format string,
 	if c.MaxExamples < 0 {
 		add("max_examples", c.MaxExamples, "is out of range; want 0 (all) or more")
 	}
-	if c.MaxBytes > 0 && c.IsLabelled() {
+	if c.MaxBytes > 0 && (c.IsLabelled() || c.IsImages()) {
 		add("max_bytes", c.MaxBytes, `is for sources "goroot" and "text", but source = %q; want max_examples`, c.Source)
 	}
 	if c.Vectors != "" && c.Tokenizer != "word" {
 		add("vectors", c.Vectors, `is for tokenizer = "word", but tokenizer = %q`, c.Tokenizer)
 	}
-	if c.Root != "" && c.Source != "imdb" {
-		add("root", c.Root, `is for source = "imdb", but source = %q`, c.Source)
+	if c.Root != "" && c.Source != "imdb" && !c.IsImages() {
+		add("root", c.Root, `is for sources "imdb", "mnist" and "image_folder", but source = %q`, c.Source)
 	}
 	if c.Source == "tsv" {
 		c.tsvProblems(add)

@@ -22,7 +22,7 @@ func TestConfigErrors(t *testing.T) {
 		change func(*Config)
 		want   string
 	}{
-		{"unknown source", func(c *Config) { c.Source = "c4" }, `data: config: source = "c4" is unknown; want one of "goroot", "text", "imdb", "tsv"`},
+		{"unknown source", func(c *Config) { c.Source = "c4" }, `data: config: source = "c4" is unknown; want one of "goroot", "text", "imdb", "tsv", "mnist", "image_folder"`},
 		{"text without paths", func(c *Config) { c.Source = "text" }, `is empty; source = "text" needs files or globs`},
 		{"goroot with paths", func(c *Config) { c.Paths = []string{"a.txt"} }, `paths = []string{"a.txt"} is for source = "text", but source = "goroot"`},
 		{"empty path", func(c *Config) { c.Source, c.Paths = "text", []string{""} }, "has an empty path"},
@@ -64,7 +64,7 @@ max_bytes = -5
 		t.Fatalf("got error %v, want ErrConfig", err)
 	}
 	for _, want := range []string{
-		`run.toml:2: [data] source = "c4" is unknown; want one of "goroot", "text", "imdb", "tsv"`,
+		`run.toml:2: [data] source = "c4" is unknown; want one of "goroot", "text", "imdb", "tsv", "mnist", "image_folder"`,
 		`run.toml:4: [data] vocab_size = 12 is out of range; want 257 to 65536`,
 		`run.toml:5: [data] seq_len = 0 is out of range; want at least 1 token`,
 		`run.toml:6: [data] validation_share = 2.0 is out of range; want more than 0 and less than 1`,

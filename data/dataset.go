@@ -38,7 +38,7 @@ func open(ctx context.Context, cfg Config, tokenizer Tokenizer) (*Dataset, error
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	if cfg.IsLabelled() {
+	if cfg.IsLabelled() || cfg.IsImages() {
 		return nil, fmt.Errorf(`data: source %q has labelled examples, for classification and regression; a language model wants "goroot" or "text"`, cfg.Source)
 	}
 	c, err := openCorpus(ctx, cfg)

@@ -1,8 +1,6 @@
 package data
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -67,68 +65,20 @@ func (l *labelledTexts) textHash(i int) [sha256.Size]byte {
 	return sha256.Sum256(l.text[first.start:last.end]) // the separator is between two texts
 }
 
-// hashed is an example and the hash of its text.
-type hashed struct {
-	index int
-	hash  [sha256.Size]byte
-}
-
-// byHash returns the examples in the order of their hashes, equal ones in the order of the split.
-func (l *labelledTexts) byHash() []hashed {
-	all := make([]hashed, l.len())
-	for i := range all {
-		all[i] = hashed{i, l.textHash(i)}
-	}
-	slices.SortFunc(all, func(a, b hashed) int {
-		return cmp.Or(bytes.Compare(a.hash[:], b.hash[:]), cmp.Compare(a.index, b.index))
-	})
-	return all
-}
+// byHash returns the examples in the order of the hashes of their texts.
+func (l *labelledTexts) byHash() []hashed { return sortedByHash(l.len(), l.textHash) }
 
 // capExamples returns at most limit examples, those with the least hashes, in the order of the split. 0 takes all.
 func (l *labelledTexts) capExamples(limit int) *labelledTexts {
 	if limit == 0 || l.len() <= limit {
 		return l
 	}
-	var indices []int
-	for _, h := range l.byHash()[:limit] {
-		indices = append(indices, h.index)
-	}
-	slices.Sort(indices)
-	return l.take(indices)
+	return l.take(leastHashes(l.byHash(), limit))
 }
 
-// holdOut splits off a share of each class, those examples whose text has the least hash: the same ones on every machine,
-// and equal texts of a class on the same side, since a text that was trained on validates nothing. Scores are one class.
+// holdOut splits off a share of each class for validation.
 func (l *labelledTexts) holdOut(share float64) (train, validation *labelledTexts) {
-	classes := map[int32][]hashed{}
-	class := func(i int) int32 {
-		if l.labels == nil {
-			return 0
-		}
-		return l.labels[i]
-	}
-	for _, h := range l.byHash() {
-		classes[class(h.index)] = append(classes[class(h.index)], h)
-	}
-	held := make([]bool, l.len())
-	for _, examples := range classes {
-		n := int(math.Round(share * float64(len(examples))))
-		for i, h := range examples {
-			if i >= n && (n == 0 || h.hash != examples[n-1].hash) {
-				break
-			}
-			held[h.index] = true
-		}
-	}
-	var keep, out []int
-	for i, h := range held {
-		if h {
-			out = append(out, i)
-		} else {
-			keep = append(keep, i)
-		}
-	}
+	keep, out := holdOut(l.byHash(), l.labels, share)
 	return l.take(keep), l.take(out)
 }
 

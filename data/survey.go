@@ -9,7 +9,7 @@ import (
 // Survey is what a config says of its corpus before the corpus is read.
 type Survey struct {
 	Files int
-	Bytes int64 // of text, files that are not UTF-8 included
+	Bytes int64 // of text, files that are not UTF-8 included; or of pixels
 
 	// Tokenizer is nil for those that are made from the text: "char", "word", "bpe" and "wordpiece".
 	Tokenizer Tokenizer
@@ -25,6 +25,9 @@ type Survey struct {
 	// VectorDim is the width of the word vectors that the config names; 0: none.
 	VectorDim int
 
+	// Of images, as in [Images]; VocabSize is then 0.
+	Channels, Height, Width int
+
 	source, tokenizer string
 }
 
@@ -35,6 +38,9 @@ func Look(ctx context.Context, cfg Config) (*Survey, error) {
 		return nil, err
 	}
 	s := &Survey{source: cfg.Source, tokenizer: cfg.Tokenizer}
+	if cfg.IsImages() {
+		return s, s.lookImages(ctx, cfg)
+	}
 	switch cfg.Source {
 	case "goroot":
 		root, err := findGoroot(ctx)
@@ -109,8 +115,50 @@ func (s *Survey) lookLabelled(ctx context.Context, cfg Config) error {
 	return err
 }
 
+// lookImages is Look for images. Digits are read, which is quick; of a folder the first file is.
+func (s *Survey) lookImages(ctx context.Context, cfg Config) error {
+	if cfg.Source == "mnist" {
+		d, err := openMNIST(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		s.Files, s.Labels, s.Bytes = d.files, d.Labels, int64(len(d.Train.pixels)+len(d.Test.pixels))
+		s.Channels, s.Height, s.Width = d.Train.Channels, d.Train.Height, d.Train.Width
+		return nil
+	}
+	folders, err := imageSplits(cfg.Root)
+	if err != nil {
+		return fmt.Errorf("data: source \"image_folder\": %w", err)
+	}
+	s.Channels, s.Height, s.Width = imageChannels, cfg.ImageSize, cfg.ImageSize
+	for _, folder := range []string{folders.train, folders.validation, folders.test} {
+		if folder == "" {
+			continue
+		}
+		files, labels, err := findImages(folder, s.Labels, cfg.MaxExamples)
+		if err == nil && s.Height == 0 {
+			var size imageSize
+			size, err = sizeOfImage(files[0].path)
+			s.Height, s.Width = size.height, size.width
+		}
+		if err != nil {
+			return fmt.Errorf("data: source \"image_folder\": %w", err)
+		}
+		if s.Labels == nil {
+			s.Labels = labels
+		}
+		s.Files += len(files)
+	}
+	s.Bytes = int64(s.Files) * int64(s.Channels*s.Height*s.Width)
+	return nil
+}
+
 // Describe returns one line for logs, as [Dataset.Describe] does: source, files, bytes and the vocabulary.
 func (s *Survey) Describe() string {
+	if s.Channels > 0 {
+		return fmt.Sprintf("%s: %d files, images of %d x %d x %d values, %.1f MB, %d classes", s.source, s.Files, s.Channels, s.Height, s.Width,
+			float64(s.Bytes)/1e6, len(s.Labels))
+	}
 	ids := fmt.Sprintf("%d ids", s.VocabSize)
 	if s.Tokenizer == nil {
 		ids = "up to " + ids

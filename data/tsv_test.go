@@ -122,7 +122,7 @@ func TestTSVErrors(t *testing.T) {
 		{"cap of bytes", "", func(c *Config) { c.MaxBytes = 5 }, `max_bytes = 5 is for sources "goroot" and "text", but source = "tsv"; want max_examples`},
 		{"vectors without words", "", func(c *Config) { c.Vectors, c.Tokenizer = "glove.txt", "byte" }, `vectors = "glove.txt" is for tokenizer = "word", but tokenizer = "byte"`},
 		{"keys of another source", "", func(c *Config) { c.Source = "imdb" }, ` is for source = "tsv", but source = "imdb"`},
-		{"root of another source", "", func(c *Config) { c.Root = "imdb" }, `root = "imdb" is for source = "imdb", but source = "tsv"`},
+		{"root of another source", "", func(c *Config) { c.Root = "imdb" }, `root = "imdb" is for sources "imdb", "mnist" and "image_folder", but source = "tsv"`},
 		{"unknown cut", "", func(c *Config) { c.Cut = "tail" }, `cut = "tail" is unknown`},
 		{"unknown source", "", func(c *Config) { c.Source = "goroot"; c.LabelledConfig = DefaultConfig().LabelledConfig }, `source "goroot" has no labels; want "imdb" or "tsv"`},
 	} {

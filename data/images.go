@@ -1,0 +1,150 @@
+package data
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
+)
+
+// Images is a read-only list of labelled images of one size, a byte a value.
+//
+// C channels, H rows, W columns: pixels are [N, C, H, W], as convolutions take them.
+type Images struct {
+	Channels, Height, Width int
+
+	pixels []uint8
+	labels []int32
+}
+
+// Len returns the number of images.
+func (x *Images) Len() int { return len(x.labels) }
+
+// At returns the values of image i, [C, H, W] from 0 (black) to 255, and its class. The slice is part of the list and must
+// not be written.
+func (x *Images) At(i int) (pixels []uint8, label int) {
+	n := x.Channels * x.Height * x.Width
+	return x.pixels[i*n : (i+1)*n : (i+1)*n], int(x.labels[i])
+}
+
+// Bytes returns the memory the images take.
+func (x *Images) Bytes() int { return len(x.pixels) + 4*len(x.labels) }
+
+// LabelCounts returns how many images each of the first classes has.
+func (x *Images) LabelCounts(classes int) []int {
+	counts := make([]int, classes)
+	for _, label := range x.labels {
+		counts[label]++
+	}
+	return counts
+}
+
+// take returns the images with the given indices, in that order.
+func (x *Images) take(indices []int) *Images {
+	n := x.Channels * x.Height * x.Width
+	out := &Images{Channels: x.Channels, Height: x.Height, Width: x.Width, pixels: make([]uint8, 0, n*len(indices)), labels: make([]int32, 0, len(indices))}
+	for _, i := range indices {
+		out.pixels = append(out.pixels, x.pixels[i*n:(i+1)*n]...)
+		out.labels = append(out.labels, x.labels[i])
+	}
+	return out
+}
+
+func (x *Images) byHash() []hashed {
+	return sortedByHash(x.Len(), func(i int) [sha256.Size]byte {
+		pixels, _ := x.At(i)
+		return sha256.Sum256(pixels)
+	})
+}
+
+// ImageDataset is a corpus of labelled images.
+type ImageDataset struct {
+	Labels     []string // class names in the order of their ids
+	Train      *Images  // as the files have them; a loader shuffles
+	Validation *Images
+	Test       *Images // nil: none
+
+	// SHA256 identifies pixels and labels of all splits, in hexadecimal.
+	SHA256 string
+
+	source string
+	files  int
+}
+
+// OpenImages reads the images of cfg and holds out the validation split: a share of each class, chosen by the hashes of the
+// images, unless the folder has its own. It fails with one clear error when cfg is wrong or a file is missing or damaged.
+func OpenImages(ctx context.Context, cfg Config) (*ImageDataset, error) {
+	return OpenImagesWith(ctx, cfg, nil)
+}
+
+// OpenImagesWith is OpenImages with labels that exist already, such as those of a checkpoint: another class is an error.
+func OpenImagesWith(ctx context.Context, cfg Config, labels []string) (*ImageDataset, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	var d *ImageDataset
+	var err error
+	switch cfg.Source {
+	case "mnist":
+		d, err = openMNIST(ctx, cfg)
+		if err == nil && labels != nil && !slices.Equal(labels, d.Labels) {
+			err = fmt.Errorf(`data: source "mnist" has labels %q, but the model was trained on %q`, d.Labels, labels)
+		}
+	case "image_folder":
+		d, err = openImageFolder(ctx, cfg, labels)
+	default:
+		err = fmt.Errorf(`data: source %q has no images; want "mnist" or "image_folder"`, cfg.Source)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if d.Validation == nil {
+		keep, out := holdOut(d.Train.byHash(), d.Train.labels, cfg.ValidationShare)
+		if len(keep) == 0 || len(out) == 0 {
+			return nil, fmt.Errorf("data: source %q: %d images leave %d for training and %d for validation with validation_share = %v", cfg.Source, d.Train.Len(), len(keep), len(out), cfg.ValidationShare)
+		}
+		all := d.Train
+		d.Train, d.Validation = all.take(keep), all.take(out)
+	}
+	d.source, d.SHA256 = cfg.Source, d.hash()
+	return d, nil
+}
+
+// hash returns the SHA-256 of labels and pixels of all splits in order.
+func (d *ImageDataset) hash() string {
+	h := sha256.New()
+	number := func(n int) { h.Write(binary.LittleEndian.AppendUint64(nil, uint64(n))) }
+	for _, label := range d.Labels {
+		number(len(label))
+		h.Write([]byte(label))
+	}
+	for _, x := range []*Images{d.Train, d.Validation, d.Test} {
+		if x == nil {
+			number(0)
+			continue
+		}
+		for _, n := range []int{x.Len(), x.Channels, x.Height, x.Width} {
+			number(n)
+		}
+		h.Write(x.pixels)
+		for _, label := range x.labels {
+			number(int(label))
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Describe returns one line for logs: source, images, size and classes.
+func (d *ImageDataset) Describe() string {
+	test := ""
+	bytes := d.Train.Bytes() + d.Validation.Bytes()
+	if d.Test != nil {
+		test = fmt.Sprintf(" and %d test", d.Test.Len())
+		bytes += d.Test.Bytes()
+	}
+	return fmt.Sprintf("%s: %d files, %d training, %d validation%s images of %d x %d x %d values, %.1f MB, %s", d.source, d.files,
+		d.Train.Len(), d.Validation.Len(), test, d.Train.Channels, d.Train.Height, d.Train.Width, float64(bytes)/1e6,
+		shares(d.Labels, d.Train.LabelCounts(len(d.Labels)), d.Train.Len()))
+}
