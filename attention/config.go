@@ -7,27 +7,40 @@ import (
 	"sparrow/configs"
 )
 
-// Kinds are the attentions that exist: multi-head, grouped-query and
-// multi-query attention.
-var Kinds = []string{"mha", "gqa", "mqa"}
+// Kinds are the attentions that exist: multi-head, grouped-query and multi-query
+// attention; multi-matrix factorization attention and its form that reuses keys as
+// values; multi-head latent attention.
+var Kinds = []string{"mha", "gqa", "mqa", "mfa", "mfa_kr", "mla"}
 
 // Config is the [model.attention] table.
 type Config struct {
 	Kind    string  `toml:"kind"`       // of Kinds
 	NHead   int     `toml:"n_head"`     // query heads
-	NKVHead int     `toml:"n_kv_head"`  // key/value heads of gqa; 0: as the kind says (mha: n_head, mqa: 1)
-	HeadDim int     `toml:"head_dim"`   // width of a head; 0: d_model / n_head
-	Bias    bool    `toml:"bias"`       // of the four projections
+	NKVHead int     `toml:"n_kv_head"`  // key/value heads of gqa; 0: as the kind says (mha: n_head, the others: 1)
+	HeadDim int     `toml:"head_dim"`   // width of a head, C of mfa; of mla the part without positions; 0: d_model / n_head
+	Bias    bool    `toml:"bias"`       // of the four projections of mha, gqa and mqa
 	Theta   float64 `toml:"rope_theta"` // base of the rotary angles
+
+	QRank     int    `toml:"q_rank"`     // width between the two matrices of a query: mfa, mfa_kr (0: head_dim), mla (0: one matrix)
+	InterNorm bool   `toml:"inter_norm"` // RMS norm between them, mfa and mfa_kr
+	Output    string `toml:"output"`     // mfa, mfa_kr: full | shared; "": full
+
+	KVRank   int `toml:"kv_rank"`    // mla: width of the latent that keys and values are made from
+	RopeDim  int `toml:"rope_dim"`   // mla: width of the key with positions, which all heads share
+	VHeadDim int `toml:"v_head_dim"` // mla: width of a head's value; 0: head_dim
 }
 
 // DefaultConfig is multi-head attention with 4 heads.
-func DefaultConfig() Config { return Config{Kind: "mha", NHead: 4, Theta: 10000} }
+func DefaultConfig() Config { return Config{Kind: "mha", NHead: 4, Theta: 10000, InterNorm: true} }
 
-// Validate reports values that no model can have.
+// factorized says whether the kind is mfa or mfa_kr.
+func (c Config) factorized() bool { return c.Kind == "mfa" || c.Kind == "mfa_kr" }
+
+// Validate reports values that no model can have, and keys of another kind.
 func (c Config) Validate(r *configs.Report) {
 	if !slices.Contains(Kinds, c.Kind) {
 		r.Errorf("kind", "is unknown; want one of %s", strings.Join(Kinds, ", "))
+		return
 	}
 	if c.NHead < 1 {
 		r.Errorf("n_head", "is too small; want at least 1")
@@ -39,6 +52,11 @@ func (c Config) Validate(r *configs.Report) {
 	if c.Theta <= 0 {
 		r.Errorf("rope_theta", "is too small; want more than 0")
 	}
+	c.validateKVHeads(r)
+	c.validateFactors(r)
+}
+
+func (c Config) validateKVHeads(r *configs.Report) {
 	switch {
 	case c.NKVHead < 0:
 		r.Errorf("n_kv_head", "is negative; want 0 or more")
@@ -48,17 +66,68 @@ func (c Config) Validate(r *configs.Report) {
 		r.Errorf("n_kv_head", "does not divide n_head = %d", c.NHead)
 	case c.Kind == "mha" && c.NKVHead != 0 && c.NKVHead != c.NHead:
 		r.Errorf("n_kv_head", "is not n_head = %d, as in mha; for fewer use kind = \"gqa\"", c.NHead)
-	case c.Kind == "mqa" && c.NKVHead > 1:
-		r.Errorf("n_kv_head", "is not 1, as in mqa; for more use kind = \"gqa\"")
+	case c.Kind != "mha" && c.Kind != "gqa" && c.NKVHead > 1:
+		r.Errorf("n_kv_head", "is not 1, as in %s; for more use kind = \"gqa\"", c.Kind)
 	}
 }
 
-// KVHeads is the number of key/value heads.
+// validateFactors reports keys of mfa, mfa_kr and mla.
+func (c Config) validateFactors(r *configs.Report) {
+	only := func(key string, set, allowed bool, kinds string) {
+		if set && !allowed {
+			r.Errorf(key, "is for %s only, but kind = %q", kinds, c.Kind)
+		}
+	}
+	mla := c.Kind == "mla"
+	only("bias", c.Bias, !mla && !c.factorized(), "mha, gqa and mqa")
+	only("q_rank", c.QRank != 0, mla || c.factorized(), "mfa, mfa_kr and mla")
+	only("inter_norm", !c.InterNorm, c.factorized(), "mfa and mfa_kr")
+	only("output", c.Output != "", c.factorized(), "mfa and mfa_kr")
+	only("kv_rank", c.KVRank != 0, mla, "mla")
+	only("rope_dim", c.RopeDim != 0, mla, "mla")
+	only("v_head_dim", c.VHeadDim != 0, mla, "mla")
+	if c.QRank < 0 {
+		r.Errorf("q_rank", "is negative; want 0 or more")
+	}
+	if !slices.Contains([]string{"", "full", "shared"}, c.Output) {
+		r.Errorf("output", "is unknown; want full or shared")
+	}
+	if !mla {
+		return
+	}
+	if c.KVRank < 1 {
+		r.Errorf("kv_rank", "is too small; mla wants at least 1")
+	}
+	if c.RopeDim < 2 || c.RopeDim%2 != 0 {
+		r.Errorf("rope_dim", "is no even number of at least 2, which mla wants")
+	}
+	if c.VHeadDim < 0 {
+		r.Errorf("v_head_dim", "is negative; want 0 (head_dim) or more")
+	}
+}
+
+// ValidateIn reports what does not fit a model of a width whose positions are
+// rotary or not. The keys are relative to [model].
+func (c Config) ValidateIn(r *configs.Report, dModel int, rotary bool) {
+	if dModel < 1 || c.NHead < 1 {
+		return
+	}
+	if c.HeadDim == 0 && dModel%c.NHead != 0 {
+		r.Errorf("attention.n_head", "does not divide [model] d_model = %d", dModel)
+		return
+	}
+	if width := c.RotaryDim(dModel); rotary && width%2 != 0 && c.Kind != "mla" {
+		r.Errorf("attention.n_head", "makes heads of width %d; rotary positions need an even width", width)
+	}
+}
+
+// KVHeads is the number of key/value heads whose keys and values exist side by
+// side in training.
 func (c Config) KVHeads() int {
 	switch c.Kind {
 	case "gqa":
 		return c.NKVHead
-	case "mqa":
+	case "mqa", "mfa", "mfa_kr":
 		return 1
 	}
 	return c.NHead
@@ -72,7 +141,27 @@ func (c Config) Dim(dModel int) int {
 	return dModel / c.NHead
 }
 
-// CacheBytesPerToken is what decoding stores of one token in one layer.
-func (c Config) CacheBytesPerToken(dModel, elementSize int) int {
-	return 2 * c.KVHeads() * c.Dim(dModel) * elementSize
+// RotaryDim is the width of the part of a head that rotary positions turn.
+func (c Config) RotaryDim(dModel int) int {
+	if c.Kind == "mla" {
+		return c.RopeDim
+	}
+	return c.Dim(dModel)
+}
+
+// ValueDim is the width of a head's value.
+func (c Config) ValueDim(dModel int) int {
+	if c.VHeadDim > 0 {
+		return c.VHeadDim
+	}
+	return c.Dim(dModel)
+}
+
+// QueryRank is the width between the two matrices that make a query, 0 if there
+// is one.
+func (c Config) QueryRank(dModel int) int {
+	if c.QRank == 0 && c.factorized() {
+		return c.Dim(dModel)
+	}
+	return c.QRank
 }

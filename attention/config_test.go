@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"gorgonia.org/tensor"
+
 	"sparrow/configs"
 )
 
@@ -18,7 +20,7 @@ func TestConfig(t *testing.T) {
 		"default":            {"", "", 4},
 		"mqa":                {`kind = "mqa"`, "", 1},
 		"gqa":                {"kind = \"gqa\"\nn_kv_head = 2", "", 2},
-		"unknown":            {`kind = "mla"`, `kind = "mla" is unknown; want one of mha, gqa, mqa`, 0},
+		"unknown":            {`kind = "lsh"`, `kind = "lsh" is unknown; want one of mha, gqa, mqa, mfa, mfa_kr, mla`, 0},
 		"no heads":           {`n_head = 0`, "n_head = 0 is too small", 0},
 		"gqa without groups": {`kind = "gqa"`, "needs n_kv_head", 0},
 		"uneven groups":      {"kind = \"gqa\"\nn_kv_head = 3", "n_kv_head = 3 does not divide n_head = 4", 0},
@@ -26,6 +28,23 @@ func TestConfig(t *testing.T) {
 		"mqa with groups":    {"kind = \"mqa\"\nn_kv_head = 2", "use kind = \"gqa\"", 0},
 		"negative width":     {"head_dim = -1", "head_dim = -1 is negative", 0},
 		"no angles":          {"rope_theta = 0", "rope_theta = 0", 0},
+		"mfa":                {"kind = \"mfa\"\nhead_dim = 64\nq_rank = 128\ninter_norm = false\noutput = \"shared\"", "", 1},
+		"mfa_kr":             {"kind = \"mfa_kr\"\noutput = \"full\"", "", 1},
+		"mla":                {"kind = \"mla\"\nkv_rank = 32\nrope_dim = 8\nv_head_dim = 16\nq_rank = 9", "", 4},
+		"mfa with groups":    {"kind = \"mfa\"\nn_kv_head = 2", "n_kv_head = 2 is not 1, as in mfa", 0},
+		"mfa with biases":    {"kind = \"mfa\"\nbias = true", `bias = true is for mha, gqa and mqa only, but kind = "mfa"`, 0},
+		"mfa with latents":   {"kind = \"mfa\"\nkv_rank = 8", `kv_rank = 8 is for mla only, but kind = "mfa"`, 0},
+		"mfa, output":        {"kind = \"mfa\"\noutput = \"half\"", `output = "half" is unknown; want full or shared`, 0},
+		"mha with a rank":    {"q_rank = 8", `q_rank = 8 is for mfa, mfa_kr and mla only, but kind = "mha"`, 0},
+		"mha without norm":   {"inter_norm = false", `inter_norm = false is for mfa and mfa_kr only`, 0},
+		"gqa with output":    {"kind = \"gqa\"\nn_kv_head = 2\noutput = \"full\"", `output = "full" is for mfa and mfa_kr only`, 0},
+		"mha with rope_dim":  {"rope_dim = 8", `rope_dim = 8 is for mla only`, 0},
+		"mha with values":    {"v_head_dim = 8", `v_head_dim = 8 is for mla only`, 0},
+		"negative rank":      {"kind = \"mfa\"\nq_rank = -1", "q_rank = -1 is negative", 0},
+		"mla without latent": {"kind = \"mla\"\nrope_dim = 8", "kv_rank = 0 is too small", 0},
+		"mla without rotary": {"kind = \"mla\"\nkv_rank = 8", "rope_dim", 0},
+		"mla, odd rotary":    {"kind = \"mla\"\nkv_rank = 8\nrope_dim = 3", "rope_dim = 3 is no even number", 0},
+		"mla, values":        {"kind = \"mla\"\nkv_rank = 8\nrope_dim = 2\nv_head_dim = -1", "v_head_dim = -1 is negative", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := DefaultConfig()
@@ -42,14 +61,22 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestCacheBytes: 2 G K values a token and layer.
+// TestCacheBytes: 2 G K values a token and layer; in 8 bits a byte each, and four
+// for the scale of each vector.
 func TestCacheBytes(t *testing.T) {
-	c := DefaultConfig()
-	if got := c.CacheBytesPerToken(64, 4); got != 2*4*16*4 {
-		t.Errorf("mha: %d bytes", got)
-	}
-	c.Kind, c.HeadDim = "mqa", 24
-	if got := c.CacheBytesPerToken(64, 4); got != 2*24*4 {
-		t.Errorf("mqa: %d bytes", got)
+	for name, c := range map[string]struct {
+		Config
+		float, int8s int
+	}{
+		"mha":    {Config{Kind: "mha", NHead: 4}, 2 * 4 * 16 * 4, 2 * 4 * (16 + 4)},
+		"mqa":    {Config{Kind: "mqa", NHead: 4, HeadDim: 24}, 2 * 24 * 4, 2 * (24 + 4)},
+		"mfa":    {Config{Kind: "mfa", NHead: 4, HeadDim: 24}, 2 * 24 * 4, 2 * (24 + 4)},
+		"mfa_kr": {Config{Kind: "mfa_kr", NHead: 4, HeadDim: 24}, 24 * 4, 24 + 4},
+		"mla":    {Config{Kind: "mla", NHead: 4, KVRank: 20, RopeDim: 6}, 26 * 4, 26 + 2*4},
+	} {
+		float, int8s := c.CacheBytesPerToken(64, tensor.Float32, false), c.CacheBytesPerToken(64, tensor.Float32, true)
+		if float != c.float || int8s != c.int8s {
+			t.Errorf("%s: %d bytes, %d in 8 bits; want %d, %d", name, float, int8s, c.float, c.int8s)
+		}
 	}
 }

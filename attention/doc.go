@@ -5,6 +5,10 @@
 // It builds on layers of package nn and operators of package op, and knows
 // nothing of whole networks.
 //
-//	attn := attention.NewMHA(b.Sub("self_attn"), cfg)
+//	cfg := attention.Config{Kind: "mfa", NHead: 8, HeadDim: 64, InterNorm: true, Theta: 10000}
+//	attn := attention.New(b.Sub("self_attn"), attention.LayerConfig{Config: cfg, DModel: 256, Causal: true, ...})
 //	y := attn.Forward(x, nn.SeqInfo{Batch: 8, SeqLen: 128, Positions: positions}, layer)
+//
+// Kinds: mha (Vaswani et al. 2017), gqa (Ainslie et al. 2023), mqa (Shazeer 2019),
+// mfa and mfa_kr (Hu et al. 2024; Step-3 report 2025), mla (DeepSeek-V2 2024).
 package attention

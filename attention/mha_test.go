@@ -14,14 +14,15 @@ import (
 
 const (
 	batch, seqLen, dModel = 2, 5, 8
-	theta                 = 20 // small, so that every pair turns
+	theta                 = 20   // small, so that every pair turns
+	eps                   = 1e-2 // large, so that it counts
 )
 
 // positions of the tokens of each sequence: not their indices.
 var positions = []int{0, 2, 3, 7, 8, 1, 2, 4, 5, 9}
 
-// mhaCase is one attention layer.
-type mhaCase struct {
+// layerCase is one attention layer.
+type layerCase struct {
 	attention.Config
 	rotary, causal bool
 	lengths        []int // nil: all tokens count
@@ -31,11 +32,11 @@ type mhaCase struct {
 // softmax(Q Kᵀ / sqrt(K)) V a head, and the output projection.
 func TestMHA(t *testing.T) {
 	config := func(kind string, kvHeads int, bias bool) attention.Config {
-		return attention.Config{Kind: kind, NHead: 4, NKVHead: kvHeads, Bias: bias, Theta: theta}
+		return attention.Config{Kind: kind, NHead: 4, NKVHead: kvHeads, Bias: bias, Theta: theta, InterNorm: true}
 	}
 	wide := config("gqa", 2, false)
 	wide.HeadDim = 6
-	for name, c := range map[string]mhaCase{
+	for name, c := range map[string]layerCase{
 		"mha":                       {Config: config("mha", 0, false), causal: true},
 		"mha, both directions":      {Config: config("mha", 0, false)},
 		"mha, bias":                 {Config: config("mha", 0, true), causal: true},
@@ -49,41 +50,48 @@ func TestMHA(t *testing.T) {
 		"mqa, rotary, bias":         {Config: config("mqa", 0, true), rotary: true, causal: true},
 		"mqa, both directions, all": {Config: config("mqa", 1, true), rotary: true},
 	} {
-		t.Run(name, c.check)
+		t.Run(name, func(t *testing.T) { c.check(t, c.naiveMHA) })
 	}
 }
 
-func (c mhaCase) check(t *testing.T) {
+// check compares the layer with the naive form, and its gradients with differences.
+func (c layerCase) check(t *testing.T, naive func(v map[string][]float64) []float64) {
 	store := nn.NewStore(tensor.Float64)
 	grads := nn.NewGradients(store)
 	tape := op.NewTape(tensor.Float64, true)
 	b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: grads})
-	cfg := attention.MHAConfig{Config: c.Config, DModel: dModel, Causal: c.causal, Init: nn.Normal(1), OutInit: nn.Normal(1)}
+	cfg := attention.LayerConfig{Config: c.Config, DModel: dModel, Causal: c.causal, Eps: eps, Init: nn.Normal(1), OutInit: nn.Normal(1)}
 	seq := nn.SeqInfo{Batch: batch, SeqLen: seqLen}
 	if c.rotary {
-		cfg.Rotary = op.NewRotaryTable(c.Dim(dModel), 10, theta, tensor.Float64)
+		cfg.Rotary = op.NewRotaryTable(c.RotaryDim(dModel), 10, theta, tensor.Float64)
 		seq.Positions = tape.Input("positions", tensor.New(tensor.WithBacking(positions), tensor.WithShape(batch*seqLen)))
 	}
 	if c.lengths != nil {
 		seq.Lengths = tape.Input("lengths", tensor.New(tensor.WithBacking(c.lengths), tensor.WithShape(batch)))
 	}
 	x := op.Value(b.Weight("x", nn.Normal(1), batch*seqLen, dModel).Use())
-	out := attention.NewMHA(b, cfg).Forward(x, seq, 0)
+	out := attention.New(b, cfg).Forward(x, seq, 0)
 	values := map[string]*tensor.Dense{}
 	for _, name := range store.Names() {
 		values[name] = store.Get(name)
 	}
-	layertest.Check(t, layertest.Layer{Tape: tape, Out: out, Values: values, Gradient: grads.Get, Naive: c.naive})
+	layertest.Check(t, layertest.Layer{Tape: tape, Out: out, Values: values, Gradient: grads.Get, Naive: naive})
 }
 
-// naive is the layer token by token and head by head.
-func (c mhaCase) naive(v map[string][]float64) []float64 {
+// naiveMHA is the layer token by token and head by head.
+func (c layerCase) naiveMHA(v map[string][]float64) []float64 {
 	k := c.Dim(dModel)
-	q := c.heads(v["x"], v["q_proj.weight"], v["q_proj.bias"], c.rotary)
-	key := c.heads(v["x"], v["k_proj.weight"], v["k_proj.bias"], c.rotary)
-	val := c.heads(v["x"], v["v_proj.weight"], v["v_proj.bias"], false)
-	group := c.NHead / c.KVHeads()
-	mixed := make([]float64, batch*seqLen*c.NHead*k)
+	q := c.heads(project(v["x"], v["q_proj.weight"], v["q_proj.bias"], dModel), k, c.rotary)
+	key := c.heads(project(v["x"], v["k_proj.weight"], v["k_proj.bias"], dModel), k, c.rotary)
+	val := c.heads(project(v["x"], v["v_proj.weight"], v["v_proj.bias"], dModel), k, false)
+	return project(c.mix(q, key, val, 1/math.Sqrt(float64(k))), v["o_proj.weight"], v["o_proj.bias"], c.NHead*k)
+}
+
+// mix is attention of q to key and val, each [token][head][width]: the heads of
+// all tokens one after the other. Heads of q share those of key and val evenly.
+func (c layerCase) mix(q, key, val [][][]float64, scale float64) []float64 {
+	group := c.NHead / len(key[0])
+	var mixed []float64
 	for s := range batch {
 		for i := range seqLen {
 			last := seqLen
@@ -97,27 +105,28 @@ func (c mhaCase) naive(v map[string][]float64) []float64 {
 				weights, sum := make([]float64, last), 0.0
 				for j := range last {
 					var score float64
-					for d := range k {
-						score += q[s*seqLen+i][h][d] * key[s*seqLen+j][h/group][d]
+					for d, x := range q[s*seqLen+i][h] {
+						score += x * key[s*seqLen+j][h/group][d]
 					}
-					weights[j] = math.Exp(score / math.Sqrt(float64(k)))
+					weights[j] = math.Exp(score * scale)
 					sum += weights[j]
 				}
+				out := make([]float64, len(val[0][0]))
 				for j, w := range weights {
-					for d := range k {
-						mixed[((s*seqLen+i)*c.NHead+h)*k+d] += w / sum * val[s*seqLen+j][h/group][d]
+					for d := range out {
+						out[d] += w / sum * val[s*seqLen+j][h/group][d]
 					}
 				}
+				mixed = append(mixed, out...)
 			}
 		}
 	}
-	return project(mixed, v["o_proj.weight"], v["o_proj.bias"], c.NHead*k)
+	return mixed
 }
 
-// heads projects x and returns [token][head][K], turned by the tokens' positions if turn.
-func (c mhaCase) heads(x, w, bias []float64, turn bool) [][][]float64 {
-	k := c.Dim(dModel)
-	y := project(x, w, bias, dModel)
+// heads cuts rows of heads of width k to [token][head][k], turned by the tokens'
+// positions if turn.
+func (c layerCase) heads(y []float64, k int, turn bool) [][][]float64 {
 	perToken := len(y) / (batch * seqLen)
 	out := make([][][]float64, batch*seqLen)
 	for n := range out {

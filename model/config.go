@@ -117,7 +117,7 @@ func (c Config) Validate(r *configs.Report) {
 	within("norm_eps", c.NormEps > 0 && c.NormEps < 1, "more than 0 and less than 1")
 	within("dropout", c.Dropout >= 0 && c.Dropout < 1, "0 or more and less than 1")
 	within("init_std", c.InitStd > 0 && c.InitStd < 10, "more than 0 and less than 10")
-	c.validateHeads(r)
+	c.Attention.ValidateIn(r, c.DModel, c.Positions == "rotary")
 	if c.Kind == "encoder" {
 		c.validateEncoder(r)
 	}
@@ -134,21 +134,6 @@ func (c Config) validateEncoder(r *configs.Report) {
 	only("mlp", c.MLP != "swiglu", "gelu, gelu_tanh, relu or silu")
 	only("tie_embeddings", !c.Tied, "false: a classifier has no output embedding")
 	only("attention.kind", c.Attention.Kind == "mha", "\"mha\"")
-}
-
-// validateHeads reports heads that do not fit the width.
-func (c Config) validateHeads(r *configs.Report) {
-	a := c.Attention
-	if c.DModel < 1 || a.NHead < 1 {
-		return
-	}
-	if a.HeadDim == 0 && c.DModel%a.NHead != 0 {
-		r.Errorf("attention.n_head", "does not divide [model] d_model = %d", c.DModel)
-		return
-	}
-	if c.Positions == "rotary" && a.Dim(c.DModel)%2 != 0 {
-		r.Errorf("attention.n_head", "makes heads of width %d; rotary positions need an even width", a.Dim(c.DModel))
-	}
 }
 
 // HiddenWidth is the width inside the MLP.

@@ -32,7 +32,7 @@ type block struct {
 	layer               int
 	dropout             float64
 	inputNorm, postNorm *nn.Norm
-	attn                *attention.MHA
+	attn                attention.Attention
 	mlp                 *nn.MLP
 }
 
@@ -48,15 +48,15 @@ func NewDecoder(b *nn.Builder, cfg Config, dims Dims) *Decoder {
 	if cfg.Positions == "learned" {
 		d.positions = nn.NewEmbedding(root.Sub("embed_positions"), dims.Context, cfg.DModel, init)
 	} else {
-		rotary = op.NewRotaryTable(cfg.Attention.Dim(cfg.DModel), dims.Context, cfg.Attention.Theta, b.Tape.Dtype)
+		rotary = op.NewRotaryTable(cfg.Attention.RotaryDim(cfg.DModel), dims.Context, cfg.Attention.Theta, b.Tape.Dtype)
 	}
 	for i := range cfg.NLayer {
 		sub := root.Sub(fmt.Sprintf("layers.%d", i))
 		d.blocks = append(d.blocks, &block{
 			b: sub, layer: i, dropout: cfg.Dropout,
 			inputNorm: nn.NewNorm(sub.Sub("input_layernorm"), cfg.Norm, cfg.DModel, cfg.NormEps),
-			attn: attention.NewMHA(sub.Sub("self_attn"), attention.MHAConfig{
-				Config: cfg.Attention, DModel: cfg.DModel, Causal: true, Rotary: rotary, Init: init, OutInit: outInit,
+			attn: attention.New(sub.Sub("self_attn"), attention.LayerConfig{
+				Config: cfg.Attention, DModel: cfg.DModel, Causal: true, Rotary: rotary, Eps: cfg.NormEps, Init: init, OutInit: outInit,
 			}),
 			postNorm: nn.NewNorm(sub.Sub("post_attention_layernorm"), cfg.Norm, cfg.DModel, cfg.NormEps),
 			mlp: nn.NewMLP(sub.Sub("mlp"), nn.MLPConfig{

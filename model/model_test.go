@@ -22,6 +22,20 @@ var variants = map[string]func(*Config){
 	"gpt2": func(c *Config) {
 		c.Norm, c.MLP, c.Positions, c.Bias, c.Tied = "layer_norm", "gelu_tanh", "learned", true, true
 	},
+	"mfa": func(c *Config) {
+		c.Attention.Kind, c.Attention.NHead, c.Attention.HeadDim, c.Attention.QRank = "mfa", 6, 16, 20
+	},
+	"mfa shared": func(c *Config) {
+		c.Attention.Kind, c.Attention.Output, c.Attention.InterNorm = "mfa", "shared", false
+	},
+	"mfa_kr": func(c *Config) { c.Attention.Kind, c.Attention.NHead, c.Attention.HeadDim = "mfa_kr", 6, 16 },
+	"mla": func(c *Config) {
+		c.Attention.Kind, c.Attention.KVRank, c.Attention.RopeDim, c.Attention.VHeadDim = "mla", 20, 6, 10
+	},
+	"mfa_kr, learned positions": func(c *Config) { c.Attention.Kind, c.Positions = "mfa_kr", "learned" },
+	"mla, learned positions": func(c *Config) {
+		c.Attention.Kind, c.Attention.KVRank, c.Attention.RopeDim, c.Attention.QRank, c.Positions = "mla", 20, 6, 12, "learned"
+	},
 	"wide heads":     func(c *Config) { c.Attention.HeadDim = 24 },
 	"attention bias": func(c *Config) { c.Attention.Bias = true },
 }

@@ -16,6 +16,9 @@ type Options struct {
 	Frozen func(name string) bool // parameters that do not train; nil: none
 	Tapped func(name string) bool // activations to keep for Program.Tap; nil: none
 
+	// Int8Cache keeps keys and values of decoding in 8 bits an element.
+	Int8Cache bool
+
 	// Poison fills memory with NaN as soon as its value is dead, so that a test
 	// sees a read after the end of life. It costs time.
 	Poison bool
@@ -143,15 +146,12 @@ func (s *Session) reserve(batch, capacity int) error {
 	if s.cfg.Positions == "learned" {
 		s.capacity = s.dims.Context
 	}
-	s.cache = nil
-	a := s.cfg.Attention
-	for range s.cfg.NLayer {
-		s.cache = append(s.cache, op.NewKVCache(s.store.Dtype, batch, a.KVHeads(), s.capacity, a.Dim(s.cfg.DModel)))
-	}
+	s.cache = nil // first, so that the old one can go
+	s.cache = s.cfg.Attention.NewCaches(s.cfg.NLayer, s.cfg.DModel, s.store.Dtype, batch, s.capacity, s.cfg.Positions == "rotary", s.opts.Int8Cache)
 	return nil
 }
 
 // CacheBytesPerToken is what the cache stores of one token in all layers.
 func (s *Session) CacheBytesPerToken() int {
-	return s.cfg.NLayer * s.cfg.Attention.CacheBytesPerToken(s.cfg.DModel, int(s.store.Dtype.Size()))
+	return s.cfg.NLayer * s.cfg.Attention.CacheBytesPerToken(s.cfg.DModel, s.store.Dtype, s.opts.Int8Cache)
 }

@@ -13,7 +13,9 @@ import (
 func naiveAttention(s subject, a AttentionShape, lengths []int, dy []float64) result {
 	q, k, v := s.floats["q"].data, s.floats["k"].data, s.floats["v"].data
 	T, K, hk, gk := a.SeqLen, a.HeadDim, a.Heads*a.HeadDim, a.KVHeads*a.HeadDim
-	y, dq, dk, dv := make([]float64, len(q)), make([]float64, len(q)), make([]float64, len(k)), make([]float64, len(v))
+	V := a.complete().ValueDim
+	hv, gv := a.Heads*V, a.KVHeads*V
+	y, dq, dk, dv := make([]float64, a.Batch*T*hv), make([]float64, len(q)), make([]float64, len(k)), make([]float64, len(v))
 	scale := 1 / math.Sqrt(float64(K))
 	if a.Scale != 0 {
 		scale = a.Scale
@@ -29,7 +31,7 @@ func naiveAttention(s subject, a AttentionShape, lengths []int, dy []float64) re
 				if a.Causal {
 					seen = min(seen, i+1)
 				}
-				qi := (b*T+i)*hk + h*K
+				qi, yi := (b*T+i)*hk+h*K, (b*T+i)*hv+h*V
 				p, sum, top := make([]float64, seen), 0.0, math.Inf(-1)
 				for j := range seen {
 					p[j] = scale * dot(q[qi:qi+K], k[(b*T+j)*gk+g*K:])
@@ -42,16 +44,16 @@ func naiveAttention(s subject, a AttentionShape, lengths []int, dy []float64) re
 				var delta float64 // sum_j P_ij dP_ij
 				for j := range p {
 					p[j] /= sum
-					vj := (b*T+j)*gk + g*K
-					delta += p[j] * dot(dy[qi:qi+K], v[vj:])
-					for c := range K {
-						y[qi+c] += p[j] * v[vj+c]
-						dv[vj+c] += p[j] * dy[qi+c]
+					vj := (b*T+j)*gv + g*V
+					delta += p[j] * dot(dy[yi:yi+V], v[vj:])
+					for c := range V {
+						y[yi+c] += p[j] * v[vj+c]
+						dv[vj+c] += p[j] * dy[yi+c]
 					}
 				}
 				for j := range p {
-					kj := (b*T+j)*gk + g*K
-					ds := scale * p[j] * (dot(dy[qi:qi+K], v[kj:]) - delta)
+					kj, vj := (b*T+j)*gk+g*K, (b*T+j)*gv+g*V
+					ds := scale * p[j] * (dot(dy[yi:yi+V], v[vj:]) - delta)
 					for c := range K {
 						dq[qi+c] += ds * k[kj+c]
 						dk[kj+c] += ds * q[qi+c]
@@ -95,6 +97,27 @@ func TestAttention(t *testing.T) {
 	}
 }
 
+// TestAttentionWidths compares heads that share one key head, over several blocks
+// of rows and shares of dk and dv, and values of another width than keys.
+func TestAttentionWidths(t *testing.T) {
+	for name, shape := range map[string]AttentionShape{
+		"one key head":                {Batch: 1, SeqLen: 140, Heads: 8, KVHeads: 1, HeadDim: 5},
+		"one key head, wide values":   {Batch: 2, SeqLen: 131, Heads: 5, KVHeads: 1, HeadDim: 3, ValueDim: 7},
+		"groups, narrow values":       {Batch: 1, SeqLen: 150, Heads: 12, KVHeads: 2, HeadDim: 6, ValueDim: 2},
+		"no groups, wide values":      {Batch: 1, SeqLen: 70, Heads: 2, KVHeads: 2, HeadDim: 4, ValueDim: 9},
+		"more heads than a block has": {Batch: 1, SeqLen: 3, Heads: 300, KVHeads: 1, HeadDim: 2},
+	} {
+		for _, causal := range []bool{false, true} {
+			shape.Causal = causal
+			t.Run(fmt.Sprintf("%s causal=%v", name, causal), func(t *testing.T) {
+				s := attentionOf(name, shape, nil)
+				s.dy = normal(source(), shape.Batch*shape.SeqLen*shape.Heads*shape.complete().ValueDim).data
+				sameResult(t, s.compile(t, tensor.Float64).result(t), naiveAttention(s, shape, nil, s.dy), 1e-12)
+			})
+		}
+	}
+}
+
 // Scores far outside the range of the exponential, and a maximum that grows from
 // one block of keys to the next, must not overflow.
 func TestAttentionLargeScores(t *testing.T) {
@@ -116,12 +139,14 @@ func TestAttentionLargeScores(t *testing.T) {
 // TestAttentionMemory doubles the sequence: planned memory must double, not
 // quadruple, in a graph with gradients.
 func TestAttentionMemory(t *testing.T) {
-	bytes := func(size int) float64 {
-		shape := AttentionShape{Batch: 1, SeqLen: size, Heads: 2, KVHeads: 2, HeadDim: 8, Causal: true}
-		return float64(attentionOf("memory", shape, nil).compile(t, tensor.Float32).plan.Bytes())
-	}
-	small, large := bytes(1024), bytes(2048)
-	if ratio := large / small; ratio > 2.01 {
-		t.Errorf("planned memory grows %.2f times when the sequence doubles (%.0f to %.0f bytes), want 2", ratio, small, large)
+	for _, kvHeads := range []int{2, 1} {
+		bytes := func(size int) float64 {
+			shape := AttentionShape{Batch: 1, SeqLen: size, Heads: 2, KVHeads: kvHeads, HeadDim: 8, Causal: true}
+			return float64(attentionOf("memory", shape, nil).compile(t, tensor.Float32).plan.Bytes())
+		}
+		small, large := bytes(1024), bytes(2048)
+		if ratio := large / small; ratio > 2.01 {
+			t.Errorf("%d key heads: planned memory grows %.2f times when the sequence doubles (%.0f to %.0f bytes), want 2", kvHeads, ratio, small, large)
+		}
 	}
 }

@@ -10,59 +10,74 @@ import (
 	"sparrow/kernel"
 )
 
-// KVCache holds one layer's keys and values of the tokens seen so far, head by
-// head, so that a head's keys are one run of memory: [B, G, Capacity, K] each.
-type KVCache struct {
-	Batch, KVHeads, Capacity, HeadDim int
-	Keys, Values                      *tensor.Dense
-}
-
-// NewKVCache allocates an empty cache.
-func NewKVCache(dtype tensor.Dtype, batch, kvHeads, capacity, headDim int) *KVCache {
-	alloc := func() *tensor.Dense {
-		return tensor.New(tensor.Of(dtype), tensor.WithShape(batch, kvHeads, capacity, headDim))
-	}
-	return &KVCache{batch, kvHeads, capacity, headDim, alloc(), alloc()}
-}
-
 // CachedAttention is causal attention of new tokens over a cache: it appends the
 // new keys and values and computes softmax(scale q Kᵀ) V over all the tokens up
 // to each query. It has no backward pass.
 //
-// q [B*T, H*K], k and v [B*T, G*K]; past [B]: tokens already in the cache; fresh
-// [B]: how many of the T new rows of a sequence count, the others are padding at
-// its end and give zeros. An overflowing cache is an error of the run.
+// q [B*T, H*K], k [B*T, G*K], v [B*T, G*V], nil if the cache's layout is Shared;
+// past [B]: tokens already in the cache; fresh [B]: how many of the T new rows of a
+// sequence count, the others are padding at its end and give zeros -> y [B*T, H*V].
+// An overflowing cache is an error of the run.
+//
+// The heads that share keys and values are rows of one matrix, so that every byte
+// of the cache is read once for all of them. When there is one new token a
+// sequence, its cache is read in pieces of keyPiece tokens, all in parallel, each
+// with a softmax of its own; their results are combined in the order of the pieces
+// by their log-sum-exp.
 func CachedAttention(t *Tape, q, k, v, past, fresh *G.Node, cache *KVCache, s AttentionShape) *G.Node {
-	if s.Scale == 0 {
-		s.Scale = 1 / math.Sqrt(float64(s.HeadDim))
-	}
+	s = s.complete()
+	operands := []*G.Node{q, k, past, fresh}
 	s.check("cached_attention", q, k, v)
-	if cache.Batch != s.Batch || cache.KVHeads != s.KVHeads || cache.HeadDim != s.HeadDim || cache.Keys.Dtype() != t.Dtype {
-		panic(&ShapeError{"cached_attention", "cache", cache.Keys.Shape(),
-			fmt.Sprintf("[%d, %d, capacity, %d] of %v", s.Batch, s.KVHeads, s.HeadDim, t.Dtype)})
+	if v != nil {
+		operands = append(operands, v)
+	}
+	if l := cache.CacheLayout; cache.Batch != s.Batch || l.KVHeads != s.KVHeads || l.KeyDim != s.HeadDim || l.ValueDim != s.ValueDim ||
+		l.Shared != (v == nil) || !l.Int8 && cache.keys.dense.Dtype() != t.Dtype {
+		panic(&ShapeError{"cached_attention", "cache", tensor.Shape{cache.Batch, l.KVHeads, l.KeyDim, l.ValueDim},
+			fmt.Sprintf("[%d, %d, %d, %d] of %v", s.Batch, s.KVHeads, s.HeadDim, s.ValueDim, t.Dtype)})
 	}
 	wantShape("cached_attention", "past", past, s.Batch)
 	wantShape("cached_attention", "fresh", fresh, s.Batch)
-	o := t.operator("cached_attention", q.Shape().Clone())
-	if t.Dtype == tensor.Float32 {
-		o.run = cachedAttention[float32](cache, s)
-	} else {
-		o.run = cachedAttention[float64](cache, s)
+	o := t.operator("cached_attention", s.output())
+	pieces := s.Batch * s.Heads * ((cache.Capacity + keyPiece - 1) / keyPiece)
+	if s.SeqLen > 1 {
+		pieces = 0
 	}
-	return t.apply(o, q, k, v, past, fresh)
+	partial := t.buffer(pieces * (s.ValueDim + 1))
+	o.aux = []*buffer{partial}
+	if t.Dtype == tensor.Float32 {
+		o.run = cachedAttention[float32](cache, partial, s)
+	} else {
+		o.run = cachedAttention[float64](cache, partial, s)
+	}
+	return t.apply(o, operands...)
 }
 
-func cachedAttention[T kernel.Float](c *KVCache, s AttentionShape) func([]G.Value, *tensor.Dense) error {
+// keyPiece is how many cached tokens one piece of parallel work reads when there is
+// one new token. It is fixed, so that results do not depend on the number of
+// threads.
+const keyPiece = 2 * keyBlock
+
+func cachedAttention[T kernel.Float](c *KVCache, partial *buffer, s AttentionShape) func([]G.Value, *tensor.Dense) error {
+	var tasks []cachedTask // kept, to allocate nothing in a run
 	return func(in []G.Value, out *tensor.Dense) error {
-		a := &cachedRun[T]{AttentionShape: s, c: c, keys: data[T](c.Keys), values: data[T](c.Values),
-			q: data[T](in[0]), k: data[T](in[1]), v: data[T](in[2]), y: data[T](out), past: ints(in[3]), fresh: ints(in[4])}
+		a := &cachedRun[T]{AttentionShape: s, c: c, q: data[T](in[0]), k: data[T](in[1]), y: data[T](out),
+			past: ints(in[2]), fresh: ints(in[3]), partial: floats[T](partial)}
+		if !c.Shared {
+			a.v = data[T](in[4])
+		}
 		for b := range s.Batch {
 			if a.fresh[b] < 0 || a.fresh[b] > s.SeqLen || a.past[b] < 0 || a.past[b]+a.fresh[b] > c.Capacity {
 				return fmt.Errorf("sequence %d: %d new tokens after %d, want at most %d new and %d in all",
 					b, a.fresh[b], a.past[b], s.SeqLen, c.Capacity)
 			}
 		}
-		kernel.Parallel(s.Batch*s.KVHeads, func(i int) { a.group(i/s.KVHeads, i%s.KVHeads) })
+		kernel.Parallel(s.Batch*s.KVHeads, func(i int) { a.store(i/s.KVHeads, i%s.KVHeads) })
+		tasks = a.plan(tasks[:0])
+		kernel.Parallel(len(tasks), func(i int) { a.attend(tasks[i]) })
+		if s.SeqLen == 1 {
+			kernel.Parallel(s.Batch*s.KVHeads, func(i int) { a.combine(i/s.KVHeads, i%s.KVHeads) })
+		}
 		return nil
 	}
 }
@@ -70,49 +85,149 @@ func cachedAttention[T kernel.Float](c *KVCache, s AttentionShape) func([]G.Valu
 // cachedRun is one execution: the operands as slices.
 type cachedRun[T kernel.Float] struct {
 	AttentionShape
-	c            *KVCache
-	keys, values []T
-	q, k, v, y   []T
-	past, fresh  []int
+	c           *KVCache
+	q, k, v, y  []T
+	partial     []T // of each piece: its output for each row, [rows, V], then their log-sum-exp
+	past, fresh []int
 }
 
-// group appends to the cache of key/value head g of sequence b and computes all
-// query heads that read it.
-func (a *cachedRun[T]) group(b, g int) {
-	K, hk, gk := a.HeadDim, a.Heads*a.HeadDim, a.KVHeads*a.HeadDim
-	past, fresh := a.past[b], a.fresh[b]
-	at := (b*a.KVHeads + g) * a.c.Capacity * K
-	keys, values := a.keys[at:at+a.c.Capacity*K], a.values[at:at+a.c.Capacity*K]
-	for i := range fresh {
-		src := (b*a.SeqLen+i)*gk + g*K
-		copy(keys[(past+i)*K:][:K], a.k[src:src+K])
-		copy(values[(past+i)*K:][:K], a.v[src:src+K])
-	}
-	for i := fresh; i < a.SeqLen; i++ {
-		row := (b*a.SeqLen+i)*hk + g*(a.Heads/a.KVHeads)*K
-		clear(a.y[row : row+a.Heads/a.KVHeads*K])
-	}
-	block := attendBlock[T]{k: keys, v: values, ldk: K, headDim: K, scale: T(a.Scale)}
-	group := a.Heads / a.KVHeads
-	if a.SeqLen == 1 && fresh == 1 {
-		// One token: the group's heads are rows of one small matrix.
-		for h := g * group; h < (g+1)*group; h += queryBlock {
-			row := b*hk + h*K
-			block.y, block.q, block.ldq = a.y[row:], a.q[row:], K
-			block.rows, block.keys = min(queryBlock, (g+1)*group-h), past+1
-			block.visible = func(_, _, cols int) int { return cols }
-			attend(block)
+// cachedTask is the work on rows r0.. of key/value head g of sequence b over keys
+// begin to end. piece is the place of its result in partial, -1: in y.
+type cachedTask struct{ b, g, r0, rows, begin, end, piece int }
+
+// store appends the new keys and values of key/value head g of sequence b, and
+// clears the output of padding.
+func (a *cachedRun[T]) store(b, g int) {
+	at := (b*a.KVHeads+g)*a.c.Capacity + a.past[b]
+	for i := range a.fresh[b] {
+		row := (b*a.SeqLen+i)*a.KVHeads + g
+		put(a.c.keys, at+i, a.k[row*a.HeadDim:])
+		if !a.c.Shared {
+			put(a.c.values, at+i, a.v[row*a.ValueDim:])
 		}
+	}
+	for r := a.fresh[b] * a.group(); r < a.foldedRows(); r++ {
+		clear(a.y[a.rowAt(b, g, r)*a.ValueDim:][:a.ValueDim])
+	}
+}
+
+// plan lists the tasks of a run, sequence by sequence.
+func (a *cachedRun[T]) plan(tasks []cachedTask) []cachedTask {
+	for b := range a.Batch {
+		for g := range a.KVHeads {
+			for r0, all := 0, a.fresh[b]*a.group(); r0 < all; r0 += a.blockRows() {
+				t := cachedTask{b: b, g: g, r0: r0, rows: min(a.blockRows(), all-r0), piece: -1}
+				t.end = a.past[b] + (r0+t.rows-1)/a.group() + 1
+				if a.SeqLen > 1 || t.end <= keyPiece {
+					tasks = append(tasks, t)
+					continue
+				}
+				for last := t.end; t.begin < last; t.begin += keyPiece {
+					t.end = min(last, t.begin+keyPiece)
+					t.piece = t.begin / keyPiece
+					tasks = append(tasks, t)
+				}
+			}
+		}
+	}
+	return tasks
+}
+
+// piece returns where the result of piece p for the rows of head g of sequence b
+// is, and its log-sum-exp.
+func (a *cachedRun[T]) piece(b, g, p int) (y, lse []T) {
+	group := a.group()
+	size := group * (a.ValueDim + 1)
+	pieces := len(a.partial) / (a.Batch * a.KVHeads * size)
+	m := a.partial[((b*a.KVHeads+g)*pieces+p)*size:][:size]
+	return m[:group*a.ValueDim], m[group*a.ValueDim:]
+}
+
+// attend computes one task.
+func (a *cachedRun[T]) attend(t cachedTask) {
+	K, V, group := a.HeadDim, a.ValueDim, a.group()
+	mem, done := scratch[T](t.rows*(2*K+V) + keyBlock*(2*K+V))
+	defer done()
+	cut := func(n int) []T {
+		m := mem[:n]
+		mem = mem[n:]
+		return m
+	}
+	q, ldq := fold(a.AttentionShape, a.q, K, cut(t.rows*K), t.b, t.g, t.r0, t.rows)
+	y, ldy := foldedOutput(a.AttentionShape, a.y, V, cut(t.rows*V), t.b, t.g, t.r0)
+	block := attendBlock[T]{
+		y: y, ldy: ldy, rows: t.rows, keyDim: K, valueDim: V, begin: t.begin, end: t.end, scale: T(a.Scale),
+		load:    a.loader(t, q, ldq, cut(t.rows*K), cut(keyBlock*K), cut(keyBlock*K), cut(keyBlock*V)),
+		visible: func(r, j0, cols int) int { return max(0, min(cols, a.past[t.b]+(t.r0+r)/group+1-j0)) },
+	}
+	if t.piece >= 0 {
+		out, lse := a.piece(t.b, t.g, t.piece)
+		block.y, block.ldy, block.lse = out[t.r0*V:], V, lse[t.r0:]
+		attend(block)
 		return
 	}
-	for h := g * group; h < (g+1)*group; h++ {
-		for i0 := 0; i0 < fresh; i0 += queryBlock {
-			row := (b*a.SeqLen+i0)*hk + h*K
-			block.y, block.q, block.ldq = a.y[row:], a.q[row:], hk
-			block.rows = min(queryBlock, fresh-i0)
-			block.keys = past + i0 + block.rows
-			block.visible = func(r, j0, cols int) int { return max(0, min(cols, past+i0+r+1-j0)) }
-			attend(block)
+	attend(block)
+	unfold(a.AttentionShape, a.y, V, y, t.b, t.g, t.r0, t.rows)
+}
+
+// loader returns a function that brings a block of the cache, as attend wants it.
+// Where keys are turned when read, those of a block turn by their distance to its
+// first token and the queries back by that token's angle, since only differences
+// count: so the angles of one block serve all, and stay in the second-level cache.
+func (a *cachedRun[T]) loader(t cachedTask, q []T, ldq int, turnedQ, keys, turnedK, values []T) func(j0, cols int) operands[T] {
+	K, V, c := a.HeadDim, a.ValueDim, a.c
+	at := (t.b*a.KVHeads + t.g) * c.Capacity
+	return func(j0, cols int) operands[T] {
+		in := operands[T]{q: q, ldq: ldq, ldk: K, ldv: V}
+		in.k = take(c.keys, at+j0, cols, keys)
+		if c.Shared {
+			in.v, in.ldv = in.k, K
+		} else {
+			in.v = take(c.values, at+j0, cols, values)
 		}
+		if c.Rotary == nil {
+			return in
+		}
+		half := K / 2
+		cos, sin := rotaryRow[T](c.Rotary, j0)
+		for r := range t.rows {
+			row := turnedQ[r*K : (r+1)*K]
+			copy(row, q[r*ldq:])
+			kernel.Rotate(row[:half], row[half:], cos, sin, true)
+		}
+		for j := range cols {
+			row := turnedK[j*K : (j+1)*K]
+			copy(row, in.k[j*K:])
+			cos, sin := rotaryRow[T](c.Rotary, j)
+			kernel.Rotate(row[:half], row[half:], cos, sin, false)
+		}
+		in.q, in.ldq, in.k = turnedQ, K, turnedK
+		return in
+	}
+}
+
+// combine writes the output of the one new token of sequence b for the heads that
+// read key/value head g: y = sum_p exp(lse_p - lse) y_p, lse = log sum_p exp(lse_p).
+func (a *cachedRun[T]) combine(b, g int) {
+	n := a.past[b] + a.fresh[b]
+	if a.fresh[b] == 0 || n <= keyPiece {
+		return
+	}
+	V := a.ValueDim
+	for r := range a.group() {
+		top, sum := math.Inf(-1), 0.0
+		for p := 0; p*keyPiece < n; p++ {
+			_, lse := a.piece(b, g, p)
+			top = max(top, float64(lse[r]))
+		}
+		y := a.y[a.rowAt(b, g, r)*V:][:V]
+		clear(y)
+		for p := 0; p*keyPiece < n; p++ {
+			part, lse := a.piece(b, g, p)
+			weight := math.Exp(float64(lse[r]) - top)
+			sum += weight
+			kernel.Axpy(T(weight), part[r*V:(r+1)*V], y)
+		}
+		kernel.Scale(T(1/sum), y)
 	}
 }

@@ -19,6 +19,11 @@ type decoding struct {
 	out         *G.Node
 }
 
+// cacheOf is a cache of keys and values of one width.
+func cacheOf(dtype tensor.Dtype, batch, kvHeads, capacity, width int) *KVCache {
+	return NewKVCache(dtype, batch, capacity, CacheLayout{KVHeads: kvHeads, KeyDim: width, ValueDim: width})
+}
+
 // newDecoding builds cached attention for s.SeqLen new tokens a sequence. q comes
 // from planned memory, which the operator could take over if it dared.
 func newDecoding(t *testing.T, dtype tensor.Dtype, s AttentionShape, cache *KVCache) *decoding {
@@ -85,7 +90,7 @@ func TestCachedAttention(t *testing.T) {
 func testCached(t *testing.T, whole AttentionShape, portions []int) {
 	s := attentionOf("whole", whole, nil)
 	want := s.compile(t, tensor.Float64).result(t).y
-	cache := NewKVCache(tensor.Float64, whole.Batch, whole.KVHeads, whole.SeqLen, whole.HeadDim)
+	cache := cacheOf(tensor.Float64, whole.Batch, whole.KVHeads, whole.SeqLen, whole.HeadDim)
 	width := whole.Heads * whole.HeadDim
 	graphs := map[int]*decoding{}
 	done := make([]int, whole.Batch)
@@ -130,7 +135,7 @@ func goldenCached(t *testing.T, c golden) {
 	shape := c.attentionShape(true)
 	all := c["k"].shape[1]
 	for dtype, tol := range goldenTol {
-		cache := NewKVCache(dtype, shape.Batch, shape.KVHeads, all, shape.HeadDim)
+		cache := cacheOf(dtype, shape.Batch, shape.KVHeads, all, shape.HeadDim)
 		prompt := shape
 		prompt.SeqLen = all - shape.SeqLen
 		for _, part := range []struct {
@@ -159,7 +164,7 @@ func goldenCached(t *testing.T, c golden) {
 
 func TestCachedAttentionErrors(t *testing.T) {
 	shape := AttentionShape{Batch: 2, SeqLen: 2, Heads: 2, KVHeads: 1, HeadDim: 4}
-	cache := NewKVCache(tensor.Float64, 2, 1, 5, 4)
+	cache := cacheOf(tensor.Float64, 2, 1, 5, 4)
 	for _, tc := range []struct {
 		name        string
 		past, fresh []int
@@ -180,7 +185,7 @@ func TestCachedAttentionErrors(t *testing.T) {
 		})
 	}
 	for name, small := range map[string]*KVCache{
-		"batch": NewKVCache(tensor.Float64, 1, 1, 5, 4), "heads": NewKVCache(tensor.Float64, 2, 2, 5, 4), "width": NewKVCache(tensor.Float64, 2, 1, 5, 3),
+		"batch": cacheOf(tensor.Float64, 1, 1, 5, 4), "heads": cacheOf(tensor.Float64, 2, 2, 5, 4), "width": cacheOf(tensor.Float64, 2, 1, 5, 3),
 	} {
 		t.Run("cache of another "+name, func(t *testing.T) {
 			if got := panicOf(func() { newDecoding(t, tensor.Float64, shape, small) }); got == "" {

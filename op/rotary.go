@@ -65,23 +65,31 @@ func rotaryRow[T kernel.Float](t *RotaryTable, p int) (cos, sin []T) {
 // x [N, H*K], positions [N] integers below table.Positions -> y [N, H*K].
 // Backward turns dy by the opposite angles.
 func Rotary(t *Tape, x, positions *G.Node, table *RotaryTable) *G.Node {
-	if t.Dtype == tensor.Float32 {
-		return rotary[float32](t, x, positions, table)
-	}
-	return rotary[float64](t, x, positions, table)
+	return RotaryTail(t, x, positions, table, table.HeadDim)
 }
 
-func rotary[T kernel.Float](t *Tape, x, positions *G.Node, table *RotaryTable) *G.Node {
+// RotaryTail is Rotary of the last K columns of every head of width headDim; the
+// others stay as they are.
+//
+// x [N, H*headDim] -> y [N, H*headDim].
+func RotaryTail(t *Tape, x, positions *G.Node, table *RotaryTable, headDim int) *G.Node {
+	if t.Dtype == tensor.Float32 {
+		return rotary[float32](t, x, positions, table, headDim)
+	}
+	return rotary[float64](t, x, positions, table, headDim)
+}
+
+func rotary[T kernel.Float](t *Tape, x, positions *G.Node, table *RotaryTable, headDim int) *G.Node {
 	n, width := matrix("rotary", "x", x)
 	wantShape("rotary", "positions", positions, n)
-	if table.HeadDim%2 != 0 || width%table.HeadDim != 0 {
-		panic(&ShapeError{"rotary", "x", x.Shape(), fmt.Sprintf("columns in heads of even width %d", table.HeadDim)})
+	if table.HeadDim%2 != 0 || headDim < table.HeadDim || width%headDim != 0 {
+		panic(&ShapeError{"rotary", "x", x.Shape(), fmt.Sprintf("columns in heads of width %d, of which an even number of %d are turned", headDim, table.HeadDim)})
 	}
 	turn := func(inverse bool) func(in []G.Value, out *tensor.Dense) error {
 		return func(in []G.Value, out *tensor.Dense) error {
 			x, y := data[T](in[0]), data[T](out)
 			assign(y, x)
-			return rotate(y, ints(in[1]), width, table, inverse)
+			return rotate(y, ints(in[1]), width, headDim, table, inverse)
 		}
 	}
 	o := t.operator("rotary", tensor.Shape{n, width}, 0)
@@ -94,8 +102,8 @@ func rotary[T kernel.Float](t *Tape, x, positions *G.Node, table *RotaryTable) *
 	return t.apply(o, x, positions)
 }
 
-// rotate turns every head of every row of x in place.
-func rotate[T kernel.Float](x []T, positions []int, width int, table *RotaryTable, inverse bool) error {
+// rotate turns the last columns of every head of every row of x in place.
+func rotate[T kernel.Float](x []T, positions []int, width, headDim int, table *RotaryTable, inverse bool) error {
 	for i, p := range positions {
 		if p < 0 || p >= table.Positions {
 			return fmt.Errorf("position %d of row %d, want 0 to %d", p, i, table.Positions-1)
@@ -105,7 +113,7 @@ func rotate[T kernel.Float](x []T, positions []int, width int, table *RotaryTabl
 	kernel.Ranges(len(positions), rowGrain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			cos, sin := rotaryRow[T](table, positions[i])
-			for h := i * width; h < (i+1)*width; h += k {
+			for h := i*width + headDim - k; h < (i+1)*width; h += headDim {
 				kernel.Rotate(x[h:h+k/2], x[h+k/2:h+k], cos, sin, inverse)
 			}
 		}

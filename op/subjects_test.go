@@ -116,6 +116,25 @@ func rotaryOf(name string, n, heads, k int) subject {
 		}}
 }
 
+// rotaryTailOf turns the last k columns of heads of width head.
+func rotaryTailOf(name string, n, heads, head, k int) subject {
+	s := rotaryOf(name, n, heads, head)
+	s.build = func(g *graph) *G.Node {
+		return RotaryTail(g.tape, g.x("x"), g.i("positions"), NewRotaryTable(k, 50, 10000, g.tape.Dtype), head)
+	}
+	return s
+}
+
+func gatedAddOf(name string, n, d int) subject {
+	return subject{name: name, floats: draws("a", []int{n, d}, "b", []int{n, d}, "gate", []int{d}),
+		build: func(g *graph) *G.Node { return GatedAdd(g.x("a"), g.x("b"), g.p("gate")) }}
+}
+
+func joinHeadsOf(name string, n, heads, own, shared int) subject {
+	return subject{name: name, floats: draws("a", []int{n, heads * own}, "b", []int{n, shared}),
+		build: func(g *graph) *G.Node { return JoinHeads(g.tape, g.x("a"), g.x("b"), heads) }}
+}
+
 func dropoutOf(name string, p float64, shape ...int) subject {
 	return subject{name: name, floats: draws("x", shape), ints: map[string][]int{"step": {3}},
 		build: func(g *graph) *G.Node { return Dropout(g.tape, g.x("x"), g.i("step"), p, 5) }}
@@ -124,7 +143,8 @@ func dropoutOf(name string, p float64, shape ...int) subject {
 // attentionOf is an attention; lengths nil: all keys are seen.
 func attentionOf(name string, s AttentionShape, lengths []int) subject {
 	n := s.Batch * s.SeqLen
-	a := subject{name: name, floats: draws("q", []int{n, s.Heads * s.HeadDim}, "k", []int{n, s.KVHeads * s.HeadDim}, "v", []int{n, s.KVHeads * s.HeadDim})}
+	values := s.complete().ValueDim
+	a := subject{name: name, floats: draws("q", []int{n, s.Heads * s.HeadDim}, "k", []int{n, s.KVHeads * s.HeadDim}, "v", []int{n, s.KVHeads * values})}
 	if lengths != nil {
 		a.ints = map[string][]int{"lengths": lengths}
 	}
@@ -164,6 +184,11 @@ func tinySubjects() []subject {
 		crossEntropyOf("cross entropy", 6, 5),
 		squaredErrorOf("squared error", 7),
 		rotaryOf("rotary", 5, 3, 4),
+		rotaryTailOf("rotary tail", 5, 3, 7, 4),
+		gatedAddOf("gated add", 3, 4),
+		gatedAddOf("gated add over pieces", rowGrain+2, 3),
+		joinHeadsOf("join heads", 5, 3, 2, 4),
+		joinHeadsOf("join one head", 5, 1, 2, 3),
 		dropoutOf("dropout", 0.4, 4, 6),
 		{name: "value", floats: draws("x", []int{3, 2}), build: func(g *graph) *G.Node { return Value(g.p("x")) }},
 	}
@@ -176,6 +201,12 @@ func tinySubjects() []subject {
 			kind := "attention " + h.name + map[bool]string{false: " bidirectional", true: " causal"}[causal]
 			subjects = append(subjects, attentionOf(kind, shape, nil), attentionOf(kind+" padded", shape, []int{4, 0, 1}))
 		}
+	}
+	for _, h := range headLayouts {
+		shape := AttentionShape{Batch: 2, SeqLen: 4, Heads: h.queries, KVHeads: h.keys, HeadDim: 3, ValueDim: 2, Causal: true}
+		subjects = append(subjects, attentionOf("attention "+h.name+" narrow values", shape, nil))
+		shape.HeadDim, shape.ValueDim = 1, 3
+		subjects = append(subjects, attentionOf("attention "+h.name+" wide values", shape, nil))
 	}
 	subjects = append(subjects, loraSubjects()...)
 	subjects = append(subjects, tinyVisionSubjects()...)
@@ -202,6 +233,9 @@ func oddSubjects() []subject {
 		crossEntropyOf("cross entropy 131x67", 131, 67),
 		squaredErrorOf("squared error 131", 131),
 		rotaryOf("rotary 67x3x22", 67, 3, 22),
+		rotaryTailOf("rotary tail 67x3x29", 67, 3, 29, 22),
+		gatedAddOf("gated add 131x67", 131, 67),
+		joinHeadsOf("join heads 131x3x19", 131, 3, 19, 7),
 		dropoutOf("dropout 131x127", 0.1, 131, 127),
 		loraOf(129, 67, 35, 5, false, true),
 		loraOf(129, 67, 35, 5, true, true),
@@ -218,6 +252,10 @@ func oddSubjects() []subject {
 			kind := "attention 67x19 " + h.name + map[bool]string{false: " bidirectional", true: " causal"}[causal]
 			subjects = append(subjects, attentionOf(kind, shape, nil), attentionOf(kind+" padded", shape, []int{33, 1}))
 		}
+		shape := AttentionShape{Batch: 2, SeqLen: 67, Heads: h.queries, KVHeads: h.keys, HeadDim: 19, ValueDim: 13, Causal: true}
+		subjects = append(subjects, attentionOf("attention 67x19x13 "+h.name, shape, nil))
 	}
+	wide := AttentionShape{Batch: 1, SeqLen: 131, Heads: 9, KVHeads: 1, HeadDim: 66, Causal: true} // several shares of dk and dv
+	subjects = append(subjects, attentionOf("attention 131x66 of one key head", wide, nil))
 	return append(append(subjects, oddVisionSubjects()...), oddPoolingSubjects()...)
 }

@@ -65,7 +65,7 @@ func (c Config) checkSample(tokenizer data.Tokenizer) error {
 	if n := c.longest(); n > 0 && len(ids) >= n {
 		return fmt.Errorf("[sample] prompt = %q is %d tokens long; learned positions end at %d: want a shorter one", c.Sample.Prompt, len(ids), n)
 	}
-	perToken := c.Model.NLayer * c.Model.Attention.CacheBytesPerToken(c.Model.DModel, int(tensor.Float32.Size()))
+	perToken := c.Model.NLayer * c.Model.Attention.CacheBytesPerToken(c.Model.DModel, tensor.Float32, false)
 	if err := cacheFits(float64(len(ids))+float64(c.room(len(ids), c.Sample.Tokens)), perToken); err != nil {
 		return fmt.Errorf("[sample] tokens = %d: %w", c.Sample.Tokens, err)
 	}

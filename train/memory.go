@@ -79,9 +79,8 @@ func plausible(cfg Config, dims model.Dims, limit float64) error {
 	if hidden == 0 {
 		hidden = 2 * d
 	}
-	heads := float64(cfg.Model.Attention.NHead) * float64(cfg.Model.Attention.HeadDim)
 	tokens := float64(cfg.Train.BatchSize) * float64(cfg.Data.SeqLen)
-	blocks := layers * 2 * d * (hidden + heads)
+	blocks := layers * (2*d*hidden + cfg.Model.Attention.Parameters(cfg.Model.DModel))
 	if len(cfg.Model.Linear) > 0 {
 		blocks = layers * 2 * d // factored layers may be small; the norms are not
 	}
@@ -95,7 +94,7 @@ func plausible(cfg Config, dims model.Dims, limit float64) error {
 	if cfg.Model.Positions == "learned" {
 		weights += 4 * context * d
 	} else {
-		activations += 4 * context * float64(cfg.Model.Attention.Dim(cfg.Model.DModel)) // the table of angles
+		activations += 4 * context * float64(cfg.Model.Attention.RotaryDim(cfg.Model.DModel)) // the table of angles
 	}
 	if weights+activations <= limit {
 		return nil

@@ -59,7 +59,7 @@ func buildable(cfg Config, dims model.Dims, limit float64) error {
 	}
 	need := float64(cfg.Model.NLayer)*graphBytes + 3*8*float64(cfg.Train.BatchSize)*float64(cfg.Data.SeqLen)
 	if cfg.Model.Positions != "learned" {
-		need += 4 * float64(dims.Context) * float64(cfg.Model.Attention.Dim(cfg.Model.DModel))
+		need += 4 * float64(dims.Context) * float64(cfg.Model.Attention.RotaryDim(cfg.Model.DModel))
 	}
 	if need > limit {
 		return fmt.Errorf("the graph alone needs more than %s of memory and this machine has %s", bytesText(need), bytesText(limit))

@@ -1,0 +1,76 @@
+package attention
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+// Attention is one layer of some kind.
+type Attention interface {
+	// Forward maps x [B*T, D] to [B*T, D]; layer is this layer's place in the cache.
+	Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node
+}
+
+// LayerConfig describes a layer.
+type LayerConfig struct {
+	Config
+	DModel  int
+	Causal  bool
+	Rotary  *op.RotaryTable // positions, RotaryDim wide; nil: none
+	Eps     float64         // of the norms inside mfa, mfa_kr and mla
+	Init    nn.Init         // of all matrices but the last
+	OutInit nn.Init         // of the output projection
+}
+
+// New makes the layer b.Name("") of the config's kind.
+func New(b *nn.Builder, cfg LayerConfig) Attention {
+	switch cfg.Kind {
+	case "mha", "gqa", "mqa":
+		return newMHA(b, cfg)
+	case "mfa":
+		return newMFA(b, cfg)
+	case "mfa_kr":
+		return newMFAKR(b, cfg)
+	case "mla":
+		return newMLA(b, cfg)
+	}
+	panic(fmt.Sprintf("attention: no kind %q", cfg.Kind)) // refused by Validate
+}
+
+// NewCaches allocates the caches of that many layers for batch sequences of up to
+// capacity tokens; rotary says that positions are.
+func (c Config) NewCaches(layers, dModel int, dtype tensor.Dtype, batch, capacity int, rotary, int8s bool) []*op.KVCache {
+	layout := c.CacheLayout(dModel)
+	layout.Int8 = int8s
+	if rotary && c.Kind == "mfa_kr" {
+		layout.Rotary = op.NewRotaryTable(c.RotaryDim(dModel), capacity, c.Theta, dtype)
+	}
+	var caches []*op.KVCache
+	for range layers {
+		caches = append(caches, op.NewKVCache(dtype, batch, capacity, layout))
+	}
+	return caches
+}
+
+// attend is attention over the sequence itself, or while decoding over the cache,
+// with v nil if the cache has no values of their own.
+func attend(b *nn.Builder, q, k, v *G.Node, seq nn.SeqInfo, layer int, s op.AttentionShape) *G.Node {
+	s.Batch, s.SeqLen = seq.Batch, seq.SeqLen
+	if c := seq.Cache; c != nil {
+		return op.CachedAttention(b.Tape, q, k, v, c.Past, c.Fresh, c.Layers[layer], s)
+	}
+	return op.Attention(b.Tape, q, k, v, seq.Lengths, s)
+}
+
+// rotate turns every head of x by its token's position.
+func (c LayerConfig) rotate(b *nn.Builder, x *G.Node, seq nn.SeqInfo) *G.Node {
+	if c.Rotary == nil {
+		return x
+	}
+	return op.Rotary(b.Tape, x, seq.Positions, c.Rotary)
+}

@@ -1,0 +1,93 @@
+package attention
+
+import (
+	"gorgonia.org/tensor"
+
+	"sparrow/op"
+)
+
+// Sizes and costs of one layer, in the words of Hu et al. 2024 (Multi-matrix
+// Factorization Attention), section 2, and of the Step-3 report (2025), section 3.
+// D is the width of the model, s the number of tokens in the cache.
+
+// Capacity is what an attention can express, seen as one bilinear form per head.
+type Capacity struct {
+	Heads  int
+	Rank   int // factorization rank of a head (FRH): of the form between query and key
+	Shared int // shared latent subspace dimension (SLSD): width of the features that keys are made from
+}
+
+// Effective is the total effective rank (TER): heads times rank.
+func (c Capacity) Effective() int { return c.Heads * c.Rank }
+
+// Capacity of the attention in a model of the given width.
+func (c Config) Capacity(dModel int) Capacity {
+	k := Capacity{Heads: c.NHead, Rank: c.Dim(dModel), Shared: c.KVHeads() * c.Dim(dModel)}
+	if c.Kind == "mla" {
+		k.Shared = c.KVRank
+	}
+	return k
+}
+
+// Parameters is the number of weights of one layer's matrices, where they are
+// dense, without norms, gates and biases. It is a float64, because a config may
+// ask for more than an int holds.
+func (c Config) Parameters(dModel int) float64 {
+	d, m, k, v := float64(dModel), float64(c.NHead), float64(c.Dim(dModel)), float64(c.ValueDim(dModel))
+	query := func(width float64) float64 { // of D to m heads of that width
+		if r := float64(c.QueryRank(dModel)); r > 0 {
+			return d*r + r*m*width
+		}
+		return d * m * width
+	}
+	switch c.Kind {
+	case "mfa", "mfa_kr":
+		n := query(k) + 2*d*k + m*k*d
+		if c.Output == "shared" {
+			n += m*k*k + k*d - m*k*d
+		}
+		if c.Kind == "mfa_kr" {
+			n += k*k - d*k
+		}
+		return n
+	case "mla":
+		r, p := float64(c.KVRank), float64(c.RopeDim)
+		return query(k+p) + d*(r+p) + r*m*(k+v) + m*v*d
+	}
+	return 2 * d * k * (m + float64(c.KVHeads()))
+}
+
+// CacheLayout is what decoding stores of one token in one layer. Only keys of
+// mfa_kr are stored before they are turned, because they are values, too; its
+// layout lacks the table to turn them with.
+func (c Config) CacheLayout(dModel int) op.CacheLayout {
+	k := c.Dim(dModel)
+	switch c.Kind {
+	case "mfa_kr":
+		return op.CacheLayout{KVHeads: 1, KeyDim: k, ValueDim: k, Shared: true}
+	case "mla":
+		return op.CacheLayout{KVHeads: 1, KeyDim: c.KVRank + c.RopeDim, ValueDim: c.KVRank, Shared: true}
+	}
+	return op.CacheLayout{KVHeads: c.KVHeads(), KeyDim: k, ValueDim: k}
+}
+
+// CacheBytesPerToken is what decoding stores of one token in one layer, int8s in 8
+// bits an element, scales included.
+func (c Config) CacheBytesPerToken(dModel int, dtype tensor.Dtype, int8s bool) int {
+	l := c.CacheLayout(dModel)
+	l.Int8 = int8s
+	return l.Bytes(dtype)
+}
+
+// DecodeFLOPs is the work of the scores and of the sum of values for one new token
+// over s tokens in one layer: two operations a multiply-add, softmax left out.
+func (c Config) DecodeFLOPs(dModel, s int) float64 {
+	l := c.CacheLayout(dModel)
+	return 2 * float64(c.NHead) * float64(l.KeyDim+l.ValueDim) * float64(s)
+}
+
+// Intensity is the arithmetic intensity of decoding: FLOPs for a byte of the cache
+// that is read, whatever the context and the batch, at that many bytes an element.
+func (c Config) Intensity(dModel, bytes int) float64 {
+	return c.DecodeFLOPs(dModel, 1) / float64(c.CacheLayout(dModel).Elements()*bytes)
+}

@@ -1,0 +1,69 @@
+package op
+
+import (
+	"math"
+
+	"sparrow/kernel"
+)
+
+// attendBlock is a block of queries and all the keys that any of them sees.
+type attendBlock[T kernel.Float] struct {
+	y                []T // [rows, valueDim], row stride ldy
+	ldy              int
+	lse              []T // [rows], receives log-sum-exp of each row's scores, or nil
+	rows             int
+	keyDim, valueDim int
+	begin, end       int // of the keys
+	scale            T
+	load             func(j0, cols int) operands[T] // the queries, and keys and values j0 to j0+cols
+	visible          func(r, j0, cols int) int      // how many of keys j0.. to j0+cols row r sees
+}
+
+// operands are queries, keys and values of a block, each with its row stride.
+type operands[T kernel.Float] struct {
+	q, k, v       []T
+	ldq, ldk, ldv int
+}
+
+// attend computes y = softmax(scale q kᵀ) v over visible keys, one block of keys
+// after the other, with a running maximum and sum of each row.
+func attend[T kernel.Float](a attendBlock[T]) {
+	V := a.valueDim
+	s, done := scratch[T](a.rows * (keyBlock + 2))
+	defer done()
+	maxes, sums := s[a.rows*keyBlock:][:a.rows], s[a.rows*(keyBlock+1):][:a.rows]
+	for r := range a.rows {
+		clear(a.y[r*a.ldy : r*a.ldy+V])
+		maxes[r], sums[r] = T(math.Inf(-1)), 0
+	}
+	for j0 := a.begin; j0 < a.end; j0 += keyBlock {
+		cols := min(keyBlock, a.end-j0)
+		in := a.load(j0, cols)
+		kernel.GemmSerial(false, true, a.rows, cols, a.keyDim, 1, in.q, in.ldq, in.k, in.ldk, 0, s, cols) // [rows, cols]
+		for r := range a.rows {
+			row := s[r*cols : (r+1)*cols]
+			seen := a.visible(r, j0, cols)
+			clear(row[seen:])
+			if seen == 0 {
+				continue
+			}
+			top := max(maxes[r], a.scale*kernel.MaxValue(row[:seen]))
+			if top > maxes[r] && j0 > a.begin {
+				shrink := T(math.Exp(float64(maxes[r] - top)))
+				sums[r] *= shrink
+				kernel.Scale(shrink, a.y[r*a.ldy:r*a.ldy+V])
+			}
+			maxes[r] = top
+			sums[r] += kernel.ExpShift(row[:seen], row[:seen], a.scale, top)
+		}
+		kernel.GemmSerial(false, false, a.rows, V, cols, 1, s, cols, in.v, in.ldv, 1, a.y, a.ldy)
+	}
+	for r := range a.rows {
+		if a.lse != nil {
+			a.lse[r] = maxes[r] + T(math.Log(float64(sums[r])))
+		}
+		if sums[r] > 0 {
+			kernel.Scale(1/sums[r], a.y[r*a.ldy:r*a.ldy+V])
+		}
+	}
+}

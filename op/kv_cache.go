@@ -1,0 +1,124 @@
+package op
+
+import (
+	"gorgonia.org/tensor"
+
+	"sparrow/kernel"
+)
+
+// CacheLayout says what decoding stores of one token in one layer.
+type CacheLayout struct {
+	KVHeads  int  // G, of each of which it stores
+	KeyDim   int  // a key of this width
+	ValueDim int  // and a value of this width,
+	Shared   bool // or no value: it is the first ValueDim elements of the key
+	// Rotary turns keys by their place in the sequence when they are read. They are
+	// stored as they were before. nil: keys are stored as they are compared.
+	Rotary *RotaryTable
+	// Int8 stores 8 bits an element and a float32 scale for each vector of each
+	// token; see [kernel.QuantizeVector].
+	Int8 bool
+}
+
+// segments are the widths of the vectors that have scales of their own: key and
+// value, or of a shared vector the value and what is behind it.
+func (l CacheLayout) segments() (key, value []int) {
+	switch {
+	case !l.Shared:
+		return []int{l.KeyDim}, []int{l.ValueDim}
+	case l.KeyDim == l.ValueDim:
+		return []int{l.KeyDim}, nil
+	}
+	return []int{l.ValueDim, l.KeyDim - l.ValueDim}, nil
+}
+
+// Elements is how many numbers are stored of a token.
+func (l CacheLayout) Elements() int {
+	if l.Shared {
+		return l.KVHeads * l.KeyDim
+	}
+	return l.KVHeads * (l.KeyDim + l.ValueDim)
+}
+
+// Bytes is what they take, scales included, where numbers are of the given type.
+func (l CacheLayout) Bytes(dtype tensor.Dtype) int {
+	if !l.Int8 {
+		return l.Elements() * int(dtype.Size())
+	}
+	key, value := l.segments()
+	return l.Elements() + scaleBytes*l.KVHeads*(len(key)+len(value))
+}
+
+const scaleBytes = 4
+
+// KVCache holds one layer's keys and values of the tokens seen so far, head by
+// head, so that a head's keys are one run of memory.
+type KVCache struct {
+	CacheLayout
+	Batch, Capacity int // sequences, and tokens of each
+	keys, values    *vectors
+}
+
+// NewKVCache allocates an empty cache.
+func NewKVCache(dtype tensor.Dtype, batch, capacity int, layout CacheLayout) *KVCache {
+	key, value := layout.segments()
+	c := &KVCache{CacheLayout: layout, Batch: batch, Capacity: capacity}
+	c.keys = newVectors(dtype, batch*layout.KVHeads*capacity, key, layout.Int8)
+	if !layout.Shared {
+		c.values = newVectors(dtype, batch*layout.KVHeads*capacity, value, layout.Int8)
+	}
+	return c
+}
+
+// vectors are rows of numbers in floating point, or in 8 bits with a scale for
+// each segment of a row.
+type vectors struct {
+	width    int
+	segments []int
+	dense    *tensor.Dense // [rows, width]; nil: 8 bits
+	codes    []int8        // [rows, width]
+	scales   []float32     // [rows, len(segments)]
+}
+
+func newVectors(dtype tensor.Dtype, rows int, segments []int, int8s bool) *vectors {
+	v := &vectors{segments: segments}
+	for _, n := range segments {
+		v.width += n
+	}
+	if int8s {
+		v.codes, v.scales = make([]int8, rows*v.width), make([]float32, rows*len(segments))
+	} else {
+		v.dense = tensor.New(tensor.Of(dtype), tensor.WithShape(rows, v.width))
+	}
+	return v
+}
+
+// put stores x as row i.
+func put[T kernel.Float](v *vectors, i int, x []T) {
+	at := i * v.width
+	if v.dense != nil {
+		copy(data[T](v.dense)[at:at+v.width], x[:v.width])
+		return
+	}
+	for j, n := range v.segments {
+		v.scales[i*len(v.segments)+j] = kernel.QuantizeVector(v.codes[at:at+n], x[:n])
+		at, x = at+n, x[n:]
+	}
+}
+
+// take returns rows [i, i+n) as a matrix of row stride width: in place, or decoded
+// to mem.
+func take[T kernel.Float](v *vectors, i, n int, mem []T) []T {
+	if v.dense != nil {
+		return data[T](v.dense)[i*v.width : (i+n)*v.width]
+	}
+	to := mem
+	for r := i; r < i+n; r++ {
+		at := r * v.width
+		for j, n := range v.segments {
+			kernel.DequantizeVector(to[:n], v.codes[at:at+n], v.scales[r*len(v.segments)+j])
+			at, to = at+n, to[n:]
+		}
+	}
+	return mem[:n*v.width]
+}
