@@ -8,29 +8,50 @@ import (
 
 // attendBlock is a block of queries and all the keys that any of them sees.
 type attendBlock[T kernel.Float] struct {
-	y                []T // [rows, valueDim], row stride ldy
-	ldy              int
-	lse              []T // [rows], receives log-sum-exp of each row's scores, or nil
-	rows             int
-	keyDim, valueDim int
-	begin, end       int // of the keys
-	scale            T
-	load             func(j0, cols int) operands[T] // the queries, and keys and values j0 to j0+cols
-	visible          func(r, j0, cols int) int      // how many of keys j0.. to j0+cols row r sees
+	operands[T]     // the queries, and all keys and values
+	y           []T // [rows, valueDim], row stride ldy
+	ldy         int
+	lse         []T // [rows], receives log-sum-exp of each row's scores, or nil
+	mem         []T // attendScratch(rows) elements
+	rows        int
+	keyDim      int
+	valueDim    int
+	begin, end  int // of the keys
+	scale       T
+	sees        staircase
+	load        func(j0, cols int) operands[T] // brings a block of keys; nil: they are in memory
 }
 
-// operands are queries, keys and values of a block, each with its row stride.
+// operands are queries, keys and values, each with its row stride.
 type operands[T kernel.Float] struct {
 	q, k, v       []T
 	ldq, ldk, ldv int
 }
 
+// staircase says which keys a folded row sees: those before limit and, unless
+// bidirectional, up to past plus its own token.
+type staircase struct {
+	r0, group     int // row r of the block is at token (r0+r) / group
+	past, limit   int
+	bidirectional bool
+}
+
+// visible is how many of the keys from j0 on row r sees, of at most cols.
+func (s *staircase) visible(r, j0, cols int) int {
+	n := s.limit
+	if !s.bidirectional {
+		n = min(n, s.past+(s.r0+r)/s.group+1)
+	}
+	return max(0, min(cols, n-j0))
+}
+
+// attendScratch is how many elements of memory attend needs for its own use.
+func attendScratch(rows int) int { return rows * (keyBlock + 2) }
+
 // attend computes y = softmax(scale q kᵀ) v over visible keys, one block of keys
 // after the other, with a running maximum and sum of each row.
-func attend[T kernel.Float](a attendBlock[T]) {
-	V := a.valueDim
-	s, done := scratch[T](a.rows * (keyBlock + 2))
-	defer done()
+func attend[T kernel.Float](a *attendBlock[T]) {
+	V, s := a.valueDim, a.mem
 	maxes, sums := s[a.rows*keyBlock:][:a.rows], s[a.rows*(keyBlock+1):][:a.rows]
 	for r := range a.rows {
 		clear(a.y[r*a.ldy : r*a.ldy+V])
@@ -38,11 +59,16 @@ func attend[T kernel.Float](a attendBlock[T]) {
 	}
 	for j0 := a.begin; j0 < a.end; j0 += keyBlock {
 		cols := min(keyBlock, a.end-j0)
-		in := a.load(j0, cols)
+		in := operands[T]{q: a.q, ldq: a.ldq, ldk: a.ldk, ldv: a.ldv}
+		if a.load != nil {
+			in = a.load(j0, cols)
+		} else {
+			in.k, in.v = a.k[j0*a.ldk:], a.v[j0*a.ldv:]
+		}
 		kernel.GemmSerial(false, true, a.rows, cols, a.keyDim, 1, in.q, in.ldq, in.k, in.ldk, 0, s, cols) // [rows, cols]
 		for r := range a.rows {
 			row := s[r*cols : (r+1)*cols]
-			seen := a.visible(r, j0, cols)
+			seen := a.sees.visible(r, j0, cols)
 			clear(row[seen:])
 			if seen == 0 {
 				continue

@@ -127,41 +127,32 @@ func (a *attentionRun[T]) setLengths(in []G.Value, i int) error {
 	return nil
 }
 
-// keys is the number of keys that some query before end sees.
-func (a *attentionRun[T]) keys(b, end int) int {
-	n := a.SeqLen
+// sees says which keys of sequence b the block of rows from r0 on sees.
+func (a *attentionRun[T]) sees(b, r0 int) staircase {
+	s := staircase{r0: r0, group: a.group(), limit: a.SeqLen, bidirectional: !a.Causal}
 	if a.lengths != nil {
-		n = a.lengths[b]
+		s.limit = a.lengths[b]
 	}
-	if a.Causal {
-		n = min(n, end)
-	}
-	return n
-}
-
-// visible is how many of the keys from j0 on query i of sequence b sees, of at
-// most cols.
-func (a *attentionRun[T]) visible(b, i, j0, cols int) int {
-	return max(0, min(cols, a.keys(b, i+1)-j0))
+	return s
 }
 
 // forward computes rows r0.. of one block of the rows of sequence b that read
 // key/value head g.
 func (a *attentionRun[T]) forward(b, g, r0 int) {
-	rows, group := min(a.blockRows(), a.foldedRows()-r0), a.group()
-	mem, done := scratch[T](rows * (a.HeadDim + a.ValueDim))
+	rows := min(a.blockRows(), a.foldedRows()-r0)
+	mem, done := scratch[T](rows*(a.HeadDim+a.ValueDim) + attendScratch(rows))
 	defer done()
-	q, ldq := fold(a.AttentionShape, a.q, a.HeadDim, mem, b, g, r0, rows)
-	y, ldy := foldedOutput(a.AttentionShape, a.y, a.ValueDim, mem[rows*a.HeadDim:], b, g, r0)
-	k, ldk := a.keyRows(a.k, b, g)
-	v, ldv := a.valueRows(a.v, b, g)
-	attend(attendBlock[T]{
-		y: y, ldy: ldy, lse: a.lse[(b*a.KVHeads+g)*a.foldedRows()+r0:],
-		rows: rows, keyDim: a.HeadDim, valueDim: a.ValueDim, scale: T(a.Scale), end: a.keys(b, (r0+rows-1)/group+1),
-		load:    func(j0, _ int) operands[T] { return operands[T]{q, k[j0*ldk:], v[j0*ldv:], ldq, ldk, ldv} },
-		visible: func(r, j0, cols int) int { return a.visible(b, (r0+r)/group, j0, cols) },
-	})
-	unfold(a.AttentionShape, a.y, a.ValueDim, y, b, g, r0, rows)
+	block := attendBlock[T]{
+		rows: rows, keyDim: a.HeadDim, valueDim: a.ValueDim, scale: T(a.Scale), sees: a.sees(b, r0),
+		lse: a.lse[(b*a.KVHeads+g)*a.foldedRows()+r0:], mem: mem[rows*(a.HeadDim+a.ValueDim):],
+	}
+	block.end = block.sees.visible(rows-1, 0, a.SeqLen)
+	block.q, block.ldq = fold(a.AttentionShape, a.q, a.HeadDim, mem, b, g, r0, rows)
+	block.y, block.ldy = foldedOutput(a.AttentionShape, a.y, a.ValueDim, mem[rows*a.HeadDim:], b, g, r0)
+	block.k, block.ldk = a.keyRows(a.k, b, g)
+	block.v, block.ldv = a.valueRows(a.v, b, g)
+	attend(&block)
+	unfold(a.AttentionShape, a.y, a.ValueDim, block.y, b, g, r0, rows)
 }
 
 // keyRows is the matrix of key head g of sequence b, and its row stride.

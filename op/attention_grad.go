@@ -77,7 +77,7 @@ func (a *attentionRun[T]) backward(b, g, split, splits int) {
 
 // backwardBlock adds the shares of rows r0.. to dk and dv.
 func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int) {
-	K, V, group := a.HeadDim, a.ValueDim, a.group()
+	K, V := a.HeadDim, a.ValueDim
 	rows := min(a.blockRows(), a.foldedRows()-r0)
 	lse := a.lse[(b*a.KVHeads+g)*a.foldedRows()+r0:][:rows]
 	mem, done := scratch[T](rows * (2*keyBlock + 2*K + 2*V + 1))
@@ -97,7 +97,8 @@ func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int) {
 	}
 	keys, ldk := a.keyRows(a.k, b, g)
 	values, ldv := a.valueRows(a.v, b, g)
-	end := a.keys(b, (r0+rows-1)/group+1)
+	sees := a.sees(b, r0)
+	end := sees.visible(rows-1, 0, a.SeqLen)
 	for j0 := 0; j0 < end; j0 += keyBlock {
 		cols := min(keyBlock, end-j0)
 		k, v := keys[j0*ldk:], values[j0*ldv:]
@@ -105,7 +106,7 @@ func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int) {
 		kernel.GemmSerial(false, true, rows, cols, V, 1, dy, ldy, v, ldv, 0, dp, cols)
 		for r := range rows {
 			prow, dprow := p[r*cols:(r+1)*cols], dp[r*cols:(r+1)*cols]
-			seen := a.visible(b, (r0+r)/group, j0, cols)
+			seen := sees.visible(r, j0, cols)
 			clear(prow[seen:])
 			clear(dprow[seen:])
 			if seen > 0 {

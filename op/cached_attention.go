@@ -145,37 +145,45 @@ func (a *cachedRun[T]) piece(b, g, p int) (y, lse []T) {
 
 // attend computes one task.
 func (a *cachedRun[T]) attend(t cachedTask) {
-	K, V, group := a.HeadDim, a.ValueDim, a.group()
-	mem, done := scratch[T](t.rows*(2*K+V) + keyBlock*(2*K+V))
+	K, V := a.HeadDim, a.ValueDim
+	mem, done := scratch[T](t.rows*(K+V) + attendScratch(t.rows) + a.loadScratch(t.rows))
 	defer done()
 	cut := func(n int) []T {
 		m := mem[:n]
 		mem = mem[n:]
 		return m
 	}
-	q, ldq := fold(a.AttentionShape, a.q, K, cut(t.rows*K), t.b, t.g, t.r0, t.rows)
-	y, ldy := foldedOutput(a.AttentionShape, a.y, V, cut(t.rows*V), t.b, t.g, t.r0)
 	block := attendBlock[T]{
-		y: y, ldy: ldy, rows: t.rows, keyDim: K, valueDim: V, begin: t.begin, end: t.end, scale: T(a.Scale),
-		load:    a.loader(t, q, ldq, cut(t.rows*K), cut(keyBlock*K), cut(keyBlock*K), cut(keyBlock*V)),
-		visible: func(r, j0, cols int) int { return max(0, min(cols, a.past[t.b]+(t.r0+r)/group+1-j0)) },
+		rows: t.rows, keyDim: K, valueDim: V, begin: t.begin, end: t.end, scale: T(a.Scale),
+		sees: staircase{r0: t.r0, group: a.group(), past: a.past[t.b], limit: t.end},
 	}
+	block.q, block.ldq = fold(a.AttentionShape, a.q, K, cut(t.rows*K), t.b, t.g, t.r0, t.rows)
+	block.y, block.ldy = foldedOutput(a.AttentionShape, a.y, V, cut(t.rows*V), t.b, t.g, t.r0)
+	block.mem = cut(attendScratch(t.rows))
+	block.load = a.loader(t, block.q, block.ldq, mem)
 	if t.piece >= 0 {
 		out, lse := a.piece(t.b, t.g, t.piece)
 		block.y, block.ldy, block.lse = out[t.r0*V:], V, lse[t.r0:]
-		attend(block)
+		attend(&block)
 		return
 	}
-	attend(block)
-	unfold(a.AttentionShape, a.y, V, y, t.b, t.g, t.r0, t.rows)
+	attend(&block)
+	unfold(a.AttentionShape, a.y, V, block.y, t.b, t.g, t.r0, t.rows)
+}
+
+// loadScratch is how many elements of memory a loader needs for a block of rows.
+func (a *cachedRun[T]) loadScratch(rows int) int {
+	return rows*a.HeadDim + keyBlock*(2*a.HeadDim+a.ValueDim)
 }
 
 // loader returns a function that brings a block of the cache, as attend wants it.
 // Where keys are turned when read, those of a block turn by their distance to its
 // first token and the queries back by that token's angle, since only differences
 // count: so the angles of one block serve all, and stay in the second-level cache.
-func (a *cachedRun[T]) loader(t cachedTask, q []T, ldq int, turnedQ, keys, turnedK, values []T) func(j0, cols int) operands[T] {
+func (a *cachedRun[T]) loader(t cachedTask, q []T, ldq int, mem []T) func(j0, cols int) operands[T] {
 	K, V, c := a.HeadDim, a.ValueDim, a.c
+	turnedQ, mem := mem[:t.rows*K], mem[t.rows*K:]
+	keys, turnedK, values := mem[:keyBlock*K], mem[keyBlock*K:2*keyBlock*K], mem[2*keyBlock*K:]
 	at := (t.b*a.KVHeads + t.g) * c.Capacity
 	return func(j0, cols int) operands[T] {
 		in := operands[T]{q: q, ldq: ldq, ldk: K, ldv: V}

@@ -33,6 +33,9 @@ func loadSizes(file string) (m cost.Config, notes []string, err error) {
 	default:
 		notes = append(notes, "the vocabulary of tokenizer "+cfg.Data.Tokenizer+" is not known here: parameters are without embeddings")
 	}
+	if a := cfg.Model.Attention; a.ValueDim(cfg.Model.DModel) != a.Dim(cfg.Model.DModel) {
+		notes = append(notes, "values count as wide as keys, head_dim and not v_head_dim")
+	}
 	for _, l := range cfg.Model.Linear {
 		if l.Kind != "dense" {
 			notes = append(notes, "factored layers count as the dense ones that model merge makes of them")
@@ -53,5 +56,9 @@ func sizesOf(c model.Config) cost.Config {
 	if a.Kind == "gqa" {
 		m.Attention.NKVHead = a.KVHeads()
 	}
+	if a.Output != "" {
+		m.Attention.Output = a.Output
+	}
+	m.Attention.QueryRank, m.Attention.KVRank, m.Attention.RopeDim = a.QueryRank(c.DModel), a.KVRank, a.RopeDim
 	return m
 }

@@ -96,6 +96,35 @@ func TestSLTrainQualityBudget(t *testing.T) {
 	}
 }
 
+// Arms have equal parameters within 1%, half and a quarter of MHA's cache.
+func TestMFAQualityBudget(t *testing.T) {
+	c, err := Load("mfa-quality.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elements := map[string]int{"mha": 256, "gqa": 128, "mqa": 128, "mla": 128, "mfa": 128, "mfa-kr": 64}
+	if len(c.Arms) != len(elements) {
+		t.Fatalf("%d arms, want %d", len(c.Arms), len(elements))
+	}
+	base := 0
+	for i, a := range c.Arms {
+		cfg, err := c.Config(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := parameters(t, cfg, 256)
+		if i == 0 {
+			base = n
+		}
+		if n < 950_000 || n > 1_150_000 || float64(n) < 0.99*float64(base) || float64(n) > 1.01*float64(base) {
+			t.Errorf("arm %s has %d parameters, %s %d; want about 1M, and within 1%%", a.Name, n, c.Arms[0].Name, base)
+		}
+		if got := cfg.Model.Attention.CacheLayout(cfg.Model.DModel).Elements(); got != elements[a.Name] {
+			t.Errorf("arm %s caches %d values a token and layer, want %d", a.Name, got, elements[a.Name])
+		}
+	}
+}
+
 // The memory claim is about the paper's 130M shape.
 func TestSLTrainMemoryShape(t *testing.T) {
 	c, err := Load("sltrain-memory.toml")

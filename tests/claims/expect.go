@@ -12,8 +12,8 @@ import (
 // Expect is one expectation: a measure over arms and the bound that it shall
 // reach. One without a bound is only reported.
 type Expect struct {
-	Measure string `toml:"measure"` // gap_closed | difference | ratio | saved
-	Of      string `toml:"of"`      // loss | perplexity | parameters | peak_memory
+	Measure string `toml:"measure"` // gap_closed | difference | standard_errors | ratio | saved
+	Of      string `toml:"of"`      // loss | perplexity | parameters | peak_memory | cache_bytes | attention_parameters
 	Arm     string `toml:"arm"`
 	From    string `toml:"from"` // gap_closed: the arm where the gap begins
 	To      string `toml:"to"`   // gap_closed: the arm where it ends
@@ -26,11 +26,15 @@ type Expect struct {
 
 // Measures, with m the mean over seeds of what [Expect.Of] names:
 //
-//	gap_closed  (m(from) - m(arm)) / (m(from) - m(to))
-//	difference  m(arm) - m(than)
-//	ratio       m(arm) / m(than)
-//	saved       1 - m(arm) / m(than)
-var measures = []string{"gap_closed", "difference", "ratio", "saved"}
+//	gap_closed       (m(from) - m(arm)) / (m(from) - m(to))
+//	difference       m(arm) - m(than)
+//	standard_errors  m(arm) - m(than), in standard errors of itself
+//	ratio            m(arm) / m(than)
+//	saved            1 - m(arm) / m(than)
+//
+// standard_errors asks whether a difference can be seen at all, so its own error is
+// 0. A noisy experiment sees none: another expectation must bound the difference.
+var measures = []string{"gap_closed", "difference", "standard_errors", "ratio", "saved"}
 
 // metrics are what a run has measured; exact ones do not depend on the seed.
 var metrics = map[string]struct {
@@ -41,9 +45,12 @@ var metrics = map[string]struct {
 	"perplexity":  {func(r Result) float64 { return math.Exp(r.Loss) }, false},
 	"parameters":  {func(r Result) float64 { return float64(r.Parameters) }, true},
 	"peak_memory": {func(r Result) float64 { return float64(r.PeakMemory) }, true},
+
+	"cache_bytes":          {func(r Result) float64 { return float64(r.CacheBytes) }, true},
+	"attention_parameters": {func(r Result) float64 { return float64(r.AttentionParameters) }, true},
 }
 
-var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory"}
+var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters"}
 
 // Validate reports an expectation that says nothing.
 func (e Expect) Validate(r *configs.Report) {
@@ -53,6 +60,8 @@ func (e Expect) Validate(r *configs.Report) {
 	}
 	if !slices.Contains(metricNames, e.Of) {
 		r.Errorf("of", "is unknown; want one of %s", strings.Join(metricNames, ", "))
+	} else if e.Measure == "standard_errors" && metrics[e.Of].exact {
+		r.Errorf("of", "has no standard error; for %s want difference", e.Of)
 	}
 	need := func(key, v string, wanted bool) {
 		if wanted && v == "" {
@@ -103,6 +112,8 @@ func (e Expect) String() string {
 		s = fmt.Sprintf("share of the gap in %s from %s to %s that %s closes", what, e.From, e.To, e.Arm)
 	case "difference":
 		s = fmt.Sprintf("%s of %s minus that of %s", what, e.Arm, e.Than)
+	case "standard_errors":
+		s = fmt.Sprintf("%s of %s minus that of %s, in standard errors", what, e.Arm, e.Than)
 	case "ratio":
 		s = fmt.Sprintf("%s of %s over that of %s", what, e.Arm, e.Than)
 	case "saved":
@@ -174,6 +185,16 @@ func (e Expect) Evaluate(runs map[string][]Result) Finding {
 	}
 	exact := metrics[e.Of].exact
 	value, spread := jackknife(values, exact, e.value)
+	if e.Measure == "standard_errors" {
+		if value != 0 { // 0 of any size
+			value /= spread
+		}
+		if math.IsNaN(value) || math.IsInf(value, 0) {
+			f.Reason = "the standard error is not known"
+			return f
+		}
+		spread = 0
+	}
 	f.Value = finite(value)
 	f.Error = finite(spread)
 	if f.Value == nil {
@@ -223,7 +244,7 @@ func (e Expect) value(m map[string]float64) float64 {
 	switch e.Measure {
 	case "gap_closed":
 		return (m[e.From] - m[e.Arm]) / (m[e.From] - m[e.To])
-	case "difference":
+	case "difference", "standard_errors":
 		return m[e.Arm] - m[e.Than]
 	case "ratio":
 		return m[e.Arm] / m[e.Than]

@@ -47,8 +47,8 @@ func TestJackknife(t *testing.T) {
 
 func TestMeasures(t *testing.T) {
 	runs := map[string][]Result{
-		"full":   {{Loss: 2, Parameters: 1000, PeakMemory: 4000}},
-		"low":    {{Loss: 2.5, Parameters: 400, PeakMemory: 3000}},
+		"full":   {{Loss: 2, Parameters: 1000, PeakMemory: 4000, CacheBytes: 256, AttentionParameters: 300}},
+		"low":    {{Loss: 2.5, Parameters: 400, PeakMemory: 3000, CacheBytes: 64, AttentionParameters: 150}},
 		"sparse": {{Loss: 2.1, Parameters: 450, PeakMemory: 1000}},
 	}
 	for _, c := range []struct {
@@ -60,6 +60,8 @@ func TestMeasures(t *testing.T) {
 		{Expect{Measure: "ratio", Of: "perplexity", Arm: "sparse", Than: "full"}, math.Exp(0.1)},
 		{Expect{Measure: "saved", Of: "parameters", Arm: "sparse", Than: "full"}, 0.55},
 		{Expect{Measure: "saved", Of: "peak_memory", Arm: "sparse", Than: "full"}, 0.75},
+		{Expect{Measure: "saved", Of: "cache_bytes", Arm: "low", Than: "full"}, 0.75},
+		{Expect{Measure: "ratio", Of: "attention_parameters", Arm: "low", Than: "full"}, 0.5},
 	} {
 		f := c.e.Evaluate(runs)
 		if f.Value == nil || math.Abs(*f.Value-c.want) > 1e-9 {
@@ -72,6 +74,7 @@ func TestVerdicts(t *testing.T) {
 	gap := Expect{Measure: "gap_closed", Of: "loss", Arm: "x", From: "low", To: "full", AtLeast: bound(0.8), Weak: bound(0.5)}
 	below := Expect{Measure: "difference", Of: "loss", Arm: "x", Than: "full", AtMost: bound(0)}
 	within := Expect{Measure: "difference", Of: "loss", Arm: "x", Than: "full", AtMost: bound(0.05)}
+	unseen := Expect{Measure: "standard_errors", Of: "loss", Arm: "x", Than: "full", AtMost: bound(2)}
 	saved := Expect{Measure: "saved", Of: "parameters", Arm: "x", Than: "full", AtLeast: bound(0.25)}
 	report := Expect{Measure: "difference", Of: "loss", Arm: "x", Than: "full"}
 	full, low := losses(2.00, 2.01, 1.99), losses(3.00, 3.01, 2.99)
@@ -83,6 +86,11 @@ func TestVerdicts(t *testing.T) {
 		reason       string
 	}{
 		{"closes the gap", gap, losses(2.05, 2.06, 2.04), low, full, Holds, ""},
+		{"a difference in the noise", unseen, losses(2.06, 2.0, 1.98), low, full, Holds, ""},
+		{"a small difference out of the noise", unseen, losses(2.03, 2.04, 2.021), low, full, Fails, ""},
+		{"better, out of the noise", unseen, losses(1.93, 1.94, 1.921), low, full, Holds, ""},
+		{"no difference at all", unseen, full, low, full, Holds, ""},
+		{"one seed", unseen, losses(2.03), low, full, Inconclusive, "standard error is not known"},
 		{"closes most of it", gap, losses(2.35, 2.36, 2.34), low, full, Weak, ""},
 		{"closes little", gap, losses(2.7, 2.71, 2.69), low, full, Fails, ""},
 		{"too near the bound to tell, surely above the weak one", gap, losses(2.1, 2.2, 2.3), low, full, Weak, ""},

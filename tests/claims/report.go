@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sparrow/checkpoints"
@@ -177,13 +178,26 @@ func (o *outcome) text(quick bool) string {
 
 // runsTable has a line for each arm.
 func (o *outcome) runsTable(b *strings.Builder) {
-	b.WriteString("| network | parameters | peak memory, MB | learning rate |")
+	cache := o.cachesDiffer()
+	b.WriteString("| network | parameters |")
+	if cache {
+		b.WriteString(" of attention | cache, bytes a token |")
+	}
+	b.WriteString(" peak memory, MB | learning rate |")
 	for i := range o.claim.Seeds {
 		fmt.Fprintf(b, " seed %d |", i+1)
 	}
-	b.WriteString(" loss, nats | standard error | perplexity | minutes a run |\n|---|---|---|---|" + strings.Repeat("---|", o.claim.Seeds) + "---|---|---|---|\n")
+	b.WriteString(" loss, nats | standard error | perplexity | minutes a run |\n|---|---|---|---|" + strings.Repeat("---|", o.claim.Seeds) + "---|---|---|---|")
+	if cache {
+		b.WriteString("---|---|")
+	}
+	b.WriteString("\n")
 	for _, a := range o.arms {
-		fmt.Fprintf(b, "| %s | %d | %s | %g |", a.Label, a.parameters(), megabytes(a.peakMemory()), a.LearningRate)
+		fmt.Fprintf(b, "| %s | %d |", a.Label, a.parameters())
+		if cache {
+			fmt.Fprintf(b, " %d | %d |", a.Runs[0].AttentionParameters, a.Runs[0].CacheBytes)
+		}
+		fmt.Fprintf(b, " %s | %g |", megabytes(a.peakMemory()), a.LearningRate)
 		var seconds float64
 		for _, r := range a.Runs {
 			seconds += r.Seconds / float64(len(a.Runs))
@@ -202,6 +216,12 @@ func (o *outcome) runsTable(b *strings.Builder) {
 		fmt.Fprintf(b, " %.1f |\n", seconds/60)
 	}
 	b.WriteString("\n")
+}
+
+// cachesDiffer says whether the arms are attentions that decode from caches of
+// different sizes.
+func (o *outcome) cachesDiffer() bool {
+	return slices.ContainsFunc(o.arms, func(a armRuns) bool { return a.Runs[0].CacheBytes != o.arms[0].Runs[0].CacheBytes })
 }
 
 // tuningTable has the loss of each arm at each learning rate.

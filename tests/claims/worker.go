@@ -39,17 +39,20 @@ type reply struct {
 
 // Result is what one training run measured, and what the cache keeps of it.
 type Result struct {
-	Loss           float64 `json:"loss,omitempty"`     // nats a token on the validation text, after the last step
-	Diverged       string  `json:"diverged,omitempty"` // why there is no loss
-	Parameters     int     `json:"parameters"`
-	PeakMemory     int     `json:"peak_memory,omitempty"` // resident, of the process, bytes; 0: not known
-	Steps          int     `json:"steps"`
-	Tokens         int     `json:"tokens"`  // trained on
-	Seconds        float64 `json:"seconds"` // of the whole process
-	Threads        int     `json:"threads"`
-	InstructionSet string  `json:"instruction_set"`
-	Go             string  `json:"go"`
-	Commit         string  `json:"commit"` // of the program, if known
+	Loss       float64 `json:"loss,omitempty"`     // nats a token on the validation text, after the last step
+	Diverged   string  `json:"diverged,omitempty"` // why there is no loss
+	Parameters int     `json:"parameters"`
+	PeakMemory int     `json:"peak_memory,omitempty"` // resident, of the process, bytes; 0: not known
+	CacheBytes int     `json:"cache_bytes,omitempty"` // of a token in all layers, when a decoder generates
+	// AttentionParameters are the weights of a decoder's attention layers, all together.
+	AttentionParameters int     `json:"attention_parameters,omitempty"`
+	Steps               int     `json:"steps"`
+	Tokens              int     `json:"tokens"`  // trained on
+	Seconds             float64 `json:"seconds"` // of the whole process
+	Threads             int     `json:"threads"`
+	InstructionSet      string  `json:"instruction_set"`
+	Go                  string  `json:"go"`
+	Commit              string  `json:"commit"` // of the program, if known
 }
 
 // work makes the one run that it reads of and answers. It ends when its input
@@ -109,6 +112,10 @@ func trainOnce(r request, dir string) (Result, error) {
 		return out, err
 	}
 	out.Loss, out.Parameters, out.Tokens = result.Score.Loss, result.Parameters, result.Tokens
+	if m := cfg.Model; m.Kind == "decoder" {
+		out.CacheBytes = m.NLayer * m.Attention.CacheLayout(m.DModel).Elements() * 4 // in float32
+		out.AttentionParameters = m.NLayer * int(m.Attention.Parameters(m.DModel))
+	}
 	out.Seconds, out.PeakMemory = time.Since(began).Seconds(), peakMemory()
 	return out, nil
 }
