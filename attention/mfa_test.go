@@ -41,7 +41,7 @@ func (c layerCase) naiveMFA(v map[string][]float64) []float64 {
 	rank := c.QueryRank(dModel)
 	q := project(v["x"], v["q_proj.weight"], nil, dModel)
 	if c.InterNorm {
-		q = normed(q, v["inter_norm.weight"])
+		q = rmsNormed(q, v["inter_norm.weight"])
 	}
 	q = project(q, v["wq.weight"], nil, rank)
 	k := project(v["x"], v["k_proj.weight"], nil, dModel)
@@ -70,8 +70,8 @@ func (c layerCase) naiveMFA(v map[string][]float64) []float64 {
 	return project(y, v["o_proj.weight"], nil, c.NHead*width)
 }
 
-// normed is the RMS norm of rows as wide as w.
-func normed(x, w []float64) []float64 {
+// rmsNormed is the RMS norm of rows as wide as w.
+func rmsNormed(x, w []float64) []float64 {
 	var y []float64
 	for row := 0; row < len(x); row += len(w) {
 		var sum float64

@@ -35,11 +35,11 @@ func (c layerCase) naiveMLA(v map[string][]float64) []float64 {
 	nope, both := c.Dim(dModel), c.Dim(dModel)+c.RopeDim
 	var q []float64
 	if c.QRank > 0 {
-		q = project(normed(project(v["x"], v["q_a_proj.weight"], nil, dModel), v["q_a_layernorm.weight"]), v["q_b_proj.weight"], nil, c.QRank)
+		q = project(rmsNormed(project(v["x"], v["q_a_proj.weight"], nil, dModel), v["q_a_layernorm.weight"]), v["q_b_proj.weight"], nil, c.QRank)
 	} else {
 		q = project(v["x"], v["q_proj.weight"], nil, dModel)
 	}
-	latent := normed(project(v["x"], v["kv_a_proj.weight"], nil, dModel), v["kv_a_layernorm.weight"])
+	latent := rmsNormed(project(v["x"], v["kv_a_proj.weight"], nil, dModel), v["kv_a_layernorm.weight"])
 	rope := c.heads(project(v["x"], v["k_rope_proj.weight"], nil, dModel), c.RopeDim, c.rotary)
 	queries, keys := c.heads(q, both, false), c.heads(project(latent, v["k_b_proj.weight"], nil, c.KVRank), nope, false)
 	for n := range keys {
