@@ -1,0 +1,158 @@
+package model
+
+import (
+	"fmt"
+
+	G "gorgonia.org/gorgonia"
+
+	"sparrow/attention"
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+// Shapes: B images of H by W pixels, C channels; maps are [B*H*W, C].
+
+// FaViT is an image classifier, the Factorization Vision Transformer (Qin et al.,
+// arXiv 2312.08614): stages of an overlapping patch embedding and pre-norm blocks
+// of attention and an MLP with a depthwise convolution, then the mean over pixels
+// and a linear layer. There is no position embedding: the convolutions know where
+// things are.
+//
+//	stage: x = LN(conv(x)); blocks; x = LN(x)
+//	block: x = x + droppath(attention(LN(x))); x = x + droppath(MLP(LN(x)))
+//	MLP:   W_2 gelu(DW3x3(W_1 x + b_1)) + b_2
+//
+// Names are those of the authors' code. FaViTConfig.Parameters and MACs are the
+// cost.
+type FaViT struct {
+	// CheckpointActivations keeps only each block's input for the backward pass
+	// and computes the rest again.
+	CheckpointActivations bool
+
+	b      *nn.Builder
+	dims   FaViTDims
+	stages []faViTLayers
+	head   nn.Linear
+}
+
+// faViTLayers are the layers of one stage.
+type faViTLayers struct {
+	b      *nn.Builder // of the stage's norm
+	embed  *nn.Conv2d
+	first  *nn.Norm // of the embedding
+	blocks []*faViTBlock
+	norm   *nn.Norm
+}
+
+// faViTBlock is x + attention(norm(x)), then x + mlp(norm(x)).
+type faViTBlock struct {
+	b            *nn.Builder
+	dropPath     float64
+	norm1, norm2 *nn.Norm
+	attn         func(x *G.Node, m op.Map) *G.Node
+	fc1, fc2     nn.Linear
+	dwconv       *nn.DepthwiseConv
+}
+
+// What is added to the variance in norms: of blocks and stages, of patch embeddings.
+const (
+	faViTEps      = 1e-6
+	faViTPatchEps = 1e-5
+)
+
+// NewFaViT names, shapes and initialises the parameters: linear weights from a
+// normal distribution with deviation 0.02, convolutions from nn.ConvInit. The
+// config is one that Check accepts.
+func NewFaViT(b *nn.Builder, cfg FaViTConfig, dims FaViTDims) *FaViT {
+	v := &FaViT{b: b, dims: dims}
+	stages := cfg.stages(dims)
+	last := stages[len(stages)-1]
+	blocks := last.blockNo + last.depth
+	for i, s := range stages {
+		embed, block, norm := b.Sub(fmt.Sprintf("patch_embed%d", i+1)), b.Sub(fmt.Sprintf("block%d", i+1)), b.Sub(fmt.Sprintf("norm%d", i+1))
+		l := faViTLayers{
+			b: norm,
+			embed: nn.NewConv2d(embed.Sub("proj"), nn.ConvConfig{In: s.in, Out: s.width, Kernel: s.kernel, Stride: s.stride, Padding: s.kernel / 2, Bias: true},
+				nn.ConvInit(s.kernel, s.width, 1)),
+			first: nn.NewNorm(embed.Sub("norm"), "layer_norm", s.width, faViTPatchEps),
+		}
+		for j := range s.depth {
+			// Drop path grows by the same step from block to block, from 0 on.
+			drop := cfg.DropPath * float64(s.blockNo+j) / float64(max(blocks-1, 1))
+			l.blocks = append(l.blocks, newFaViTBlock(block.Sub(fmt.Sprint(j)), cfg, s, j, drop))
+		}
+		l.norm = nn.NewNorm(norm, "layer_norm", s.width, faViTEps)
+		v.stages = append(v.stages, l)
+	}
+	v.head = nn.NewLinear(b.Sub("head"), last.width, dims.Classes, true, faViTInit)
+	return v
+}
+
+func newFaViTBlock(b *nn.Builder, cfg FaViTConfig, s faViTStage, number int, dropPath float64) *faViTBlock {
+	l := &faViTBlock{b: b, dropPath: dropPath, norm1: nn.NewNorm(b.Sub("norm1"), "layer_norm", s.width, faViTEps)}
+	attn := b.Sub("attn")
+	switch cfg.Attention {
+	case "fasa":
+		l.attn = attention.NewFaSA(attn, s.fasa).Forward
+	case "window":
+		l.attn = attention.NewWindow(attn, cfg.window(s, number%2 == 1)).Forward
+	case "global":
+		mha := attention.New(attn, attention.LayerConfig{
+			Config: attention.Config{Kind: "mha", NHead: s.heads, Bias: true}, DModel: s.width, Init: faViTInit, OutInit: faViTInit,
+		})
+		l.attn = func(x *G.Node, m op.Map) *G.Node {
+			return mha.Forward(x, nn.SeqInfo{Batch: m.Batch, SeqLen: m.Pixels()}, 0)
+		}
+	default:
+		panic(fmt.Sprintf("model: no attention %q", cfg.Attention))
+	}
+	l.norm2 = nn.NewNorm(b.Sub("norm2"), "layer_norm", s.width, faViTEps)
+	mlp := b.Sub("mlp")
+	l.fc1 = nn.NewLinear(mlp.Sub("fc1"), s.width, s.hidden, true, faViTInit)
+	l.dwconv = nn.NewDepthwiseConv(mlp.Sub("dwconv.dwconv"), s.hidden, false)
+	l.fc2 = nn.NewLinear(mlp.Sub("fc2"), s.hidden, s.width, true, faViTInit)
+	return l
+}
+
+// Forward maps images [B*H*W, channels], line by line, to scores of the classes
+// [B, classes].
+func (v *FaViT) Forward(pixels *G.Node, batch int) *G.Node {
+	x := v.Features(pixels, batch)
+	return v.head.Forward(x)
+}
+
+// Features maps images [B*H*W, channels] to what the classifier sees of them,
+// [B, C of the last stage].
+func (v *FaViT) Features(x *G.Node, batch int) *G.Node {
+	m := op.Map{Batch: batch, Height: v.dims.ImageSize, Width: v.dims.ImageSize}
+	for _, s := range v.stages {
+		x, m = s.embed.Forward(x, m) // [B*H*W, C]
+		x = s.first.Forward(x)
+		shape := m // forward may be called once more, after the last stage
+		for _, l := range s.blocks {
+			forward := func(x *G.Node) *G.Node { return l.forward(x, shape) }
+			if v.CheckpointActivations {
+				x = op.Checkpoint(v.b.Tape, x, forward)
+			} else {
+				x = forward(x)
+			}
+			l.b.Tap("output", x)
+		}
+		x = s.norm.Forward(x)
+		s.b.Tap("output", x)
+	}
+	x = op.MeanTokens(v.b.Tape, x, batch) // [B, C]
+	v.b.Tap("features", x)
+	return x
+}
+
+func (l *faViTBlock) forward(x *G.Node, m op.Map) *G.Node {
+	t := l.b.Tape
+	a := l.attn(l.norm1.Forward(x), m)
+	l.b.Tap("attn", a)
+	x = op.Add(t, x, l.b.DropPath(a, "attn", m.Batch, l.dropPath))
+	h := l.dwconv.Forward(l.fc1.Forward(l.norm2.Forward(x)), m) // [B*H*W, ratio C]
+	h = l.fc2.Forward(op.Activation(t, "gelu", h))
+	l.b.Tap("mlp", h)
+	return op.Add(t, x, l.b.DropPath(h, "mlp", m.Batch, l.dropPath))
+}

@@ -1,0 +1,320 @@
+package model_test
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sbinet/npyio/npz"
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"sparrow/configs"
+	"sparrow/kernel"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+// imagenet are the sizes of the published networks.
+var imagenet = model.FaViTDims{Classes: 1000, ImageSize: 224, Channels: 3}
+
+// The published networks have the published numbers of parameters, by building
+// and by formula, and of multiply-adds.
+func TestFaViTSizes(t *testing.T) {
+	for _, tc := range []struct {
+		variant    string
+		parameters int     // thousands
+		gmacs      float64 // 10⁹, as published, to two digits
+	}{{"b0", 3428, 0.63}, {"b1", 12959, 2.34}, {"b2", 24920, 4.45}, {"b3", 48746, 8.51}} {
+		cfg := model.DefaultFaViTConfig()
+		cfg.Variant = tc.variant
+		if err := cfg.Check(imagenet); err != nil {
+			t.Fatal(err)
+		}
+		store := nn.NewStore(tensor.Float32)
+		store.Virtual = true
+		model.NewFaViT(nn.NewBuilder(op.NewTape(tensor.Float32, false), store, nn.Options{}), cfg, imagenet)
+		n := store.Parameters()
+		if got := int(math.Round(float64(n) / 1000)); got != tc.parameters {
+			t.Errorf("%s has %dk parameters, want %dk", tc.variant, got, tc.parameters)
+		}
+		if got := cfg.Parameters(imagenet); got != n {
+			t.Errorf("%s has %d parameters, by the formula %d", tc.variant, n, got)
+		}
+		if got := float64(cfg.MACs(imagenet)) / 1e9; math.Abs(got-tc.gmacs) > 0.01 {
+			t.Errorf("%s takes %.3f G multiply-adds, want %.2f", tc.variant, got, tc.gmacs)
+		}
+	}
+}
+
+// smallFaViT is that of testdata/make_favit_golden.py.
+func smallFaViT() (model.FaViTConfig, model.FaViTDims) {
+	cfg := model.DefaultFaViTConfig()
+	cfg.Widths, cfg.Depths, cfg.Heads, cfg.MLPRatios, cfg.Reductions = []int{16, 24}, []int{2, 1}, []int{1, 3}, []int{2, 3}, []int{2, 1}
+	cfg.StemKernel, cfg.StemStride, cfg.Window = 3, 2, 3
+	return cfg, model.FaViTDims{Classes: 5, ImageSize: 15, Channels: 2}
+}
+
+// images is a FaViT in training, in a graph of its own.
+type images struct {
+	store  *nn.Store
+	grads  *nn.Gradients
+	pixels *tensor.Dense
+	step   []int
+	logits *G.Node
+	loss   *G.Node
+	tape   *op.Tape
+	taps   map[string]*G.Node
+	run    func() error
+}
+
+func newImages(t *testing.T, dtype tensor.Dtype, cfg model.FaViTConfig, dims model.FaViTDims, labels []int, recompute bool) *images {
+	t.Helper()
+	batch := len(labels)
+	m := &images{store: nn.NewStore(dtype), tape: op.NewTape(dtype, true), step: []int{1}}
+	m.grads = nn.NewGradients(m.store)
+	b := nn.NewBuilder(m.tape, m.store, nn.Options{
+		Seed: 1, Sink: m.grads, Tapped: func(name string) bool { return name == "features" || name == "norm1.output" },
+		Step: m.tape.Input("step", tensor.New(tensor.WithBacking(m.step), tensor.WithShape(1))),
+	})
+	m.pixels = tensor.New(tensor.Of(dtype), tensor.WithShape(batch*dims.ImageSize*dims.ImageSize, dims.Channels))
+	network := model.NewFaViT(b, cfg, dims)
+	network.CheckpointActivations = recompute
+	m.logits = network.Forward(m.tape.Input("pixels", m.pixels), batch)
+	m.loss = op.CrossEntropy(m.tape, m.logits, m.tape.Input("labels", tensor.New(tensor.WithBacking(labels), tensor.WithShape(batch))))
+	if err := m.tape.Backward(m.loss); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.tape.Check(); err != nil {
+		t.Fatal(err)
+	}
+	m.taps = b.Taps()
+	pinned := []*G.Node{m.loss, m.logits}
+	for _, n := range m.taps {
+		pinned = append(pinned, n)
+	}
+	plan, err := m.tape.Plan(dtype == tensor.Float64, pinned...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	vm, arena := G.NewTapeMachine(m.tape.Graph), &op.Arena{}
+	m.run = func() error {
+		plan.Bind(arena)
+		return m.tape.Run(vm)
+	}
+	return m
+}
+
+// draw fills the images by a formula.
+func (m *images) draw() {
+	for i := range m.pixels.Size() {
+		x := math.Sin(float64(i*i%1013) / 7)
+		if m.pixels.Dtype() == tensor.Float32 {
+			m.pixels.Float32s()[i] = float32(x)
+		} else {
+			m.pixels.Float64s()[i] = x
+		}
+	}
+}
+
+// bytes are the loss and all gradients of one run in float32.
+func (m *images) bytes(t *testing.T) []float32 {
+	t.Helper()
+	if err := m.run(); err != nil {
+		t.Fatal(err)
+	}
+	all := slices.Clone(m.loss.Value().(*tensor.Dense).Float32s())
+	for _, name := range m.store.Names() {
+		all = append(all, m.grads.Get(name).Float32s()...)
+	}
+	return all
+}
+
+// TestFaViTGolden compares scores and all gradients with PyTorch.
+func TestFaViTGolden(t *testing.T) {
+	f, err := npz.Open(filepath.Join("testdata", "favit.npz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	read := func(key string, dst any) {
+		t.Helper()
+		if err := f.Read(key+".npy", dst); err != nil {
+			t.Fatalf("%s: %v", key, err)
+		}
+	}
+	for _, fusion := range op.Fusions {
+		for _, recompute := range []bool{false, true} {
+			cfg, dims := smallFaViT()
+			cfg.Fusion = fusion
+			m := newImages(t, tensor.Float64, cfg, dims, []int{4, 0, 2}, recompute)
+			for _, name := range append([]string{"pixels"}, m.store.Names()...) {
+				var values []float32
+				read(fusion+"/"+name, &values)
+				dst := m.pixels
+				if name != "pixels" {
+					dst = m.store.Get(name)
+				}
+				if dst.Size() != len(values) {
+					t.Fatalf("%s has %d values, PyTorch %d", name, dst.Size(), len(values))
+				}
+				for i, x := range values {
+					dst.Float64s()[i] = float64(x)
+				}
+			}
+			if err := m.run(); err != nil {
+				t.Fatal(err)
+			}
+			var logits []float64
+			read(fusion+"/logits", &logits)
+			nearly(t, "logits", m.logits.Value().(*tensor.Dense).Float64s(), logits, 1e-10)
+			for _, name := range m.store.Names() {
+				var want []float32
+				read(fusion+"/d "+name, &want)
+				wide := make([]float64, len(want))
+				for i, x := range want {
+					wide[i] = float64(x)
+				}
+				nearly(t, "gradient of "+name, m.grads.Get(name).Float64s(), wide, 1e-6) // rounded to float32
+			}
+		}
+	}
+}
+
+func nearly(t *testing.T, what string, got, want []float64, tolerance float64) {
+	t.Helper()
+	for i := range want {
+		if !(math.Abs(got[i]-want[i]) <= tolerance*(1+math.Abs(want[i]))) {
+			t.Fatalf("%s[%d] = %.12g, want %.12g", what, i, got[i], want[i])
+		}
+	}
+}
+
+// tinyFaViT is the variant for small images, as shipped.
+func tinyFaViT(attention string) (model.FaViTConfig, model.FaViTDims) {
+	cfg := model.DefaultFaViTConfig()
+	cfg.Variant, cfg.Attention, cfg.DropPath = "tiny", attention, 0.3
+	return cfg, model.FaViTDims{Classes: 10, ImageSize: 28, Channels: 1}
+}
+
+// Every attention gives the same bytes on any number of threads, from run to run,
+// and with recomputed activations.
+func TestFaViTBytes(t *testing.T) {
+	t.Cleanup(func() { kernel.SetThreads(0) })
+	labels := []int{3, 9, 0}
+	for _, attention := range model.FaViTAttentions {
+		t.Run(attention, func(t *testing.T) {
+			cfg, dims := tinyFaViT(attention)
+			if err := cfg.Check(dims); err != nil {
+				t.Fatal(err)
+			}
+			m := newImages(t, tensor.Float32, cfg, dims, labels, false)
+			if got, want := m.store.Parameters(), cfg.Parameters(dims); got != want {
+				t.Errorf("%d parameters, by the formula %d", got, want)
+			}
+			m.draw()
+			kernel.SetThreads(1)
+			want := m.bytes(t)
+			if loss := float64(want[0]) / float64(len(labels)); math.Abs(loss-math.Log(10)) > 0.5 {
+				t.Errorf("loss %g at the start, want about log 10 = %.3f", loss, math.Log(10))
+			}
+			kernel.SetThreads(2)
+			if !slices.Equal(m.bytes(t), want) {
+				t.Error("two threads give other bytes than one")
+			}
+			recomputed := newImages(t, tensor.Float32, cfg, dims, labels, true)
+			recomputed.draw()
+			if !slices.Equal(recomputed.bytes(t), want) {
+				t.Error("recomputed activations give other bytes")
+			}
+			m.step[0]++
+			if slices.Equal(m.bytes(t), want) {
+				t.Error("the next step drops the same paths")
+			}
+			if got := m.taps["norm1.output"].Shape(); !got.Eq(tensor.Shape{3 * 14 * 14, 32}) {
+				t.Errorf("the first stage's features have shape %v", got)
+			}
+			if got := m.taps["features"].Shape(); !got.Eq(tensor.Shape{3, 128}) {
+				t.Errorf("the features have shape %v", got)
+			}
+		})
+	}
+}
+
+// The second step allocates no tensor.
+func TestFaViTAllocatesNoTensor(t *testing.T) {
+	cfg, dims := tinyFaViT("fasa")
+	m := newImages(t, tensor.Float32, cfg, dims, make([]int, 8), false)
+	m.draw()
+	least := uint64(math.MaxUint64)
+	for range 5 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if err := m.run(); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		least = min(least, after.TotalAlloc-before.TotalAlloc)
+	}
+	const activation = 4 * 8 * 196 * 32 // bytes of the first stage's maps
+	if least > activation/2 {
+		t.Errorf("a step allocates %d bytes; one map of the first stage is %d", least, activation)
+	}
+}
+
+func TestFaViTCheck(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(c *model.FaViTConfig, d *model.FaViTDims)
+		want   string // of the error; "": none
+	}{
+		{"published", func(*model.FaViTConfig, *model.FaViTDims) {}, ""},
+		{"32 pixels", func(_ *model.FaViTConfig, d *model.FaViTDims) { d.ImageSize = 32 }, "stage 1, maps of 8x8: fasa: windows of 7 pixels, dilation 8, extend over 49: a map of 8x8 pixels cannot be mirrored to 49x49"},
+		{"32 pixels replicated", func(c *model.FaViTConfig, d *model.FaViTDims) { d.ImageSize, c.Pad = 32, "replicate" }, ""},
+		{"tiny, 28 pixels", func(c *model.FaViTConfig, d *model.FaViTDims) { d.ImageSize, c.Variant = 28, "tiny" }, ""},
+		{"tiny, 32 pixels", func(c *model.FaViTConfig, d *model.FaViTDims) { d.ImageSize, c.Variant = 32, "tiny" }, ""},
+		{"tiny, 64 pixels", func(c *model.FaViTConfig, d *model.FaViTDims) { d.ImageSize, c.Variant = 64, "tiny" }, ""},
+		{"tiny, 30 pixels", func(c *model.FaViTConfig, d *model.FaViTDims) { d.ImageSize, c.Variant = 30, "tiny" }, "stage 1, maps of 15x15: fasa: reduction 2 for a map of 15x15 pixels; want a divisor"},
+		{"heads of windows", func(c *model.FaViTConfig, _ *model.FaViTDims) { c.Attention, c.Heads = "window", []int{3, 2, 4, 8} }, "stage 1, maps of 56x56: window: 3 heads for 32 channels; want a divisor"},
+		{"no classes", func(_ *model.FaViTConfig, d *model.FaViTDims) { d.Classes = 0 }, "in 0 classes; want at least 1"},
+	} {
+		cfg, dims := model.DefaultFaViTConfig(), imagenet
+		tc.change(&cfg, &dims)
+		err := cfg.Check(dims)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("%s: error %v, want %q", tc.name, err, tc.want)
+		}
+	}
+}
+
+func TestFaViTValidate(t *testing.T) {
+	for _, tc := range []struct{ name, toml, want string }{
+		{"variant", `variant = "b9"`, `variant = "b9" is unknown; want one of b0, b1, b2, b3, tiny`},
+		{"attention", `attention = "local"`, "is unknown; want one of fasa, global, window"},
+		{"fusion", `fusion = "max"`, "is unknown; want one of mean, reference"},
+		{"pad", `pad = "zeros"`, "is unknown; want one of reflect, replicate"},
+		{"stages", `depths = [1, 2]`, "has 2 stages; want 4, as widths"},
+		{"a stage without heads", `heads = [1, 0, 1, 1]`, "has an entry that is too small; want at least 1"},
+		{"stem", "stem_kernel = 4", "is even; want an odd side"},
+		{"stem stride", "stem_stride = -1", "is negative; want 0 (the variant's) or more"},
+		{"window", "window = 0", "is too small; want at least 1"},
+		{"drop path", "drop_path = 1.0", "is out of range; want 0 or more and less than 1"},
+		{"valid", "variant = \"tiny\"\nwidths = [16, 32]\ndepths = [1, 1]\nheads = [1, 2]\nmlp_ratios = [2, 2]\nreductions = [2, 1]", ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			config := struct {
+				FaViT model.FaViTConfig `toml:"favit"`
+			}{model.DefaultFaViTConfig()}
+			err := configs.Decode("x.toml", []byte("[favit]\n"+tc.toml+"\n"), nil, &config)
+			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !errors.Is(err, configs.ErrConfig) || !strings.Contains(fmt.Sprint(err), tc.want)) {
+				t.Errorf("error %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
