@@ -75,11 +75,7 @@ func findReviews(folder string, cfg Config) ([]source, []int32, error) {
 			if !entry.Type().IsRegular() || filepath.Ext(entry.Name()) != ".txt" {
 				continue
 			}
-			info, err := entry.Info()
-			if err != nil {
-				return nil, nil, imdbError(err)
-			}
-			files = append(files, source{path: filepath.Join(folder, name, entry.Name()), name: name + "/" + entry.Name(), size: info.Size()})
+			files = append(files, source{path: filepath.Join(folder, name, entry.Name()), name: name + "/" + entry.Name()})
 		}
 		if len(files) == found {
 			return nil, nil, fmt.Errorf("data: source \"imdb\": no .txt file in %s; want %s", filepath.Join(folder, name), imdbModule.files)
@@ -93,6 +89,11 @@ func findReviews(folder string, cfg Config) ([]source, []int32, error) {
 	slices.SortFunc(files, byName)
 	labels := make([]int32, len(files))
 	for i, file := range files {
+		info, err := os.Stat(file.path)
+		if err != nil {
+			return nil, nil, imdbError(err)
+		}
+		files[i].size = info.Size()
 		labels[i] = int32(slices.Index(imdbFolders, file.name[:strings.IndexByte(file.name, '/')]))
 	}
 	return files, labels, nil
