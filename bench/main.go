@@ -53,6 +53,7 @@ var benchmarks = []struct {
 	{"decode-b", (*bench).decode, false},
 	{"sltrain-layer", (*bench).sltrainLayer, false},
 	{"sltrain-step", (*bench).sltrainStep, false},
+	{"svd", (*bench).svd, false},
 }
 
 // bench is one measurement: both sides at one number of threads.

@@ -39,8 +39,9 @@ type reply struct {
 	ISA         string    `json:"instruction_set"`
 	Seconds     []float64 `json:"seconds"`
 	Loss        float64   `json:"loss"`
-	Norms       []float64 `json:"norms"` // of a layer's gradients, squared
-	Bytes       float64   `json:"bytes"` // 0: not known
+	Norms       []float64 `json:"norms"`  // of a layer's gradients, squared
+	Values      []float64 `json:"values"` // singular values
+	Bytes       float64   `json:"bytes"`  // 0: not known
 	BaseBytes   float64   `json:"base_bytes"`
 	GFLOPS      float64   `json:"gflops"`
 	Bandwidth   float64   `json:"bandwidth"`

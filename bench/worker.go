@@ -42,6 +42,7 @@ type command struct {
 	TA      bool   `json:"ta"`
 	TB      bool   `json:"tb"`
 	Repeat  int    `json:"repeat"`
+	Rank    int    `json:"rank"`
 
 	Layer layerConfig `json:"layer"`
 }
@@ -112,6 +113,8 @@ func (w *worker) answer(c command) (reply, error) {
 		return reply{}, err
 	case "pass":
 		return w.layer.run(c.Repeat)
+	case "svd":
+		return decompose(c.Weights, c.Rank)
 	case "peak":
 		return reply{GFLOPS: kernel.MeasurePeak()}, nil
 	case "bandwidth":

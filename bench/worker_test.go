@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"math"
@@ -111,6 +112,11 @@ func TestLayerFile(t *testing.T) {
 
 func TestWorkerAnswers(t *testing.T) {
 	load := loadTiny(t)
+	matrix, done, err := writeMatrix(12, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer done()
 	positive := func(t *testing.T, a reply, n int) {
 		t.Helper()
 		if len(a.Seconds) != n {
@@ -159,6 +165,12 @@ func TestWorkerAnswers(t *testing.T) {
 				t.Errorf("loss after 30 steps is %g", a.Loss)
 			}
 		}},
+		{"svd", []any{request{"cmd": "svd", "weights": matrix, "rank": 4}, request{"cmd": "svd", "weights": matrix, "rank": 12}}, func(t *testing.T, a reply) {
+			positive(t, a, 1)
+			if len(a.Values) != 12 || !slices.IsSortedFunc(a.Values, func(x, y float64) int { return cmp.Compare(y, x) }) || a.Values[11] <= 0 {
+				t.Errorf("singular values %v, want 12 above 0 that fall", a.Values)
+			}
+		}},
 		{"rss", []any{request{"cmd": "rss"}}, func(t *testing.T, a reply) {
 			if runtime.GOOS == "linux" && a.Bytes < 1e6 {
 				t.Errorf("%g bytes", a.Bytes)
@@ -199,6 +211,7 @@ func TestWorkerRefuses(t *testing.T) {
 		{"bandwidth without a network", "bandwidth: no network", request{"cmd": "bandwidth"}},
 		{"pass without a layer", "pass: no layer", request{"cmd": "pass", "repeat": 1}},
 		{"no layer", "layer: n, in, out, rank = 0, 4, 4, 2", request{"cmd": "layer", "layer": layerConfig{0, 4, 4, factors{2, 1, 0.5}}}},
+		{"no matrix", "svd: ", request{"cmd": "svd", "rank": 1}},
 		{"no product", "gemm: m, n, k = 0, 7, -1", request{"cmd": "gemm", "n": 7, "k": -1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -34,7 +34,7 @@ var imports = map[string][]string{
 	"cmd/model":    {"internal/cli", "cost", "train", "model", "nn", "data", "checkpoints", "configs"},
 
 	// What is above everything, and imported by nothing.
-	"bench":        {"train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
+	"bench":        {"factor", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
 	"tests/claims": {"train", "model", "nn", "kernel", "data", "checkpoints", "configs"},
 	"tests":        {"train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 }

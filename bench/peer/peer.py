@@ -10,6 +10,7 @@
                                                    one SLTrain layer: x, factors, values, their places, rows with a target
     {"cmd": "pass", "repeat": N}                   forward and backward passes of that layer: seconds, loss and the
                                                    squared norms of the gradients of x, A, B and the values
+    {"cmd": "svd", "weights": "model.npz"}         numpy's full decomposition of "matrix" in float64: seconds, singular values
     {"cmd": "rss"}                                 resident bytes: peak, now, and before any network
     {"cmd": "quit"}
 
@@ -307,6 +308,16 @@ class Peer:
             seconds.append(time.perf_counter() - start)
         return {"seconds": seconds, "loss": loss.item(), "norms": [p.grad.double().square().sum().item() for p in self.factors]}
 
+    def svd(self, request):
+        with np.load(request["weights"]) as f:
+            a = f["matrix"].astype(np.float64)
+        start = time.perf_counter()
+        s = np.linalg.svd(a, full_matrices=False)[1]
+        seconds = [time.perf_counter() - start]
+        lapack = np.show_config(mode="dicts")["Build Dependencies"]["lapack"]
+        return {"seconds": seconds, "values": s.tolist(), "peer_name": "numpy", "peer_version": np.__version__,
+                "blas": f"{lapack['name']} {lapack['version']}"}
+
     def rss(self, request):
         # Code alone is resident with 0.7 GB in a CUDA build and about 0.2 GB in a CPU build: compare
         # bytes - base_bytes where the network is meant, and bytes where the whole process is.
@@ -314,7 +325,7 @@ class Peer:
 
     def answer(self, request):
         commands = {"info": self.info, "load": self.load, "step": self.step, "decode": self.decode,
-                    "gemm": self.gemm, "layer": self.layer, "pass": self.layer_pass, "rss": self.rss}
+                    "gemm": self.gemm, "layer": self.layer, "pass": self.layer_pass, "svd": self.svd, "rss": self.rss}
         cmd = request.get("cmd")
         if cmd not in commands:
             raise ValueError(f"unknown cmd {cmd!r}, want one of {', '.join(commands)}, quit")
