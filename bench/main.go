@@ -50,6 +50,7 @@ var benchmarks = []struct {
 	{"gemm", (*bench).gemm, false},
 	{"step-a", (*bench).step, true},
 	{"step-b", (*bench).step, true},
+	{"step-mfa", (*bench).step, true},
 	{"decode-b", (*bench).decode, false},
 	{"sltrain-layer", (*bench).sltrainLayer, false},
 	{"sltrain-step", (*bench).sltrainStep, false},

@@ -18,14 +18,18 @@ type config struct {
 	SeqLen  int `json:"seq_len"`
 	Batch   int `json:"batch"`
 	NKVHead int `json:"n_kv_head"`
+	HeadDim int `json:"head_dim,omitempty"` // 0: d_model / n_head
+	QRank   int `json:"q_rank,omitempty"`   // of multi-matrix factorization attention; 0: MHA, GQA or MQA
 
 	SLTrain *factors `json:"sltrain,omitempty"` // of every linear layer of the blocks; nil: dense
 }
 
 // networks are LLaMA-style decoders with an untied head.
 var networks = map[string]config{
-	"step-a":   {Vocab: 256, DModel: 256, NLayer: 4, NHead: 4, NKVHead: 4, DFF: 688, SeqLen: 128, Batch: 8},
-	"step-b":   {Vocab: 4096, DModel: 512, NLayer: 8, NHead: 8, NKVHead: 8, DFF: 1376, SeqLen: 256, Batch: 8},
+	"step-a": {Vocab: 256, DModel: 256, NLayer: 4, NHead: 4, NKVHead: 4, DFF: 688, SeqLen: 128, Batch: 8},
+	"step-b": {Vocab: 4096, DModel: 512, NLayer: 8, NHead: 8, NKVHead: 8, DFF: 1376, SeqLen: 256, Batch: 8},
+	// Half of step-b with MFA of as many parameters: m = 8, C = 128, C_q = 256.
+	"step-mfa": {Vocab: 4096, DModel: 512, NLayer: 4, NHead: 8, NKVHead: 1, HeadDim: 128, QRank: 256, DFF: 1376, SeqLen: 256, Batch: 8},
 	"decode-b": {Vocab: 4096, DModel: 512, NLayer: 8, NHead: 8, NKVHead: 8, DFF: 1376, SeqLen: 256, Batch: 1},
 	// Two blocks of the paper's 130M network, with a small vocabulary: all but the blocks costs the same either way.
 	"sltrain-step": {Vocab: 1024, DModel: 768, NLayer: 2, NHead: 12, NKVHead: 12, DFF: 2048, SeqLen: 256, Batch: 16,

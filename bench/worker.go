@@ -120,7 +120,7 @@ func (w *worker) answer(c command) (reply, error) {
 	case "bandwidth":
 		store := w.session.Store()
 		embedding := 4 * w.cfg.Vocab * w.cfg.DModel // of which a token reads one row
-		return reply{Bandwidth: bandwidth(), WeightBytes: float64(store.Bytes() - embedding), CacheBytes: float64(w.session.CacheBytesPerToken())}, nil
+		return reply{Bandwidth: kernel.MeasureBandwidth(), WeightBytes: float64(store.Bytes() - embedding), CacheBytes: float64(w.session.CacheBytesPerToken())}, nil
 	case "rss":
 		n, err := peakBytes()
 		return reply{Bytes: n}, err
@@ -132,8 +132,11 @@ func (w *worker) answer(c command) (reply, error) {
 func (c config) network() (model.Config, model.Dims) {
 	m := model.DefaultConfig()
 	m.DModel, m.NLayer, m.DFF = c.DModel, c.NLayer, c.DFF
-	m.Attention.NHead = c.NHead
-	if c.NKVHead != c.NHead {
+	m.Attention.NHead, m.Attention.HeadDim = c.NHead, c.HeadDim
+	switch {
+	case c.QRank > 0:
+		m.Attention.Kind, m.Attention.QRank = "mfa", c.QRank
+	case c.NKVHead != c.NHead:
 		m.Attention.Kind, m.Attention.NKVHead = "gqa", c.NKVHead
 	}
 	if c.SLTrain != nil {
@@ -245,24 +248,6 @@ func gemm(c command) (reply, error) {
 		}
 	}
 	return r, nil
-}
-
-// bandwidth is the speed of reading a buffer far larger than any cache, in bytes
-// a second, with all threads: the median of a few passes.
-func bandwidth() float64 {
-	const n, piece = 48 << 20, 64 << 10 // float32s
-	x := make([]float32, n)
-	for i := range x {
-		x[i] = 1 // memory that was never written may be one shared page of zeros
-	}
-	sums := make([]float32, n/piece)
-	var seconds []float64
-	for range 5 {
-		began := time.Now()
-		kernel.Ranges(n, piece, func(lo, hi int) { sums[lo/piece] = kernel.Sum(x[lo:hi]) })
-		seconds = append(seconds, time.Since(began).Seconds())
-	}
-	return 4 * n / median(seconds)
 }
 
 // peakBytes is the largest resident memory of this process so far; 0 where only

@@ -54,6 +54,11 @@ func answers(t *testing.T, lines ...any) []reply {
 
 func loadTiny(t *testing.T) request {
 	t.Helper()
+	return loadConfig(t, tiny)
+}
+
+func loadConfig(t *testing.T, tiny config) request {
+	t.Helper()
 	path, done, err := writeWeights(tiny)
 	if err != nil {
 		t.Fatal(err)
@@ -65,6 +70,25 @@ func loadTiny(t *testing.T) request {
 		tokens[i] = i * 5 % tiny.Vocab
 	}
 	return request{"cmd": "load", "config": tiny, "threads": 1, "weights": path, "inputs": tokens[:n], "targets": tokens[1:]}
+}
+
+// tinyMFA has two heads wider than d_model / n_head.
+var tinyMFA = config{Vocab: 16, DModel: 8, NLayer: 1, NHead: 2, NKVHead: 1, HeadDim: 6, QRank: 5, DFF: 12, SeqLen: 8, Batch: 2}
+
+// The networks whose steps are measured have the attention that their names say, and step-mfa as many parameters in each
+// block as step-b, within 1%.
+func TestNetworks(t *testing.T) {
+	perBlock := map[string]float64{}
+	for name, kind := range map[string]string{"step-a": "mha", "step-b": "mha", "step-mfa": "mfa", "decode-b": "mha"} {
+		cfg, _ := networks[name].network()
+		if cfg.Attention.Kind != kind {
+			t.Errorf("%s has %s, want %s", name, cfg.Attention.Kind, kind)
+		}
+		perBlock[name] = cfg.Attention.Parameters(cfg.DModel) + 3*float64(cfg.DModel*cfg.DFF)
+	}
+	if ratio := perBlock["step-mfa"] / perBlock["step-b"]; math.Abs(ratio-1) > 0.01 {
+		t.Errorf("a block of step-mfa has %.3f times the parameters of one of step-b, want 1", ratio)
+	}
 }
 
 // tinyLayer is a layer of few values whose loss has two rows.
@@ -141,6 +165,11 @@ func TestWorkerAnswers(t *testing.T) {
 		{"step", []any{load, request{"cmd": "step", "steps": 1}, request{"cmd": "step", "steps": 30}}, func(t *testing.T, a reply) {
 			positive(t, a, 30)
 			// An untrained network is near ln 16 = 2.77; these 16 tokens are soon known by heart.
+			if !(a.Loss > 0 && a.Loss < math.Log(16)-0.1) {
+				t.Errorf("loss after 31 steps is %g", a.Loss)
+			}
+		}},
+		{"step of MFA", []any{loadConfig(t, tinyMFA), request{"cmd": "step", "steps": 31}}, func(t *testing.T, a reply) {
 			if !(a.Loss > 0 && a.Loss < math.Log(16)-0.1) {
 				t.Errorf("loss after 31 steps is %g", a.Loss)
 			}

@@ -17,13 +17,14 @@
 Any command may carry "threads". A failed command answers {"error": "..."} and
 the process goes on.
 
-`config`: vocab, d_model, n_layer, n_head, n_kv_head (default n_head), d_ff,
+`config`: vocab, d_model, n_layer, n_head, n_kv_head (default n_head), head_dim
+(default d_model / n_head), q_rank (of MFA; default: one query matrix), d_ff,
 seq_len, batch, tied (default false), learning_rate (default 1e-3). `inputs`
 and `targets` are token ids of shape [N, batch, seq_len] for N >= 1 batches,
 nested or flat; or `data` names an npz that holds both. Steps walk through the
-batches in a cycle; target -1 is ignored. `weights` names an npz with the
-state dict's names, each with or without the prefix "weight."; without it the
-weights are drawn from N(0, 0.02).
+batches in a cycle; target -1 is ignored. `weights` names an npz with the state
+dict's names, each with or without the prefix "weight."; without it the weights
+are drawn from N(0, 0.02).
 """
 
 import json
@@ -67,19 +68,32 @@ def rotate(x, cos, sin):
     return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
 
 
+def head_dim(cfg):
+    return cfg.get("head_dim") or cfg["d_model"] // cfg["n_head"]
+
+
 class Attention(nn.Module):
     def __init__(self, cfg):
         super().__init__()
-        d, self.head_dim = cfg["d_model"], cfg["d_model"] // cfg["n_head"]
+        d, self.head_dim = cfg["d_model"], head_dim(cfg)
         self.gqa = cfg["n_kv_head"] != cfg["n_head"]
-        self.q_proj = nn.Linear(d, cfg["n_head"] * self.head_dim, bias=False)
+        width, rank = cfg["n_head"] * self.head_dim, cfg.get("q_rank")
+        if rank:  # multi-matrix factorization attention: queries of two matrices, with a norm between them
+            self.q_proj, self.inter_norm = nn.Linear(d, rank, bias=False), RMSNorm(rank)
+            self.wq = nn.Linear(rank, width, bias=False)
+        else:
+            self.q_proj = nn.Linear(d, width, bias=False)
+        self.mfa = bool(rank)
         self.k_proj = nn.Linear(d, cfg["n_kv_head"] * self.head_dim, bias=False)
         self.v_proj = nn.Linear(d, cfg["n_kv_head"] * self.head_dim, bias=False)
-        self.o_proj = nn.Linear(cfg["n_head"] * self.head_dim, d, bias=False)
+        self.o_proj = nn.Linear(width, d, bias=False)
 
     def forward(self, x, cos, sin, cache=None, start=0):
         b, t, _ = x.shape
-        q = self.q_proj(x).view(b, t, -1, self.head_dim).transpose(1, 2)  # [B,H,T,K]
+        q = self.q_proj(x)
+        if self.mfa:
+            q = self.wq(self.inter_norm(q))
+        q = q.view(b, t, -1, self.head_dim).transpose(1, 2)  # [B,H,T,K]
         k = self.k_proj(x).view(b, t, -1, self.head_dim).transpose(1, 2)  # [B,G,T,K]
         v = self.v_proj(x).view(b, t, -1, self.head_dim).transpose(1, 2)  # [B,G,T,K]
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
@@ -87,6 +101,7 @@ class Attention(nn.Module):
             cache[0][:, :, start:start + t] = k
             cache[1][:, :, start:start + t] = v
             k, v = cache[0][:, :, :start + t], cache[1][:, :, :start + t]
+        # For many heads on one key head this is as fast as expanding keys and values first, and faster than repeating them.
         y = F.scaled_dot_product_attention(q, k, v, is_causal=t > 1, enable_gqa=self.gqa)
         return self.o_proj(y.transpose(1, 2).reshape(b, t, -1))
 
@@ -135,7 +150,7 @@ class Decoder(nn.Module):
 
     def set_positions(self, n):
         """Tabulates cos and sin [n, K/2] of the rotary angles."""
-        k = self.cfg["d_model"] // self.cfg["n_head"]
+        k = head_dim(self.cfg)
         frequency = 10000.0 ** (-torch.arange(0, k, 2, dtype=torch.float64) / k)
         angle = torch.arange(n, dtype=torch.float64)[:, None] * frequency
         self.register_buffer("cos", angle.cos().float(), persistent=False)
@@ -255,7 +270,7 @@ class Peer:
 
     def generate(self, prompt, end):
         cfg = self.net.cfg
-        shape = (1, cfg["n_kv_head"], end, cfg["d_model"] // cfg["n_head"])
+        shape = (1, cfg["n_kv_head"], end, head_dim(cfg))
         caches = [(torch.empty(shape), torch.empty(shape)) for _ in range(cfg["n_layer"])]
         start = time.perf_counter()
         token = self.net(torch.tensor([prompt]), caches)[0, -1].argmax()
