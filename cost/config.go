@@ -20,14 +20,15 @@ type Config struct {
 
 // Attention is the [attention] table.
 type Attention struct {
-	Kind      string `toml:"kind"`       // of Kinds
-	NHead     int    `toml:"n_head"`     // query heads; m of mfa
-	NKVHead   int    `toml:"n_kv_head"`  // key/value heads of gqa
-	HeadDim   int    `toml:"head_dim"`   // width of a head; of mla without the rotary part; C of mfa
-	QueryRank int    `toml:"query_rank"` // width between the two query projections: C_q of mfa; of mla (0: one full projection)
-	KVRank    int    `toml:"kv_rank"`    // of mla: width of the latent that is cached
-	RopeDim   int    `toml:"rope_dim"`   // of mla: width of the rotary key, cached beside the latent
-	Output    string `toml:"output"`     // of mfa: full | shared (C x C a head, summed, then one C x d)
+	Kind     string `toml:"kind"`       // of Kinds
+	NHead    int    `toml:"n_head"`     // query heads; m of mfa
+	NKVHead  int    `toml:"n_kv_head"`  // key/value heads of gqa
+	HeadDim  int    `toml:"head_dim"`   // width of a head; of mla without the rotary part; C of mfa
+	QRank    int    `toml:"q_rank"`     // width between the two query projections: C_q of mfa; of mla (0: one full projection)
+	KVRank   int    `toml:"kv_rank"`    // of mla: width of the latent that is cached
+	RopeDim  int    `toml:"rope_dim"`   // of mla: width of the rotary key, cached beside the latent
+	VHeadDim int    `toml:"v_head_dim"` // of mla: width of a head's value; 0: head_dim
+	Output   string `toml:"output"`     // of mfa: full | shared (C x C a head, summed, then one C x d)
 }
 
 // Kinds are the attentions that can be counted.
@@ -92,11 +93,12 @@ func (a Attention) Validate(r *configs.Report) {
 	}
 	used("n_kv_head", a.NKVHead, a.Kind == "gqa", 1)
 	if mfa {
-		used("query_rank", a.QueryRank, true, 1)
+		used("q_rank", a.QRank, true, 1)
 	} else {
-		used("query_rank", a.QueryRank, a.Kind == "mla", 0)
+		used("q_rank", a.QRank, a.Kind == "mla", 0)
 	}
 	used("kv_rank", a.KVRank, a.Kind == "mla", 1)
+	used("v_head_dim", a.VHeadDim, a.Kind == "mla", 0)
 	used("rope_dim", a.RopeDim, a.Kind == "mla", 0)
 	if a.Kind == "gqa" && a.NKVHead > 0 && a.NHead%a.NKVHead != 0 {
 		r.Errorf("n_kv_head", "does not divide n_head = %d", a.NHead)

@@ -26,7 +26,7 @@ func TestCountsByHand(t *testing.T) {
 		change(&c)
 		return c
 	}
-	mfa := func(a *Attention) { a.QueryRank = 4 }
+	mfa := func(a *Attention) { a.QRank = 4 }
 	for _, c := range []struct {
 		name                                   string
 		model                                  Config
@@ -38,13 +38,14 @@ func TestCountsByHand(t *testing.T) {
 		{"mqa", small("mqa"), 6 * 5, 120, 2 * 180, 2 * 330, 180},
 		// S_Q 10 x 4, Q 4 x 6, S_K and S_V 10 x 3, W_O 6 x 10
 		{"mfa", with("mfa", func(c *Config) { mfa(&c.Attention) }), 6 * 5, 120, 2 * (40 + 24 + 60 + 60), 2 * 330, 184},
-		// no S_V; N 3 x 3 and alpha, N applied to each of two heads
-		{"mfa_kr", with("mfa_kr", func(c *Config) { mfa(&c.Attention) }), 3 * 5, 120, 2 * (40 + 24 + 30 + 60 + 18), 2 * 330, 40 + 24 + 30 + 60 + 12},
+		// no S_V; N 3 x 3, applied to each of two heads
+		{"mfa_kr", with("mfa_kr", func(c *Config) { mfa(&c.Attention) }), 3 * 5, 120, 2 * (40 + 24 + 30 + 60 + 18), 2 * 330, 40 + 24 + 30 + 60 + 9},
 		// two O_c of 3 x 3 and one 3 x 10
 		{"mfa, shared output", with("mfa", func(c *Config) { mfa(&c.Attention); c.Attention.Output = "shared" }), 6 * 5, 120, 2 * (40 + 24 + 60 + 18 + 30), 2 * 330, 172},
 		// query 10 x 4 x (2 x 5), latent 10 x (6 + 2), key and value 6 x 2 x (3 + 3), output 6 x 10
-		{"mla", with("mla", func(c *Config) { c.Attention.QueryRank, c.Attention.KVRank, c.Attention.RopeDim = 4, 6, 2 }), 8 * 5, 2 * 2 * 2 * 8 * 5, 2 * (40 + 40 + 80 + 72 + 60), 2 * 330, 292},
+		{"mla", with("mla", func(c *Config) { c.Attention.QRank, c.Attention.KVRank, c.Attention.RopeDim = 4, 6, 2 }), 8 * 5, 2 * 2 * 2 * 8 * 5, 2 * (40 + 40 + 80 + 72 + 60), 2 * 330, 292},
 		{"mla, full query", with("mla", func(c *Config) { c.Attention.KVRank, c.Attention.RopeDim = 6, 2 }), 8 * 5, 320, 2 * (100 + 80 + 72 + 60), 2 * 330, 312},
+		{"mla, wide values", with("mla", func(c *Config) { c.Attention.KVRank, c.Attention.RopeDim, c.Attention.VHeadDim = 6, 2, 5 }), 8 * 5, 320, 2 * (100 + 80 + 96 + 100), 2 * 330, 376},
 		{"two matrices", with("mha", func(c *Config) { c.FFN.Gated = false }), 60, 120, 480, 2 * 220, 240},
 		{"experts", with("mha", func(c *Config) { c.FFN = FFN{Gated: true, NExpert: 5, TopK: 2, ExpertWidth: 3, SharedWidth: 1} }), 60, 120, 480, 2 * 3 * 10 * 7, 240},
 	} {
@@ -85,10 +86,10 @@ func TestMistakes(t *testing.T) {
 		{"no name", `name = "Step-3"`, "", "name"},
 		{"no layers", "n_layer = 61", "n_layer = 0", "n_layer = 0 is out of range; want 1 to 16777216"},
 		{"unknown kind", `kind = "mfa"`, `kind = "mfo"`, "is unknown; want one of mha, gqa, mqa, mla, mfa, mfa_kr"},
-		{"no C_q", "query_rank = 2048", "", "query_rank = 0 is out of range; want 1"},
+		{"no C_q", "q_rank = 2048", "", "q_rank = 0 is out of range; want 1"},
 		{"a size of another kind", "head_dim = 256", "head_dim = 256\nkv_rank = 4", "kv_rank = 4 is not a size of mfa"},
 		{"key heads that do not divide", `kind = "mfa"`, "kind = \"gqa\"\nn_kv_head = 5", "n_kv_head = 5 does not divide n_head = 64"},
-		{"an output of another kind", "query_rank = 2048", "query_rank = 2048\noutput = \"half\"", `output = "half" is not an output of mfa; want "full" or, of mfa and mfa_kr, "shared"`},
+		{"an output of another kind", "q_rank = 2048", "q_rank = 2048\noutput = \"half\"", `output = "half" is not an output of mfa; want "full" or, of mfa and mfa_kr, "shared"`},
 		{"dense layers", "dense_layers = 5", "dense_layers = 62", "dense_layers = 62 is more than n_layer = 61"},
 		{"no room for experts", "dense_layers = 5", "dense_layers = 61", "n_expert = 48 has no layer to be in"},
 		{"layers without FFN", "n_expert = 48\ntop_k = 3\nexpert_width = 5120\nshared_width = 5120", "", "leaves 56 of n_layer = 61 layers without an FFN"},

@@ -27,7 +27,7 @@ func (c Config) Work(context int) Work {
 // Intensity is attention's FLOPs for each byte of the cache that it reads, at any context and batch.
 func (w Work) Intensity() float64 { return w.AttentionFLOPs / w.KVBytes }
 
-// Parameters counts weights without norms and biases.
+// Parameters counts weights without norms, gates and biases.
 type Parameters struct {
 	AttentionPerLayer float64 `json:"attention_per_layer"`
 	Total             float64 `json:"total"`     // with both embeddings
@@ -104,7 +104,7 @@ func (a Attention) products() float64 {
 // for MFA-KR alone: N of C x C is stored once and applied once a head.
 func (a Attention) projections(dModel int, weights bool) float64 {
 	d, n, w := float64(dModel), float64(a.NHead), float64(a.HeadDim)
-	rank := float64(a.QueryRank)
+	rank := float64(a.QRank)
 	switch a.Kind {
 	case "mla":
 		latent, rope := float64(a.KVRank), float64(a.RopeDim)
@@ -112,13 +112,17 @@ func (a Attention) projections(dModel int, weights bool) float64 {
 		if rank > 0 {
 			query = d*rank + rank*n*(w+rope)
 		}
-		return query + d*(latent+rope) + latent*n*2*w + n*w*d
+		value := w
+		if a.VHeadDim > 0 {
+			value = float64(a.VHeadDim)
+		}
+		return query + d*(latent+rope) + latent*n*(w+value) + n*value*d
 	case "mfa", "mfa_kr":
 		sum := d*rank + rank*n*w + 2*d*w
 		if a.Kind == "mfa_kr" {
 			sum += w*w*n - d*w
 			if weights {
-				sum += w*w + w - w*w*n
+				sum += w*w - w*w*n
 			}
 		}
 		if a.Output == "shared" {

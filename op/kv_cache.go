@@ -122,3 +122,32 @@ func take[T kernel.Float](v *vectors, i, n int, mem []T) []T {
 	}
 	return mem[:n*v.width]
 }
+
+// Fill stores pattern over and over, as the keys and then as the values of all
+// tokens, so that attention after a long past can be measured without computing it.
+func (c *KVCache) Fill(pattern []float64) {
+	for _, v := range []*vectors{c.keys, c.values} {
+		switch {
+		case v == nil:
+		case v.dense != nil && v.dense.Dtype() == tensor.Float64:
+			fillVectors[float64](v, pattern)
+		default:
+			fillVectors[float32](v, pattern)
+		}
+	}
+}
+
+func fillVectors[T kernel.Float](v *vectors, pattern []float64) {
+	rows := len(v.scales) / len(v.segments)
+	if v.dense != nil {
+		rows = v.dense.Shape()[0]
+	}
+	row := make([]T, v.width)
+	for i, at := 0, 0; i < rows; i++ {
+		for j := range row {
+			row[j] = T(pattern[at])
+			at = (at + 1) % len(pattern)
+		}
+		put(v, i, row)
+	}
+}

@@ -5,7 +5,7 @@ import (
 	"regexp"
 
 	"sparrow/cost"
-	"sparrow/model"
+	"sparrow/internal/cli"
 	"sparrow/train"
 )
 
@@ -23,19 +23,20 @@ func loadSizes(file string) (m cost.Config, notes []string, err error) {
 	if err != nil {
 		return m, nil, err
 	}
-	m = sizesOf(cfg.Model)
-	m.Name = cfg.Name
+	if cfg.Model.Kind != "decoder" {
+		return m, nil, cli.Usagef("%s: [model] kind = %q; want a decoder, of which alone the cost is known", file, cfg.Model.Kind)
+	}
+	vocab := 0
 	switch cfg.Data.Tokenizer {
 	case "byte":
-		m.VocabSize = 256
+		vocab = 256
 	case "bpe":
-		m.VocabSize = cfg.Data.VocabSize
+		vocab = cfg.Data.VocabSize
 	default:
 		notes = append(notes, "the vocabulary of tokenizer "+cfg.Data.Tokenizer+" is not known here: parameters are without embeddings")
 	}
-	if a := cfg.Model.Attention; a.ValueDim(cfg.Model.DModel) != a.Dim(cfg.Model.DModel) {
-		notes = append(notes, "values count as wide as keys, head_dim and not v_head_dim")
-	}
+	m = cfg.Model.Sizes(vocab)
+	m.Name = cfg.Name
 	for _, l := range cfg.Model.Linear {
 		if l.Kind != "dense" {
 			notes = append(notes, "factored layers count as the dense ones that model merge makes of them")
@@ -43,22 +44,4 @@ func loadSizes(file string) (m cost.Config, notes []string, err error) {
 		}
 	}
 	return m, notes, nil
-}
-
-// sizesOf maps a decoder of package model.
-func sizesOf(c model.Config) cost.Config {
-	a := c.Attention
-	m := cost.Config{
-		NLayer: c.NLayer, DModel: c.DModel, Tied: c.Tied,
-		Attention: cost.Attention{Kind: a.Kind, NHead: a.NHead, HeadDim: a.Dim(c.DModel), Output: "full"},
-		FFN:       cost.FFN{Gated: c.MLP == "swiglu", DenseLayers: c.NLayer, DenseWidth: c.HiddenWidth()},
-	}
-	if a.Kind == "gqa" {
-		m.Attention.NKVHead = a.KVHeads()
-	}
-	if a.Output != "" {
-		m.Attention.Output = a.Output
-	}
-	m.Attention.QueryRank, m.Attention.KVRank, m.Attention.RopeDim = a.QueryRank(c.DModel), a.KVRank, a.RopeDim
-	return m
 }

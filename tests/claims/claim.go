@@ -33,6 +33,7 @@ type Claim struct {
 	Quick  Quick        `toml:"quick"`  // how --quick makes it small
 	Arms   []Arm        `toml:"arm"`    // the networks that are compared
 	Expect []Expect     `toml:"expect"` // what the comparison shall show
+	Sweep  *Sweep       `toml:"sweep"`  // of a claim about cost, in place of seeds, learning rates and [[expect]]
 
 	Name   string `toml:"-"` // of the file, without .toml
 	SHA256 string `toml:"-"` // of the file
@@ -41,7 +42,8 @@ type Claim struct {
 
 // Quick holds overrides of [run] that make every run tiny; those of an arm come after.
 type Quick struct {
-	Set []string `toml:"set"`
+	Set   []string `toml:"set"`
+	Sizes []int    `toml:"sizes"` // of a sweep: each in the place of one
 }
 
 // Arm is one of the networks: [run] with overrides, in the words of train run --set.
@@ -136,6 +138,9 @@ func (c *Claim) shrink() error {
 	var err error
 	c.Run, err = override(c.Run, c.Quick.Set)
 	c.Seeds = min(c.Seeds, 2)
+	if c.Sweep != nil {
+		c.Sweep.shrink(c.Quick.Sizes)
+	}
 	return err
 }
 
@@ -175,6 +180,13 @@ func (c *Claim) Validate(r *configs.Report) {
 		if _, err := c.Config(i); err != nil {
 			r.Errorf(fmt.Sprintf("arm.%d.set", i), "does not apply to [run]: %v", err)
 		}
+	}
+	if c.Sweep != nil {
+		c.validateSweep(r)
+		return
+	}
+	if len(c.Quick.Sizes) > 0 {
+		r.Errorf("quick.sizes", "has no meaning without [sweep]")
 	}
 	if len(c.Expect) == 0 {
 		r.Errorf("expect", "is missing; want at least one [[expect]]")

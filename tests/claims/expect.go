@@ -18,10 +18,7 @@ type Expect struct {
 	From    string `toml:"from"` // gap_closed: the arm where the gap begins
 	To      string `toml:"to"`   // gap_closed: the arm where it ends
 	Than    string `toml:"than"` // the others: the arm to compare with
-
-	AtLeast *float64 `toml:"at_least"` // the bound, from below or from above
-	AtMost  *float64 `toml:"at_most"`
-	Weak    *float64 `toml:"weak"` // a looser bound: what still counts as a weak form of the claim
+	Bound
 }
 
 // Measures, with m the mean over seeds of what [Expect.Of] names:
@@ -76,31 +73,6 @@ func (e Expect) Validate(r *configs.Report) {
 	need("from", e.From, gap)
 	need("to", e.To, gap)
 	need("than", e.Than, !gap)
-	switch {
-	case e.AtLeast != nil && e.AtMost != nil:
-		r.Errorf("at_most", "stands beside at_least; want one bound")
-	case e.Weak == nil:
-	case e.bound() == nil:
-		r.Errorf("weak", "wants a bound, at_least or at_most")
-	case e.margin(*e.Weak, *e.bound()) >= 0:
-		r.Errorf("weak", "is not looser than the bound")
-	}
-}
-
-// bound is the value to reach, nil for a measure that is only reported.
-func (e Expect) bound() *float64 {
-	if e.AtMost != nil {
-		return e.AtMost
-	}
-	return e.AtLeast
-}
-
-// margin is how far value is on the right side of bound.
-func (e Expect) margin(value, bound float64) float64 {
-	if e.AtMost != nil {
-		return bound - value
-	}
-	return value - bound
 }
 
 // String is the expectation as a sentence.
@@ -119,35 +91,8 @@ func (e Expect) String() string {
 	case "saved":
 		s = fmt.Sprintf("share of the %s of %s that %s saves", what, e.Than, e.Arm)
 	}
-	if b := e.bound(); b != nil {
-		word := "at least"
-		if e.AtMost != nil {
-			word = "at most"
-		}
-		s += fmt.Sprintf(": %s %g", word, *b)
-	}
-	if e.Weak != nil {
-		s += fmt.Sprintf(" (a weak form: %g)", *e.Weak)
-	}
-	return s
+	return s + e.Bound.String()
 }
-
-// Verdict is what the measurements say of an expectation or a claim.
-type Verdict string
-
-// A verdict is what the measurements say for sure, by two standard errors: that
-// the bound is reached (holds), that the weak bound is (weak), that the bound is
-// missed (fails), or none of them (inconclusive).
-const (
-	Holds        Verdict = "holds"
-	Weak         Verdict = "weak"
-	Fails        Verdict = "fails"
-	Inconclusive Verdict = "inconclusive"
-	Reported     Verdict = "reported" // no bound was set
-)
-
-// sure is how many standard errors make a difference.
-const sure = 2
 
 // Finding is a measured expectation.
 type Finding struct {
@@ -218,27 +163,6 @@ func (e Expect) Evaluate(runs map[string][]Result) Finding {
 	return f
 }
 
-// judge turns a value and its standard error, NaN if not known, into a verdict.
-func (e Expect) judge(value, spread float64) Verdict {
-	reached := func(b *float64) bool {
-		if b == nil {
-			return false
-		}
-		m := e.margin(value, *b)
-		return m >= 0 && m >= sure*spread
-	}
-	missed := -e.margin(value, *e.bound())
-	switch {
-	case reached(e.bound()):
-		return Holds
-	case reached(e.Weak):
-		return Weak
-	case missed > 0 && missed >= sure*spread:
-		return Fails
-	}
-	return Inconclusive
-}
-
 // value computes the measure from the arms' means.
 func (e Expect) value(m map[string]float64) float64 {
 	switch e.Measure {
@@ -306,14 +230,4 @@ func finite(x float64) *float64 {
 		return nil
 	}
 	return &x
-}
-
-// overall is the verdict on a claim: its weakest expectation.
-func overall(findings []Finding) Verdict {
-	for _, v := range []Verdict{Fails, Inconclusive, Weak, Holds} {
-		if slices.ContainsFunc(findings, func(f Finding) bool { return f.Verdict == v }) {
-			return v
-		}
-	}
-	return Reported
 }

@@ -71,11 +71,11 @@ func TestMeasures(t *testing.T) {
 }
 
 func TestVerdicts(t *testing.T) {
-	gap := Expect{Measure: "gap_closed", Of: "loss", Arm: "x", From: "low", To: "full", AtLeast: bound(0.8), Weak: bound(0.5)}
-	below := Expect{Measure: "difference", Of: "loss", Arm: "x", Than: "full", AtMost: bound(0)}
-	within := Expect{Measure: "difference", Of: "loss", Arm: "x", Than: "full", AtMost: bound(0.05)}
-	unseen := Expect{Measure: "standard_errors", Of: "loss", Arm: "x", Than: "full", AtMost: bound(2)}
-	saved := Expect{Measure: "saved", Of: "parameters", Arm: "x", Than: "full", AtLeast: bound(0.25)}
+	gap := Expect{Measure: "gap_closed", Of: "loss", Arm: "x", From: "low", To: "full", Bound: Bound{AtLeast: bound(0.8), Weak: bound(0.5)}}
+	below := Expect{Measure: "difference", Of: "loss", Arm: "x", Than: "full", Bound: Bound{AtMost: bound(0)}}
+	within := Expect{Measure: "difference", Of: "loss", Arm: "x", Than: "full", Bound: Bound{AtMost: bound(0.05)}}
+	unseen := Expect{Measure: "standard_errors", Of: "loss", Arm: "x", Than: "full", Bound: Bound{AtMost: bound(2)}}
+	saved := Expect{Measure: "saved", Of: "parameters", Arm: "x", Than: "full", Bound: Bound{AtLeast: bound(0.25)}}
 	report := Expect{Measure: "difference", Of: "loss", Arm: "x", Than: "full"}
 	full, low := losses(2.00, 2.01, 1.99), losses(3.00, 3.01, 2.99)
 	for _, c := range []struct {
@@ -118,7 +118,7 @@ func TestVerdicts(t *testing.T) {
 }
 
 func TestUnknownPeakMemory(t *testing.T) {
-	e := Expect{Measure: "saved", Of: "peak_memory", Arm: "x", Than: "y", AtLeast: bound(0.5)}
+	e := Expect{Measure: "saved", Of: "peak_memory", Arm: "x", Than: "y", Bound: Bound{AtLeast: bound(0.5)}}
 	f := e.Evaluate(map[string][]Result{"x": losses(1), "y": losses(1)})
 	if f.Verdict != Inconclusive || f.Value != nil || f.Reason == "" {
 		t.Errorf("without a measurement: %+v, want inconclusive with a reason", f)

@@ -28,12 +28,15 @@ var (
 	inkColor  = color.NRGBA{R: 0x26, G: 0x26, B: 0x26, A: 0xff}
 )
 
-// figure draws what the claim is about: loss over parameters if an expectation is
-// of the loss, else a bar of peak memory for each arm.
+// figure draws what the claim is about: the costs of a sweep over its sizes; loss
+// over parameters if an expectation is of the loss; else a bar of peak memory for
+// each arm.
 func (o *outcome) figure() ([]byte, error) {
 	p := newFigure(o.claim.Title)
 	var err error
-	if slices.ContainsFunc(o.claim.Expect, func(e Expect) bool { return !metrics[e.Of].exact }) {
+	if o.claim.Sweep != nil {
+		err = o.drawSweep(p)
+	} else if slices.ContainsFunc(o.claim.Expect, func(e Expect) bool { return !metrics[e.Of].exact }) {
 		err = o.drawLosses(p)
 	} else {
 		err = o.drawMemory(p)

@@ -1,13 +1,13 @@
 // Command claims checks what the papers promise: it trains the networks that a
-// claim compares, tuned alike, and computes the verdict from an expectation that
-// was written down before.
+// claim compares, tuned alike, or measures their cost at several sizes, and
+// computes the verdict from an expectation that was written down before.
 //
 //	go run ./tests/claims                          every claim; hours
 //	go run ./tests/claims sltrain-quality          one claim: docs/claims/sltrain-quality.{md,svg,json}
 //	go run ./tests/claims --quick                  a few steps of each, to check the machinery; writes nothing
 //
 // A claim is tests/claims/NAME.toml. Each training run is a process of its own,
-// so that its peak memory is its own. A finished run is kept in the cache by the
+// and so is each network at each size, so that its peak memory is its own. A finished run is kept in the cache by the
 // hash of its resolved config and corpus: a program that was killed goes on where
 // it stopped. A full run wants the claim's file committed.
 package main
@@ -53,6 +53,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) == 1 && args[0] == workerCommand {
 		return work(os.Stdin, os.Stdout)
+	}
+	if len(args) == 1 && args[0] == sweepCommand {
+		return sweepWork(os.Stdin, os.Stdout)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -140,7 +143,11 @@ func checkOne(ctx context.Context, o options, c *Claim, stdout, stderr io.Writer
 	if o.seeds > 0 {
 		c.Seeds = o.seeds
 	}
-	out, err := execute(ctx, c, o, stderr)
+	measure := execute
+	if c.Sweep != nil {
+		measure = executeSweep
+	}
+	out, err := measure(ctx, c, o, stderr)
 	if err != nil {
 		return err
 	}

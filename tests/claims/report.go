@@ -18,6 +18,7 @@ type outcome struct {
 	commit   string
 	machine  machine
 	arms     []armRuns
+	points   []Point // of a sweep, by batch, then by size
 	findings []Finding
 	verdict  Verdict
 }
@@ -47,6 +48,7 @@ type document struct {
 	Measured     []Finding `json:"measured"`
 	PerSeed      []armRuns `json:"per_seed"`
 	Seeds        []int     `json:"seeds"`
+	Points       []Point   `json:"points,omitempty"` // of a sweep, which has no seeds
 	Verdict      Verdict   `json:"verdict"`
 	Commit       string    `json:"commit"`
 	ConfigSHA256 string    `json:"config_sha256"`
@@ -105,6 +107,13 @@ func (o *outcome) report() document {
 		Claim: o.claim.Name, Title: o.claim.Title, Statement: o.claim.Statement, Paper: o.claim.Paper, Measured: o.findings,
 		PerSeed: o.arms, Verdict: o.verdict, Commit: o.commit, ConfigSHA256: o.claim.SHA256, Machine: o.machine,
 	}
+	if s := o.claim.Sweep; s != nil {
+		for _, e := range s.Expect {
+			d.Expected = append(d.Expected, e.String())
+		}
+		d.PerSeed, d.Seeds, d.Points = []armRuns{}, []int{}, o.points
+		return d
+	}
 	for _, e := range o.claim.Expect {
 		d.Expected = append(d.Expected, e.String())
 	}
@@ -159,7 +168,11 @@ func (o *outcome) text(quick bool) string {
 	c := o.claim
 	fmt.Fprintf(&b, "# %s\n\n", c.Title)
 	if quick {
-		b.WriteString("A few steps of a small network, to check the machinery: the numbers and the verdict mean nothing.\n\n")
+		what := "A few steps of a small network"
+		if c.Sweep != nil {
+			what = "A few moments of small networks"
+		}
+		b.WriteString(what + ", to check the machinery: the numbers and the verdict mean nothing.\n\n")
 	}
 	fmt.Fprintf(&b, "%s\n\nPaper: %s\n\n**Verdict: %s.**\n\n", c.Statement, c.Paper, o.verdict)
 	b.WriteString("| expected | measured | standard error | verdict |\n|---|---|---|---|\n")
@@ -171,6 +184,10 @@ func (o *outcome) text(quick bool) string {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.Expect, number(f.Value, "%.4g"), number(f.Error, "%.2g"), verdict)
 	}
 	b.WriteString("\n")
+	if c.Sweep != nil {
+		o.sweepTables(&b)
+		return b.String()
+	}
 	o.runsTable(&b)
 	o.tuningTable(&b)
 	return b.String()
@@ -258,6 +275,9 @@ func megabytes(n int) string {
 // method says how the numbers came about.
 func (o *outcome) method() string {
 	c := o.claim
+	if c.Sweep != nil {
+		return o.sweepMethod()
+	}
 	last := c.Run.Train
 	tokens := last.Steps * last.BatchSize * last.GradAccum * c.Run.Data.SeqLen
 	return fmt.Sprintf("%d steps of %d tokens (%d in all) a run, validation on %d tokens of held-out text, %s; each run is a process, "+

@@ -13,7 +13,7 @@ import (
 
 // The test binary is also the program, so that tests can start and kill it.
 func TestMain(m *testing.M) {
-	if os.Getenv("CLAIMS_TEST_MAIN") != "" || len(os.Args) == 2 && os.Args[1] == workerCommand {
+	if os.Getenv("CLAIMS_TEST_MAIN") != "" || len(os.Args) == 2 && (os.Args[1] == workerCommand || os.Args[1] == sweepCommand) {
 		main()
 	}
 	os.Exit(m.Run())

@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
-	"strconv"
 	"strings"
 	"time"
 
@@ -122,19 +121,7 @@ func trainOnce(r request, dir string) (Result, error) {
 
 // peakMemory is the largest resident memory of this process so far, bytes; 0
 // where the system does not tell.
-func peakMemory() int {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
-			return kb << 10
-		}
-	}
-	return 0
-}
+func peakMemory() int { return memoryField("VmHWM") }
 
 // start makes one run in a process of its own, a copy of this program.
 func start(ctx context.Context, cfg train.Config, dir string, threads int) (Result, error) {

@@ -1,0 +1,90 @@
+package model
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+
+	"gorgonia.org/tensor"
+)
+
+// TestDecodeAfter: a step computes the same each time, from what stands in the cache, and generation after it is as ever.
+func TestDecodeAfter(t *testing.T) {
+	for variant := range variants {
+		t.Run(variant, func(t *testing.T) {
+			s := small(t, tensor.Float64, variant, Options{})
+			generate := func() (tokens []int) {
+				t.Helper()
+				err := s.Generate(context.Background(), [][]int{{1, 2, 3}}, GenerateOptions{Tokens: 4}, func(_, token int) error {
+					tokens = append(tokens, token)
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return tokens
+			}
+			before := generate()
+			const past, batch = 150, 3
+			step, err := s.DecodeAfter(batch, past)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var runs [2][]float64
+			for i := range runs {
+				if err := step(); err != nil {
+					t.Fatal(err)
+				}
+				runs[i] = s.programs[programKey{decoding, batch, 1}].scores()
+			}
+			for i, x := range runs[0] {
+				if x != runs[1][i] || math.IsNaN(x) {
+					t.Fatalf("score %d is %v, then %v", i, x, runs[1][i])
+				}
+			}
+			// What stands in the cache matters: with another past the scores are others.
+			if step, err = s.DecodeAfter(batch, past-1); err != nil {
+				t.Fatal(err)
+			}
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+			if other := s.programs[programKey{decoding, batch, 1}].scores(); other[0] == runs[0][0] {
+				t.Errorf("after %d and after %d tokens the score is %v", past, past-1, other[0])
+			}
+			if after := generate(); !slices.Equal(after, before) {
+				t.Errorf("then %v is generated, before it was %v", after, before)
+			}
+		})
+	}
+}
+
+func TestDecodeAfterRefuses(t *testing.T) {
+	s := small(t, tensor.Float32, "gpt2", Options{})
+	for _, c := range [][2]int{{0, 3}, {1, -1}, {1, 300}} { // learned positions end at 300
+		if _, err := s.DecodeAfter(c[0], c[1]); err == nil {
+			t.Errorf("DecodeAfter(%d, %d): no error", c[0], c[1])
+		}
+	}
+}
+
+// TestSizes: what cost counts of a network is what its store and its cache hold.
+func TestSizes(t *testing.T) {
+	for variant := range variants {
+		s := small(t, tensor.Float32, variant, Options{})
+		sizes := s.Config().Sizes(vocab)
+		matrices := 0
+		for _, name := range s.Store().Names() {
+			if shape := s.Store().Get(name).Shape(); len(shape) > 1 && name != "model.embed_positions.weight" {
+				matrices += shape.TotalSize()
+			}
+		}
+		if got := sizes.Parameters().Total; got != float64(matrices) {
+			t.Errorf("%s: %v parameters, the store has %d", variant, got, matrices)
+		}
+		if got, want := sizes.Work(7).KVBytes, float64(7*s.CacheBytesPerToken()/4); got != want {
+			t.Errorf("%s: %v cached values, want %v", variant, got, want)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"time"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/kernel"
+)
+
+// turn is how long one arm is timed in one round, seconds: a run that takes less is repeated.
+const turn = 0.2
+
+// maxRepeats bounds that.
+const maxRepeats = 1000
+
+// executeSweep measures all points of a sweep that are not in the cache, one at a time: a clock wants the machine alone.
+func executeSweep(ctx context.Context, c *Claim, o options, stderr io.Writer) (*outcome, error) {
+	store, err := openCache(o.cache)
+	if err != nil {
+		return nil, err
+	}
+	out := &outcome{claim: c, commit: commit(c.path), machine: thisMachine()}
+	total := len(c.Sweep.Batches) * len(c.Sweep.Sizes)
+	for _, batch := range c.Sweep.Batches {
+		for _, size := range c.Sweep.Sizes {
+			began := time.Now()
+			key, err := c.pointKey(size, batch, o.quick)
+			if err != nil {
+				return nil, err
+			}
+			p, cached := store.loadPoint(key)
+			if !cached {
+				if p, err = c.measurePoint(ctx, size, batch, o.quick); err != nil {
+					if ctx.Err() != nil {
+						err = fmt.Errorf("interrupted; finished points are in %s, the same command goes on: %w", store.dir, context.Canceled)
+					}
+					return nil, err
+				}
+				p.Commit = out.commit
+				if err := store.savePoint(key, p); err != nil {
+					return nil, err
+				}
+			}
+			p.measure = c.Sweep.Measure
+			out.points = append(out.points, p)
+			from := duration(time.Since(began).Seconds())
+			if cached {
+				from = "from the cache"
+				if p.Commit != out.commit {
+					from += fmt.Sprintf(", made by commit %.9s", p.Commit)
+				}
+			}
+			fmt.Fprintf(stderr, "%s [%d/%d] size %d, batch %d: %s\n", c.Name, len(out.points), total, size, batch, from)
+		}
+	}
+	for _, e := range c.Sweep.Expect {
+		out.findings = append(out.findings, e.Evaluate(out.points))
+	}
+	out.verdict = overall(out.findings)
+	return out, nil
+}
+
+// request is what the worker of arm i builds.
+func (c *Claim) request(i, size, batch int) (sweepRequest, error) {
+	cfg, err := c.Config(i)
+	if err != nil {
+		return sweepRequest{}, err
+	}
+	text, err := configs.Encode(cfg)
+	return sweepRequest{Config: string(text), Measure: c.Sweep.Measure, Size: size, Batch: batch, VocabSize: c.Sweep.VocabSize}, err
+}
+
+// measurePoint has a process for each arm and one for the machine, and asks them in turn, so that what else the machine
+// does meets all alike.
+func (c *Claim) measurePoint(ctx context.Context, size, batch int, quick bool) (Point, error) {
+	ctx, cancel := context.WithCancel(ctx) // ends the processes
+	defer cancel()
+	p := Point{Size: size, Batch: batch}
+	var machine *lane
+	if c.Sweep.Measure == "decode" { // of which alone a roofline is known
+		var err error
+		if machine, err = startLane(ctx); err != nil {
+			return p, err
+		}
+		defer machine.end()
+	}
+	lanes, repeats := make([]*lane, len(c.Arms)), make([]int, len(c.Arms))
+	for i, a := range c.Arms {
+		var err error
+		if lanes[i], err = startLane(ctx); err != nil {
+			return p, err
+		}
+		defer lanes[i].end()
+		r, err := c.request(i, size, batch)
+		if err != nil {
+			return p, err
+		}
+		built, err := lanes[i].ask(r)
+		if err != nil {
+			return p, fmt.Errorf("%s at size %d, batch %d: %w", a.Name, size, batch, err)
+		}
+		p.Threads = built.Threads
+		p.Arms = append(p.Arms, ArmPoint{Arm: a.Name, Parameters: built.Parameters, Bytes: built.Bytes, FLOPs: built.FLOPs})
+		var warm sweepReply
+		for range 2 { // the first run of a program also compiles it
+			if warm, err = lanes[i].ask(sweepRequest{Repeat: 1}); err != nil {
+				return p, err
+			}
+		}
+		repeats[i] = 1
+		if !quick {
+			repeats[i] = int(min(maxRepeats, max(1, math.Ceil(turn/warm.Seconds))))
+		}
+	}
+	for range c.Sweep.Rounds {
+		if machine != nil {
+			speed, err := machine.ask(sweepRequest{Machine: true})
+			if err != nil {
+				return p, err
+			}
+			p.Bandwidth, p.Peak = append(p.Bandwidth, speed.Bandwidth), append(p.Peak, speed.Peak)
+		}
+		for i, l := range lanes {
+			a, err := l.ask(sweepRequest{Repeat: repeats[i]})
+			if err != nil {
+				return p, err
+			}
+			p.Arms[i].Seconds, p.Arms[i].Memory = append(p.Arms[i].Seconds, a.Seconds), a.Memory
+		}
+	}
+	return p, nil
+}
+
+// pointKey names a point by what decides it.
+func (c *Claim) pointKey(size, batch int, quick bool) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "claim point 1\n%d %d %d %v %d %s\n", size, batch, c.Sweep.Rounds, quick, kernel.Threads(), kernel.ISA())
+	for i, a := range c.Arms {
+		r, err := c.request(i, size, batch)
+		if err != nil {
+			return "", err
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s %s\n", a.Name, text)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]), nil
+}
+
+// loadPoint finds a finished point. A file that is spoilt counts as none.
+func (c *cache) loadPoint(key string) (Point, bool) {
+	var p Point
+	text, err := os.ReadFile(c.path(key))
+	ok := err == nil && json.Unmarshal(text, &p) == nil && len(p.Arms) > 0 && p.rounds() > 0 &&
+		!slices.ContainsFunc(p.Arms, func(a ArmPoint) bool { return len(a.Seconds) != p.rounds() })
+	return p, ok
+}
+
+// savePoint keeps a finished point, whole or not at all.
+func (c *cache) savePoint(key string, p Point) error {
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	return checkpoints.WriteFileAtomic(c.path(key), append(text, '\n'))
+}

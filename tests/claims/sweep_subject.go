@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/configs"
+	"sparrow/kernel"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/train"
+)
+
+// subject is what one arm computes at one size, ready to be timed.
+type subject struct {
+	run        func() error
+	parameters int
+	bytes      float64 // that one run must read at least; 0: not known
+	flops      float64 // that one run must compute; 0: not known
+}
+
+// newSubject builds the network of a request.
+func newSubject(r sweepRequest) (subject, error) {
+	cfg := train.DefaultConfig()
+	if err := configs.Decode("run", []byte(r.Config), nil, &cfg); err != nil {
+		return subject{}, err
+	}
+	store := nn.NewStore(tensor.Float32)
+	opts := model.Options{Seed: 1}
+	if r.Measure == "step" {
+		opts.Sink = nn.NewGradients(store)
+	}
+	length := r.Size
+	if r.Measure == "decode" {
+		length++ // and the new token
+	}
+	s, err := model.NewSession(cfg.Model, model.Dims{VocabSize: r.VocabSize, Context: length}, store, opts)
+	if err != nil {
+		return subject{}, err
+	}
+	out := subject{parameters: store.Parameters()}
+	var p *model.Program
+	switch r.Measure {
+	case "decode":
+		out.bytes, out.flops = decodeWork(s, r.Batch, length)
+		out.run, err = s.DecodeAfter(r.Batch, r.Size)
+		return out, err
+	case "forward":
+		p, err = s.Score(r.Batch, length)
+	case "step":
+		p, err = s.Train(r.Batch, length)
+	default:
+		err = fmt.Errorf("unknown measure %q", r.Measure)
+	}
+	if err != nil {
+		return out, err
+	}
+	tokens := make([]int, r.Batch*length)
+	for i := range tokens {
+		tokens[i] = i * 31 % r.VocabSize
+	}
+	p.Feed(tokens, tokens)
+	out.run = p.Run
+	return out, nil
+}
+
+// decodeWork is what a step of decoding must read and compute: each weight and each cached value once, of the token
+// embedding only the tokens' rows unless it is the head too, and FLOPs as package cost counts them, with the head.
+func decodeWork(s *model.Session, batch, length int) (bytes, flops float64) {
+	cfg, vocab := s.Config(), s.Dims().VocabSize
+	weights := s.Store().Parameters()
+	if !cfg.Tied {
+		weights += (batch - vocab) * cfg.DModel
+	}
+	w := cfg.Sizes(vocab).Work(length)
+	bytes = 4*float64(weights) + float64(batch)*float64(length)*float64(s.CacheBytesPerToken())
+	attention := float64(cfg.NLayer) * cfg.Attention.DecodeFLOPs(cfg.DModel, length) // of mla less than what the report counts
+	return bytes, float64(batch) * (attention + w.LinearFLOPs + w.FFNFLOPs + 2*float64(vocab*cfg.DModel))
+}
+
+// machineSpeed measures what the roofline is made of: bytes and FLOPs a second with all threads.
+func machineSpeed() (bandwidth, peak float64) {
+	return kernel.MeasureBandwidth(), 1e9 * kernel.MeasurePeak() * float64(kernel.Threads())
+}
+
+// memoryField is a field of /proc/self/status in bytes, 0 where the system does not tell.
+func memoryField(name string) int {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
+			return kb << 10
+		}
+	}
+	return 0
+}
