@@ -9,8 +9,8 @@
 //	up, down := fw.Split()                               // w ~ up down, up [out, rank], down [rank, in]
 //	ds, err := factor.DenseSparse(ctx, w, factor.DenseSparseConfig{Block: 16, Atoms: 128, Nonzeros: []int{4}, Shared: true, Sweeps: 4}, nil, nil)
 //
-// Everything that may take long takes a context, which stops it within a fraction of a second, and a [Progress]. Work is
-// spread over the pool of package kernel; results are the same, bit for bit, for any number of threads.
+// Everything that may take long takes a context, which stops it after the matrix product under way, and a [Progress]. Work
+// is spread over the pool of package kernel; results are the same, bit for bit, for any number of threads.
 //
 // Papers: Gu and Eisenstat, "A divide-and-conquer algorithm for the symmetric tridiagonal eigenproblem" (1995); Halko,
 // Martinsson and Tropp, "Finding structure with randomness" (2011); Hsu et al., "Language model compression with weighted

@@ -140,8 +140,8 @@ func (m *Matrix) checkRank(where string, rank int) error {
 	return nil
 }
 
-// Progress is told how many of total steps are done, in order and from one goroutine at a time. It must be quick. The
-// steps of one call take about equally long.
+// Progress is told how many of total steps are done, in order and from one goroutine at a time. It must be quick. Steps
+// take roughly equally long: columns reduced and values found, vectors coded, rows solved.
 type Progress func(done, total int)
 
 // job carries a call's context and progress.
