@@ -24,7 +24,7 @@ var imports = map[string][]string{
 
 	"nn":        {"op", "kernel", "configs", "internal/rng", "internal/layertest"},
 	"attention": {"nn", "op", "configs", "internal/rng", "internal/layertest"},
-	"model":     {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng"},
+	"model":     {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng", "internal/layertest"},
 	"cost":      {"configs"},
 	"data":      {"configs", "internal/rng"},
 	"train":     {"model", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
