@@ -63,6 +63,8 @@ func (s *Session) classify(p *Program, b *nn.Builder, tokens *G.Node, seq nn.Seq
 			starts[i] = i * p.SeqLen
 		}
 		network = NewEncoder(b, s.cfg, s.dims)
+	case "lama":
+		network = NewLAMA(b, *s.cfg.LAMA, s.dims)
 	}
 	p.logits = network.Classify(tokens, seq)
 	b.Tap("logits", p.logits)

@@ -12,9 +12,10 @@ import (
 
 // Config is the [model] table: a decoder in the manner of LLaMA or, with
 // norm = "layer_norm", mlp = "gelu_tanh", positions = "learned" and biases, of
-// GPT-2; or an encoder in the manner of BERT. The defaults depend on the kind.
+// GPT-2; an encoder in the manner of BERT; or a lama, of whose network all is said
+// in a table of its own. The defaults depend on the kind.
 type Config struct {
-	Kind    string `toml:"kind"`    // decoder | encoder
+	Kind    string `toml:"kind"`    // decoder | encoder | lama
 	DModel  int    `toml:"d_model"` // width of the residual stream
 	NLayer  int    `toml:"n_layer"` // blocks, at most MaxLayers
 	DFF     int    `toml:"d_ff"`    // width inside the MLP; 0: 8/3 d_model, rounded up to 8 (swiglu), or 4 d_model
@@ -35,6 +36,8 @@ type Config struct {
 
 	Attention attention.Config  `toml:"attention"`
 	Linear    []nn.LinearConfig `toml:"linear"` // representation of linear layers by name; later tables win
+
+	LAMA *LAMAConfig `toml:"lama"` // of kind lama only
 }
 
 // MaxLayers bounds n_layer: building a graph takes time that grows with the
@@ -54,7 +57,7 @@ func DefaultConfig() Config {
 var Kinds = append([]string{"decoder"}, Classifiers...)
 
 // Classifiers are the kinds that give labels or scores to texts.
-var Classifiers = []string{"encoder"}
+var Classifiers = []string{"encoder", "lama"}
 
 // WordEmbedding is the name of the parameter with a vector for each token.
 func (c Config) WordEmbedding() string {
@@ -77,7 +80,20 @@ func (c *Config) UseKind(kind string) {
 		*c = DefaultConfig()
 		c.Kind, c.Norm, c.NormEps, c.MLP, c.Positions, c.Bias, c.Attention.Bias = kind, "layer_norm", 1e-12, "gelu", "learned", true, true
 		c.Dropout = 0.1
+	case "lama":
+		lama := DefaultLAMAConfig()
+		*c = DefaultConfig()
+		c.Kind, c.LAMA, c.DModel, c.NLayer = kind, &lama, 0, 0
 	}
+}
+
+// Layout says in a few words how large the network is.
+func (c Config) Layout() string {
+	if c.Kind == "lama" {
+		l := c.LAMA
+		return fmt.Sprintf("embeddings of width %d, 2 x %d hidden units, %s pooling", l.EmbedDim, l.Hidden, l.Pooling.Kind)
+	}
+	return fmt.Sprintf("%d layers of width %d", c.NLayer, c.DModel)
 }
 
 // Validate reports values that no model can have.
@@ -90,6 +106,16 @@ func (c Config) Validate(r *configs.Report) {
 			r.Errorf(key, "is too small; want at least %d", low)
 		}
 	}
+	if c.Context < 0 {
+		r.Errorf("context", "is negative; want 0 ([data] seq_len) or more")
+	}
+	if c.Kind == "lama" {
+		c.validateLAMA(r)
+		return
+	}
+	if c.LAMA != nil {
+		r.Errorf("lama", "is for kind = \"lama\" only, but kind = %q", c.Kind)
+	}
 	atLeast("d_model", c.DModel, 1)
 	atLeast("n_layer", c.NLayer, 1)
 	if c.NLayer > MaxLayers {
@@ -97,9 +123,6 @@ func (c Config) Validate(r *configs.Report) {
 	}
 	if c.DFF < 0 {
 		r.Errorf("d_ff", "is negative; want 0 (chosen from d_model) or more")
-	}
-	if c.Context < 0 {
-		r.Errorf("context", "is negative; want 0 ([data] seq_len) or more")
 	}
 	oneOf := func(key, v string, known []string) {
 		if !slices.Contains(known, v) {

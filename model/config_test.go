@@ -45,14 +45,46 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ text, want string }{
-		{"kind = \"encodr\"", "a.toml:2: [model] kind = \"encodr\" is unknown; want one of decoder, encoder"},
+		{"kind = \"encodr\"", "a.toml:2: [model] kind = \"encodr\" is unknown; want one of decoder, encoder, lama"},
 		{"kind = \"encoder\"\nmlp = \"swiglu\"", "a.toml:3: [model] mlp = \"swiglu\" is not for kind = \"encoder\"; want gelu, gelu_tanh, relu or silu"},
 		{"kind = \"encoder\"\npositions = \"rotary\"", "want \"learned\""},
 		{"kind = \"encoder\"\ntie_embeddings = true", "want false"},
 		{"kind = \"encoder\"\n[model.attention]\nkind = \"mqa\"", "want \"mha\""},
+		{"kind = \"lama\"\nd_model = 64", "a.toml:3: [model] d_model = 64 is not for kind = \"lama\", whose keys are those of [model.lama]"},
+		{"kind = \"lama\"\n[model.attention]\nn_head = 8", "is not for kind = \"lama\""},
+		{"kind = \"lama\"\n[model.lama]\nhidden = 0", "[model.lama] hidden = 0 is too small; want at least 1"},
+		{"kind = \"lama\"\n[model.lama.pooling]\nheads = 0", "[model.lama.pooling] heads = 0 is too small; want at least 1"},
+		{"[model.lama]\nhidden = 8", "is for kind = \"lama\" only, but kind = \"decoder\""},
 	} {
 		if _, err := decode(c.text); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v, want %q in it", c.text, err, c.want)
+		}
+	}
+}
+
+// TestLAMAConfigDecodes: the network's own table, whichever comes first, and its
+// defaults; what is written decodes to the same.
+func TestLAMAConfigDecodes(t *testing.T) {
+	want := DefaultLAMAConfig()
+	want.Hidden, want.Pooling.Heads, want.Pooling.Rank = 8, 3, 2
+	const text = "[model]\nkind = \"lama\"\n[model.lama]\nhidden = 8\n[model.lama.pooling]\nheads = 3\nrank = 2\n"
+	table := struct {
+		Model Config `toml:"model"`
+	}{DefaultConfig()}
+	for range 2 { // as given, then as encoded
+		if err := configs.Decode("a.toml", []byte(text), nil, &table); err != nil {
+			t.Fatal(err)
+		}
+		if table.Model.LAMA == nil || *table.Model.LAMA != want {
+			t.Fatalf("got %+v, want %+v", table.Model.LAMA, want)
+		}
+		written, err := configs.Encode(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		table.Model = DefaultConfig()
+		if err := configs.Decode("b.toml", written, nil, &table); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -69,11 +101,15 @@ func TestDimsSuitKind(t *testing.T) {
 		{"an encoder of classes", "encoder", Dims{Classes: 2}, ""},
 		{"an encoder of scores", "encoder", Dims{Regression: true}, ""},
 		{"an encoder of tokens", "encoder", Dims{}, "wants labelled data"},
+		{"a lama of classes", "lama", Dims{Classes: 2}, ""},
+		{"a lama of tokens", "lama", Dims{}, "wants labelled data"},
 		{"both", "encoder", Dims{Classes: 2, Regression: true}, "classes or a regression"},
 	} {
 		cfg := DefaultConfig()
 		cfg.UseKind(c.kind)
-		cfg.DModel, cfg.NLayer = 16, 1
+		if c.kind != "lama" { // which is small as it is
+			cfg.DModel, cfg.NLayer = 16, 1
+		}
 		c.dims.VocabSize, c.dims.Context = 7, 4
 		_, err := NewSession(cfg, c.dims, nn.NewStore(tensor.Float32), Options{})
 		if c.bad == "" && err != nil || c.bad != "" && (err == nil || !strings.Contains(err.Error(), c.bad)) {

@@ -29,6 +29,9 @@ func DefaultLAMAConfig() LAMAConfig {
 	return LAMAConfig{EmbedDim: 100, Hidden: 50, Dropout: 0.3, Pooling: attention.DefaultPoolingConfig()}
 }
 
+// SetDefaults implements configs.Defaulter.
+func (c *LAMAConfig) SetDefaults() { *c = DefaultLAMAConfig() }
+
 // Validate reports values that no network can have.
 func (c LAMAConfig) Validate(r *configs.Report) {
 	atLeast := func(key string, v, low int) {
@@ -41,6 +44,31 @@ func (c LAMAConfig) Validate(r *configs.Report) {
 	atLeast("classifier_hidden", c.ClassifierHidden, 0)
 	if !(c.Dropout >= 0 && c.Dropout < 1) {
 		r.Errorf("dropout", "is out of range; want 0 or more and less than 1")
+	}
+}
+
+// validateLAMA reports keys that a lama does not read: whoever sets one expects
+// something of it.
+func (c Config) validateLAMA(r *configs.Report) {
+	if c.LAMA == nil {
+		r.Errorf("lama", "is missing; kind = \"lama\" wants this table")
+		return
+	}
+	var plain Config
+	plain.UseKind("lama")
+	for _, k := range []struct {
+		key  string
+		same bool
+	}{
+		{"d_model", c.DModel == plain.DModel}, {"n_layer", c.NLayer == plain.NLayer}, {"d_ff", c.DFF == plain.DFF},
+		{"norm", c.Norm == plain.Norm}, {"norm_eps", c.NormEps == plain.NormEps}, {"mlp", c.MLP == plain.MLP},
+		{"positions", c.Positions == plain.Positions}, {"tie_embeddings", c.Tied == plain.Tied}, {"bias", c.Bias == plain.Bias},
+		{"dropout", c.Dropout == plain.Dropout}, {"init_std", c.InitStd == plain.InitStd},
+		{"checkpoint_activations", !c.CheckpointActivations}, {"attention.kind", c.Attention == plain.Attention},
+	} {
+		if !k.same {
+			r.Errorf(k.key, "is not for kind = \"lama\", whose keys are those of [model.lama]")
+		}
 	}
 }
 

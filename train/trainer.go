@@ -247,7 +247,7 @@ func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Wri
 		t.layers = newLayerUpdates(t.store, t.optimizer, layers, t.diverged)
 	}
 	t.state.Corpus = t.about.sha256
-	t.Message("model: %s, %d layers of width %d, %s parameters; %s", cfg.Model.Kind, cfg.Model.NLayer, cfg.Model.DModel,
+	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Kind, cfg.Model.Layout(),
 		Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
 	return t, nil
 }
