@@ -15,6 +15,10 @@ type classifier interface {
 	Classify(tokens *G.Node, seq nn.SeqInfo) *G.Node
 }
 
+// AttentionTap names the weights [B*T, M] of M heads by which a network pools the
+// tokens of each text, for Options.Tapped; a network that does not pool has none.
+const AttentionTap = "model.pooling.weights"
+
 // Examples is what a program of a classifier takes: B texts, padded to T tokens.
 type Examples struct {
 	Tokens  []int     // [B*T]

@@ -155,7 +155,7 @@ func (c Config) validateEncoder(r *configs.Report) {
 	}
 	only("positions", c.Positions == "learned", "\"learned\"")
 	only("mlp", c.MLP != "swiglu", "gelu, gelu_tanh, relu or silu")
-	only("tie_embeddings", !c.Tied, "false: a classifier has no output embedding")
+	only("tie_embeddings", !c.Tied, "false: an output embedding, of a masked language model, is always tied")
 	only("attention.kind", c.Attention.Kind == "mha", "\"mha\"")
 }
 
@@ -202,7 +202,7 @@ func (c Config) check(d Dims) error {
 	switch {
 	case c.Kind == "decoder" && d.Outputs() > 0:
 		return fmt.Errorf("model: kind = \"decoder\" predicts tokens, not labels; want one of %s", strings.Join(Classifiers, ", "))
-	case c.Kind != "decoder" && d.Outputs() == 0:
+	case c.Kind == "lama" && d.Outputs() == 0:
 		return fmt.Errorf("model: kind = %q wants labelled data: classes or a regression", c.Kind)
 	}
 	return nil

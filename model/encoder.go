@@ -16,9 +16,10 @@ const tokenTypes = 2
 
 // Encoder is BERT (Devlin et al. 2018): embeddings of token, position and token
 // type, then blocks of bidirectional attention and MLP, each followed by a layer
-// norm (post-norm, Vaswani et al. 2017, section 3.1), a pooler over the first
-// token and a linear classifier. Names are those of Hugging Face's
-// BertForSequenceClassification.
+// norm (post-norm, Vaswani et al. 2017, section 3.1); then a pooler over the first
+// token and a linear classifier or, without labels, the head of a masked language
+// model. Names are those of Hugging Face's BertForSequenceClassification and
+// BertForMaskedLM.
 //
 // Unlike BERT's, its dropout leaves the attention's probabilities alone.
 type Encoder struct {
@@ -27,7 +28,8 @@ type Encoder struct {
 	words, positions, types *nn.Embedding
 	norm                    *nn.Norm
 	layers                  []*encoderLayer
-	pooler, classifier      nn.Linear
+	pooler, classifier      nn.Linear   // nil: a masked language model
+	masked                  *maskedHead // nil: a classifier
 }
 
 // encoderLayer is norm(x + attention(x)), then norm(x + mlp(x)).
@@ -55,6 +57,10 @@ func NewEncoder(b *nn.Builder, cfg Config, dims Dims) *Encoder {
 	}
 	for i := range cfg.NLayer {
 		e.layers = append(e.layers, newEncoderLayer(root.Sub(fmt.Sprintf("encoder.layer.%d", i)), cfg))
+	}
+	if dims.Outputs() == 0 {
+		e.masked = newMaskedHead(b, cfg, dims)
+		return e
 	}
 	e.pooler = nn.NewLinear(root.Sub("pooler.dense"), d, d, cfg.Bias, init)
 	e.classifier = nn.NewLinear(b.Sub("classifier"), d, dims.Outputs(), cfg.Bias, init)

@@ -22,7 +22,7 @@ const prefillChunk = 128
 // returns an error, or when ctx is done.
 func (s *Session) Generate(ctx context.Context, prompts [][]int, opts GenerateOptions, emit func(seq, token int) error) error {
 	if s.cfg.Kind != "decoder" {
-		return fmt.Errorf("model: kind = %q labels texts and cannot continue them; want a decoder", s.cfg.Kind)
+		return fmt.Errorf("model: kind = %q cannot continue texts; want a decoder", s.cfg.Kind)
 	}
 	longest := 0
 	for i, p := range prompts {

@@ -18,7 +18,8 @@ type Program struct {
 
 	tokens, targets, positions []int // [Batch*SeqLen]; targets of a classifier [Batch]
 	types                      []int // [Batch*SeqLen], of an encoder
-	lengths                    []int // [Batch], of a classifier
+	lengths                    []int // [Batch], but of a decoder
+	rows                       []int // of a masked language model, as targets: [Batch*MaskedTokens(SeqLen)]
 	step                       []int // [1], micro-batches so far
 	past, fresh, last          []int // [Batch], of cached decoding
 
@@ -82,15 +83,18 @@ func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
 		dims.Context = s.capacity
 	}
 	b := nn.NewBuilder(t, s.store, opts)
-	if s.cfg.Kind == "decoder" {
+	switch {
+	case s.cfg.Kind == "decoder":
 		p.predict(b, NewDecoder(b, s.cfg, dims), tokens, seq, m)
-	} else {
+	case dims.Outputs() == 0:
+		s.predictMasked(p, b, tokens, seq)
+	default:
 		s.classify(p, b, tokens, seq)
 	}
 	if patterns := b.Unmatched(); len(patterns) > 0 {
 		return nil, fmt.Errorf("model: no linear layer is named like match = %q, or a later table replaces it", patterns)
 	}
-	return p, p.finish(b, m, m == decoding || m == scoring && s.cfg.Kind != "decoder", s.opts.Poison)
+	return p, p.finish(b, m, m == decoding || m == scoring && dims.Outputs() > 0, s.opts.Poison)
 }
 
 // predict extends a program by a language model's scores of the next token and

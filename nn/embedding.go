@@ -20,3 +20,8 @@ func (e *Embedding) Forward(ids *G.Node) *G.Node { return op.Embedding(ids, e.we
 // Logits scores x [N, width] against every row: x Wᵀ, the output head of a model
 // with tied embeddings. -> [N, count]
 func (e *Embedding) Logits(x *G.Node) *G.Node { return op.Linear(x, e.weight.Use(), nil) }
+
+// BiasedLogits is Logits plus a bias [count].
+func (e *Embedding) BiasedLogits(x *G.Node, bias Weight) *G.Node {
+	return op.Linear(x, e.weight.Use(), bias.use())
+}

@@ -203,3 +203,67 @@ func TestEncoderPadding(t *testing.T) {
 		}
 	}
 }
+
+// TestMaskedParity: the losses and gradients of a masked language model are
+// PyTorch's, whichever rows of a batch are predicted.
+func TestMaskedParity(t *testing.T) {
+	for _, dtype := range []tensor.Dtype{tensor.Float32, tensor.Float64} {
+		t.Run(dtype.String(), func(t *testing.T) {
+			g := openGolden(t, "masked")
+			cfg, dims, batch, seqLen := g.encoderConfig("masked")
+			store := nn.NewStore(dtype)
+			grads := nn.NewGradients(store)
+			session, err := model.NewSession(cfg, dims, store, model.Options{Sink: grads, Poison: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.load(store)
+			program, err := session.Train(batch, seqLen)
+			if err != nil {
+				t.Fatal(err)
+			}
+			optimizer := train.NewAdamW(train.LoopConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
+			losses, norms := read[float64](g, "loss64"), read[float64](g, "grad_norm64")
+			tolerance := lossTolerance
+			if dtype == tensor.Float64 {
+				tolerance = lossTolerance64
+			}
+			for step := range losses {
+				x, count := g.maskedBatch(step, batch, seqLen)
+				program.FeedMasked(x)
+				if err := program.Run(); err != nil {
+					t.Fatal(err)
+				}
+				scale := 1 / float64(count)
+				if got := program.Loss() * scale; !(math.Abs(got-losses[step]) <= tolerance) {
+					t.Errorf("step %d: loss %.9f, want %.9f", step, got, losses[step])
+				}
+				if step == 0 {
+					g.compareGradients(grads, scale, dtype)
+				}
+				norm := train.GradNorm(grads) * scale
+				if !(math.Abs(norm/norms[step]-1) <= 1e-4) {
+					t.Errorf("step %d: gradient norm %.7f, want %.7f", step, norm, norms[step])
+				}
+				optimizer.Step(grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
+			}
+		})
+	}
+}
+
+// maskedBatch is the batch of one step of testdata/masked.npz, and its targets.
+func (g golden) maskedBatch(step, batch, seqLen int) (x model.Masked, count int) {
+	n := batch * seqLen
+	x.Tokens = widen(read[int32](g, "tokens")[step*n : (step+1)*n])
+	x.Lengths = widen(read[int32](g, "lengths")[step*batch : (step+1)*batch])
+	for i, target := range widen(read[int32](g, "labels")[step*n : (step+1)*n]) {
+		if target != op.Ignored {
+			x.Rows, x.Targets = append(x.Rows, i), append(x.Targets, target)
+		}
+	}
+	count = len(x.Rows)
+	for len(x.Rows) < batch*model.MaskedTokens(seqLen) {
+		x.Rows, x.Targets = append(x.Rows, 0), append(x.Targets, op.Ignored)
+	}
+	return x, count
+}

@@ -129,11 +129,13 @@ func (c Config) validateTask(r *configs.Report) {
 	switch decoder := c.Model.Kind == "decoder"; {
 	case decoder && c.Data.IsLabelled():
 		r.Errorf("model.kind", "predicts tokens, but [data] source = %q has labels; want one of %s", c.Data.Source, strings.Join(model.Classifiers, ", "))
-	case !decoder && slices.Contains(model.Classifiers, c.Model.Kind) && !c.Data.IsLabelled():
-		r.Errorf("model.kind", "predicts labels, but [data] source = %q has none; want \"decoder\"", c.Data.Source)
+	case c.Model.Kind == "lama" && !c.Data.IsLabelled():
+		r.Errorf("model.kind", "predicts labels, but [data] source = %q has none; want \"decoder\", or \"encoder\" as a masked language model", c.Data.Source)
+	case c.masked() && c.Data.SeqLen < minMaskedLen:
+		r.Errorf("data.seq_len", "is too short for a masked language model; want at least %d", minMaskedLen)
 	}
-	if c.Data.IsLabelled() && c.Sample.Prompt != "" {
-		r.Errorf("sample.prompt", "is for kind = \"decoder\": a classifier writes no text")
+	if c.Model.Kind != "decoder" && c.Sample.Prompt != "" {
+		r.Errorf("sample.prompt", "is for kind = \"decoder\": other networks write no text")
 	}
 	if !c.Data.IsLabelled() && c.Eval.Examples != 0 {
 		r.Errorf("eval.examples", "is for labelled data, but [data] source = %q; want tokens", c.Data.Source)
@@ -271,6 +273,9 @@ func (c LoopConfig) frozen(name string) bool {
 		return ok
 	})
 }
+
+// masked tells whether the run trains a masked language model.
+func (c Config) masked() bool { return c.Model.Kind == "encoder" && !c.Data.IsLabelled() }
 
 // exhausted tells whether patience ends the run.
 func (c LoopConfig) exhausted(s State) bool { return c.Patience > 0 && s.Stale >= c.Patience }

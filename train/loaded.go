@@ -157,19 +157,22 @@ func (l *Loaded) Evaluate(ctx context.Context, cfg Config, part Part, after func
 	if l.Labels != nil {
 		x, err := l.examples(ctx, cfg, part)
 		if err != nil {
-			return Score{}, fmt.Errorf("%w: %w", ErrUsage, err)
+			return Score{}, refusal{err}
 		}
 		return EvaluateExamples(ctx, l.Session, x, cfg.Train.BatchSize, cfg.Eval.Examples, after)
 	}
 	switch {
 	case part.File != "":
-		return Score{}, fmt.Errorf("%w: --file %s: a language model is measured on text: want --set data.source=text --set data.paths=[...]", ErrUsage, part.File)
+		return Score{}, refusef("--file %s: a language model is measured on text: want --set data.source=text --set data.paths=[...]", part.File)
 	case part.Split != "validation":
-		return Score{}, fmt.Errorf("%w: --split %s: a text corpus has the split validation only", ErrUsage, part.Split)
+		return Score{}, refusef("--split %s: a text corpus has the split validation only", part.Split)
 	}
 	d, err := data.OpenWith(ctx, cfg.Data, l.Tokenizer)
 	if err != nil {
-		return Score{}, fmt.Errorf("%w: %w", ErrUsage, err)
+		return Score{}, refusal{err}
+	}
+	if cfg.masked() {
+		return evaluateMasked(ctx, l.Session, d, cfg, after)
 	}
 	return Evaluate(ctx, l.Session, d.Validation, cfg.Data.SeqLen, cfg.Train.BatchSize, cfg.Eval.Tokens, after)
 }

@@ -271,11 +271,12 @@ func (t *Trainer) best() float64 {
 	return t.state.BestMetric
 }
 
-// rank notes an evaluation and tells whether it is the best so far.
+// rank notes an evaluation and tells whether it is the best so far; of equal ones that of the lower loss is.
 func (t *Trainer) rank(score Score) bool {
 	metric := t.cfg.Eval.Metric
 	value, _ := score.Value(metric)
-	if t.state.BestStep > 0 && !better(metric, value, t.best()) {
+	tied := value == t.best() && score.Loss < t.state.BestLoss
+	if t.state.BestStep > 0 && !tied && !better(metric, value, t.best()) {
 		t.state.Stale++
 		return false
 	}

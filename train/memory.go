@@ -86,8 +86,8 @@ func plausible(cfg Config, dims model.Dims, limit float64) error {
 	}
 	weights := 4 * (vocab*d + blocks)
 	scores := vocab // of each token
-	if dims.Outputs() > 0 {
-		scores = 0 // of each text
+	if cfg.Model.Kind != "decoder" {
+		scores = 0 // of each text, or of few tokens
 	}
 	activations := tokens*(3*8+4*(d+hidden+scores)) + layers*graphBytes
 	context := float64(dims.Context)

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -16,6 +17,10 @@ type Prediction struct {
 	Probability   float64   // of that label
 	Probabilities []float64 // of all labels, in the order of Labels.Names
 	Score         float64   // of a regression
+
+	// What Predictor.Show adds.
+	Tokens []string    // what the model read
+	Heads  [][]float64 // for each head of its attention, the weight of each token; they sum to one
 }
 
 // predictBatch is how many texts a Predictor labels at once.
@@ -23,6 +28,9 @@ const predictBatch = 16
 
 // Predictor labels texts with a loaded model. It belongs to one goroutine.
 type Predictor struct {
+	// Show asks for the attention in each prediction; the model must have been opened with the tap [model.AttentionTap].
+	Show bool
+
 	l       *Loaded
 	encoder *data.TextEncoder
 }
@@ -31,12 +39,12 @@ type Predictor struct {
 // texts is an error that matches ErrUsage.
 func (l *Loaded) NewPredictor() (*Predictor, error) {
 	if l.Labels == nil {
-		return nil, fmt.Errorf("%w: %s holds a language model, which labels nothing", ErrUsage, l.Dir)
+		return nil, refusef("%s holds a language model, which labels nothing", l.Dir)
 	}
 	cfg := l.Config.Data
 	cfg.MaxLen = min(cfg.MaxLen, l.Session.Dims().Context)
 	e, err := data.NewTextEncoder(l.Tokenizer, cfg)
-	return &Predictor{l, e}, err
+	return &Predictor{l: l, encoder: e}, err
 }
 
 // Split is the texts of one line: of a model of pairs the two beside its tab.
@@ -51,7 +59,8 @@ func (p *Predictor) Split(line string) ([]string, error) {
 	return texts, nil
 }
 
-// Predict labels each line. A text that is not valid UTF-8, or no pair where the model wants one, is an error.
+// Predict labels each line. A text that is not valid UTF-8, or no pair where the model wants one, is an error; so is
+// attention that is to be shown and does not exist.
 func (p *Predictor) Predict(lines []string) ([]Prediction, error) {
 	var out []Prediction
 	for len(lines) > 0 {
@@ -74,6 +83,9 @@ func (p *Predictor) predict(lines []string) ([]Prediction, error) {
 		if err == nil {
 			examples[i], err = p.encoder.Encode(texts...)
 		}
+		if err == nil && p.Show {
+			out[i].Tokens, err = p.encoder.Words(texts...)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -91,8 +103,29 @@ func (p *Predictor) predict(lines []string) ([]Prediction, error) {
 	logits, width := program.Logits(), p.l.Session.Dims().Outputs()
 	for i := range out {
 		p.read(&out[i], logits[i*width:(i+1)*width])
+		if p.Show {
+			if err := out[i].readHeads(program, i); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return out, nil
+}
+
+// readHeads takes the attention of row i of the program's last run.
+func (x *Prediction) readHeads(program *model.Program, i int) error {
+	weights, shape := program.Tap(model.AttentionTap) // [B*T, M]
+	if weights == nil {
+		return errors.New("this network does not pool words by attention: there are no weights of words to show; want kind = \"lama\" with another pooling than mean")
+	}
+	heads := shape[1]
+	x.Heads = make([][]float64, heads)
+	for h := range heads {
+		for t := range x.Tokens {
+			x.Heads[h] = append(x.Heads[h], weights[(i*program.SeqLen+t)*heads+h])
+		}
+	}
+	return nil
 }
 
 // program is one of a few that hold rows texts of length tokens: each one is a graph to build and to keep.

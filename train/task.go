@@ -88,6 +88,9 @@ func openTask(ctx context.Context, cfg Config, from *kept) (task, error) {
 	if cfg.Data.IsLabelled() {
 		return openLabelled(ctx, cfg, from)
 	}
+	if cfg.masked() {
+		return openMasked(ctx, cfg, from)
+	}
 	return openLanguage(ctx, cfg, from)
 }
 

@@ -60,6 +60,14 @@ func (t *Trainer) CloseProgress() {
 // ErrUsage marks what the user asked for and cannot have: exit code 2.
 var ErrUsage = errors.New("train: cannot start")
 
+// refusal matches ErrUsage without its words, which do not suit what starts nothing.
+type refusal struct{ error }
+
+func (r refusal) Is(target error) bool { return target == ErrUsage }
+func (r refusal) Unwrap() error        { return r.error }
+
+func refusef(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
+
 // New prepares a fresh run of cfg in dir, which is created when everything is
 // known to be in order. A folder with anything in it is refused unless force is
 // given, which replaces an earlier run. Log and progress go to out.

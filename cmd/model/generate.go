@@ -36,6 +36,9 @@ func generateCommand() *cobra.Command {
 			if l.Labels != nil {
 				return cli.Usagef("%s holds a classifier, which writes no text; label texts by: %s predict %s", l.Dir, cli.Program("model"), train.Quote(args[0]))
 			}
+			if l.Config.Model.Kind != "decoder" {
+				return cli.Usagef("%s holds a masked language model, which fills gaps and continues no text", l.Dir)
+			}
 			ids, err := l.Tokenizer.Encode(prompt)
 			if err != nil {
 				return cli.Usagef("--prompt: %w", err)

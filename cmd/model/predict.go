@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sparrow/checkpoints"
 	"sparrow/internal/cli"
 	"sparrow/model"
 	"sparrow/train"
@@ -18,7 +20,7 @@ import (
 
 func predictCommand() *cobra.Command {
 	var last, asJSON bool
-	var base string
+	var base, page string
 	c := &cobra.Command{
 		Use:   "predict RUN|CHECKPOINT [TEXT...]",
 		Short: "Label texts",
@@ -29,7 +31,11 @@ func predictCommand() *cobra.Command {
 			"  model predict runs/imdb-lama --json < reviews.txt",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			l, err := train.OpenOn(args[0], base, last, model.Options{})
+			opts := model.Options{}
+			if page != "" {
+				opts.Tapped = func(name string) bool { return name == model.AttentionTap }
+			}
+			l, err := train.OpenOn(args[0], base, last, opts)
 			if err != nil {
 				return err
 			}
@@ -37,12 +43,17 @@ func predictCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			p.Show = page != ""
+			var shown []train.Prediction
 			out := bufio.NewWriter(os.Stdout)
 			defer out.Flush()
 			label := func(lines []string) error {
 				predictions, err := p.Predict(lines)
 				if err != nil {
 					return cli.Usagef("%w", err)
+				}
+				if p.Show {
+					shown = append(shown, predictions...)
 				}
 				for _, x := range predictions {
 					if err := printPrediction(out, x, l.Labels, asJSON); err != nil {
@@ -52,16 +63,35 @@ func predictCommand() *cobra.Command {
 				return out.Flush()
 			}
 			if len(args) > 1 {
-				return label(args[1:])
+				err = label(args[1:])
+			} else {
+				err = eachLines(os.Stdin, label)
 			}
-			return eachLines(os.Stdin, label)
+			if err != nil || page == "" {
+				return err
+			}
+			return writePage(page, l.Dir, shown)
 		},
 	}
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
 	baseFlag(c, &base)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
+	c.Flags().StringVar(&page, "attention", "", "of a model that pools words by attention: write an HTML `FILE` that shades each word by its weight")
 	cli.Threads(c)
 	return c
+}
+
+// writePage writes the attention of all texts to a file.
+func writePage(path, checkpoint string, shown []train.Prediction) error {
+	var b bytes.Buffer
+	if err := train.WriteAttentionPage(&b, "Attention of "+checkpoint, shown); err != nil {
+		return err
+	}
+	if err := checkpoints.WriteFileAtomic(path, b.Bytes()); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "attention of %d texts: %s\n", len(shown), path)
+	return nil
 }
 
 // maxLine bounds a line of input in bytes, so that no pipe fills the memory.

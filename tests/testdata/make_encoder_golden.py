@@ -1,7 +1,7 @@
-"""Writes encoder.npz and regression.npz: an independent PyTorch run of two tiny BERTs.
+"""Writes encoder.npz, regression.npz and masked.npz: an independent PyTorch run of three tiny BERTs.
 
-    python make_encoder_golden.py            write both files beside this script
-    python make_encoder_golden.py --check    also compare with transformers' BertForSequenceClassification
+    python make_encoder_golden.py            write the files beside this script
+    python make_encoder_golden.py --check    also compare with transformers' own BERT
 
 The network is written here from its equations with plain tensor operations, so
 that nothing is shared with the Go side. README.md says what the files hold.
@@ -27,6 +27,8 @@ ENCODER = dict(kind="encoder", vocab=47, d_model=32, n_layer=2, n_head=4, d_ff=5
                batch=5, seq_len=19, seed=21)
 REGRESSION = dict(kind="regression", vocab=47, d_model=24, n_layer=2, n_head=3, d_ff=40, n_position=16, n_output=1,
                   batch=4, seq_len=16, seed=22)
+MASKED = dict(kind="masked", vocab=47, d_model=24, n_layer=1, n_head=2, d_ff=40, n_position=20, n_output=0,
+              batch=3, seq_len=20, seed=23)
 
 
 def parameter_shapes(cfg):
@@ -54,6 +56,11 @@ def parameter_shapes(cfg):
         linear(p + "intermediate.dense", ff, d)
         linear(p + "output.dense", d, ff)
         norm(p + "output.LayerNorm")
+    if cfg["kind"] == "masked":
+        linear("cls.predictions.transform.dense", d, d)
+        norm("cls.predictions.transform.LayerNorm")
+        shapes["cls.predictions.bias"] = (cfg["vocab"],)
+        return shapes
     linear("bert.pooler.dense", d, d)
     linear("classifier", cfg["n_output"], d)
     return shapes
@@ -87,6 +94,14 @@ def batches(cfg, rng):
     tokens[place >= lengths[..., None]] = 0
     labels = tokens[:, :, 0] % max(2, cfg["n_output"])
     labels[:, -1] = IGNORE
+    if cfg["kind"] == "masked":  # labels are [B,T]: three tokens a text, in the shortest one fewer
+        lengths[:, 1], tokens[:, 1, 1] = 2, 5  # not 0, whose embedding transformers does not train
+        labels = np.full((STEPS, b, t), IGNORE)
+        for step in range(STEPS):
+            for row in range(b):
+                at = rng.permutation(min(lengths[step, row], t))[:3]
+                labels[step, row, at] = (tokens[step, row, at] * 5 + 1) % cfg["vocab"]
+        types = np.zeros_like(types)
     scores = np.sin(tokens[:, :, 0] * 1.0) + 0.1 * lengths
     return [x.astype(np.int32) for x in (tokens, types, lengths, labels)] + [scores]
 
@@ -122,13 +137,17 @@ def forward(cfg, w, tokens, types, lengths):
         p = f"bert.encoder.layer.{i}."
         x = norm(p + "attention.output.LayerNorm", x + attention(p + "attention", x))
         x = norm(p + "output.LayerNorm", x + linear(p + "output.dense", gelu(linear(p + "intermediate.dense", x))))
+    if cfg["kind"] == "masked":
+        p = "cls.predictions."
+        x = norm(p + "transform.LayerNorm", gelu(linear(p + "transform.dense", x)))
+        return x @ w[e + "word_embeddings.weight"].T + w[p + "bias"]  # [B,T,V]
     return linear("classifier", torch.tanh(linear("bert.pooler.dense", x[:, 0])))
 
 
 def loss_of(cfg, logits, labels, scores):
     """Mean over the rows whose label is not IGNORE."""
-    if cfg["kind"] == "encoder":
-        return F.cross_entropy(logits, labels, ignore_index=IGNORE)
+    if cfg["kind"] != "regression":
+        return F.cross_entropy(logits.flatten(0, -2), labels.flatten(), ignore_index=IGNORE)
     return (logits[:, 0] - scores)[labels != IGNORE].pow(2).mean()
 
 
@@ -166,7 +185,7 @@ def golden(cfg):
     keys = ["vocab", "d_model", "n_layer", "n_head", "d_ff", "n_position", "n_output", "batch", "seq_len"]
     out["config"] = np.array([cfg[k] for k in keys], np.int32)
     out["loss64"], out["grad_norm64"] = np.array(r64["loss"]), np.array(r64["grad_norm"])
-    out["logits"] = r64["logits"]
+    out["logits"] = r64["logits"].astype(np.float32) if cfg["kind"] == "masked" else r64["logits"]
     for n in weights:
         out["weight." + n] = weights[n]
         out["grad." + n] = r64["grad"][n].astype(np.float32)
@@ -178,11 +197,15 @@ def golden(cfg):
 def check(cfg, out):
     """Compares logits and gradients with transformers' implementation in float64."""
     import transformers
-    net = transformers.BertForSequenceClassification(transformers.BertConfig(
+    kind = transformers.BertForMaskedLM if cfg["kind"] == "masked" else transformers.BertForSequenceClassification
+    net = kind(transformers.BertConfig(
         vocab_size=cfg["vocab"], hidden_size=cfg["d_model"], intermediate_size=cfg["d_ff"], num_hidden_layers=cfg["n_layer"],
-        num_attention_heads=cfg["n_head"], max_position_embeddings=cfg["n_position"], num_labels=cfg["n_output"],
+        num_attention_heads=cfg["n_head"], max_position_embeddings=cfg["n_position"], num_labels=max(1, cfg["n_output"]),
         hidden_dropout_prob=0, attention_probs_dropout_prob=0, layer_norm_eps=EPS)).double()
-    net.load_state_dict({k[7:]: torch.tensor(v, dtype=torch.float64) for k, v in out.items() if k.startswith("weight.")})
+    state = {k[7:]: torch.tensor(v, dtype=torch.float64) for k, v in out.items() if k.startswith("weight.")}
+    missing, unexpected = net.load_state_dict(state, strict=False)
+    assert not unexpected and all(n.startswith("cls.predictions.decoder.") for n in missing), (missing, unexpected)
+    net.tie_weights()
     tokens, types, lengths, labels = (torch.tensor(out[k][0], dtype=torch.long) for k in ("tokens", "types", "lengths", "labels"))
     mask = (torch.arange(cfg["seq_len"])[None, :] < lengths[:, None]).long()
     logits = net(input_ids=tokens, token_type_ids=types, attention_mask=mask).logits
@@ -190,7 +213,7 @@ def check(cfg, out):
     grad = max(np.abs(p.grad.numpy() - out["grad." + n]).max() for n, p in net.named_parameters())
     dlogits = np.abs(logits.detach().numpy() - out["logits"]).max()
     print(f"  transformers {transformers.__version__}: logits {dlogits:.1e}, gradient {grad:.1e}")
-    assert dlogits < 1e-9 and grad < 1e-6, "disagrees with transformers"
+    assert dlogits < (1e-6 if cfg["kind"] == "masked" else 1e-9) and grad < 1e-6, "disagrees with transformers"
 
 
 def main():
@@ -199,7 +222,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(1)
     folder = os.path.dirname(os.path.abspath(__file__))
-    for cfg in (ENCODER, REGRESSION):
+    for cfg in (ENCODER, REGRESSION, MASKED):
         out = golden(cfg)
         if args.check:
             check(cfg, out)

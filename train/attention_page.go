@@ -1,0 +1,104 @@
+package train
+
+import (
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+)
+
+// WriteAttentionPage writes one HTML page, complete in itself, that shades each word of each text by the weight that each
+// head gives it, as the figures of LAMA's paper do: white for none, the strongest blue for the head's largest weight in
+// that text. The weight itself is the word's tooltip. Above the heads stands their mean.
+func WriteAttentionPage(w io.Writer, title string, predictions []Prediction) error {
+	page := attentionPage{Title: title}
+	for i, p := range predictions {
+		text := attentionText{Number: i + 1, Label: p.Label, Value: p.Probability}
+		if p.Label == "" {
+			text.Label, text.Value = "score", p.Score
+		}
+		if len(p.Heads) > 1 {
+			text.Rows = append(text.Rows, shadedRow("mean", p.Tokens, meanOf(p.Heads)))
+		}
+		for h, weights := range p.Heads {
+			text.Rows = append(text.Rows, shadedRow(fmt.Sprintf("head %d", h+1), p.Tokens, weights))
+		}
+		page.Texts = append(page.Texts, text)
+	}
+	if err := attentionTemplate.Execute(w, page); err != nil {
+		return fmt.Errorf("train: attention page: %w", err)
+	}
+	return nil
+}
+
+type attentionPage struct {
+	Title string
+	Texts []attentionText
+}
+
+type attentionText struct {
+	Number int
+	Label  string
+	Value  float64 // probability of the label, or the score
+	Rows   []attentionRow
+}
+
+type attentionRow struct {
+	Name  string
+	Words []shadedWord
+}
+
+type shadedWord struct {
+	Text   string
+	Weight string
+	Shade  string // of the background, 0 to 1
+	Dark   bool   // the background is: the letters must be light
+}
+
+func shadedRow(name string, tokens []string, weights []float64) attentionRow {
+	row := attentionRow{Name: name}
+	top := slices.Max(weights)
+	for i, token := range tokens {
+		shade := 0.0
+		if top > 0 {
+			shade = weights[i] / top
+		}
+		row.Words = append(row.Words, shadedWord{token, fmt.Sprintf("%.4f", weights[i]), fmt.Sprintf("%.3f", shade), shade > 0.6})
+	}
+	return row
+}
+
+func meanOf(heads [][]float64) []float64 {
+	out := make([]float64, len(heads[0]))
+	for _, weights := range heads {
+		for i, x := range weights {
+			out[i] += x / float64(len(heads))
+		}
+	}
+	return out
+}
+
+var attentionTemplate = template.Must(template.New("attention").Parse(`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Title}}</title>
+<style>
+body { font: 15px/1.7 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #262626; background: #fff; }
+h1 { font-size: 1.3em; } h2 { font-size: 1.05em; margin-top: 2em; }
+table { border-spacing: 0 0.5em; width: 100%; }
+th { font-weight: normal; color: #666; text-align: left; vertical-align: top; width: 5.5em; white-space: nowrap; }
+td span { padding: 0.1em 0.2em; border-radius: 3px; } .dark { color: #fff; } footer { color: #666; margin-top: 3em; }
+</style>
+</head>
+<body>
+<h1>{{.Title}}</h1>
+{{range .Texts}}<h2>{{.Number}}. {{.Label}} {{printf "%.4f" .Value}}</h2>
+<table>
+{{range .Rows}}<tr><th scope="row">{{.Name}}</th><td>{{range .Words}}<span{{if .Dark}} class="dark"{{end}} title="{{.Weight}}" style="background:rgba(27,102,174,{{.Shade}})">{{.Text}}</span> {{end}}</td></tr>
+{{end}}</table>
+{{end}}<footer>A word is the bluer the more of its head's weight it has; the bluest of each row has the head's largest weight in that text.</footer>
+</body>
+</html>
+`))
