@@ -34,7 +34,11 @@ func newDecoding(t *testing.T, dtype tensor.Dtype, s AttentionShape, cache *KVCa
 		*at = tensor.New(tensor.Of(dtype), tensor.WithShape(n, columns))
 		return copied(d.tape, d.tape.Input(name, *at))
 	}
-	q, k, v := input("q", s.Heads*s.HeadDim, &d.q), input("k", s.KVHeads*s.HeadDim, &d.k), input("v", s.KVHeads*s.HeadDim, &d.v)
+	q, k := input("q", s.Heads*s.HeadDim, &d.q), input("k", s.KVHeads*s.HeadDim, &d.k)
+	var v *G.Node
+	if !cache.Shared {
+		v = input("v", s.KVHeads*s.complete().ValueDim, &d.v)
+	}
 	past := d.tape.Input("past", tensor.New(tensor.WithShape(s.Batch), tensor.WithBacking(d.past)))
 	fresh := d.tape.Input("fresh", tensor.New(tensor.WithShape(s.Batch), tensor.WithBacking(d.fresh)))
 	// The copy reads the result like a layer behind it; only the copy is pinned.
