@@ -155,3 +155,32 @@ func (s *Session) reserve(batch, capacity int) error {
 func (s *Session) CacheBytesPerToken() int {
 	return s.cfg.NLayer * s.cfg.Attention.CacheBytesPerToken(s.cfg.DModel, s.store.Dtype, s.opts.Int8Cache)
 }
+
+// AttentionCost is what a decoder's attention holds and does.
+type AttentionCost struct {
+	Kind            string  `json:"kind"`
+	Weights         int     `json:"weights"`           // of the matrices of all layers, as dense ones
+	CacheBytes      int     `json:"cache_bytes"`       // of a token in one layer
+	CacheBytesTotal int     `json:"cache_bytes_total"` // of a token in all layers
+	FLOPsPerByte    float64 `json:"flops_per_byte"`    // of the cache, that decoding a token computes: its arithmetic intensity
+}
+
+// AttentionCost of the session's network, nil if it does not decode.
+func (s *Session) AttentionCost() *AttentionCost {
+	if s.cfg.Kind != "decoder" {
+		return nil
+	}
+	a, d := s.cfg.Attention, s.cfg.DModel
+	c := AttentionCost{
+		Kind: a.Kind, Weights: s.cfg.NLayer * int(a.Parameters(d)), CacheBytes: a.CacheBytesPerToken(d, s.store.Dtype, s.opts.Int8Cache),
+		CacheBytesTotal: s.CacheBytesPerToken(),
+	}
+	c.FLOPsPerByte = a.DecodeFLOPs(d, 1) / float64(c.CacheBytes)
+	return &c
+}
+
+// String is the cost in two lines, for people.
+func (c AttentionCost) String() string {
+	return fmt.Sprintf("attention   %s, %d weights, %.3g FLOPs a byte of cache\ncache       %d bytes a token, %d a layer",
+		c.Kind, c.Weights, c.FLOPsPerByte, c.CacheBytesTotal, c.CacheBytes)
+}

@@ -17,7 +17,7 @@ import (
 )
 
 func generateCommand() *cobra.Command {
-	var prompt, base string
+	var prompt, base, cache string
 	var last, stats bool
 	opts := model.GenerateOptions{}
 	c := &cobra.Command{
@@ -29,7 +29,10 @@ func generateCommand() *cobra.Command {
 			if err := checkSampling(opts); err != nil {
 				return err
 			}
-			l, err := train.OpenOn(args[0], base, last, model.Options{})
+			if cache != "float32" && cache != "int8" {
+				return cli.Usagef("--cache-dtype %s; want float32 or int8", cache)
+			}
+			l, err := train.OpenOn(args[0], base, last, model.Options{Int8Cache: cache == "int8"})
 			if err != nil {
 				return err
 			}
@@ -60,7 +63,8 @@ func generateCommand() *cobra.Command {
 	c.Flags().IntVar(&opts.TopK, "top-k", 0, "draw from the K likeliest tokens only (0: all)")
 	c.Flags().Float64Var(&opts.TopP, "top-p", 1, "draw from the likeliest tokens that hold this share of probability")
 	c.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the draws: equal seeds write equal texts")
-	c.Flags().BoolVar(&stats, "stats", false, "print tokens/s and cache bytes a token to standard error")
+	c.Flags().StringVar(&cache, "cache-dtype", "float32", "of keys and values: float32 or int8, with a scale for each vector")
+	c.Flags().BoolVar(&stats, "stats", false, "print tokens/s and what attention costs to standard error")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
 	baseFlag(c, &base)
 	c.MarkFlagRequired("prompt")
@@ -112,8 +116,7 @@ func generate(ctx context.Context, l *train.Loaded, prompt string, ids []int, op
 		if n > 1 {
 			fmt.Fprintf(os.Stderr, "decoding    %d tokens, %.1f tokens/s\n", n-1, float64(n-1)/end.Sub(first).Seconds())
 		}
-		fmt.Fprintf(os.Stderr, "cache       %d bytes a token, %d bytes for %d tokens\n",
-			l.Session.CacheBytesPerToken(), l.Session.CacheBytesPerToken()*(len(ids)+n), len(ids)+n)
+		fmt.Fprintf(os.Stderr, "%s, %d bytes for %d tokens\n", l.Session.AttentionCost(), l.Session.CacheBytesPerToken()*(len(ids)+n), len(ids)+n)
 		fmt.Fprintf(os.Stderr, "weights     %d bytes\n", l.Session.Store().Bytes())
 	}
 	return nil

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/checkpoints"
+	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/train"
 )
@@ -21,9 +22,10 @@ type inspection struct {
 	Kind       string               `json:"kind"`
 	Step       int                  `json:"step"`
 	Parent     *checkpoints.Lineage `json:"parent"`
-	Base       string               `json:"base,omitempty"` // of an adapter: folder of the checkpoint with the frozen weights
-	SHA256     string               `json:"sha256"`         // of the manifest
-	Layers     []layerInfo          `json:"layers"`         // the linear ones
+	Base       string               `json:"base,omitempty"`      // of an adapter: folder of the checkpoint with the frozen weights
+	SHA256     string               `json:"sha256"`              // of the manifest
+	Attention  *model.AttentionCost `json:"attention,omitempty"` // of a decoder, with a cache in float32
+	Layers     []layerInfo          `json:"layers"`              // the linear ones
 	Tensors    []tensorInfo         `json:"tensors"`
 	Parameters int                  `json:"parameters"`
 	Bytes      int64                `json:"bytes"` // of all tensors of the model, on disk
@@ -83,7 +85,7 @@ func inspectCommand() *cobra.Command {
 				return err
 			}
 			in := inspect(l.Dir, l.Files.Manifest())
-			in.Layers = layers(l.Session.Store())
+			in.Layers, in.Attention = layers(l.Session.Store()), l.Session.AttentionCost()
 			if l.Base != nil {
 				in.Base = l.Base.Dir()
 			}
@@ -127,6 +129,9 @@ func (in inspection) print() error {
 	}
 	if in.Base != "" {
 		fmt.Printf("base        %s, which has the weights that are not listed here\n", in.Base)
+	}
+	if in.Attention != nil {
+		fmt.Println(in.Attention)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "\nlinear layer\tkind\tshape\trank\tdensity\tparameters\tbytes")
