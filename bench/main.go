@@ -55,6 +55,7 @@ var benchmarks = []struct {
 	{"sltrain-layer", (*bench).sltrainLayer, false},
 	{"sltrain-step", (*bench).sltrainStep, false},
 	{"svd", (*bench).svd, false},
+	{"favit-b0", (*bench).favit, true},
 }
 
 // bench is one measurement: both sides at one number of threads.

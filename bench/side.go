@@ -3,17 +3,18 @@ package main
 import (
 	"bufio"
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 )
 
-//go:embed peer/peer.py
-var peerSource string
+//go:embed peer/*.py
+var peerSource embed.FS
 
 // side is a process that answers one JSON object a line.
 type side struct {
@@ -25,6 +26,7 @@ type side struct {
 	in      io.WriteCloser
 	out     *bufio.Reader
 	stderr  *bytes.Buffer
+	dir     string // with the peer's program, removed at the end; "": none
 }
 
 // request is a command to a side; see peer/peer.py.
@@ -91,7 +93,20 @@ func startPeer(threads int) (*side, error) {
 	}
 	for _, python := range candidates {
 		if exec.Command(python, "-c", "import torch, numpy").Run() == nil {
-			return start("torch", threads, python, "-c", peerSource)
+			dir, err := os.MkdirTemp("", "peer")
+			if err != nil {
+				return nil, err
+			}
+			if err := os.CopyFS(dir, peerSource); err != nil {
+				return nil, err
+			}
+			s, err := start("torch", threads, python, filepath.Join(dir, "peer", "peer.py"))
+			if err != nil {
+				os.RemoveAll(dir)
+				return nil, err
+			}
+			s.dir = dir
+			return s, nil
 		}
 	}
 	if p := os.Getenv("SPARROW_PYTHON"); p != "" {
@@ -126,4 +141,7 @@ func (s *side) ask(r request) (reply, error) {
 func (s *side) end() {
 	s.in.Close()
 	s.cmd.Wait()
+	if s.dir != "" {
+		os.RemoveAll(s.dir)
+	}
 }

@@ -44,7 +44,8 @@ type command struct {
 	Repeat  int    `json:"repeat"`
 	Rank    int    `json:"rank"`
 
-	Layer layerConfig `json:"layer"`
+	Layer  layerConfig  `json:"layer"`
+	Images imagesConfig `json:"images"`
 }
 
 // worker is our side: it holds the network between commands.
@@ -57,6 +58,7 @@ type worker struct {
 	steps     int
 	targets   int
 	layer     *layer
+	images    *classifier
 }
 
 // work answers commands until the input ends.
@@ -95,6 +97,10 @@ func (w *worker) answer(c command) (reply, error) {
 		if w.layer == nil {
 			return reply{}, errors.New("pass: no layer, send layer first")
 		}
+	case "images-step", "images-infer":
+		if w.images == nil {
+			return reply{}, fmt.Errorf("%s: no network, send images first", c.Cmd)
+		}
 	}
 	switch c.Cmd {
 	case "info":
@@ -115,6 +121,14 @@ func (w *worker) answer(c command) (reply, error) {
 		return w.layer.run(c.Repeat)
 	case "svd":
 		return decompose(c.Weights, c.Rank)
+	case "images":
+		var err error
+		w.images, err = loadClassifier(c.Images, c.Weights)
+		return reply{}, err
+	case "images-step":
+		return w.images.step(c.Steps)
+	case "images-infer":
+		return w.images.infer(c.Steps)
 	case "peak":
 		return reply{GFLOPS: kernel.MeasurePeak()}, nil
 	case "bandwidth":

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+
+	"sparrow/checkpoints"
+	"sparrow/internal/rng"
+	"sparrow/model"
+)
+
+// imagesConfig is an image classifier of the benchmark and its batch, in the
+// peer's words.
+type imagesConfig struct {
+	Variant string `json:"variant"`
+	Size    int    `json:"size"` // of images, pixels
+	Batch   int    `json:"batch"`
+	Classes int    `json:"classes"`
+
+	// Of the variant, for the peer.
+	Channels   int    `json:"channels"`
+	Widths     []int  `json:"widths"`
+	Depths     []int  `json:"depths"`
+	Heads      []int  `json:"heads"`
+	MLPRatios  []int  `json:"mlp_ratios"`
+	Reductions []int  `json:"reductions"`
+	StemKernel int    `json:"stem_kernel"`
+	StemStride int    `json:"stem_stride"`
+	Window     int    `json:"window"`
+	Fusion     string `json:"fusion"`
+	Pad        string `json:"pad"`
+}
+
+// favitB0 is the smallest published network at the published size of images.
+var favitB0 = imagesConfig{Variant: "b0", Size: 224, Batch: 8, Classes: 1000}
+
+// network is the config of the network.
+func (c imagesConfig) network() (model.FaViTConfig, model.FaViTDims) {
+	cfg := model.DefaultFaViTConfig()
+	cfg.Variant = c.Variant
+	return cfg.Resolved(), model.FaViTDims{Classes: c.Classes, ImageSize: c.Size, Channels: 3}
+}
+
+// spelled is c with the variant's numbers.
+func (c imagesConfig) spelled() imagesConfig {
+	cfg, dims := c.network()
+	c.Channels, c.Widths, c.Depths, c.Heads = dims.Channels, cfg.Widths, cfg.Depths, cfg.Heads
+	c.MLPRatios, c.Reductions, c.StemKernel, c.StemStride = cfg.MLPRatios, cfg.Reductions, cfg.StemKernel, cfg.StemStride
+	c.Window, c.Fusion, c.Pad = cfg.Window, cfg.Fusion, cfg.Pad
+	return c
+}
+
+// favit measures training steps of FaViT-B0 (forward, backward, clipping, AdamW)
+// and its inference.
+func (b *bench) favit(name string) error {
+	c := favitB0.spelled()
+	path, done, err := c.write()
+	if err != nil {
+		return err
+	}
+	defer done()
+	losses := map[*side]float64{}
+	for _, s := range b.sides() {
+		if _, err := s.ask(request{"cmd": "images", "images": c, "threads": b.threads, "weights": path}); err != nil {
+			return err
+		}
+		a, err := s.ask(request{"cmd": "images-step", "steps": 2}) // warms up
+		if err != nil {
+			return err
+		}
+		losses[s] = a.Loss
+	}
+	if b.peer != nil && math.Abs(losses[b.ours]-losses[b.peer]) > 1e-3 {
+		return fmt.Errorf("bench: %s: the sides do not compute the same: loss %g, peer %g", name, losses[b.ours], losses[b.peer])
+	}
+	ours, peer, err := b.alternate(b.rounds, request{"cmd": "images-step", "steps": 1})
+	if err != nil {
+		return err
+	}
+	out := b.result(name, "s", median(ours), median(peer))
+	if err := b.memory(&out); err != nil {
+		return err
+	}
+	b.emit(out)
+	for _, s := range b.sides() {
+		if _, err := s.ask(request{"cmd": "images-infer", "steps": 2}); err != nil { // warms up
+			return err
+		}
+	}
+	if ours, peer, err = b.alternate(b.rounds, request{"cmd": "images-infer", "steps": 2}); err != nil {
+		return err
+	}
+	out = b.result(name+"/inference", "s", median(ours), median(peer))
+	out.Note = fmt.Sprintf("%.1f images/s", float64(c.Batch)/out.Ours)
+	b.emit(out)
+	return nil
+}
+
+// write makes the weights and the batch that both sides load.
+func (c imagesConfig) write() (path string, done func(), err error) {
+	n, err := newClassifier(c, false)
+	if err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return "", nil, err
+	}
+	var arrays []checkpoints.Array
+	for _, name := range n.store.Names() {
+		d := n.store.Get(name)
+		arrays = append(arrays, checkpoints.Array{Name: name, Shape: d.Shape(), Data: d.Float32s()})
+	}
+	r := rng.New(1, "bench", 0)
+	pixels, labels := make([]float32, c.Batch*c.Size*c.Size*3), make([]int32, c.Batch)
+	rng.FillNormal(r, pixels, 0, 1)
+	for i := range labels {
+		labels[i] = int32(r.Intn(c.Classes))
+	}
+	arrays = append(arrays, checkpoints.Array{Name: "pixels", Shape: []int{len(pixels) / 3, 3}, Data: pixels},
+		checkpoints.Array{Name: "labels", Shape: []int{c.Batch}, Data: labels})
+	folder := dir + "/weights"
+	err = checkpoints.Write(folder, checkpoints.Contents{Kind: "favit", Arrays: map[string][]checkpoints.Array{"model.npz": arrays}})
+	return folder + "/model.npz", func() { os.RemoveAll(dir) }, err
+}
