@@ -24,13 +24,21 @@ type SparseLowRank struct {
 	Mode             string  // "materialized", "factored", or "" for FactoredPays's choice
 }
 
+// What the work of factored mode costs in multiply-adds of a dense product, so
+// that FactoredPays predicts the times of BenchmarkSparseLowRank: within a tenth
+// at widths from 512 to 2048, too high for narrower layers, which fit the
+// caches.
+const (
+	scatteredCost = 16  // of a value: one each of y, dx and dS, at a fifth of the speed
+	transposeCost = 100 // of an element of x and of y: both are transposed in the forward and in the backward pass, and so is dx
+)
+
 // FactoredPays is the rule by which a layer's mode follows from its shape alone:
-// it compares multiply-adds, with those of scattered places counted eightfold,
-// since they run at about an eighth of a dense product's speed.
+// it compares the costs of both in multiply-adds.
 func FactoredPays(n, in, out, rank, nonzeros int) bool {
-	dense := 3*n*in*out + 4*rank*in*out // y, dx, dW; W twice, dB, dA
-	factored := 3*n*rank*(in+out) + 8*3*n*nonzeros
-	return factored < dense
+	materialized := 3*n*in*out + 4*rank*in*out // y, dx, dW; W twice, dB, dA
+	factored := (3*rank+transposeCost)*n*(in+out) + scatteredCost*n*nonzeros
+	return factored < materialized
 }
 
 // SparseLowRankLinear is y = x (scale B A + S)ᵀ + b.
@@ -165,9 +173,6 @@ func (s *sparseLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.Node {
 			operands = append(operands, acc)
 			inPlace = []int{iAcc}
 		}
-	}
-	if s.Mode == "factored" {
-		inPlace = inPlace[:max(0, len(inPlace)-btoi(len(operands) == iAcc))] // x is read block by block after dx
 	}
 	back := t.operator("sltrain."+s.Mode+".grad", shape, inPlace...)
 	part := t.buffer(s.out*s.rank + s.in*s.rank) // dB and dA before scaling and adding

@@ -67,7 +67,6 @@ func (s *sparsity) sortByColumn(table []int32) (colEnd, byColumn []int32) {
 func (s *sparseLayer[T]) factoredForward(v []G.Value, y, hidden, work []T) {
 	x, values := data[T](v[iX]), data[T](v[iValues])
 	kernel.Gemm(false, true, s.n, s.rank, s.in, 1, x, s.in, data[T](v[iDown]), s.in, 0, hidden, s.rank)
-	kernel.Gemm(false, true, s.n, s.out, s.rank, s.factor(v), hidden, s.rank, data[T](v[iUp]), s.rank, 0, y, s.out)
 	bias := s.bias(v)
 	for t0 := 0; t0 < s.n; t0 += tokenBlock {
 		nb := min(tokenBlock, s.n-t0)
@@ -88,10 +87,11 @@ func (s *sparseLayer[T]) factoredForward(v []G.Value, y, hidden, work []T) {
 				}
 			}
 		})
-		kernel.Ranges(nb, 16, func(lo, hi int) {
-			kernel.Transpose(y[(t0+lo)*s.out:], s.out, yt[lo:], nb, s.out, hi-lo, true)
+		kernel.Ranges(nb, 64, func(lo, hi int) {
+			kernel.Transpose(y[(t0+lo)*s.out:], s.out, yt[lo:], nb, s.out, hi-lo, false)
 		})
 	}
+	kernel.Gemm(false, true, s.n, s.out, s.rank, s.factor(v), hidden, s.rank, data[T](v[iUp]), s.rank, 1, y, s.out)
 }
 
 // transposed sets dst [cols, rows] to the transpose of src [rows, cols].
@@ -101,6 +101,8 @@ func transposed[T kernel.Float](dst, src []T, rows, cols int) {
 	})
 }
 
+// factoredBackward writes each block of dx after the last read of that block of x,
+// whose place it may take.
 func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
 	x, down, up, values := data[T](g.v[iX]), data[T](g.v[iDown]), data[T](g.v[iUp]), data[T](g.v[iValues])
 	var colEnd, byColumn []int32
@@ -118,9 +120,6 @@ func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
 		if dv = data[T](dst); !add {
 			clear(dv)
 		}
-	}
-	if g.dx != nil {
-		kernel.Gemm(false, false, s.n, s.in, s.rank, s.factor(g.v), dh, s.rank, down, s.in, betaOf[T](g.add), g.dx, s.in)
 	}
 	for t0 := 0; t0 < s.n; t0 += tokenBlock {
 		nb := min(tokenBlock, s.n-t0)
@@ -155,8 +154,11 @@ func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
 				}
 			}
 		})
-		kernel.Ranges(nb, 16, func(lo, hi int) {
-			kernel.Transpose(g.dx[(t0+lo)*s.in:], s.in, xt[lo:], nb, s.in, hi-lo, true)
+		kernel.Ranges(nb, 64, func(lo, hi int) {
+			kernel.Transpose(g.dx[(t0+lo)*s.in:], s.in, xt[lo:], nb, s.in, hi-lo, g.add)
 		})
+	}
+	if g.dx != nil {
+		kernel.Gemm(false, false, s.n, s.in, s.rank, s.factor(g.v), dh, s.rank, down, s.in, 1, g.dx, s.in)
 	}
 }
