@@ -1,0 +1,124 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sparrow/model"
+)
+
+// labelledConfig is a small encoder on texts of one to nine words with the given labels.
+func labelledConfig(t *testing.T, labels ...string) Config {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString("text\tlabel\n")
+	for i := range 40 {
+		fmt.Fprintf(&b, "%sword%d\t%s\n", strings.Repeat("some ", i%9), i%len(labels), labels[i%len(labels)])
+	}
+	path := filepath.Join(t.TempDir(), "train.tsv")
+	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := DefaultConfig()
+	c.Model.UseKind("encoder")
+	c.Model.DModel, c.Model.NLayer, c.Model.Attention.NHead = 8, 1, 2
+	c.Data.Source, c.Data.Tokenizer, c.Data.MinCount, c.Data.MaxLen = "tsv", "word", 1, 16
+	c.Data.Train, c.Data.TextColumns, c.Data.LabelColumn, c.Data.ValidationShare = path, []string{"text"}, "label", 0.25
+	c.Train.Steps, c.Train.BatchSize, c.Eval.Metric = 4, 4, "accuracy"
+	return c
+}
+
+// TestEvaluateExamples: a score does not depend on how examples are batched, and a loaded checkpoint has that of its run.
+func TestEvaluateExamples(t *testing.T) {
+	cfg, dir := labelledConfig(t, "a", "b", "c"), filepath.Join(t.TempDir(), "out")
+	r, err := mustTrain(t, cfg, dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(dir, true, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, batch := range []int{4, 1, 7, 64} {
+		cfg.Train.BatchSize = batch
+		got, err := l.Evaluate(context.Background(), cfg, Part{Split: "validation"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(got.Loss-r.Score.Loss) > 1e-6 || got.Accuracy != r.Score.Accuracy || got.MacroF1 != r.Score.MacroF1 || got.Examples != r.Score.Examples || got.Classes != 3 {
+			t.Errorf("in batches of %d: %+v, want %+v", batch, got, r.Score)
+		}
+		if batch == 4 && got != r.Score {
+			t.Errorf("as in the run: %+v, want %+v", got, r.Score)
+		}
+	}
+}
+
+// TestMetricOfTwoClasses: f1 has no meaning for three.
+func TestMetricOfTwoClasses(t *testing.T) {
+	cfg := labelledConfig(t, "a", "b", "c")
+	cfg.Eval.Metric = "f1"
+	if _, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard); err == nil || !strings.Contains(err.Error(), `metric = "f1" is of two classes, and the data has 3; want one of macro_f1`) {
+		t.Errorf("f1 of three classes: %v", err)
+	}
+}
+
+// TestVectors: pretrained vectors take the place of the initial values of their words, and no others.
+func TestVectors(t *testing.T) {
+	cfg := labelledConfig(t, "a", "b")
+	cfg.Data.Vectors = filepath.Join(t.TempDir(), "vectors.txt")
+	start := func(text string) (*Trainer, error) {
+		if err := os.WriteFile(cfg.Data.Vectors, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard)
+	}
+	trainer, err := start("word1 1 2 3 4 5 6 7 8\nunheard 0 0 0 0 0 0 0 0\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := trainer.about.tokenizer.Encode("word1 word0")
+	if err != nil || len(ids) != 2 {
+		t.Fatalf("ids %v, %v", ids, err)
+	}
+	w := trainer.store.Get("bert.embeddings.word_embeddings.weight").Float32s()
+	for i := range 8 {
+		if got := w[ids[0]*8+i]; got != float32(i+1) {
+			t.Errorf("value %d of a word with a vector: %g, want %d", i, got, i+1)
+		}
+		if got := w[ids[1]*8+i]; got == 0 || math.Abs(float64(got)) > 0.2 {
+			t.Errorf("value %d of a word without: %g, want an initial value", i, got)
+		}
+	}
+	if _, err := start("word1 1 2 3\n"); err == nil || !strings.Contains(err.Error(), "[data] vectors have 3 numbers each") {
+		t.Errorf("vectors of another width: %v", err)
+	}
+}
+
+// TestPlanOfBuckets: the plan of a classifier is that of its longest texts, and holds for what the programs of all lengths
+// share.
+func TestPlanOfBuckets(t *testing.T) {
+	cfg := labelledConfig(t, "a", "b")
+	trainer, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lengths := trainer.task.(*labelled).loader.SeqLens()
+	largest := 0
+	for _, n := range lengths {
+		p, err := trainer.session.Train(cfg.Train.BatchSize, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest = max(largest, p.ActivationBytes())
+	}
+	if len(lengths) < 2 || trainer.about.lengths != len(lengths) || trainer.plan.Activations != largest {
+		t.Errorf("lengths %v: planned %d bytes of activations for %d lengths, want %d", lengths, trainer.plan.Activations, trainer.about.lengths, largest)
+	}
+}
