@@ -99,11 +99,17 @@ func (d *Decoder) Logits(x *G.Node) *G.Node {
 }
 
 func (l *block) forward(x *G.Node, seq nn.SeqInfo) *G.Node {
-	t := l.b.Tape
-	a := l.attn.Forward(l.inputNorm.Forward(x), seq, l.layer)
-	l.b.Tap("self_attn", a)
-	x = op.Add(t, x, l.b.Dropout(a, "self_attn", l.dropout))
+	x = l.attend(x, seq)
 	m := l.mlp.Forward(l.postNorm.Forward(x))
 	l.b.Tap("mlp", m)
-	return op.Add(t, x, l.b.Dropout(m, "mlp", l.dropout))
+	return op.Add(l.b.Tape, x, l.b.Dropout(m, "mlp", l.dropout))
+}
+
+// attend is the first half of the block.
+func (l *block) attend(x *G.Node, seq nn.SeqInfo) *G.Node {
+	n := l.inputNorm.Forward(x)
+	l.b.Tap("input_layernorm", n)
+	a := l.attn.Forward(n, seq, l.layer)
+	l.b.Tap("self_attn", a)
+	return op.Add(l.b.Tape, x, l.b.Dropout(a, "self_attn", l.dropout))
 }

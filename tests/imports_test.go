@@ -29,9 +29,11 @@ var imports = map[string][]string{
 	"data":      {"configs", "internal/rng"},
 	"train":     {"model", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 
+	"convert": {"factor", "train", "model", "nn", "kernel", "data", "configs", "internal/rng"},
+
 	"internal/cli": {"train", "kernel", "configs"},
 	"cmd/train":    {"internal/cli", "train", "model", "data", "checkpoints", "configs"},
-	"cmd/model":    {"internal/cli", "cost", "train", "model", "nn", "data", "checkpoints", "configs"},
+	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data", "checkpoints", "configs"},
 
 	// What is above everything, and imported by nothing.
 	"bench":        {"factor", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
@@ -42,7 +44,7 @@ var imports = map[string][]string{
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
 	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "internal/layertest", "bench"},
-	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "bench", "tests/claims", "internal/layertest"},
+	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "convert", "bench", "tests/claims", "internal/layertest"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"checkpoints", "bench"},

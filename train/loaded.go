@@ -122,11 +122,20 @@ func (l *Loaded) RoomToScore(batch, seqLen int) error {
 // alone, also if l is an adapter.
 func (l *Loaded) Merge(out string) (*nn.Store, error) {
 	dense := l.Session.Store().Dense()
+	cfg := l.Config.Model
+	cfg.Linear = nil
+	return dense, l.Derive(out, cfg, dense)
+}
+
+// Derive writes a checkpoint folder at out that holds another network, of the
+// given config and parameters, whose parent is l and which has all but
+// its weights from l.
+func (l *Loaded) Derive(out string, network model.Config, store *nn.Store) error {
 	cfg := l.Config
-	cfg.Model.Linear = nil
+	cfg.Model = network
 	config, err := configs.Encode(cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	files := map[string][]byte{"config.toml": config, "tokenizer.json": l.Tokenizer.Save()}
 	copied := []string{"state.json"}
@@ -135,12 +144,12 @@ func (l *Loaded) Merge(out string) (*nn.Store, error) {
 	}
 	for _, name := range copied {
 		if files[name], err = l.Files.File(name); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return dense, checkpoints.Write(out, checkpoints.Contents{
-		Kind: cfg.Model.Kind, Step: l.Files.Manifest().Step, Parent: l.Files.Lineage(), Files: files,
-		Arrays: map[string][]checkpoints.Array{"model.npz": modelArrays(dense)},
+	return checkpoints.Write(out, checkpoints.Contents{
+		Kind: network.Kind, Step: l.Files.Manifest().Step, Parent: l.Files.Lineage(), Files: files,
+		Arrays: map[string][]checkpoints.Array{"model.npz": modelArrays(store)},
 	})
 }
 

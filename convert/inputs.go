@@ -1,0 +1,85 @@
+package convert
+
+import (
+	"context"
+	"fmt"
+
+	"sparrow/data"
+	"sparrow/factor"
+	"sparrow/kernel"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/train"
+)
+
+const (
+	// calibrationTokens is how much of the training text tells what attention reads: enough for a matrix of moments, of
+	// whose D (D + 1) / 2 numbers the largest directions matter.
+	calibrationTokens = 16384
+	// shrinkage is the share of the moments that is spread evenly over all directions, so that one which the text does
+	// not use is not lost.
+	shrinkage = 0.01
+)
+
+// inputRoots returns for each layer F [D, D] with F Fᵀ the second moments of what its attention reads, measured on a
+// part of the text.
+func inputRoots(ctx context.Context, network model.Config, dims model.Dims, store *nn.Store, text *data.Tokens, cfg train.Config) ([]*factor.Matrix, error) {
+	taps := map[string]int{}
+	for i := range network.NLayer {
+		taps[fmt.Sprintf("model.layers.%d.input_layernorm", i)] = i
+	}
+	network.CheckpointActivations = false
+	session, err := model.NewSession(network, dims, store, model.Options{Tapped: func(name string) bool { _, ok := taps[name]; return ok }})
+	if err != nil {
+		return nil, err
+	}
+	batch, seqLen := cfg.Train.BatchSize, cfg.Data.SeqLen
+	set, err := data.EvalBatches(text, seqLen, batch, calibrationTokens)
+	if err != nil {
+		return nil, err
+	}
+	program, err := session.Score(batch, seqLen)
+	if err != nil {
+		return nil, err
+	}
+	moments := zeros(network.NLayer, network.DModel)
+	inputs, targets := make([]int, batch*seqLen), make([]int, batch*seqLen)
+	for i := range set.Batches() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		set.Batch(i, inputs, targets)
+		program.Feed(inputs, targets)
+		if err := program.Run(); err != nil {
+			return nil, err
+		}
+		for name, layer := range taps {
+			x, shape := program.Tap(name)
+			d := shape[1]
+			kernel.Gemm(true, false, d, d, shape[0], 1, x, d, x, d, 1, moments[layer].Data, d)
+		}
+	}
+	for layer, m := range moments {
+		spread(m)
+		root, err := powers(ctx, m, 0.5)
+		if err != nil {
+			return nil, fmt.Errorf("convert: inputs of layer %d: %w", layer, err)
+		}
+		moments[layer] = root[0]
+	}
+	return moments, nil
+}
+
+// spread scales m to a mean of 1 on its diagonal and shrinks it towards the identity.
+func spread(m *factor.Matrix) {
+	trace := 0.0
+	for i := range m.Rows {
+		trace += m.Row(i)[i]
+	}
+	if trace > 0 {
+		kernel.Scale((1-shrinkage)*float64(m.Rows)/trace, m.Data)
+	}
+	for i := range m.Rows {
+		m.Row(i)[i] += shrinkage
+	}
+}

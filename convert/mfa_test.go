@@ -1,0 +1,234 @@
+package convert_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/configs"
+	"sparrow/convert"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/train"
+)
+
+// parentOf trains a small decoder for some steps and opens it.
+func parentOf(t *testing.T, steps int, change func(*train.Config)) *train.Loaded {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "corpus.txt")
+	var text strings.Builder
+	for i := range 600 {
+		fmt.Fprintf(&text, "line %d of %d\n", i, i*i%17)
+	}
+	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	c := train.DefaultConfig()
+	c.Data.Source, c.Data.Paths, c.Data.SeqLen = "text", []string{path}, 24
+	c.Model.DModel, c.Model.NLayer, c.Model.DFF, c.Model.Attention.NHead = 32, 2, 40, 4
+	c.Train.Steps, c.Train.BatchSize, c.Train.LearningRate = steps, 8, 1e-2
+	c.Eval.Every, c.Eval.Tokens = 0, 960
+	c.Checkpoint.Every = 0
+	change(&c)
+	dir := filepath.Join(t.TempDir(), "run")
+	trainer, err := train.New(context.Background(), c, dir, false, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := trainer.Run(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	l, err := train.Open(dir, true, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func toMFA(t *testing.T, parent *train.Loaded, sizes convert.Sizes) *convert.MFA {
+	t.Helper()
+	mfa, err := convert.ToMFA(context.Background(), parent, parent.Config, sizes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mfa
+}
+
+// rounding bounds the difference of two losses of about 1 whose networks are equal but for float32 weights.
+const rounding = 2e-5
+
+// TestExact: without rotary positions, or with one key for all heads, a conversion with room for everything computes
+// what the parent does, with further heads too.
+func TestExact(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*train.Config)
+		sizes  convert.Sizes
+	}{
+		{"mha, learned", func(c *train.Config) { c.Model.Positions = "learned" }, convert.Sizes{HeadDim: 32, QRank: 32}},
+		{"gqa, learned, layer norm", func(c *train.Config) {
+			c.Model.Positions, c.Model.Norm, c.Model.Attention.Kind, c.Model.Attention.NKVHead = "learned", "layer_norm", "gqa", 2
+		}, convert.Sizes{HeadDim: 16, QRank: 32}},
+		{"wide heads, learned", func(c *train.Config) {
+			c.Model.Positions, c.Model.Attention.HeadDim = "learned", 12
+		}, convert.Sizes{HeadDim: 32, QRank: 32, NHead: 6}},
+		{"mqa, rotary", func(c *train.Config) { c.Model.Attention.Kind = "mqa" }, convert.Sizes{HeadDim: 8, QRank: 32, NHead: 5}},
+		{"sltrain, learned", func(c *train.Config) {
+			c.Model.Positions = "learned"
+			c.Model.Linear = []nn.LinearConfig{{Match: "*.self_attn.*", Kind: "sltrain", Rank: 4, Density: 0.1, Alpha: 8}}
+		}, convert.Sizes{HeadDim: 32, QRank: 32}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			mfa := toMFA(t, parentOf(t, 10, tc.change), tc.sizes)
+			if diff := math.Abs(mfa.After.Loss - mfa.Before.Loss); !(diff <= rounding) {
+				t.Errorf("loss %.7f, the parent's is %.7f", mfa.After.Loss, mfa.Before.Loss)
+			}
+			for i, k := range mfa.Layers {
+				if least := min(k.Keys, k.Queries, k.Values); least < 1-1e-9 || max(k.Keys, k.Queries, k.Values) > 1+1e-9 {
+					t.Errorf("layer %d keeps %+v, want all", i, k)
+				}
+			}
+		})
+	}
+}
+
+// TestApproximate: less width costs loss, and every conversion is a better start than random weights.
+func TestApproximate(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*train.Config)
+		dims   []int
+	}{
+		{"mha, rotary", func(*train.Config) {}, []int{2, 8, 32}},
+		{"gqa, rotary", func(c *train.Config) { c.Model.Attention.Kind, c.Model.Attention.NKVHead = "gqa", 2 }, []int{2, 8, 16}},
+		{"mha, learned", func(c *train.Config) { c.Model.Positions = "learned" }, []int{2, 8, 20}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			parent := parentOf(t, 80, tc.change)
+			var excess []float64
+			for _, c := range tc.dims {
+				mfa := toMFA(t, parent, convert.Sizes{HeadDim: c, QRank: min(32, 4*c)})
+				excess = append(excess, mfa.After.Loss-mfa.Before.Loss)
+				random := mfa.Session.Config()
+				s, err := model.NewSession(random, mfa.Session.Dims(), nn.NewStore(tensor.Float32), model.Options{Seed: 3})
+				if err != nil {
+					t.Fatal(err)
+				}
+				// Only the attention is random, so that the rest cannot be what makes the difference.
+				for _, name := range s.Store().Names() {
+					if !strings.Contains(name, "self_attn") {
+						copy(s.Store().Get(name).Float32s(), mfa.Session.Store().Get(name).Float32s())
+					}
+				}
+				if worse := lossOf(t, parent, s); !(mfa.After.Loss < worse-0.1) {
+					t.Errorf("C = %d: loss %g, with random attention %g", c, mfa.After.Loss, worse)
+				}
+			}
+			t.Logf("excess %.4f over %.4f", excess, lossOf(t, parent, parent.Session))
+			if !(excess[0] > excess[1] && excess[1] > excess[2]-1e-3) || !(excess[2] < 0.5*excess[0]) {
+				t.Errorf("widths %v cost %.4f nats, want less and less", tc.dims, excess)
+			}
+		})
+	}
+}
+
+func lossOf(t *testing.T, l *train.Loaded, s *model.Session) float64 {
+	t.Helper()
+	other := *l
+	other.Session = s
+	score, err := other.Evaluate(context.Background(), l.Config, train.Part{Split: "validation"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return score.Loss
+}
+
+// TestWrite: a written conversion stands alone, knows its parent, and seeds a run. The same conversion again has the
+// same bytes.
+func TestWrite(t *testing.T) {
+	parent := parentOf(t, 10, func(*train.Config) {})
+	var weights [][]byte
+	out := filepath.Join(t.TempDir(), "0")
+	for i := range 2 {
+		mfa := toMFA(t, parent, convert.Sizes{NHead: 5})
+		out = filepath.Join(filepath.Dir(out), fmt.Sprint(i))
+		if err := mfa.Write(out); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(filepath.Join(out, "model.npz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		weights = append(weights, data)
+		l, err := train.Open(out, false, model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := lossOf(t, l, l.Session); got != mfa.After.Loss {
+			t.Errorf("the written model's loss is %v, want %v", got, mfa.After.Loss)
+		}
+		if got := l.Files.Manifest().Parent; got == nil || got.SHA256 != parent.Files.Manifest().SHA256 {
+			t.Errorf("parent %+v, want %s", got, parent.Dir)
+		}
+		a := l.Config.Model.Attention
+		if a.Kind != "mfa" || a.NHead != 5 || a.HeadDim != 16 || a.QRank != 16 || a.InterNorm {
+			t.Errorf("attention %+v", a)
+		}
+	}
+	if !slices.Equal(weights[0], weights[1]) {
+		t.Error("two conversions differ")
+	}
+	tuned := parent.Config
+	tuned.Model, tuned.Train.InitFrom, tuned.Train.Steps = toMFA(t, parent, convert.Sizes{NHead: 5}).Session.Config(), out, 2
+	var log strings.Builder
+	if _, err := train.New(context.Background(), tuned, filepath.Join(t.TempDir(), "tuned"), false, &log); err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("starting from %s: %d weights taken\n", out, 1+2*10+2); !strings.Contains(log.String(), want) {
+		t.Errorf("log %q, want %q", log.String(), want)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	parent := parentOf(t, 1, func(*train.Config) {})
+	gqa := parentOf(t, 1, func(c *train.Config) { c.Model.Attention.Kind, c.Model.Attention.NKVHead = "gqa", 2 })
+	biased := parentOf(t, 1, func(c *train.Config) { c.Model.Attention.Bias = true })
+	mfa := parentOf(t, 1, func(c *train.Config) { c.Model.Attention.Kind = "mfa" })
+	for _, tc := range []struct {
+		name   string
+		parent *train.Loaded
+		sizes  convert.Sizes
+		want   string
+	}{
+		{"mfa", mfa, convert.Sizes{}, `[model.attention] kind = "mfa"; want mha, gqa or mqa`},
+		{"bias", biased, convert.Sizes{}, "mfa has no biases"},
+		{"few heads", parent, convert.Sizes{NHead: 3}, "3 heads; want at least the parent's 4"},
+		{"wide", parent, convert.Sizes{HeadDim: 34}, "heads of width 34; want 1 to 32, the width of all keys of the parent"},
+		{"wide for gqa", gqa, convert.Sizes{HeadDim: 18}, "heads of width 18; want 1 to 16"},
+		{"odd", parent, convert.Sizes{HeadDim: 5}, "heads of width 5; rotary positions need an even width"},
+		{"negative", parent, convert.Sizes{HeadDim: -2}, "heads of width -2; want 1 to 32"},
+		{"rank", parent, convert.Sizes{QRank: 33}, "queries of rank 33; want 1 to 32"},
+		{"rank of narrow heads", parent, convert.Sizes{HeadDim: 2, QRank: 9}, "queries of rank 9; want 1 to 8"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := convert.ToMFA(context.Background(), tc.parent, tc.parent.Config, tc.sizes)
+			if !errors.Is(err, train.ErrUsage) && !errors.Is(err, configs.ErrConfig) || !strings.Contains(fmt.Sprint(err), tc.want) {
+				t.Errorf("got %v, want %q", err, tc.want)
+			}
+		})
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := convert.ToMFA(ctx, parent, parent.Config, convert.Sizes{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
