@@ -335,6 +335,32 @@ func TestPoolingParameters(t *testing.T) {
 	}
 }
 
+// TestLAMAParametersBeside: with its annotation and context, LAMA has fewer parameters than a layer of multi-head
+// self-attention of as many heads, 4 D² + 4 D, and than one full bilinear form a head, M D².
+func TestLAMAParametersBeside(t *testing.T) {
+	count := func(build func(b *nn.Builder)) int {
+		store := nn.NewStore(tensor.Float64)
+		build(nn.NewBuilder(op.NewTape(tensor.Float64, true), store, nn.Options{Seed: 1}))
+		return store.Parameters()
+	}
+	for _, c := range []struct{ d, m int }{{20, 2}, {100, 5}, {100, 10}, {100, 20}, {128, 8}, {256, 32}} {
+		lama := count(func(b *nn.Builder) {
+			attention.NewPooling(b, poolingOf("lama", func(p *attention.PoolingConfig) { p.Heads = c.m }), c.d)
+		})
+		self := count(func(b *nn.Builder) {
+			layer := attention.DefaultConfig()
+			layer.NHead, layer.Bias = c.m, true
+			attention.New(b, attention.LayerConfig{Config: layer, DModel: c.d, Init: nn.Normal(1), OutInit: nn.Normal(1)})
+		})
+		if c.d%c.m == 0 && self != 4*c.d*c.d+4*c.d {
+			t.Errorf("D = %d, M = %d: self-attention has %d parameters, want 4 D² + 4 D = %d", c.d, c.m, self, 4*c.d*c.d+4*c.d)
+		}
+		if lama >= self || lama >= c.m*c.d*c.d {
+			t.Errorf("D = %d, M = %d: LAMA has %d parameters, self-attention %d, full bilinear forms %d; want fewer", c.d, c.m, lama, self, c.m*c.d*c.d)
+		}
+	}
+}
+
 // TestLAMAInit: the two rules for P and Q.
 func TestLAMAInit(t *testing.T) {
 	const d, m, r = 400, 8, 2
