@@ -10,6 +10,9 @@ import (
 
 // config is a network of the benchmark, in the peer's words.
 type config struct {
+	Kind    string `json:"kind,omitempty"`    // decoder (or ""), encoder or lama; without dropout
+	Classes int    `json:"classes,omitempty"` // of an encoder or a lama
+
 	Vocab   int `json:"vocab"`
 	DModel  int `json:"d_model"`
 	NLayer  int `json:"n_layer"`
@@ -19,30 +22,42 @@ type config struct {
 	Batch   int `json:"batch"`
 	NKVHead int `json:"n_kv_head"`
 	HeadDim int `json:"head_dim,omitempty"` // 0: d_model / n_head
+	Hidden  int `json:"hidden,omitempty"`   // of each direction of a lama, whose embeddings are d_model wide
 	QRank   int `json:"q_rank,omitempty"`   // of multi-matrix factorization attention; 0: MHA, GQA or MQA
 
 	SLTrain *factors `json:"sltrain,omitempty"` // of every linear layer of the blocks; nil: dense
 }
 
-// networks are LLaMA-style decoders with an untied head.
+// networks are LLaMA-style decoders with an untied head, and classifiers of texts.
 var networks = map[string]config{
 	"step-a": {Vocab: 256, DModel: 256, NLayer: 4, NHead: 4, NKVHead: 4, DFF: 688, SeqLen: 128, Batch: 8},
 	"step-b": {Vocab: 4096, DModel: 512, NLayer: 8, NHead: 8, NKVHead: 8, DFF: 1376, SeqLen: 256, Batch: 8},
 	// Half of step-b with MFA of as many parameters: m = 8, C = 128, C_q = 256.
 	"step-mfa": {Vocab: 4096, DModel: 512, NLayer: 4, NHead: 8, NKVHead: 1, HeadDim: 128, QRank: 256, DFF: 1376, SeqLen: 256, Batch: 8},
-	"decode-b": {Vocab: 4096, DModel: 512, NLayer: 8, NHead: 8, NKVHead: 8, DFF: 1376, SeqLen: 256, Batch: 1},
+	// BERT's proportions at d_model 256.
+	"step-encoder": {Kind: "encoder", Classes: 2, Vocab: 8192, DModel: 256, NLayer: 4, NHead: 4, NKVHead: 4, DFF: 1024, SeqLen: 128, Batch: 32},
+	// The network of configs/imdb-lama.toml.
+	"step-lama": {Kind: "lama", Classes: 2, Vocab: 20000, DModel: 100, Hidden: 50, NHead: 10, NKVHead: 10, SeqLen: 200, Batch: 32},
+	"decode-b":  {Vocab: 4096, DModel: 512, NLayer: 8, NHead: 8, NKVHead: 8, DFF: 1376, SeqLen: 256, Batch: 1},
 	// Two blocks of the paper's 130M network, with a small vocabulary: all but the blocks costs the same either way.
 	"sltrain-step": {Vocab: 1024, DModel: 768, NLayer: 2, NHead: 12, NKVHead: 12, DFF: 2048, SeqLen: 256, Batch: 16,
 		SLTrain: &factors{Rank: 256, Alpha: 16, Density: 0.03}},
 }
 
-// tokens are random inputs and what follows each.
+// tokens are random inputs and what follows each, or of a classifier labels.
 func (c config) tokens() (inputs, targets []int) {
 	r := rng.New(1, "bench", 0)
 	n := c.Batch * c.SeqLen
 	tokens := make([]int, n+1)
 	for i := range tokens {
 		tokens[i] = r.Intn(c.Vocab)
+	}
+	if c.Classes > 0 {
+		labels := make([]int, c.Batch)
+		for i := range labels {
+			labels[i] = r.Intn(c.Classes)
+		}
+		return tokens[:n], labels
 	}
 	return tokens[:n], tokens[1:]
 }

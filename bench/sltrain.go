@@ -66,14 +66,21 @@ func (b *bench) layer(name string, c layerConfig) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	path, done, err := l.write(c)
+	path, done, err := l.write(l.places())
 	if err != nil {
 		return 0, err
 	}
 	defer done()
+	return b.pass(name+"/"+c.String(), request{"cmd": "layer", "layer": c, "threads": b.threads, "weights": path})
+}
+
+// pass measures forward and backward passes of the layer that a command makes, and
+// returns the ratio of the times, NaN without a peer.
+func (b *bench) pass(name string, load request) (float64, error) {
 	answers := map[*side]reply{}
 	for _, s := range b.sides() {
-		if _, err := s.ask(request{"cmd": "layer", "layer": c, "threads": b.threads, "weights": path}); err != nil {
+		_, err := s.ask(load)
+		if err != nil {
 			return 0, err
 		}
 		if answers[s], err = s.ask(request{"cmd": "pass", "repeat": 2}); err != nil { // warms up
@@ -95,7 +102,7 @@ func (b *bench) layer(name string, c layerConfig) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	out := b.result(name+"/"+c.String(), "s", median(ours), median(peer))
+	out := b.result(name, "s", median(ours), median(peer))
 	b.emit(out)
 	return median(ours) / median(peer), nil
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,7 @@ type command struct {
 	Rank    int    `json:"rank"`
 
 	Layer  layerConfig  `json:"layer"`
+	GRU    gruConfig    `json:"gru"`
 	Images imagesConfig `json:"images"`
 }
 
@@ -117,6 +119,10 @@ func (w *worker) answer(c command) (reply, error) {
 		var err error
 		w.layer, err = newLayer(c.Layer)
 		return reply{}, err
+	case "gru":
+		var err error
+		w.layer, err = newGRU(c.GRU)
+		return reply{}, err
 	case "pass":
 		return w.layer.run(c.Repeat)
 	case "svd":
@@ -144,7 +150,16 @@ func (w *worker) answer(c command) (reply, error) {
 
 // network is the session's config of a benchmark's network.
 func (c config) network() (model.Config, model.Dims) {
-	m := model.DefaultConfig()
+	m, dims := model.DefaultConfig(), model.Dims{VocabSize: c.Vocab, Context: c.SeqLen, Classes: c.Classes}
+	switch c.Kind {
+	case "lama":
+		m.UseKind(c.Kind)
+		m.LAMA.EmbedDim, m.LAMA.Hidden, m.LAMA.Dropout, m.LAMA.Pooling.Heads = c.DModel, c.Hidden, 0, c.NHead
+		return m, dims
+	case "encoder":
+		m.UseKind(c.Kind)
+		m.Dropout = 0
+	}
 	m.DModel, m.NLayer, m.DFF = c.DModel, c.NLayer, c.DFF
 	m.Attention.NHead, m.Attention.HeadDim = c.NHead, c.HeadDim
 	switch {
@@ -156,7 +171,7 @@ func (c config) network() (model.Config, model.Dims) {
 	if c.SLTrain != nil {
 		m.Linear = []nn.LinearConfig{c.SLTrain.linear("model.layers.*")}
 	}
-	return m, model.Dims{VocabSize: c.Vocab, Context: c.SeqLen}
+	return m, dims
 }
 
 func (w *worker) load(c command) error {
@@ -185,7 +200,11 @@ func (w *worker) load(c command) error {
 	if w.program, err = w.session.Train(c.Config.Batch, c.Config.SeqLen); err != nil {
 		return err
 	}
-	w.program.Feed(c.Inputs, c.Targets)
+	if n := c.Config.Classes; n > 0 {
+		w.program.FeedExamples(model.Examples{Tokens: c.Inputs, Lengths: slices.Repeat([]int{c.Config.SeqLen}, c.Config.Batch), Labels: c.Targets})
+	} else {
+		w.program.Feed(c.Inputs, c.Targets)
+	}
 	w.targets = len(c.Targets)
 	w.steps = 0
 	w.optimizer = nil
@@ -301,6 +320,6 @@ func writeWeights(c config) (path string, done func(), err error) {
 		arrays = append(arrays, checkpoints.Array{Name: name, Shape: d.Shape(), Data: d.Float32s()})
 	}
 	folder := dir + "/weights"
-	err = checkpoints.Write(folder, checkpoints.Contents{Kind: "decoder", Arrays: map[string][]checkpoints.Array{"model.npz": arrays}})
+	err = checkpoints.Write(folder, checkpoints.Contents{Kind: cfg.Kind, Arrays: map[string][]checkpoints.Array{"model.npz": arrays}})
 	return folder + "/model.npz", done, err
 }

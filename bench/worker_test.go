@@ -110,7 +110,7 @@ func TestLayerFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, done, err := l.write(tinyLayer)
+	path, done, err := l.write(l.places())
 	if err != nil {
 		t.Fatal(err)
 	}

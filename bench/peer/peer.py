@@ -8,8 +8,10 @@
                                                    seconds of each product; with "batch": B, of B products at once
     {"cmd": "layer", "weights": "model.npz", "layer": {...}}
                                                    one SLTrain layer: x, factors, values, their places, rows with a target
+    {"cmd": "gru", "weights": "model.npz", "gru": {...}}
+                                                   one bidirectional nn.GRU: x, its parameters, rows with a target
     {"cmd": "pass", "repeat": N}                   forward and backward passes of that layer: seconds, loss and the
-                                                   squared norms of the gradients of x, A, B and the values
+                                                   squared norms of the gradients of x and of the layer's parameters
     {"cmd": "svd", "weights": "model.npz"}         numpy's full decomposition of "matrix" in float64: seconds, singular values
     {"cmd": "images", "images": {...}, "weights": "model.npz"}
                                                    FaViT and a batch: weights under their names, pixels, labels
@@ -23,7 +25,8 @@ the process goes on.
 
 `config`: vocab, d_model, n_layer, n_head, n_kv_head (default n_head), head_dim
 (default d_model / n_head), q_rank (of MFA; default: one query matrix), d_ff,
-seq_len, batch, tied (default false), learning_rate (default 1e-3). `inputs`
+seq_len, batch, tied (default false), learning_rate (default 1e-3). Of a kind
+"encoder" or "lama" (text.py) there are classes, and one target a text. `inputs`
 and `targets` are token ids of shape [N, batch, seq_len] for N >= 1 batches,
 nested or flat; or `data` names an npz that holds both. Steps walk through the
 batches in a cycle; target -1 is ignored. `weights` names an npz with the state
@@ -208,7 +211,7 @@ class Peer:
         tiny = dict(vocab=2, d_model=2, n_layer=1, n_head=1, d_ff=2, seq_len=2, batch=1)
         self.load({"config": tiny, "inputs": [0, 1], "targets": [1, 0]})
         self.train_step()
-        self.net = self.factors = None
+        self.net = self.forward = None
         self.base_bytes = resident("VmRSS")
 
     def info(self, request):
@@ -226,7 +229,11 @@ class Peer:
         cfg["n_kv_head"] = cfg.get("n_kv_head") or cfg["n_head"]
         cfg.setdefault("tied", False)
         torch.manual_seed(1)
-        net = Decoder(cfg)
+        if cfg.get("classes"):
+            import text
+            net = text.NETWORKS[cfg["kind"]](cfg)
+        else:
+            net = Decoder(cfg)
         if request.get("weights"):
             net.load(request["weights"])
         data = request
@@ -234,8 +241,9 @@ class Peer:
             with np.load(request["data"]) as f:
                 data = {k: f[k] for k in ("inputs", "targets")}
         shape = (cfg["batch"], cfg["seq_len"])
-        self.inputs, self.targets = tokens(data["inputs"], shape), tokens(data["targets"], shape)
-        if self.inputs.shape != self.targets.shape:
+        self.inputs = tokens(data["inputs"], shape)
+        self.targets = tokens(data["targets"], (cfg["batch"], 1) if cfg.get("classes") else shape)
+        if len(self.inputs) != len(self.targets):
             raise ValueError(f"load: {len(self.inputs)} batches of inputs, {len(self.targets)} of targets")
         self.train(net, cfg.get("learning_rate", 1e-3))
         return {"parameters": sum(p.numel() for p in self.parameters), "batches": len(self.inputs)}
@@ -309,23 +317,40 @@ class Peer:
         with np.load(request["weights"]) as f:
             data = {k: torch.from_numpy(f[k]) for k in f.files}
         names = ("x", "layer.down.weight", "layer.up.weight", "layer.sparse.values")
-        self.factors = [data[k].requires_grad_() for k in names]
-        self.places, self.rows, self.row_targets = (data[k].long() for k in ("places", "rows", "targets"))
-        self.factor = request["layer"]["alpha"] / request["layer"]["rank"]
+        x, down, up, values = self.factors = [data[k].requires_grad_() for k in names]
+        places, self.rows, self.row_targets = (data[k].long() for k in ("places", "rows", "targets"))
+        factor = request["layer"]["alpha"] / request["layer"]["rank"]
+
+        def forward():
+            """y = x Wᵀ with W = alpha/rank B A + S, S added in place by index_add: the fastest of index_add and scatter_add."""
+            return F.linear(x, (up @ (factor * down)).view(-1).index_add_(0, places, values).view(len(up), -1))
+        self.forward = forward
+        return {}
+
+    def gru(self, request):
+        cfg = request["gru"]
+        with np.load(request["weights"]) as f:
+            data = {k: torch.from_numpy(f[k]) for k in f.files}
+        net = nn.GRU(cfg["input"], cfg["hidden"], batch_first=True, bidirectional=True)
+        x = data["x"].view(cfg["batch"], cfg["seq_len"], -1).requires_grad_()
+        with torch.no_grad():
+            for p, suffix, reverse in ((p, k[: k.index("_l0")], k.endswith("_reverse")) for k, p in net.named_parameters()):
+                kind, side = suffix.split("_")  # weight_ih, say
+                p.copy_(data[f"gru.{'reverse' if reverse else 'forward'}.{side}.{kind}"])
+        self.factors = [x, *net.parameters()]
+        self.rows, self.row_targets = data["rows"].long(), data["targets"].long()
+        self.forward = lambda: net(x)[0].flatten(0, 1)
         return {}
 
     def layer_pass(self, request):
-        """y = x Wᵀ with W = alpha/rank B A + S, S added in place by index_add: the fastest of index_add and scatter_add."""
-        if self.factors is None:
-            raise ValueError("pass: no layer, send layer first")
-        x, down, up, values = self.factors
+        if self.forward is None:
+            raise ValueError("pass: no layer, send layer or gru first")
         seconds = []
         for _ in range(request.get("repeat", 1)):
             start = time.perf_counter()
             for p in self.factors:
                 p.grad = None
-            w = (up @ (self.factor * down)).view(-1).index_add_(0, self.places, values).view(len(up), -1)
-            loss = F.cross_entropy(F.linear(x, w)[self.rows], self.row_targets, reduction="sum")
+            loss = F.cross_entropy(self.forward()[self.rows], self.row_targets, reduction="sum")
             loss.backward()
             seconds.append(time.perf_counter() - start)
         return {"seconds": seconds, "loss": loss.item(), "norms": [p.grad.double().square().sum().item() for p in self.factors]}
@@ -368,7 +393,7 @@ class Peer:
 
     def answer(self, request):
         commands = {"info": self.info, "load": self.load, "step": self.step, "decode": self.decode,
-                    "gemm": self.gemm, "layer": self.layer, "pass": self.layer_pass, "svd": self.svd, "images": self.images,
+                    "gemm": self.gemm, "layer": self.layer, "gru": self.gru, "pass": self.layer_pass, "svd": self.svd, "images": self.images,
                     "images-step": self.step, "images-infer": self.infer, "rss": self.rss}
         cmd = request.get("cmd")
         if cmd not in commands:
