@@ -31,8 +31,9 @@ func openCache(dir string) (*cache, error) {
 	return &cache{dir: dir, corpora: map[string]string{}}, nil
 }
 
-// key names a run.
-func (c *cache) key(ctx context.Context, cfg train.Config) (string, error) {
+// key names a run. Tuning runs of classifiers have names of their own, for they
+// are not measured on the test split.
+func (c *cache) key(ctx context.Context, cfg train.Config, tuning bool) (string, error) {
 	corpus, err := c.corpus(ctx, cfg.Data)
 	if err != nil {
 		return "", err
@@ -41,22 +42,41 @@ func (c *cache) key(ctx context.Context, cfg train.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256([]byte("claim run 1\n" + corpus + "\n" + string(text)))
+	kind := "claim run 1\n"
+	if classifies(cfg) && !tuning {
+		kind += "tested\n"
+	}
+	sum := sha256.Sum256([]byte(kind + corpus + "\n" + string(text)))
 	return hex.EncodeToString(sum[:16]), nil
 }
 
 // corpus identifies the text of cfg, whatever tokenizer and sequence length read it.
 func (c *cache) corpus(ctx context.Context, cfg data.Config) (string, error) {
-	cfg.Tokenizer, cfg.SeqLen = "byte", 1
+	plain := data.DefaultConfig()
+	cfg.Tokenizer, cfg.SeqLen, cfg.VocabSize, cfg.MinCount, cfg.MaxLen, cfg.Vectors = "byte", 1, plain.VocabSize, plain.MinCount, plain.MaxLen, ""
 	id := fmt.Sprintf("%#v", cfg)
 	if sum, ok := c.corpora[id]; ok {
 		return sum, nil
+	}
+	sum, err := corpusOf(ctx, cfg)
+	if err == nil {
+		c.corpora[id] = sum
+	}
+	return sum, err
+}
+
+func corpusOf(ctx context.Context, cfg data.Config) (sum string, err error) {
+	if cfg.IsLabelled() {
+		d, err := data.OpenLabelled(ctx, cfg)
+		if err != nil {
+			return "", err
+		}
+		return d.SHA256, nil
 	}
 	d, err := data.Open(ctx, cfg)
 	if err != nil {
 		return "", err
 	}
-	c.corpora[id] = d.SHA256
 	return d.SHA256, nil
 }
 

@@ -188,6 +188,7 @@ func (c *Claim) Validate(r *configs.Report) {
 	if len(c.Quick.Sizes) > 0 {
 		r.Errorf("quick.sizes", "has no meaning without [sweep]")
 	}
+	c.validateData(r)
 	if len(c.Expect) == 0 {
 		r.Errorf("expect", "is missing; want at least one [[expect]]")
 	}

@@ -16,12 +16,23 @@ import (
 // parameters counts an arm's trained values from shapes alone.
 func parameters(t *testing.T, cfg train.Config, vocab int) int {
 	t.Helper()
+	return virtual(t, cfg, vocab).Parameters()
+}
+
+// virtual has the names and shapes of an arm's parameters; a classifier has two
+// classes.
+func virtual(t *testing.T, cfg train.Config, vocab int) *nn.Store {
+	t.Helper()
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
-	if _, err := model.NewSession(cfg.Model, model.Dims{VocabSize: vocab, Context: cfg.Data.SeqLen}, store, model.Options{}); err != nil {
+	dims := model.Dims{VocabSize: vocab, Context: cfg.Data.SeqLen}
+	if cfg.Model.Kind == "lama" || cfg.Data.IsLabelled() {
+		dims.Context, dims.Classes = cfg.Data.MaxLen, 2
+	}
+	if _, err := model.NewSession(cfg.Model, dims, store, model.Options{}); err != nil {
 		t.Fatal(err)
 	}
-	return store.Parameters()
+	return store
 }
 
 // Every claim that is shipped decodes, and so do its arms, as they are and for --quick.

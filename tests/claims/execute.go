@@ -1,11 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"runtime"
 	"sync"
 	"time"
@@ -172,7 +172,7 @@ func (e *execution) one(ctx context.Context, j job) (Result, error) {
 	if err := ctx.Err(); err != nil {
 		return Result{}, err
 	}
-	key, err := e.key(ctx, j.cfg)
+	key, err := e.key(ctx, j)
 	if err != nil {
 		return Result{}, err
 	}
@@ -180,7 +180,7 @@ func (e *execution) one(ctx context.Context, j job) (Result, error) {
 		e.finished(j, r, true)
 		return r, nil
 	}
-	r, err := start(ctx, j.cfg, e.cache.dir, e.threads)
+	r, err := start(ctx, j.cfg, e.cache.dir, e.threads, j.tuning)
 	if err != nil {
 		return r, err
 	}
@@ -193,10 +193,10 @@ func (e *execution) one(ctx context.Context, j job) (Result, error) {
 }
 
 // key is the cache's, one at a time.
-func (e *execution) key(ctx context.Context, cfg train.Config) (string, error) {
+func (e *execution) key(ctx context.Context, j job) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.cache.key(ctx, cfg)
+	return e.cache.key(ctx, j.cfg, j.tuning)
 }
 
 // finished tells of a run and of the time that is left.
@@ -213,6 +213,12 @@ func (e *execution) finished(j job, r Result, cached bool) {
 		e.took[j.arm].seconds += r.Seconds
 	}
 	what := fmt.Sprintf("loss %.4f", r.Loss)
+	if e.claim.classifies() {
+		what = fmt.Sprintf("validation accuracy %.4f, %s", r.ValidationAccuracy, what)
+		if !j.tuning {
+			what = fmt.Sprintf("test accuracy %.4f, %s", r.Accuracy, what)
+		}
+	}
 	if r.Diverged != "" {
 		what = "diverged, " + r.Diverged
 	}
@@ -264,13 +270,17 @@ func duration(seconds float64) string {
 	return d.Round(time.Second).String()
 }
 
-// best is the index of the lowest loss among runs, the first of equal ones; -1 if
+// best is the index of the highest validation accuracy among runs of classifiers,
+// and among equal or other ones of the lowest loss, the first of equal ones; -1 if
 // all diverged.
 func best(runs []Result) int {
-	at, low := -1, math.Inf(1)
+	at := -1
 	for i, r := range runs {
-		if r.Diverged == "" && r.Loss < low {
-			at, low = i, r.Loss
+		if r.Diverged != "" {
+			continue
+		}
+		if at < 0 || cmp.Or(-cmp.Compare(r.ValidationAccuracy, runs[at].ValidationAccuracy), cmp.Compare(r.Loss, runs[at].Loss)) < 0 {
+			at = i
 		}
 	}
 	return at

@@ -13,7 +13,7 @@ import (
 // reach. One without a bound is only reported.
 type Expect struct {
 	Measure string `toml:"measure"` // gap_closed | difference | standard_errors | ratio | saved
-	Of      string `toml:"of"`      // loss | perplexity | parameters | peak_memory | cache_bytes | attention_parameters
+	Of      string `toml:"of"`      // of metricNames
 	Arm     string `toml:"arm"`
 	From    string `toml:"from"` // gap_closed: the arm where the gap begins
 	To      string `toml:"to"`   // gap_closed: the arm where it ends
@@ -45,9 +45,18 @@ var metrics = map[string]struct {
 
 	"cache_bytes":          {func(r Result) float64 { return float64(r.CacheBytes) }, true},
 	"attention_parameters": {func(r Result) float64 { return float64(r.AttentionParameters) }, true},
+
+	"accuracy":      {func(r Result) float64 { return r.Accuracy }, false},
+	"epoch_seconds": {func(r Result) float64 { return r.EpochSeconds }, false},
 }
 
-var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters"}
+var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters", "accuracy", "epoch_seconds"}
+
+// Of these some are of language models only, some of classifiers.
+var (
+	languageMetrics   = []string{"perplexity", "cache_bytes"}
+	classifierMetrics = []string{"accuracy", "epoch_seconds"}
+)
 
 // Validate reports an expectation that says nothing.
 func (e Expect) Validate(r *configs.Report) {

@@ -28,16 +28,21 @@ var (
 	inkColor  = color.NRGBA{R: 0x26, G: 0x26, B: 0x26, A: 0xff}
 )
 
-// figure draws what the claim is about: the costs of a sweep over its sizes; loss
-// over parameters if an expectation is of the loss; else a bar of peak memory for
-// each arm.
+// figure draws what the claim is about: the costs of a sweep over its sizes;
+// accuracy of classifiers over the parameters of their attention; loss over
+// parameters if an expectation is of the loss; else a bar of peak memory for each
+// arm.
 func (o *outcome) figure() ([]byte, error) {
 	p := newFigure(o.claim.Title)
 	var err error
 	if o.claim.Sweep != nil {
 		err = o.drawSweep(p)
+	} else if o.claim.classifies() {
+		p.X.Label.Text, p.Y.Label.Text = "parameters of the attention", "test accuracy"
+		err = o.drawMeans(p, "accuracy", "attention_parameters")
 	} else if slices.ContainsFunc(o.claim.Expect, func(e Expect) bool { return !metrics[e.Of].exact }) {
-		err = o.drawLosses(p)
+		p.X.Label.Text, p.Y.Label.Text = "parameters", "validation loss (nats)"
+		err = o.drawMeans(p, "loss", "parameters")
 	} else {
 		err = o.drawMemory(p)
 	}
@@ -74,9 +79,9 @@ func newFigure(title string) *plot.Plot {
 	return p
 }
 
-// drawLosses marks each arm's mean with its standard error, and its seeds.
-func (o *outcome) drawLosses(p *plot.Plot) error {
-	p.X.Label.Text, p.Y.Label.Text = "parameters", "validation loss (nats)"
+// drawMeans marks each arm's mean of a metric with its standard error, and its
+// seeds, over a count of parameters.
+func (o *outcome) drawMeans(p *plot.Plot, metric, over string) error {
 	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick {
 		ticks := plot.DefaultTicks{}.Ticks(low, high)
 		for i := range ticks {
@@ -90,13 +95,13 @@ func (o *outcome) drawLosses(p *plot.Plot) error {
 	var errors plotter.YErrors
 	var labels plotter.XYLabels
 	for _, a := range o.arms {
-		mean, spread, ok := a.loss()
+		mean, spread, ok := a.mean(metric)
 		if !ok {
 			continue // the table tells of it
 		}
-		x := float64(a.parameters())
+		x := metrics[over].value(a.Runs[0])
 		for _, r := range a.Runs {
-			seeds = append(seeds, plotter.XY{X: x, Y: r.Loss})
+			seeds = append(seeds, plotter.XY{X: x, Y: metrics[metric].value(r)})
 		}
 		if math.IsNaN(spread) {
 			spread = 0 // one seed

@@ -35,7 +35,8 @@ type armRuns struct {
 // tried is a learning rate and what half the steps gave.
 type tried struct {
 	LearningRate float64  `json:"learning_rate"`
-	Loss         *float64 `json:"loss"` // nil: diverged
+	Loss         *float64 `json:"loss"`               // nil: diverged
+	Accuracy     *float64 `json:"accuracy,omitempty"` // of a classifier on the validation split, which decides
 }
 
 // document is NAME.json.
@@ -56,7 +57,8 @@ type document struct {
 }
 
 // tune takes the results of the tuning runs and returns each arm's learning rate:
-// the one with the lowest loss, or the lowest if all diverged.
+// the one with the lowest loss, of classifiers the highest validation accuracy, or
+// the lowest if all diverged.
 func (o *outcome) tune(results []Result) []float64 {
 	rates := o.claim.LearningRates
 	var chosen []float64
@@ -69,6 +71,9 @@ func (o *outcome) tune(results []Result) []float64 {
 			t := tried{LearningRate: rates[i]}
 			if r.Diverged == "" {
 				t.Loss = &mine[i].Loss
+				if o.claim.classifies() {
+					t.Accuracy = &mine[i].ValidationAccuracy
+				}
 			}
 			runs.Tuning = append(runs.Tuning, t)
 			low = min(low, rates[i])
@@ -123,14 +128,14 @@ func (o *outcome) report() document {
 	return d
 }
 
-// loss is the mean over seeds and its standard error; ok is false if a run diverged.
-func (a armRuns) loss() (mean, spread float64, ok bool) {
+// mean is a metric's mean over seeds and its standard error; ok is false if a run diverged.
+func (a armRuns) mean(metric string) (mean, spread float64, ok bool) {
 	var values []float64
 	for _, r := range a.Runs {
 		if r.Diverged != "" {
 			return 0, 0, false
 		}
-		values = append(values, r.Loss)
+		values = append(values, metrics[metric].value(r))
 	}
 	mean, spread = jackknife(map[string][]float64{a.Arm: values}, false, func(m map[string]float64) float64 { return m[a.Arm] })
 	return mean, spread, true
@@ -188,7 +193,11 @@ func (o *outcome) text(quick bool) string {
 		o.sweepTables(&b)
 		return b.String()
 	}
-	o.runsTable(&b)
+	if c.classifies() {
+		o.classifiersTable(&b)
+	} else {
+		o.runsTable(&b)
+	}
 	o.tuningTable(&b)
 	return b.String()
 }
@@ -224,7 +233,7 @@ func (o *outcome) runsTable(b *strings.Builder) {
 			}
 			fmt.Fprintf(b, " %.4f |", r.Loss)
 		}
-		mean, spread, ok := a.loss()
+		mean, spread, ok := a.mean("loss")
 		if !ok {
 			b.WriteString(" - | - | - |")
 		} else {
@@ -241,12 +250,16 @@ func (o *outcome) cachesDiffer() bool {
 	return slices.ContainsFunc(o.arms, func(a armRuns) bool { return a.Runs[0].CacheBytes != o.arms[0].Runs[0].CacheBytes })
 }
 
-// tuningTable has the loss of each arm at each learning rate.
+// tuningTable has the loss, or the validation accuracy, of each arm at each learning rate.
 func (o *outcome) tuningTable(b *strings.Builder) {
 	if len(o.claim.LearningRates) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "Learning rates, the same for every arm, with seed %d and half the steps (loss, nats):\n\n| network |", tuningSeed)
+	what := "loss, nats"
+	if o.claim.classifies() {
+		what = "accuracy on the validation split"
+	}
+	fmt.Fprintf(b, "Learning rates, the same for every arm, with seed %d and half the steps (%s):\n\n| network |", tuningSeed, what)
 	for _, rate := range o.claim.LearningRates {
 		fmt.Fprintf(b, " %g |", rate)
 	}
@@ -254,9 +267,12 @@ func (o *outcome) tuningTable(b *strings.Builder) {
 	for _, a := range o.arms {
 		fmt.Fprintf(b, "| %s |", a.Label)
 		for _, t := range a.Tuning {
-			if t.Loss == nil {
+			switch {
+			case t.Loss == nil:
 				b.WriteString(" diverged |")
-			} else {
+			case t.Accuracy != nil:
+				fmt.Fprintf(b, " %.2f%% |", 100**t.Accuracy)
+			default:
 				fmt.Fprintf(b, " %.4f |", *t.Loss)
 			}
 		}
@@ -277,6 +293,9 @@ func (o *outcome) method() string {
 	c := o.claim
 	if c.Sweep != nil {
 		return o.sweepMethod()
+	}
+	if c.classifies() {
+		return o.classifiersMethod()
 	}
 	last := c.Run.Train
 	tokens := last.Steps * last.BatchSize * last.GradAccum * c.Run.Data.SeqLen

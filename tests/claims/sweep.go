@@ -24,10 +24,11 @@ func (s *Sweep) SetDefaults() { *s = Sweep{Batches: []int{1}, Rounds: 9, VocabSi
 
 // sweepMeasures is what can be timed. Who adds one extends subject in sweep_subject.go.
 //
-//	decode   one token for each sequence after size tokens, which fill the caches with drawn values
-//	forward  the loss of sequences of size tokens
-//	step     the same with all gradients
-var sweepMeasures = []string{"decode", "forward", "step"}
+//	decode     one token for each sequence after size tokens, which fill the caches with drawn values
+//	forward    the loss of sequences of size tokens
+//	step       the same with all gradients
+//	attention  one layer of attention alone, of a lama its pooling, with all gradients
+var sweepMeasures = []string{"decode", "forward", "step", "attention"}
 
 // SweepExpect is one expectation of a sweep.
 type SweepExpect struct {
@@ -143,6 +144,19 @@ func (c *Claim) validateSweep(r *configs.Report) {
 	}
 	if len(c.LearningRates) > 0 {
 		r.Errorf("learning_rates", "stands beside [sweep], which trains nothing")
+	}
+	for i := range c.Arms {
+		cfg, err := c.Config(i)
+		if err != nil {
+			continue // reported already
+		}
+		if decoder := cfg.Model.Kind == "decoder"; decoder == (c.Sweep.Measure == "attention") {
+			want := "decoder"
+			if decoder {
+				want = "lama or encoder"
+			}
+			r.Errorf(fmt.Sprintf("arm.%d.set", i), "makes model.kind = %q; measure = %q wants %s", cfg.Model.Kind, c.Sweep.Measure, want)
+		}
 	}
 	for i, e := range c.Sweep.Expect {
 		for key, name := range map[string]string{"arm": e.Arm, "than": e.Than} {

@@ -29,6 +29,9 @@ func newSubject(r sweepRequest) (subject, error) {
 	if err := configs.Decode("run", []byte(r.Config), nil, &cfg); err != nil {
 		return subject{}, err
 	}
+	if r.Measure == "attention" {
+		return newAttention(cfg.Model, r.Batch, r.Size)
+	}
 	store := nn.NewStore(tensor.Float32)
 	opts := model.Options{Seed: 1}
 	if r.Measure == "step" {

@@ -129,7 +129,7 @@ func TestMedianOf(t *testing.T) {
 
 func TestBadSweeps(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
-		{"an unknown measure", `measure = "decode"`, `measure = "dance"`, "is unknown; want one of decode, forward, step"},
+		{"an unknown measure", `measure = "decode"`, `measure = "dance"`, "is unknown; want one of decode, forward, step, attention"},
 		{"no sizes", "sizes = [4, 8]", "sizes = []", "wants different numbers"},
 		{"a size twice", "sizes = [4, 8]", "sizes = [8, 8]", "wants different numbers"},
 		{"sizes that shrink", "sizes = [4, 8]", "sizes = [8, 4]", "wants them to grow"},
@@ -148,6 +148,8 @@ func TestBadSweeps(t *testing.T) {
 		{"two bounds", "at_most = 1000.0", "at_most = 1000.0\nat_least = 2.0", "want one bound"},
 		{"quick sizes that do not match", "sizes = [2, 3]", "sizes = [2]", "wants as many as [sweep] sizes, 2"},
 		{"learning rates", `paper = "p"`, "paper = \"p\"\nlearning_rates = [0.1]", "which trains nothing"},
+		{"the attention of a decoder alone", `measure = "decode"`, `measure = "attention"`, "wants lama or encoder"},
+		{"decoding of no decoder", `'model.attention.kind="mqa"'`, `'model={kind="encoder", d_model=8, attention={n_head=2}}'`, "wants decoder"},
 		{"an arm that cannot be", `"mqa"'`, `"mqb"'`, "does not apply to [run]"},
 	} {
 		_, err := Load(writeSweep(t, c.old, c.new))
@@ -215,6 +217,10 @@ func TestWholeSweep(t *testing.T) {
 func TestQuickSweep(t *testing.T) {
 	for _, measure := range sweepMeasures {
 		replace := []string{`measure = "decode"`, `measure = "` + measure + `"`}
+		if measure == "attention" {
+			replace = append(replace, "d_model = 8\nn_layer = 1\n[run.model.attention]\nn_head = 2", `kind = "encoder"`+"\nd_model = 8\nn_layer = 1\n[run.model.attention]\nn_head = 2",
+				`'model.attention.kind="mqa"'`, `'data.source="imdb"', 'model={kind="lama", lama={hidden=4}}'`)
+		}
 		if measure != "decode" { // nothing is known of their roofline
 			replace = append(replace, "measure = \"roofline\"\narm = \"mha\"", "measure = \"ratio\"\nof = \"memory\"\nthan = \"mqa\"\narm = \"mha\"")
 		}
@@ -298,5 +304,36 @@ func TestMFADecodeParameters(t *testing.T) {
 		if math.Abs(float64(n)/float64(first)-1) > 0.01 {
 			t.Errorf("%s has %d parameters, %s %d: want equally many within 1%%", a.Name, n, c.Arms[0].Name, first)
 		}
+	}
+}
+
+// The attention alone has the parameters of its formula, gradients of everything,
+// and the sizes that lama-cost says.
+func TestAttentionSubjects(t *testing.T) {
+	c, err := Load("lama-cost.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const d, m, a = 128, 10, 350
+	want := map[string]int{"lama": 2*d*m + d*d + d + d, "structured": a*d + m*a, "mha": 4*d*d + 4*d}
+	if len(c.Arms) != len(want) {
+		t.Fatalf("%d arms, want %d", len(c.Arms), len(want))
+	}
+	for i, arm := range c.Arms {
+		cfg, err := c.Config(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := newAttention(cfg.Model, 2, 5)
+		if err != nil || s.parameters != want[arm.Name] {
+			t.Errorf("%s: %d parameters (%v), want %d", arm.Name, s.parameters, err, want[arm.Name])
+			continue
+		}
+		if err := s.run(); err != nil {
+			t.Errorf("%s: %v", arm.Name, err)
+		}
+	}
+	if _, err := newAttention(train.DefaultConfig().Model, 1, 1); err == nil {
+		t.Error("the attention of a decoder alone was built")
 	}
 }

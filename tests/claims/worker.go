@@ -28,6 +28,7 @@ type request struct {
 	Config  string `json:"config"` // TOML
 	Dir     string `json:"dir"`
 	Threads int    `json:"threads"` // 0: all cores
+	Tuning  bool   `json:"tuning"`  // a classifier is not measured on its test split
 }
 
 // reply is a worker's answer.
@@ -43,15 +44,22 @@ type Result struct {
 	Parameters int     `json:"parameters"`
 	PeakMemory int     `json:"peak_memory,omitempty"` // resident, of the process, bytes; 0: not known
 	CacheBytes int     `json:"cache_bytes,omitempty"` // of a token in all layers, when a decoder generates
-	// AttentionParameters are the weights of a decoder's attention layers, all together.
-	AttentionParameters int     `json:"attention_parameters,omitempty"`
-	Steps               int     `json:"steps"`
-	Tokens              int     `json:"tokens"`  // trained on
-	Seconds             float64 `json:"seconds"` // of the whole process
-	Threads             int     `json:"threads"`
-	InstructionSet      string  `json:"instruction_set"`
-	Go                  string  `json:"go"`
-	Commit              string  `json:"commit"` // of the program, if known
+	// AttentionParameters are the weights of the attention layers, all together; of a
+	// classifier their biases too.
+	AttentionParameters int `json:"attention_parameters,omitempty"`
+
+	// Of a classifier.
+	ValidationAccuracy float64 `json:"validation_accuracy,omitempty"`
+	Accuracy           float64 `json:"accuracy,omitempty"`      // on the test split, which tuning runs do not see
+	EpochSeconds       float64 `json:"epoch_seconds,omitempty"` // that training takes for all examples once
+
+	Steps          int     `json:"steps"`
+	Tokens         int     `json:"tokens"`  // trained on
+	Seconds        float64 `json:"seconds"` // of the whole process
+	Threads        int     `json:"threads"`
+	InstructionSet string  `json:"instruction_set"`
+	Go             string  `json:"go"`
+	Commit         string  `json:"commit"` // of the program, if known
 }
 
 // work makes the one run that it reads of and answers. It ends when its input
@@ -111,11 +119,20 @@ func trainOnce(r request, dir string) (Result, error) {
 		return out, err
 	}
 	out.Loss, out.Parameters, out.Tokens = result.Score.Loss, result.Parameters, result.Tokens
+	out.PeakMemory = peakMemory() // of training
 	if m := cfg.Model; m.Kind == "decoder" {
 		out.CacheBytes = m.NLayer * m.Attention.CacheLayout(m.DModel).Elements() * 4 // in float32
 		out.AttentionParameters = m.NLayer * int(m.Attention.Parameters(m.DModel))
 	}
-	out.Seconds, out.PeakMemory = time.Since(began).Seconds(), peakMemory()
+	if out.Diverged == "" && classifies(cfg) {
+		out.ValidationAccuracy = result.Score.Accuracy
+		if !r.Tuning {
+			if err := out.classify(cfg, result); err != nil {
+				return out, err
+			}
+		}
+	}
+	out.Seconds = time.Since(began).Seconds()
 	return out, nil
 }
 
@@ -124,12 +141,12 @@ func trainOnce(r request, dir string) (Result, error) {
 func peakMemory() int { return memoryField("VmHWM") }
 
 // start makes one run in a process of its own, a copy of this program.
-func start(ctx context.Context, cfg train.Config, dir string, threads int) (Result, error) {
+func start(ctx context.Context, cfg train.Config, dir string, threads int, tuning bool) (Result, error) {
 	text, err := configs.Encode(cfg)
 	if err != nil {
 		return Result{}, err
 	}
-	line, err := json.Marshal(request{Config: string(text), Dir: dir, Threads: threads})
+	line, err := json.Marshal(request{Config: string(text), Dir: dir, Threads: threads, Tuning: tuning})
 	if err != nil {
 		return Result{}, err
 	}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"sparrow/configs"
+	"sparrow/data"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/train"
+)
+
+// classifies tells whether the arms are classifiers, which are compared by their
+// accuracy on the test split and tuned by that on the validation split.
+func (c *Claim) classifies() bool { return classifies(c.Run) }
+
+func classifies(cfg train.Config) bool { return cfg.Data.IsLabelled() && !cfg.Data.Regression }
+
+// classify measures the classifier that a run has made on the test split of its
+// data, once, with the tokenizer and labels of its checkpoint.
+func (r *Result) classify(cfg train.Config, run train.Result) error {
+	l, err := train.Open(run.Best, false, model.Options{})
+	if err != nil {
+		return err
+	}
+	d, err := data.OpenLabelledWith(context.Background(), cfg.Data, l.Tokenizer, l.Labels.Names)
+	if err != nil {
+		return err
+	}
+	score, err := train.EvaluateExamples(context.Background(), l.Session, d.Test, cfg.Train.BatchSize, 0, nil)
+	if err != nil {
+		return err
+	}
+	r.Accuracy = score.Accuracy
+	r.EpochSeconds = run.Duration.Seconds() * float64(d.Train.Len()) / float64(run.Tokens)
+	r.AttentionParameters = attentionParameters(l.Session.Store())
+	return nil
+}
+
+// attentionParameters counts what of a text classifier's parameters is attention:
+// of a lama the pooling, of an encoder the four projections of each layer.
+func attentionParameters(s *nn.Store) int {
+	n := 0
+	for _, name := range s.Names() {
+		if strings.HasPrefix(name, "model.pooling.") || strings.Contains(name, ".attention.self.") || strings.Contains(name, ".attention.output.dense.") {
+			n += s.Shape(name).TotalSize()
+		}
+	}
+	return n
+}
+
+// validateData reports arms that cannot be compared with each other, or by what
+// is expected of them.
+func (c *Claim) validateData(r *configs.Report) {
+	for i := range c.Arms {
+		cfg, err := c.Config(i)
+		if err != nil {
+			continue // reported already
+		}
+		if classifies(cfg) != c.classifies() {
+			r.Errorf(fmt.Sprintf("arm.%d.set", i), "makes of a classifier something else, or the reverse; arms want one task")
+		}
+		if classifies(cfg) && cfg.Data.Source == "tsv" && cfg.Data.Test == "" {
+			r.Errorf(fmt.Sprintf("arm.%d.name", i), "has no test split; a claim about classifiers wants [run.data] test")
+		}
+	}
+	without, kind := classifierMetrics, "a language model"
+	if c.classifies() {
+		without, kind = languageMetrics, "a classifier"
+	}
+	for i, e := range c.Expect {
+		for _, of := range without {
+			if e.Of == of {
+				r.Errorf(fmt.Sprintf("expect.%d.of", i), "is not measured of %s", kind)
+			}
+		}
+	}
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"errors"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"sparrow/attention"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+// newAttention builds the attention of a network alone, with gradients: of a lama
+// its pooling with the annotation, over states of the GRU's width, of an encoder
+// one layer, whose mean over time is what the loss is of. The states are drawn, and
+// a gradient reaches them too.
+func newAttention(cfg model.Config, batch, length int) (subject, error) {
+	store := nn.NewStore(tensor.Float32)
+	tape := op.NewTape(tensor.Float32, true)
+	b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: nn.NewGradients(store)})
+	ints := func(name string, value int) *G.Node {
+		x := make([]int, batch)
+		for i := range x {
+			x[i] = value
+		}
+		return tape.Input(name, tensor.New(tensor.WithShape(batch), tensor.WithBacking(x)))
+	}
+	states := func(width int) *G.Node {
+		return op.Value(b.Weight("states", nn.Normal(1), batch*length, width).Use())
+	}
+	seq := nn.SeqInfo{Batch: batch, SeqLen: length, Lengths: ints("lengths", length)}
+	var pooled *G.Node // [B, S]
+	var width int
+	switch cfg.Kind {
+	case "lama":
+		width = nn.GRUConfig{Hidden: cfg.LAMA.Hidden, Bidirectional: true}.Width()
+		pooled = attention.NewPooling(b, cfg.LAMA.Pooling, width).Forward(states(width), seq)
+	case "encoder":
+		width = cfg.DModel
+		init := nn.Normal(cfg.InitStd)
+		layer := attention.New(b, attention.LayerConfig{Config: cfg.Attention, DModel: width, Init: init, OutInit: init})
+		pooled = op.TimeMean(tape, layer.Forward(states(width), seq, 0), seq.Lengths, batch, length)
+	default:
+		return subject{}, errors.New("the attention alone is measured of kinds lama and encoder")
+	}
+	loss := op.CrossEntropy(tape, pooled, ints("targets", 0))
+	if err := tape.Backward(loss); err != nil {
+		return subject{}, err
+	}
+	plan, err := tape.Plan(false, loss)
+	if err != nil {
+		return subject{}, err
+	}
+	plan.Bind(&op.Arena{})
+	vm := G.NewTapeMachine(tape.Graph)
+	return subject{run: func() error { return tape.Run(vm) }, parameters: store.Parameters() - batch*length*width}, nil
+}
