@@ -18,6 +18,8 @@ func TestFactoredMerges(t *testing.T) {
 		"low_rank":      {Kind: "low_rank", Rank: 3},
 		"materialized":  {Kind: "sltrain", Rank: 3, Alpha: 6, Density: 0.2, Mode: "materialized"},
 		"factored":      {Kind: "sltrain", Rank: 3, Alpha: 6, Density: 0.2, Mode: "factored"},
+		"dense-sparse":  {Kind: "dense_sparse", Block: 4, Atoms: 8, Nonzeros: []int{2}, Shared: true},
+		"cut outputs":   {Kind: "dense_sparse", Block: 4, Atoms: 8, Nonzeros: []int{2}, Axis: "out"},
 		"learned scale": {Kind: "sltrain", Rank: 3, Density: 0.2, TrainScale: true},
 	} {
 		for _, variant := range []string{"mha", "gpt2"} {

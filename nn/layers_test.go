@@ -153,6 +153,32 @@ func TestLinear(t *testing.T) {
 		}
 		return w
 	})
+	// The entries of W by DSFormer's equation, blocks of 3 inputs or 7 outputs.
+	denseSparse := func(cfg nn.LinearConfig) layerCase {
+		cfg.Kind = "dense_sparse"
+		return layerCase{linear: cfg, build: linear(true), naive: with(func(v numbersOf, s *nn.Store) []float64 {
+			w, index, at := make([]float64, 7*width), s.Atoms("layer.sparse.indices").Index, 0
+			for g, nonzeros := range s.Layer("layer").BlockNonzeros() {
+				for range nonzeros {
+					for i := range 7 * width / cfg.Block / len(s.Layer("layer").BlockNonzeros()) {
+						for j := range cfg.Block {
+							row, col := i, g*cfg.Block+j
+							if cfg.Axis == "out" {
+								row, col = col, row
+							}
+							atom := int(index[at])
+							if !cfg.Shared {
+								atom += g * cfg.Atoms
+							}
+							w[row*width+col] += v["layer.sparse.values"][at] * v["layer.dictionary.weight"][atom*cfg.Block+j]
+						}
+						at++
+					}
+				}
+			}
+			return w
+		})}
+	}
 	slTrain := func(mode string, trainScale bool) nn.LinearConfig {
 		return nn.LinearConfig{Kind: "sltrain", Rank: rank, Alpha: 3, Density: 0.3, Mode: mode, TrainScale: trainScale}
 	}
@@ -168,6 +194,9 @@ func TestLinear(t *testing.T) {
 		"sltrain, factored, bias":            {linear: slTrain("factored", false), build: linear(true), naive: constant},
 		"sltrain, factored, train_scale":     {linear: slTrain("factored", true), build: linear(true), naive: learned},
 		"lora":                               {linear: nn.LinearConfig{Kind: "lora", Rank: rank, Alpha: 3}, build: linear(true), naive: adapted},
+		"dense_sparse":                       denseSparse(nn.LinearConfig{Block: 3, Atoms: 4, Nonzeros: []int{2}}),
+		"dense_sparse, shared":               denseSparse(nn.LinearConfig{Block: 3, Atoms: 4, Nonzeros: []int{3, 1}, Axis: "in", Shared: true, Mode: "factored"}),
+		"dense_sparse, outputs":              denseSparse(nn.LinearConfig{Block: 7, Atoms: 8, Nonzeros: []int{2}, Axis: "out"}),
 	} {
 		t.Run(name, c.check)
 	}

@@ -16,18 +16,23 @@ import (
 // LinearConfig says how linear layers are represented: one [[model.linear]] table.
 type LinearConfig struct {
 	Match      string  `toml:"match"`       // glob over layer names, "*" also matches dots
-	Kind       string  `toml:"kind"`        // dense | low_rank | sltrain | lora
-	Rank       int     `toml:"rank"`        // R of the factors, all kinds but dense
+	Kind       string  `toml:"kind"`        // dense | low_rank | sltrain | dense_sparse | lora
+	Rank       int     `toml:"rank"`        // R of the factors, all kinds but dense and dense_sparse
 	Alpha      float64 `toml:"alpha"`       // the product of the factors counts alpha / rank, sltrain and lora; 0: rank
 	Density    float64 `toml:"density"`     // delta in the paper: share of the entries of S that exist, sltrain
 	UpInit     string  `toml:"up_init"`     // of B: zeros | uniform; "": uniform for low_rank, else zeros
 	TrainScale bool    `toml:"train_scale"` // learn the product's factor as tanh(s), s = 1 at the start, sltrain
-	Mode       string  `toml:"mode"`        // materialized | factored; "": whichever costs less by shape, sltrain
+	Mode       string  `toml:"mode"`        // materialized | factored; "": whichever costs less by shape, sltrain and dense_sparse
 	Base       string  `toml:"base"`        // how the frozen weight is kept: float32 | int8; "": float32, lora
+	Block      int     `toml:"block"`       // b, width of a block, which divides the cut side, dense_sparse
+	Atoms      int     `toml:"atoms"`       // K of a dictionary, up to 256, dense_sparse
+	Nonzeros   []int   `toml:"nonzeros"`    // s, atoms that each vector of a block uses: one number, or one for each block, dense_sparse
+	Axis       string  `toml:"axis"`        // side of W that is cut into blocks: in | out; "": in, whose products are faster, dense_sparse
+	Shared     bool    `toml:"shared"`      // one dictionary for all blocks, dense_sparse
 }
 
 // linearKinds are the representations that exist.
-var linearKinds = []string{"dense", "low_rank", "sltrain", "lora"}
+var linearKinds = []string{"dense", "low_rank", "sltrain", "dense_sparse", "lora"}
 
 // Validate reports a pattern that cannot match, an unknown kind and factors that
 // cannot be.
@@ -44,10 +49,15 @@ func (c LinearConfig) Validate(r *configs.Report) {
 	oneOf("up_init", c.UpInit, "", "zeros", "uniform")
 	oneOf("mode", c.Mode, "", "materialized", "factored")
 	oneOf("base", c.Base, "", "float32", "int8")
+	oneOf("axis", c.Axis, "", "in", "out")
 	if c.Kind != "lora" && c.Base != "" {
 		r.Errorf("base", "is for kind = \"lora\" only, but kind = %q", c.Kind)
 	}
 	if c.Kind == "dense" {
+		return
+	}
+	if c.Kind == "dense_sparse" {
+		c.validateDenseSparse(r)
 		return
 	}
 	if c.Rank < 1 {
@@ -90,12 +100,15 @@ func NewLinear(b *Builder, in, out int, bias bool, init Init) Linear {
 		offset = &w
 	}
 	cfg := b.linear()
-	b.Store.describe(b.prefix, Layer{Kind: cfg.Kind, In: in, Out: out, Config: cfg})
+	layer := Layer{Kind: cfg.Kind, In: in, Out: out, Config: cfg}
+	b.Store.describe(b.prefix, layer)
 	switch cfg.Kind {
 	case "low_rank":
 		return newLowRank(b, cfg, in, out, offset)
 	case "sltrain":
 		return newSLTrain(b, cfg, in, out, offset)
+	case "dense_sparse":
+		return newDenseSparse(b, layer, offset)
 	case "lora":
 		return newLoRA(b, cfg, in, out, offset, init)
 	}
@@ -128,6 +141,8 @@ func (l Layer) Parameters() int {
 			n++
 		}
 		return n
+	case "dense_sparse":
+		return l.dictionaries()*l.Config.Atoms*l.Config.Block + l.Nonzeros()
 	}
 	return l.In * l.Out
 }
@@ -140,10 +155,21 @@ func (l Layer) BaseBytes(dtype tensor.Dtype) int {
 	return (&Base{Out: l.Out, In: l.In, Int8: l.Config.Base == "int8"}).Bytes(dtype)
 }
 
-// Nonzeros is the number of entries of S.
+// Nonzeros is the number of entries of S, or of the sparse factor of a dense_sparse layer.
 func (l Layer) Nonzeros() int {
-	if l.Kind != "sltrain" {
-		return 0
+	switch l.Kind {
+	case "sltrain":
+		return int(math.Floor(l.Config.Density * float64(l.Out) * float64(l.In)))
+	case "dense_sparse":
+		return l.atoms().Len()
 	}
-	return int(math.Floor(l.Config.Density * float64(l.Out) * float64(l.In)))
+	return 0
+}
+
+// IndexBytes is what the places of those entries take in a checkpoint.
+func (l Layer) IndexBytes() int {
+	if l.Kind == "dense_sparse" {
+		return l.atoms().PackedLen()
+	}
+	return 4 * l.Nonzeros()
 }

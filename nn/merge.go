@@ -10,7 +10,7 @@ import (
 )
 
 // Dense returns a store of the same network with every factored linear layer
-// folded into its dense weight W = scale B A + S or W0 + scale B A, computed in
+// folded into its dense weight W = scale B A + S, C D or W0 + scale B A, computed in
 // float64 and rounded once. Other parameters are shared, not copied. Names keep
 // their order.
 func (s *Store) Dense() *Store {
@@ -57,6 +57,9 @@ func (s *Store) layerOf(parameter string) (string, bool) {
 // weight is the dense weight [Out, In] that a layer stands for.
 func (s *Store) weight(layer string) []float64 {
 	l := s.layers[layer]
+	if l.Kind == "dense_sparse" {
+		return s.denseSparseProduct(layer)
+	}
 	product, sparse := s.parts(layer)
 	if b := s.bases[layer+".weight"]; b != nil {
 		b.addTo(product)

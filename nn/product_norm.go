@@ -9,7 +9,7 @@ import (
 )
 
 // Factored says whether a layer has a product of factors B A.
-func (l Layer) Factored() bool { return l.Kind != "dense" }
+func (l Layer) Factored() bool { return l.Kind != "dense" && l.Kind != "dense_sparse" }
 
 // ProductNorm is the Frobenius norm of a factored layer's scale B A, which is never formed:
 //

@@ -104,10 +104,16 @@ func choose(r *rng.Source, n, total int) []int32 {
 }
 
 // CheckIndices returns an error if integers that came from a file cannot be the
-// places of a layer's sparse part: distinct, ascending and inside its matrix.
+// places of a layer's sparse part: distinct, ascending and inside its matrix, or of
+// a dense_sparse layer the atoms of each vector of a block distinct and ascending.
 func (s *Store) CheckIndices() error {
 	for _, name := range s.Layers() {
 		l := s.Layer(name)
+		if l.Kind == "dense_sparse" {
+			if err := s.checkAtoms(name); err != nil {
+				return err
+			}
+		}
 		if l.Kind != "sltrain" {
 			continue
 		}

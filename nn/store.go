@@ -19,6 +19,9 @@ type Store struct {
 	sizes      map[string]int
 	indices    map[string][]int32
 
+	atomNames []string // atoms of dense_sparse layers
+	atoms     map[string]*Atoms
+
 	baseNames []string // frozen weights of lora layers
 	bases     map[string]*Base
 
@@ -30,7 +33,7 @@ type Store struct {
 func NewStore(dtype tensor.Dtype) *Store {
 	return &Store{
 		Dtype: dtype, shapes: map[string]tensor.Shape{}, values: map[string]*tensor.Dense{},
-		sizes: map[string]int{}, indices: map[string][]int32{}, bases: map[string]*Base{}, layers: map[string]Layer{},
+		sizes: map[string]int{}, indices: map[string][]int32{}, atoms: map[string]*Atoms{}, bases: map[string]*Base{}, layers: map[string]Layer{},
 	}
 }
 
@@ -60,9 +63,18 @@ func (s *Store) IndexNames() []string { return s.indexNames }
 // Index returns the named integers, nil if there are none or the store is virtual.
 func (s *Store) Index(name string) []int32 { return s.indices[name] }
 
+// AtomNames lists the index tables of dense_sparse layers in the order of their creation.
+func (s *Store) AtomNames() []string { return s.atomNames }
+
+// Atoms returns the named index table, nil if there is none.
+func (s *Store) Atoms(name string) *Atoms { return s.atoms[name] }
+
 // IndexBytes is the memory of all integers.
 func (s *Store) IndexBytes() int {
 	n := 0
+	for _, a := range s.atoms {
+		n += a.Len()
+	}
 	for _, size := range s.sizes {
 		n += 4 * size
 	}

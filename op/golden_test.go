@@ -17,8 +17,8 @@ var goldenTol = map[tensor.Dtype]float64{tensor.Float64: 1e-11, tensor.Float32: 
 // TestGolden compares every case of testdata/operators.npz with PyTorch.
 func TestGolden(t *testing.T) {
 	cases := goldenCases(t, "operators.npz")
-	if len(cases) != 57 {
-		t.Fatalf("%d golden cases, want 57", len(cases))
+	if len(cases) != 61 {
+		t.Fatalf("%d golden cases, want 61", len(cases))
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -145,6 +145,18 @@ func (c golden) subject(t *testing.T, name string) (s subject, padded [][2]int) 
 		s.build = func(g *graph) *G.Node { return SwiGLU(g.tape, g.x("gate"), g.x("up")) }
 	case kind == "cross":
 		return c.crossEntropy(s, name), nil
+	case kind == "dense":
+		params("x", "dictionary", "values", "bias")
+		s.build = func(g *graph) *G.Node {
+			bias, layout := g.p("bias"), c.ints("layout")
+			l := DenseSparse{Nonzeros: c.ints("nonzeros"), Atoms: layout[0], Outputs: layout[1] == 1, Bias: &bias}
+			for _, k := range c.ints("index") {
+				l.Index = append(l.Index, uint8(k))
+			}
+			x := g.x("x")
+			l.Dictionary, l.Values = g.p("dictionary"), g.p("values")
+			return DenseSparseLinear(x, l)
+		}
 	case kind == "embedding":
 		params("weight")
 		s.ints["ids"] = c.ints("ids")

@@ -22,7 +22,7 @@ var imports = map[string][]string{
 
 	"internal/layertest": {"op"}, // by tests of layers
 
-	"nn":        {"op", "kernel", "configs", "internal/rng", "internal/layertest"},
+	"nn":        {"op", "factor", "kernel", "configs", "internal/rng", "internal/layertest"},
 	"attention": {"nn", "op", "configs", "internal/rng", "internal/layertest"},
 	"model":     {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng", "internal/layertest"},
 	"cost":      {"configs"},

@@ -184,6 +184,7 @@ func TestVariantsLearn(t *testing.T) {
 		"deeper, recomputed":   {"model.n_layer=3", "model.checkpoint_activations=true"},
 		"low rank":             {`model.linear=[{match="*.mlp.*",kind="low_rank",rank=8}]`},
 		"sltrain":              {`model.linear=[{match="model.layers.*",kind="sltrain",rank=8,density=0.1,alpha=16.0}]`},
+		"dense-sparse":         {`model.linear=[{match="model.layers.*",kind="dense_sparse",block=8,atoms=32,nonzeros=[4]}]`},
 		"byte-pair vocabulary": {"data.tokenizer=bpe", "data.vocab_size=300"},
 	} {
 		got, _ := losses(t, base, set)

@@ -112,6 +112,9 @@ func readAdapter(c, base *checkpoints.Checkpoint, s *nn.Store) (map[string]bool,
 	if err := c.ReadInto("model.npz", mine); err != nil {
 		return nil, err
 	}
+	if err := unpack(s, mine); err != nil {
+		return nil, err
+	}
 	loaded, missing, _, err := base.Match("model.npz", rest)
 	if err != nil {
 		return nil, damagedBase(c, err)
@@ -119,6 +122,9 @@ func readAdapter(c, base *checkpoints.Checkpoint, s *nn.Store) (map[string]bool,
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("%w: %s: %d weights are neither in the adapter nor, in that shape, in its base %s; the first is %s",
 			checkpoints.ErrCheckpoint, c.Dir(), len(missing), base.Dir(), missing[0])
+	}
+	if err := unpack(s, rest); err != nil {
+		return nil, damagedBase(c, err)
 	}
 	return dense.settle(s, loaded)
 }

@@ -45,6 +45,9 @@ var models = []struct {
 	{"sparse plus low rank", func(c *Config) {
 		c.Model.Linear = []nn.LinearConfig{{Match: "model.layers.*", Kind: "sltrain", Rank: 4, Density: 0.1}}
 	}},
+	{"dense-sparse", func(c *Config) {
+		c.Model.Linear = []nn.LinearConfig{{Match: "model.layers.*", Kind: "dense_sparse", Block: 8, Atoms: 16, Nonzeros: []int{2}, Shared: true}}
+	}},
 }
 
 // TestPerLayerUpdateIsTheOrdinaryOne: with one micro-batch and no clipping,

@@ -43,14 +43,31 @@ func arrays(names []string, prefix string, get func(string) *tensor.Dense) []che
 	return out
 }
 
-// modelArrays views all of a model: parameters, then fixed integers, then the
-// frozen weights of lora layers.
+// modelArrays views all of a model: parameters, then fixed integers, of which those
+// of dense_sparse layers are packed copies, then the frozen weights of lora layers.
 func modelArrays(s *nn.Store) []checkpoints.Array {
 	out := arrays(s.Names(), "", s.Get)
 	for _, n := range s.IndexNames() {
 		out = append(out, checkpoints.Array{Name: n, Shape: []int{len(s.Index(n))}, Data: s.Index(n)})
 	}
+	for _, n := range s.AtomNames() {
+		a := s.Atoms(n)
+		out = append(out, checkpoints.Array{Name: n, Shape: []int{a.PackedLen()}, Data: a.Pack()})
+	}
 	return append(out, baseArrays(s)...)
+}
+
+// unpack takes the packed indices of dense_sparse layers over from arrays that a checkpoint has filled. Arrays that are
+// not there change nothing.
+func unpack(s *nn.Store, filled map[string]checkpoints.Array) error {
+	for _, n := range s.AtomNames() {
+		if a, ok := filled[n]; ok {
+			if err := s.Atoms(n).Unpack(a.Data.([]uint8)); err != nil {
+				return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, n, err)
+			}
+		}
+	}
+	return nil
 }
 
 func byName(as []checkpoints.Array) map[string]checkpoints.Array {
@@ -116,7 +133,11 @@ func readModel(c, base *checkpoints.Checkpoint, s *nn.Store) (inherited map[stri
 	if base != nil {
 		return readAdapter(c, base, s)
 	}
-	if err := c.ReadInto("model.npz", byName(modelArrays(s))); err != nil {
+	arrays := byName(modelArrays(s))
+	if err := c.ReadInto("model.npz", arrays); err != nil {
+		return nil, err
+	}
+	if err := unpack(s, arrays); err != nil {
 		return nil, err
 	}
 	return nil, s.CheckIndices()
@@ -156,6 +177,9 @@ func (t *Trainer) initFrom(path string) error {
 		return fmt.Errorf("init_from = %q: no weight of %s has the name and shape of one of this model", path, dir)
 	}
 	if err := checkBases(t.store, dir, missing); err != nil {
+		return fmt.Errorf("init_from = %q: %w", path, err)
+	}
+	if err := unpack(t.store, dst); err != nil {
 		return fmt.Errorf("init_from = %q: %w", path, err)
 	}
 	if t.inherited, err = dense.settle(t.store, loaded); err != nil {

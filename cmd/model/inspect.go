@@ -47,6 +47,9 @@ type layerInfo struct {
 	Base       string  `json:"base,omitempty"` // how a lora layer keeps its frozen weight
 	Rank       int     `json:"rank,omitempty"`
 	Density    float64 `json:"density,omitempty"`
+	Block      int     `json:"block,omitempty"` // width of a dense_sparse layer's blocks
+	Atoms      int     `json:"atoms,omitempty"` // of each of its dictionaries
+	Nonzeros   []int   `json:"nonzeros,omitempty"`
 	Parameters int     `json:"parameters"`
 	Bytes      int     `json:"bytes"` // of parameters, indices and frozen weights
 }
@@ -57,12 +60,15 @@ func layers(s *nn.Store) []layerInfo {
 	for _, name := range s.Layers() {
 		l := s.Layer(name)
 		info := layerInfo{Name: name, Kind: l.Kind, Shape: [2]int{l.Out, l.In}, Parameters: l.Parameters()}
-		info.Bytes = info.Parameters*int(s.Dtype.Size()) + 4*l.Nonzeros() + l.BaseBytes(s.Dtype)
-		if l.Kind != "dense" {
+		info.Bytes = info.Parameters*int(s.Dtype.Size()) + l.IndexBytes() + l.BaseBytes(s.Dtype)
+		if l.Factored() {
 			info.Rank = l.Config.Rank
 		}
 		if l.Kind == "sltrain" {
 			info.Density = l.Config.Density
+		}
+		if l.Kind == "dense_sparse" {
+			info.Block, info.Atoms, info.Nonzeros = l.Config.Block, l.Config.Atoms, l.Config.Nonzeros
 		}
 		if l.Kind == "lora" {
 			info.Base = cmp.Or(l.Config.Base, "float32")

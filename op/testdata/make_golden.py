@@ -161,6 +161,37 @@ def other_cases():
     case("add_positions", lambda a, b: a + b, dict(a=normal(2, 5, 7), b=normal(5, 7)))
 
 
+def dense_sparse_cases():
+    def layer(nonzeros, atoms, outputs, shared):
+        def y(x, dictionary, values, bias, index):
+            width, blocks = dictionary.shape[1], []
+            first = 0
+            for g, s in enumerate(nonzeros):
+                codes = sum(F.one_hot(index[r].long(), atoms) * values[r][:, None] for r in range(first, first + s))
+                blocks.append(torch.einsum("vk,kb->vb", codes, dictionary if shared else dictionary.view(-1, atoms, width)[g]))
+                first += s
+            w = torch.cat(blocks, 1)
+            return F.linear(x, w.T if outputs else w, bias)
+        return y
+
+    def add(tag, n, vectors, width, atoms, nonzeros, outputs, shared):
+        side, rows = width * len(nonzeros), sum(nonzeros)
+        n_in, n_out = (vectors, side) if outputs else (side, vectors)
+        index = torch.tensor(np.concatenate([
+            np.stack([np.sort(rng.choice(atoms, s, replace=False)) for _ in range(vectors)], 1) for s in nonzeros]))
+        case(f"dense_sparse_{tag}", layer(nonzeros, atoms, outputs, shared),
+             dict(x=normal(n, n_in), dictionary=normal((1 if shared else len(nonzeros)) * atoms, width),
+                  values=normal(rows, vectors), bias=normal(n_out)), dict(index=index))
+        put = lambda key, v: out.__setitem__(f"dense_sparse_{tag}.{key}", np.array(v, np.int32))
+        put("nonzeros", nonzeros)
+        put("layout", [atoms, outputs, shared])
+
+    add("inputs_shared", 5, 19, 8, 20, [3, 3, 3], False, True)
+    add("inputs_many", 5, 19, 8, 20, [1, 4, 2], False, False)
+    add("outputs_shared", 5, 19, 8, 20, [1, 4, 2], True, True)
+    add("outputs_many", 1, 7, 5, 3, [2, 2], True, False)
+
+
 def main():
     torch.set_num_threads(1)
     linear_cases()
@@ -170,6 +201,7 @@ def main():
     activation_cases()
     cross_entropy_cases()
     other_cases()
+    dense_sparse_cases()
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "operators.npz")
     np.savez_compressed(path, **out)
     cases = sorted({k.split(".")[0] for k in out})
