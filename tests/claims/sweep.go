@@ -37,13 +37,14 @@ type SweepExpect struct {
 	Arm     string `toml:"arm"`
 	Than    string `toml:"than"`  // ratio: the arm to compare with
 	At      int    `toml:"at"`    // ratio, roofline: one of the sizes
+	From    int    `toml:"from"`  // exponent: one of the sizes, the least that counts; 0: all do
 	Batch   int    `toml:"batch"` // one of the batches; may be left out if there is one
 	Bound
 }
 
 // Measures of a sweep, of each round:
 //
-//	exponent  slope of log m over log size, by least squares over all sizes
+//	exponent  slope of log m over log size, by least squares over all sizes, or those from one on
 //	ratio     m(arm) / m(than) at one size
 //	roofline  max(bytes / bandwidth, FLOPs / peak) / seconds at one size: 1 is as fast as the machine can be
 var sweepExpectations = []string{"exponent", "ratio", "roofline"}
@@ -90,6 +91,9 @@ func (s *Sweep) Validate(r *configs.Report) {
 		if e.Measure == "exponent" && len(s.Sizes) < 2 {
 			r.Errorf(key("measure"), "wants at least two sizes")
 		}
+		if at := slices.Index(s.Sizes, e.From); e.From != 0 && (at < 0 || at == len(s.Sizes)-1) {
+			r.Errorf(key("from"), "is none of the sizes before the last")
+		}
 		if e.Measure == "roofline" && s.Measure != "decode" {
 			r.Errorf(key("measure"), "is known of decode only")
 		}
@@ -119,6 +123,9 @@ func (e SweepExpect) Validate(r *configs.Report) {
 	if ratio := e.Measure == "ratio"; ratio != (e.Than != "") {
 		r.Errorf("than", "is for ratio, which wants an arm to compare with")
 	}
+	if e.Measure != "exponent" && e.From != 0 {
+		r.Errorf("from", "is for exponent only")
+	}
 	if e.Measure == "exponent" && e.At != 0 {
 		r.Errorf("at", "has no meaning for exponent, which is of all sizes")
 	}
@@ -129,6 +136,9 @@ func (s *Sweep) shrink(sizes []int) {
 	for i := range s.Expect {
 		if at := slices.Index(s.Sizes, s.Expect[i].At); at >= 0 {
 			s.Expect[i].At = sizes[at]
+		}
+		if at := slices.Index(s.Sizes, s.Expect[i].From); at >= 0 {
+			s.Expect[i].From = sizes[at]
 		}
 	}
 	s.Sizes, s.Rounds = sizes, min(s.Rounds, 2)

@@ -59,6 +59,9 @@ func (e SweepExpect) String() string {
 	var s string
 	switch e.Measure {
 	case "exponent":
+		if e.From > 0 {
+			where = fmt.Sprintf(" from %d on%s", e.From, where)
+		}
 		s = fmt.Sprintf("exponent of %s of %s in the size%s", of, e.Arm, where)
 	case "ratio":
 		s = fmt.Sprintf("%s of %s over that of %s at %d%s", of, e.Arm, e.Than, e.At, where)
@@ -76,7 +79,7 @@ func (e SweepExpect) Evaluate(points []Point) Finding {
 	}
 	var mine []Point
 	for _, p := range points {
-		if (e.Batch == 0 || p.Batch == e.Batch) && (e.Measure == "exponent" || p.Size == e.At) {
+		if (e.Batch == 0 || p.Batch == e.Batch) && (e.Measure == "exponent" && p.Size >= e.From || p.Size == e.At) {
 			mine = append(mine, p)
 		}
 	}

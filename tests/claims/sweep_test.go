@@ -108,6 +108,14 @@ func TestSweepMeasures(t *testing.T) {
 	if f.Value != nil || f.Verdict != Inconclusive || !strings.Contains(f.Reason, "memory at 4 is not known") {
 		t.Errorf("memory that nobody knows: %+v", f)
 	}
+	// The first size is slow: all of them give 0, those from 8 on 1.
+	bent := []Point{measured(4, []float64{4, 4}, []float64{1, 1}), measured(8, []float64{2, 2}, []float64{1, 1}), measured(16, []float64{4, 4}, []float64{1, 1})}
+	for from, want := range map[int]float64{0: 0, 8: 1} {
+		e := SweepExpect{Measure: "exponent", Of: "seconds", Arm: "a", From: from}
+		if f := e.Evaluate(bent); f.Value == nil || math.Abs(*f.Value-want) > relative || strings.Contains(f.Expect, "from 8 on") != (from == 8) {
+			t.Errorf("%s: %s, want %v", f.Expect, number(f.Value, "%v"), want)
+		}
+	}
 	// Rounds that disagree, and a single one, decide nothing.
 	wild := []Point{measured(4, []float64{1, 1, 1, 1}, []float64{0.3, 0.6, 1.2, 2.4})}
 	e := SweepExpect{Measure: "ratio", Of: "seconds", Arm: "b", Than: "a", At: 4, Bound: most(1)}
@@ -138,6 +146,9 @@ func TestBadSweeps(t *testing.T) {
 		{"a size that is not measured", "at = 8", "at = 7", "is none of the sizes"},
 		{"a batch that is not measured", "batch = 3", "batch = 2", "is none of the batches"},
 		{"no batch of two", "batch = 3", "", "is missing; want one of [1 3]"},
+		{"an exponent from nowhere", `measure = "exponent"`, "measure = \"exponent\"\nfrom = 5", "is none of the sizes before the last"},
+		{"an exponent from the last size", `measure = "exponent"`, "measure = \"exponent\"\nfrom = 8", "is none of the sizes before the last"},
+		{"a ratio from a size", `measure = "ratio"`, "measure = \"ratio\"\nfrom = 4", "is for exponent only"},
 		{"an exponent of one size", "sizes = [4, 8]", "sizes = [4]", "wants at least two sizes"},
 		{"an exponent at a size", `measure = "exponent"`, "measure = \"exponent\"\nat = 4", "has no meaning for exponent"},
 		{"a roofline of what is not counted", `measure = "decode"`, `measure = "step"`, "is known of decode only"},
