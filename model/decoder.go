@@ -5,6 +5,7 @@ import (
 	"math"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"sparrow/attention"
 	"sparrow/nn"
@@ -41,14 +42,23 @@ type block struct {
 // stream from InitStd / sqrt(2 NLayer), so that its variance does not grow with
 // depth (Radford et al. 2019, section 2.3).
 func NewDecoder(b *nn.Builder, cfg Config, dims Dims) *Decoder {
+	return newDecoder(b, cfg, dims, cfg.rotary(dims.Context, b.Tape.Dtype))
+}
+
+// rotary is the table of a decoder's rotary positions; nil: it has others.
+func (c Config) rotary(positions int, dtype tensor.Dtype) *op.RotaryTable {
+	if c.Positions == "learned" {
+		return nil
+	}
+	return op.NewRotaryTable(c.Attention.RotaryDim(c.DModel), positions, c.Attention.Theta, dtype)
+}
+
+func newDecoder(b *nn.Builder, cfg Config, dims Dims, rotary *op.RotaryTable) *Decoder {
 	init, outInit := nn.Normal(cfg.InitStd), nn.Normal(cfg.InitStd/math.Sqrt(2*float64(cfg.NLayer)))
 	root := b.Sub("model")
 	d := &Decoder{cfg: cfg, b: b, embed: nn.NewEmbedding(root.Sub("embed_tokens"), dims.VocabSize, cfg.DModel, init)}
-	var rotary *op.RotaryTable
 	if cfg.Positions == "learned" {
 		d.positions = nn.NewEmbedding(root.Sub("embed_positions"), dims.Context, cfg.DModel, init)
-	} else {
-		rotary = op.NewRotaryTable(cfg.Attention.RotaryDim(cfg.DModel), dims.Context, cfg.Attention.Theta, b.Tape.Dtype)
 	}
 	for i := range cfg.NLayer {
 		sub := root.Sub(fmt.Sprintf("layers.%d", i))
@@ -73,11 +83,7 @@ func NewDecoder(b *nn.Builder, cfg Config, dims Dims) *Decoder {
 
 // Hidden maps tokens [B*T] to the normalised residual stream [B*T, D].
 func (d *Decoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
-	x := d.embed.Forward(tokens)
-	if d.positions != nil {
-		x = op.Add(d.b.Tape, x, d.positions.Forward(seq.Positions))
-	}
-	x = d.b.Dropout(x, "embed", d.cfg.Dropout)
+	x := d.input(tokens, seq)
 	for _, l := range d.blocks {
 		forward := func(x *G.Node) *G.Node { return l.forward(x, seq) }
 		if d.cfg.CheckpointActivations {
@@ -88,6 +94,15 @@ func (d *Decoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 		l.b.Tap("output", x)
 	}
 	return d.norm.Forward(x)
+}
+
+// input maps tokens [B*T] to the start of the residual stream [B*T, D].
+func (d *Decoder) input(tokens *G.Node, seq nn.SeqInfo) *G.Node {
+	x := d.embed.Forward(tokens)
+	if d.positions != nil {
+		x = op.Add(d.b.Tape, x, d.positions.Forward(seq.Positions))
+	}
+	return d.b.Dropout(x, "embed", d.cfg.Dropout)
 }
 
 // Logits maps hidden rows [N, D] to scores of the next token [N, V].

@@ -21,18 +21,9 @@ const prefillChunk = 128
 // ends after opts.Tokens tokens, when every sequence has stopped, when emit
 // returns an error, or when ctx is done.
 func (s *Session) Generate(ctx context.Context, prompts [][]int, opts GenerateOptions, emit func(seq, token int) error) error {
-	if s.cfg.Kind != "decoder" {
-		return fmt.Errorf("model: kind = %q cannot continue texts; want a decoder", s.cfg.Kind)
-	}
-	longest := 0
-	for i, p := range prompts {
-		if len(p) == 0 {
-			return fmt.Errorf("model: prompt %d is empty: a model continues at least one token", i)
-		}
-		longest = max(longest, len(p))
-	}
-	if len(prompts) == 0 || opts.Tokens < 1 {
-		return errors.New("model: nothing to generate: want a prompt and at least one token")
+	longest, err := s.checkPrompts(prompts, opts)
+	if err != nil {
+		return err
 	}
 	if err := s.reserve(len(prompts), longest+opts.Tokens); err != nil {
 		return err
@@ -42,35 +33,15 @@ func (s *Session) Generate(ctx context.Context, prompts [][]int, opts GenerateOp
 	if err != nil {
 		return err
 	}
-	samplers := make([]*chooser, len(prompts))
-	for i := range samplers {
-		samplers[i] = opts.Sampler.chooser(i)
-	}
 	step, err := s.program(decoding, len(prompts), 1)
 	if err != nil {
 		return err
 	}
-	stopped := make([]bool, len(prompts))
-	for n := 0; ; n++ {
-		live := false
-		for i := range prompts {
-			step.fresh[i] = 0
-			if stopped[i] {
-				continue
-			}
-			token := samplers[i].choose(logits[i])
-			if opts.Stop != nil && opts.Stop(token) {
-				stopped[i] = true
-				continue
-			}
-			if err := emit(i, token); err != nil {
-				return err
-			}
-			step.tokens[i], step.fresh[i] = token, 1
-			live = true
-		}
-		if !live || n+1 == opts.Tokens {
-			return nil
+	writer := newWriter(opts, 0, len(prompts), emit)
+	for {
+		live, err := writer.write(logits, step.tokens, step.fresh)
+		if err != nil || !live {
+			return err
 		}
 		if err := ctx.Err(); err != nil {
 			return err
@@ -81,55 +52,142 @@ func (s *Session) Generate(ctx context.Context, prompts [][]int, opts GenerateOp
 	}
 }
 
+// checkPrompts returns the length of the longest prompt, or why they cannot be
+// continued.
+func (s *Session) checkPrompts(prompts [][]int, opts GenerateOptions) (longest int, err error) {
+	if s.cfg.Kind != "decoder" {
+		return 0, fmt.Errorf("model: kind = %q labels texts and cannot continue them; want a decoder", s.cfg.Kind)
+	}
+	for i, p := range prompts {
+		if len(p) == 0 {
+			return 0, fmt.Errorf("model: prompt %d is empty: a model continues at least one token", i)
+		}
+		longest = max(longest, len(p))
+	}
+	if len(prompts) == 0 || opts.Tokens < 1 {
+		return 0, errors.New("model: nothing to generate: want a prompt and at least one token")
+	}
+	return longest, nil
+}
+
+// writer chooses the tokens of some of the sequences.
+type writer struct {
+	opts     GenerateOptions
+	first    int // number of the first sequence
+	choosers []*chooser
+	stopped  []bool
+	written  int // tokens a sequence so far
+	emit     func(seq, token int) error
+}
+
+func newWriter(opts GenerateOptions, first, sequences int, emit func(seq, token int) error) *writer {
+	w := &writer{opts: opts, first: first, stopped: make([]bool, sequences), emit: emit}
+	for i := range sequences {
+		w.choosers = append(w.choosers, opts.Sampler.chooser(first+i))
+	}
+	return w
+}
+
+// write chooses and emits a token for every sequence that goes on and makes it
+// the next input. It says whether any sequence wants another one.
+func (w *writer) write(logits [][]float64, tokens, fresh []int) (live bool, err error) {
+	for i, c := range w.choosers {
+		fresh[i] = 0
+		if w.stopped[i] {
+			continue
+		}
+		token := c.choose(logits[i])
+		if w.opts.Stop != nil && w.opts.Stop(token) {
+			w.stopped[i] = true
+			continue
+		}
+		if err := w.emit(w.first+i, token); err != nil {
+			return false, err
+		}
+		tokens[i], fresh[i] = token, 1
+		live = true
+	}
+	w.written++
+	return live && w.written < w.opts.Tokens, nil
+}
+
 // prefill runs the prompts through the network in chunks and returns the scores
 // after each prompt's last token; past becomes the lengths of the prompts.
 func (s *Session) prefill(ctx context.Context, prompts [][]int, past []int) ([][]float64, error) {
-	longest := 0
-	for _, p := range prompts {
-		longest = max(longest, len(p))
-	}
 	logits := make([][]float64, len(prompts))
-	for from := 0; from < longest; from += prefillChunk {
+	from := 0
+	for _, n := range chunks(prompts) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		n := min(prefillChunk, longest-from)
 		p, err := s.program(decoding, len(prompts), n)
 		if err != nil {
 			return nil, err
 		}
-		for i, prompt := range prompts {
-			row := p.tokens[i*n : (i+1)*n]
-			clear(row)
-			p.fresh[i] = copy(row, prompt[min(from, len(prompt)):])
-		}
+		readChunk(prompts, from, n, p.tokens, p.fresh)
 		if err := s.advance(p, past, logits); err != nil {
 			return nil, err
 		}
+		from += n
 	}
 	return logits, nil
+}
+
+// chunks are the lengths of the pieces that prompts are read in.
+func chunks(prompts [][]int) []int {
+	longest := 0
+	for _, p := range prompts {
+		longest = max(longest, len(p))
+	}
+	var all []int
+	for from := 0; from < longest; from += prefillChunk {
+		all = append(all, min(prefillChunk, longest-from))
+	}
+	return all
+}
+
+// readChunk fills in the tokens [B*n] of the prompts from a place on, and how many
+// each has.
+func readChunk(prompts [][]int, from, n int, tokens, fresh []int) {
+	for i, prompt := range prompts {
+		row := tokens[i*n : (i+1)*n]
+		clear(row)
+		fresh[i] = copy(row, prompt[min(from, len(prompt)):])
+	}
+}
+
+// place fills in the positions [B*T] of fresh tokens that come after past ones,
+// and the row of each sequence's last. Those of padding stay below capacity.
+func place(past, fresh, positions, last []int, capacity int) {
+	seqLen := len(positions) / len(past)
+	for i := range past {
+		for j := range seqLen {
+			positions[i*seqLen+j] = min(past[i]+j, capacity-1)
+		}
+		last[i] = i*seqLen + max(0, fresh[i]-1)
+	}
 }
 
 // advance runs a decoding program on the tokens that it holds, fills in the
 // scores of the sequences that had any, and counts their tokens as past.
 func (s *Session) advance(p *Program, past []int, logits [][]float64) error {
 	copy(p.past, past)
-	for i := range p.fresh {
-		for j := range p.SeqLen {
-			p.positions[i*p.SeqLen+j] = min(past[i]+j, s.capacity-1) // padding stays in range
-		}
-		p.last[i] = i*p.SeqLen + max(0, p.fresh[i]-1)
-	}
+	place(past, p.fresh, p.positions, p.last, s.capacity)
 	if err := p.Run(); err != nil {
 		return err
 	}
-	all := p.scores()
-	vocab := s.dims.VocabSize
-	for i, n := range p.fresh {
+	takeScores(p.scores(), p.fresh, past, logits)
+	return nil
+}
+
+// takeScores keeps the scores [B, V] of the sequences that had fresh tokens, which
+// are past now.
+func takeScores(all []float64, fresh, past []int, logits [][]float64) {
+	vocab := len(all) / len(fresh)
+	for i, n := range fresh {
 		if n > 0 {
 			logits[i] = all[i*vocab : (i+1)*vocab]
 			past[i] += n
 		}
 	}
-	return nil
 }

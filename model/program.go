@@ -51,15 +51,7 @@ func intInput(t *op.Tape, name string, n int) (*G.Node, []int) {
 // build makes the program of one mode and shape. Mistakes of the config that
 // only show as shapes come back as errors.
 func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			e, ok := r.(*op.ShapeError)
-			if !ok {
-				panic(r)
-			}
-			p, err = nil, fmt.Errorf("model: %w", e)
-		}
-	}()
+	defer catchShape(&err)
 	t := op.NewTape(s.store.Dtype, m == training)
 	n := batch * seqLen
 	p = &Program{Batch: batch, SeqLen: seqLen, tape: t, arena: &s.arena}
@@ -95,6 +87,17 @@ func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
 		return nil, fmt.Errorf("model: no linear layer is named like match = %q, or a later table replaces it", patterns)
 	}
 	return p, p.finish(b, m, m == decoding || m == scoring && dims.Outputs() > 0, s.opts.Poison)
+}
+
+// catchShape makes an error of a mismatch of shapes found while a graph is built.
+func catchShape(err *error) {
+	if r := recover(); r != nil {
+		e, ok := r.(*op.ShapeError)
+		if !ok {
+			panic(r)
+		}
+		*err = fmt.Errorf("model: %w", e)
+	}
 }
 
 // predict extends a program by a language model's scores of the next token and

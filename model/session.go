@@ -130,8 +130,8 @@ func (s *Session) touch(key programKey) {
 // reserve makes room in the cache for batch sequences of up to capacity tokens
 // and empties it.
 func (s *Session) reserve(batch, capacity int) error {
-	if s.cfg.Positions == "learned" && capacity > s.dims.Context {
-		return fmt.Errorf("model: %d tokens; learned positions end at %d: ask for fewer tokens or shorten the prompt", capacity, s.dims.Context)
+	if err := s.checkCapacity(capacity); err != nil {
+		return err
 	}
 	if batch == s.cacheBatch && capacity <= s.capacity {
 		return nil
@@ -148,6 +148,14 @@ func (s *Session) reserve(batch, capacity int) error {
 	}
 	s.cache = nil // first, so that the old one can go
 	s.cache = s.cfg.Attention.NewCaches(s.cfg.NLayer, s.cfg.DModel, s.store.Dtype, batch, s.capacity, s.cfg.Positions == "rotary", s.opts.Int8Cache)
+	return nil
+}
+
+// checkCapacity refuses sequences for which there are no positions.
+func (s *Session) checkCapacity(capacity int) error {
+	if s.cfg.Positions == "learned" && capacity > s.dims.Context {
+		return fmt.Errorf("model: %d tokens; learned positions end at %d: ask for fewer tokens or shorten the prompt", capacity, s.dims.Context)
+	}
 	return nil
 }
 

@@ -82,14 +82,14 @@ func open(path, base string, last, virtual bool, opts model.Options) (*Loaded, e
 	return l, nil
 }
 
-// Room refuses a text of prompt and new tokens that is longer than the model's
-// learned positions or than this machine's memory has room for.
-func (l *Loaded) Room(prompt, tokens int) error {
+// Room refuses texts, each of up to prompt and new tokens, that are longer than the
+// model's learned positions or than this machine's memory has room for.
+func (l *Loaded) Room(texts, prompt, tokens int) error {
 	total := float64(prompt) + float64(tokens)
 	if n := l.Config.longest(); n > 0 && total > float64(n) {
 		return fmt.Errorf("with a prompt of %d tokens, %d can follow: the model's learned positions end at %d", prompt, max(0, n-prompt), n)
 	}
-	return cacheFits(total, l.Session.CacheBytesPerToken())
+	return cacheFits(float64(texts)*total, l.Session.CacheBytesPerToken())
 }
 
 // RoomToScore refuses an evaluation in batches of batch sequences of seqLen tokens

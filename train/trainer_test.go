@@ -184,11 +184,14 @@ func TestOpenEvaluates(t *testing.T) {
 	if _, err := Evaluate(ctx, l.Session, d.Validation, 16, 2, 128, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("Evaluate with a cancelled context: %v", err)
 	}
-	if err := l.Room(1, math.MaxInt64); err == nil {
-		t.Error("Room(1, 2^63-1): no error")
+	if err := l.Room(1, 1, math.MaxInt64); err == nil {
+		t.Error("Room(1, 1, 2^63-1): no error")
 	}
-	if err := l.Room(5, 1000); err != nil {
-		t.Errorf("Room(5, 1000): %v", err)
+	if err := l.Room(1<<62, 5, 1000); err == nil {
+		t.Error("Room(2^62, 5, 1000): no error")
+	}
+	if err := l.Room(1, 5, 1000); err != nil {
+		t.Errorf("Room(1, 5, 1000): %v", err)
 	}
 }
 

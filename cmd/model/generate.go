@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,12 +18,17 @@ import (
 )
 
 func generateCommand() *cobra.Command {
-	var prompt, base, cache string
+	var base, cache string
 	var last, stats bool
+	var texts prompts
 	opts := model.GenerateOptions{}
 	c := &cobra.Command{
-		Use:     "generate RUN|CHECKPOINT --prompt TEXT",
-		Short:   "Let a model continue a text",
+		Use:   "generate RUN|CHECKPOINT --prompt TEXT",
+		Short: "Let a model continue a text, or several",
+		Long: `Let a model continue a text, which is written as it comes, or several, which share a batch and are written at the end.
+
+With --afd N attention and FFN are separate stages that work at the same time on N micro-batches of the texts, as the
+Step-3 report proposes for serving; the tokens are the same. The stages share --threads: with two, each has one.`,
 		Example: "  model generate runs/quickstart --prompt \"func \" --tokens 300 --temperature 0.8",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -42,22 +48,23 @@ func generateCommand() *cobra.Command {
 			if l.Config.Model.Kind != "decoder" {
 				return cli.Usagef("%s holds a masked language model, which fills gaps and continues no text", l.Dir)
 			}
-			ids, err := l.Tokenizer.Encode(prompt)
-			if err != nil {
-				return cli.Usagef("--prompt: %w", err)
+			if err := texts.read(l.Tokenizer); err != nil {
+				return err
 			}
-			if len(ids) == 0 {
-				return cli.Usagef("--prompt is empty: give the model at least one character to continue")
+			if n := len(texts.ids); c.Flags().Changed("afd") && (texts.afd < 1 || texts.afd > n) {
+				return cli.Usagef("--afd = %d; want 1 to the number of prompts, %d", texts.afd, n)
 			}
-			if err := l.Room(len(ids), opts.Tokens); err != nil {
+			if err := l.Room(len(texts.ids), texts.longest(), opts.Tokens); err != nil {
 				return cli.Usagef("--tokens = %d: %w", opts.Tokens, err)
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			return generate(ctx, l, prompt, ids, opts, stats)
+			return generate(ctx, l, texts, opts, stats)
 		},
 	}
-	c.Flags().StringVar(&prompt, "prompt", "", "text to continue")
+	c.Flags().StringArrayVar(&texts.given, "prompt", nil, "text to continue (repeatable)")
+	c.Flags().StringVar(&texts.file, "prompts", "", "file of further texts to continue, one a line")
+	c.Flags().IntVar(&texts.afd, "afd", 0, "run attention and FFN as separate stages, with this many micro-batches of texts under way")
 	c.Flags().IntVar(&opts.Tokens, "tokens", 200, "tokens to write")
 	c.Flags().Float64Var(&opts.Temperature, "temperature", 0.8, "0: always the likeliest token")
 	c.Flags().IntVar(&opts.TopK, "top-k", 0, "draw from the K likeliest tokens only (0: all)")
@@ -67,7 +74,7 @@ func generateCommand() *cobra.Command {
 	c.Flags().BoolVar(&stats, "stats", false, "print tokens/s and what attention costs to standard error")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
 	baseFlag(c, &base)
-	c.MarkFlagRequired("prompt")
+	c.MarkFlagsOneRequired("prompt", "prompts")
 	cli.Threads(c)
 	return c
 }
@@ -86,25 +93,52 @@ func checkSampling(o model.GenerateOptions) error {
 	return nil
 }
 
-// generate streams the text to standard output.
-func generate(ctx context.Context, l *train.Loaded, prompt string, ids []int, opts model.GenerateOptions, stats bool) error {
+// generate writes the texts to standard output: one as it comes, several when they
+// are complete.
+func generate(ctx context.Context, l *train.Loaded, texts prompts, opts model.GenerateOptions, stats bool) error {
 	if end := l.Tokenizer.Separator(); end != data.NoSeparator {
 		opts.Stop = func(token int) bool { return token == end }
 	}
-	stream := data.NewStream(l.Tokenizer)
-	fmt.Print(prompt)
+	streams, written := make([]*data.Stream, len(texts.ids)), make([]strings.Builder, len(texts.ids))
+	for i := range streams {
+		streams[i] = data.NewStream(l.Tokenizer)
+	}
+	alone := len(streams) == 1
+	if alone {
+		fmt.Print(texts.texts[0])
+	}
 	began := time.Now()
-	var first time.Time
+	var first time.Time // when every text had one token
 	n := 0
-	err := l.Session.Generate(ctx, [][]int{ids}, opts, func(_, token int) error {
-		if n++; n == 1 {
+	emit := func(i, token int) error {
+		if n++; n <= len(streams) {
 			first = time.Now()
 		}
-		_, err := fmt.Print(stream.Push(token))
-		return err
-	})
+		piece := streams[i].Push(token)
+		if alone {
+			_, err := fmt.Print(piece)
+			return err
+		}
+		written[i].WriteString(piece)
+		return nil
+	}
+	var err error
+	var stages model.AFDStats
+	if texts.afd > 0 {
+		stages, err = l.Session.GenerateAFD(ctx, texts.ids, opts, texts.afd, emit)
+	} else {
+		err = l.Session.Generate(ctx, texts.ids, opts, emit)
+	}
 	end := time.Now()
-	fmt.Println(stream.Flush())
+	if n == 0 {
+		first = end
+	}
+	for i, s := range streams {
+		if !alone {
+			fmt.Printf("==> %d <==\n%s%s", i+1, texts.texts[i], written[i].String())
+		}
+		fmt.Println(s.Flush())
+	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w: stopped after %d tokens", train.ErrInterrupted, n)
 	}
@@ -112,11 +146,17 @@ func generate(ctx context.Context, l *train.Loaded, prompt string, ids []int, op
 		return err
 	}
 	if stats {
-		fmt.Fprintf(os.Stderr, "prompt      %d tokens, %.1f ms to the first new one\n", len(ids), float64(first.Sub(began).Microseconds())/1e3)
-		if n > 1 {
-			fmt.Fprintf(os.Stderr, "decoding    %d tokens, %.1f tokens/s\n", n-1, float64(n-1)/end.Sub(first).Seconds())
+		fmt.Fprintf(os.Stderr, "prompt      %d tokens, %.1f ms to the first new one\n", texts.tokens(), float64(first.Sub(began).Microseconds())/1e3)
+		if more := n - len(streams); more > 0 {
+			fmt.Fprintf(os.Stderr, "decoding    %d tokens, %.1f tokens/s\n", more, float64(more)/end.Sub(first).Seconds())
 		}
-		fmt.Fprintf(os.Stderr, "%s, %d bytes for %d tokens\n", l.Session.AttentionCost(), l.Session.CacheBytesPerToken()*(len(ids)+n), len(ids)+n)
+		if texts.afd > 0 {
+			busy := func(t time.Duration) float64 { return 100 * t.Seconds() / stages.Wall.Seconds() }
+			fmt.Fprintf(os.Stderr, "stages      attention %.0f%% busy, ffn %.0f%% busy, %d micro-batches\n",
+				busy(stages.Attention), busy(stages.FFN), texts.afd)
+		}
+		all := texts.tokens() + n
+		fmt.Fprintf(os.Stderr, "%s, %d bytes for %d tokens\n", l.Session.AttentionCost(), l.Session.CacheBytesPerToken()*all, all)
 		fmt.Fprintf(os.Stderr, "weights     %d bytes\n", l.Session.Store().Bytes())
 	}
 	return nil
