@@ -92,8 +92,27 @@ type Linear interface {
 // starts at zero. Its representation is that of the last [[model.linear]] table
 // whose pattern matches its name. A dense weight starts from init, and so does
 // a lora layer's base unless a checkpoint replaces it; factors have initial values
-// of their own.
+// of their own. The tap "input" is what the layer reads.
 func NewLinear(b *Builder, in, out int, bias bool, init Init) Linear {
+	l := newLinear(b, in, out, bias, init)
+	if f := b.opts.Tapped; f != nil && f(b.Name("input")) {
+		return &observed{b, l}
+	}
+	return l
+}
+
+// observed is a linear layer whose input is kept.
+type observed struct {
+	b *Builder
+	Linear
+}
+
+func (l *observed) Forward(x *G.Node) *G.Node {
+	l.b.Tap("input", x)
+	return l.Linear.Forward(x)
+}
+
+func newLinear(b *Builder, in, out int, bias bool, init Init) Linear {
 	var offset *Weight
 	if bias {
 		w := b.Weight("bias", Constant(0), out)

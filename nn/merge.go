@@ -54,6 +54,11 @@ func (s *Store) layerOf(parameter string) (string, bool) {
 	}
 }
 
+// DenseWeight returns the weight W [Out, In] that the named linear layer stands
+// for, row by row, as a copy: a dense layer's own, another's product and sparse
+// part together.
+func (s *Store) DenseWeight(layer string) []float64 { return s.weight(layer) }
+
 // weight is the dense weight [Out, In] that a layer stands for.
 func (s *Store) weight(layer string) []float64 {
 	l := s.layers[layer]

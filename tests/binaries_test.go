@@ -21,7 +21,7 @@ var build = sync.OnceValue(func() error {
 	if binDir, err = os.MkdirTemp("", "sparrow-commands-"); err != nil {
 		return err
 	}
-	out, err := exec.Command("go", "build", "-o", binDir+string(filepath.Separator), "sparrow/cmd/train", "sparrow/cmd/model").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", binDir+string(filepath.Separator), "sparrow/cmd/train", "sparrow/cmd/model", "sparrow/cmd/compress").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}

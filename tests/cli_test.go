@@ -203,7 +203,7 @@ func TestEveryFlagIsTested(t *testing.T) {
 		all.WriteByte('\n')
 	}
 	flag := regexp.MustCompile(`(?m)^ +(?:-(\w), )?(?:    )?--([a-z-]+)`)
-	for program, subcommands := range map[string][]string{"train": {"run", "resume"}, "model": {"convert", "cost", "eval", "generate", "inspect", "merge", "predict"}} {
+	for program, subcommands := range map[string][]string{"train": {"run", "resume"}, "model": {"convert", "cost", "eval", "generate", "inspect", "merge", "predict"}, "compress": {"plan", "run", "verify", "report"}} {
 		help := mustRun(t, t.TempDir(), program, "--help").stdout
 		listed := regexp.MustCompile(`(?m)^  (\w+)  +\w`).FindAllStringSubmatch(help, -1)
 		for _, m := range listed {

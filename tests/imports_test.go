@@ -27,28 +27,30 @@ var imports = map[string][]string{
 	"model":     {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng", "internal/layertest"},
 	"cost":      {"configs"},
 	"data":      {"configs", "internal/rng"},
+	"compress":  {"train", "factor", "model", "nn", "kernel", "data", "checkpoints", "configs"},
 	"train":     {"model", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 
 	"convert": {"factor", "train", "model", "nn", "kernel", "data", "configs", "internal/rng"},
 
 	"internal/cli": {"train", "kernel", "configs"},
 	"cmd/train":    {"internal/cli", "train", "model", "data", "checkpoints", "configs"},
+	"cmd/compress": {"internal/cli", "compress", "train"},
 	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data", "checkpoints", "configs"},
 
 	// What is above everything, and imported by nothing.
 	"bench":        {"factor", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
 	"tests/claims": {"train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs"},
-	"tests":        {"train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
+	"tests":        {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 }
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
 	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "internal/layertest", "bench", "tests/claims"},
-	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "convert", "bench", "tests/claims", "internal/layertest"},
+	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "convert", "compress", "bench", "tests/claims", "internal/layertest"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"checkpoints", "bench"},
-	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "bench", "tests/claims"},
+	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench"},
 	"golang.org/x/term":          {"train"},
 	"golang.org/x/text":          {"data"},

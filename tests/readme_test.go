@@ -11,6 +11,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/compress"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/train"
@@ -81,7 +82,7 @@ func TestReadmeConfigsLoad(t *testing.T) {
 		if err := os.WriteFile(file, []byte(block), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := train.Load(file, nil); err != nil {
+		if err := loadConfig(file, strings.Contains(block, "[compress]")); err != nil {
 			t.Errorf("README.md: a config does not load:\n%v", err)
 		}
 	}
@@ -90,10 +91,20 @@ func TestReadmeConfigsLoad(t *testing.T) {
 		t.Fatalf("no shipped configs: %v", err)
 	}
 	for _, file := range shipped {
-		if _, err := train.Load(file, nil); err != nil {
+		if err := loadConfig(file, strings.HasPrefix(filepath.Base(file), "compress-")); err != nil {
 			t.Error(err)
 		}
 	}
+}
+
+// loadConfig reads the config of a run or of a compression.
+func loadConfig(file string, compression bool) error {
+	if compression {
+		_, err := compress.Load(file, nil)
+		return err
+	}
+	_, err := train.Load(file, nil)
+	return err
 }
 
 // The README's first figure is what its first command trains.
@@ -132,7 +143,7 @@ func TestReadmeGoIsTheExample(t *testing.T) {
 
 // Files and folders that the documents name exist.
 func TestDocumentsNameWhatExists(t *testing.T) {
-	path := regexp.MustCompile("`((?:cmd|configs|kernel|op|nn|attention|model|data|checkpoints|train|internal|tests|bench|cost|\\.ci)/[\\w./*-]*)")
+	path := regexp.MustCompile("`((?:cmd|configs|compress|kernel|op|nn|attention|model|data|checkpoints|train|internal|tests|bench|cost|\\.ci)/[\\w./*-]*)")
 	for _, name := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
 		for _, m := range path.FindAllStringSubmatch(document(t, name), -1) {
 			if found, err := filepath.Glob(filepath.Join(root, m[1])); err != nil || len(found) == 0 {
@@ -145,7 +156,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 // Commands and flags that the README shows are in the commands' help.
 func TestReadmeCommandsHaveTheirFlags(t *testing.T) {
 	shown := 0
-	call := regexp.MustCompile(`^(?:\| ` + "`" + `|.*go run \./cmd/)(train|model) (\w+)(.*)`)
+	call := regexp.MustCompile(`^(?:\| ` + "`" + `|.*go run \./cmd/)(train|model|compress) (\w+)(.*)`)
 	for _, line := range lines(document(t, "README.md")) {
 		m := call.FindStringSubmatch(line)
 		if m == nil {
@@ -162,7 +173,7 @@ func TestReadmeCommandsHaveTheirFlags(t *testing.T) {
 			}
 		}
 	}
-	if shown < 7 {
-		t.Errorf("README.md shows %d commands, want all 7", shown)
+	if shown < 11 {
+		t.Errorf("README.md shows %d commands, want all 11", shown)
 	}
 }

@@ -25,7 +25,8 @@ type labelled struct {
 	labels Labels
 	loader *data.ExampleLoader
 	batch  data.ExampleBatch
-	train  func(seqLen int) (*model.Program, error)
+
+	program func(seqLen int) (*model.Program, error)
 }
 
 func openLabelled(ctx context.Context, cfg Config, from *kept) (*labelled, error) {
@@ -77,10 +78,10 @@ func (l *labelled) about() about {
 
 // begin builds the programs from the longest down, so that all fit into the memory of the first, and puts pretrained
 // vectors into the embedding.
-func (l *labelled) begin(s *model.Session) error {
-	l.train = func(seqLen int) (*model.Program, error) { return s.Train(l.cfg.Train.BatchSize, seqLen) }
+func (l *labelled) begin(s *model.Session, program func(batch, seqLen int) (*model.Program, error)) error {
+	l.program = func(seqLen int) (*model.Program, error) { return program(l.cfg.Train.BatchSize, seqLen) }
 	for _, n := range slices.Backward(l.loader.SeqLens()) {
-		if _, err := l.train(n); err != nil {
+		if _, err := l.program(n); err != nil {
 			return err
 		}
 	}
@@ -108,7 +109,7 @@ func setVectors(s *model.Session, v *data.Vectors) error {
 
 func (l *labelled) next() (*model.Program, int, error) {
 	l.loader.Next(&l.batch)
-	p, err := l.train(l.batch.SeqLen)
+	p, err := l.program(l.batch.SeqLen)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -119,6 +120,8 @@ func (l *labelled) next() (*model.Program, int, error) {
 func examplesOf(b *data.ExampleBatch) model.Examples {
 	return model.Examples{Tokens: b.Tokens, Types: b.Types, Lengths: b.Lengths, Labels: b.Labels, Scores: b.Scores}
 }
+
+func (l *labelled) lengths() []int { return l.batch.Lengths }
 
 func (l *labelled) cursor() data.Cursor           { return l.loader.Cursor() }
 func (l *labelled) seek(cursor data.Cursor) error { return l.loader.Seek(cursor) }

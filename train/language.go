@@ -38,10 +38,10 @@ func (l *language) about() about {
 	}
 }
 
-func (l *language) begin(s *model.Session) error {
+func (l *language) begin(_ *model.Session, program func(batch, seqLen int) (*model.Program, error)) error {
 	b, n := l.cfg.Train.BatchSize, l.cfg.Data.SeqLen
 	var err error
-	if l.program, err = s.Train(b, n); err != nil {
+	if l.program, err = program(b, n); err != nil {
 		return err
 	}
 	l.inputs, l.targets = make([]int, b*n), make([]int, b*n)
@@ -60,6 +60,8 @@ func (l *language) next() (*model.Program, int, error) {
 	}
 	return l.program, count, nil
 }
+
+func (l *language) lengths() []int { return nil }
 
 func (l *language) cursor() data.Cursor           { return l.loader.Cursor() }
 func (l *language) seek(cursor data.Cursor) error { return l.loader.Seek(cursor) }

@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -131,24 +132,37 @@ func (l *Loaded) Merge(out string) (*nn.Store, error) {
 // given config and parameters, whose parent is l and which has all but
 // its weights from l.
 func (l *Loaded) Derive(out string, network model.Config, store *nn.Store) error {
+	state, err := l.Files.File("state.json")
+	if err != nil {
+		return err
+	}
+	return l.derive(out, l.Files.Manifest().Step, state, network, store)
+}
+
+// DeriveFresh is Derive of a checkpoint of step 0: one that has not trained since.
+func (l *Loaded) DeriveFresh(out string, network model.Config, store *nn.Store) error {
+	state, err := json.MarshalIndent(State{}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return l.derive(out, 0, append(state, '\n'), network, store)
+}
+
+func (l *Loaded) derive(out string, step int, state []byte, network model.Config, store *nn.Store) error {
 	cfg := l.Config
 	cfg.Model = network
 	config, err := configs.Encode(cfg)
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{"config.toml": config, "tokenizer.json": l.Tokenizer.Save()}
-	copied := []string{"state.json"}
+	files := map[string][]byte{"config.toml": config, "tokenizer.json": l.Tokenizer.Save(), "state.json": state}
 	if l.Labels != nil {
-		copied = append(copied, "labels.json")
-	}
-	for _, name := range copied {
-		if files[name], err = l.Files.File(name); err != nil {
+		if files["labels.json"], err = l.Files.File("labels.json"); err != nil {
 			return err
 		}
 	}
 	return checkpoints.Write(out, checkpoints.Contents{
-		Kind: network.Kind, Step: l.Files.Manifest().Step, Parent: l.Files.Lineage(), Files: files,
+		Kind: network.Kind, Step: step, Parent: l.Files.Lineage(), Files: files,
 		Arrays: map[string][]checkpoints.Array{"model.npz": modelArrays(store)},
 	})
 }

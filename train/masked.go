@@ -41,9 +41,9 @@ func maskedSpecials(tokenizer data.Tokenizer) (data.SpecialIDs, error) {
 	return s, nil
 }
 
-func (m *masked) begin(s *model.Session) error {
+func (m *masked) begin(s *model.Session, program func(batch, seqLen int) (*model.Program, error)) error {
 	m.feed = newMasking(m.cfg.Train.BatchSize, m.cfg.Data.SeqLen, m.dataset.Tokenizer.VocabSize(), m.special)
-	return m.language.begin(s)
+	return m.language.begin(s, program)
 }
 
 // next masks by the place of each sequence in the data, so that a resumed run masks the same tokens.

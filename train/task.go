@@ -16,11 +16,14 @@ type task interface {
 	// about tells what does not change.
 	about() about
 
-	// begin prepares to train the session's network.
-	begin(s *model.Session) error
+	// begin prepares to run the session's network, by programs of that kind for each shape.
+	begin(s *model.Session, program func(batch, seqLen int) (*model.Program, error)) error
 
 	// next feeds the next micro-batch to the program of its shape and returns that and the number of its targets.
 	next() (p *model.Program, targets int, err error)
+
+	// lengths are how many tokens of each row of that micro-batch count; nil: all.
+	lengths() []int
 
 	// cursor is the place of the next micro-batch, seek continues there.
 	cursor() data.Cursor

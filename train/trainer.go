@@ -245,7 +245,7 @@ func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Wri
 	}
 	t.session, err = model.NewSession(cfg.Model, t.about.dims, t.store, opts)
 	if err == nil {
-		err = t.task.begin(t.session)
+		err = t.task.begin(t.session, t.session.Train)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)

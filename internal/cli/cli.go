@@ -23,6 +23,7 @@ const (
 	ExitOK          = 0
 	ExitFailed      = 1                     // the run failed
 	ExitUsage       = 2                     // usage or config error; nothing was created
+	ExitBroken      = 3                     // a verification found a broken promise
 	ExitInterrupted = train.ExitInterrupted // state saved
 )
 
@@ -31,6 +32,17 @@ type usageError struct{ error }
 
 // Usagef is a mistake on the command line.
 func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// brokenError marks what a verification found.
+type brokenError struct{ error }
+
+// Broken is the error of a verification, whose exit code is ExitBroken; nil if err is.
+func Broken(err error) error {
+	if err == nil {
+		return nil
+	}
+	return brokenError{err}
+}
 
 // Main runs a command and returns the exit code. Errors go to standard error.
 func Main(root *cobra.Command) int {
@@ -52,7 +64,10 @@ func Main(root *cobra.Command) int {
 	}
 	fmt.Fprintln(os.Stderr, strings.TrimSpace(err.Error()))
 	var usage usageError
+	var broken brokenError
 	switch {
+	case errors.As(err, &broken):
+		return ExitBroken
 	case errors.Is(err, train.ErrInterrupted):
 		return ExitInterrupted
 	case !started, errors.As(err, &usage), errors.Is(err, configs.ErrConfig), errors.Is(err, train.ErrUsage), errors.Is(err, train.ErrNotFound):

@@ -56,6 +56,8 @@ func TestMainExitCodes(t *testing.T) {
 		{"cannot start", nil, fmt.Errorf("%w: full", train.ErrUsage), 2},
 		{"no checkpoint", nil, fmt.Errorf("%w: x", train.ErrNotFound), 2},
 		{"interrupted", nil, fmt.Errorf("%w; saved", train.ErrInterrupted), 130},
+		{"broken promise", nil, Broken(errors.New("budget")), 3},
+		{"nothing broken", nil, Broken(nil), 0},
 		{"cancelled", nil, context.Canceled, 1},
 		{"unknown flag", []string{"--y"}, nil, 2},
 		{"too many arguments", []string{"more"}, nil, 2},

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/compress"
+	"sparrow/internal/cli"
+	"sparrow/train"
+)
+
+func runCommand() *cobra.Command {
+	var file, dir string
+	var set []string
+	c := &cobra.Command{
+		Use:   "run -c FILE [--set KEY=VALUE]... [-o DIR]",
+		Short: "Compress a checkpoint",
+		Long: "Compress a checkpoint as planned, into a folder whose checkpoints are like any others. What was done is kept in a\n" +
+			"journal: run it again after a crash and it continues.",
+		Example: "  compress run -c configs/compress-fwsvd.toml\n  compress run -c configs/compress-svd.toml --set compress.ratio=0.2 -o runs/smaller",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := compress.Load(file, set)
+			if err != nil {
+				return err
+			}
+			if dir == "" {
+				dir = filepath.Join("runs", cfg.Name)
+			}
+			ctx, stop := interruptible()
+			defer stop()
+			r, err := compress.Run(ctx, cfg, dir, os.Stderr)
+			if err != nil {
+				return stopped(ctx, err, "; what is done is kept, continue by the same command")
+			}
+			return printResult(os.Stdout, r, dir)
+		},
+	}
+	configFlags(c, &file, &set)
+	c.Flags().StringVarP(&dir, "output", "o", "", "folder of the result (default runs/<name>)")
+	return c
+}
+
+func printResult(w io.Writer, r *compress.Result, dir string) error {
+	score := func(name string, q *compress.Quality) {
+		if q == nil {
+			return
+		}
+		fmt.Fprintf(w, "%-15s ", name)
+		for i, v := range q.Values {
+			if i > 0 {
+				fmt.Fprint(w, ", ")
+			}
+			fmt.Fprintf(w, "%s %.4f", v.Name, v.Value)
+		}
+		fmt.Fprintf(w, " (%d %s)\n", q.Count, q.Unit)
+	}
+	score("before", r.Before)
+	score("compressed", r.Compressed)
+	score("fine-tuned", r.Tuned)
+	program, quoted := cli.Program("compress"), train.Quote(dir)
+	_, err := fmt.Fprintf(w, "checkpoint      %s\n\nnext:\n  %s verify %s\n  %s report %s\n  %s eval %s\n",
+		filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), program, quoted, program, quoted, cli.Program("model"), quoted)
+	return err
+}

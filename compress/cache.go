@@ -1,0 +1,146 @@
+package compress
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/kernel"
+	"sparrow/train"
+)
+
+// cached fills dst with the statistics of some layers, from the cache if they were computed before from the same
+// checkpoint, data and settings.
+func (s *subject) cached(ctx context.Context, kind string, layers []Target, batch int, compute func(*collector) (map[string]*Statistics, error), dst map[string]*Statistics) error {
+	cfg := s.data
+	cfg.Train.BatchSize = batch
+	data, err := s.loaded.Calibrate(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	key, err := s.key(kind, cfg, data.SHA256(), layers)
+	if err != nil {
+		return err
+	}
+	if kind != "entries" { // a part of what "fisher" depends on
+		s.keys[kind] = key
+	}
+	dir := filepath.Join(s.cfg.Compress.Cache, kind+"-"+key[:16])
+	stored, err := checkpoints.Open(dir)
+	if err == nil {
+		if err = load(stored, layers, kind, dst); err == nil {
+			fmt.Fprintf(s.out, "%s: taken from %s\n", kind, dir)
+			return nil
+		}
+		fmt.Fprintf(s.out, "%s: computed again: %v\n", kind, err)
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	got, err := compute(&collector{ctx, s, data, kind, batch})
+	if err != nil {
+		return err
+	}
+	var arrays []checkpoints.Array
+	for _, t := range layers {
+		arrays = append(arrays, statisticsArrays(t, got[t.Name])...)
+		dst[t.Name].take(got[t.Name])
+	}
+	return checkpoints.Write(dir, checkpoints.Contents{Kind: "statistics", Arrays: map[string][]checkpoints.Array{"statistics.npz": arrays}})
+}
+
+// key is the hash of all that a kind of statistics depends on.
+func (s *subject) key(kind string, cfg train.Config, corpus string, layers []Target) (string, error) {
+	var names []string
+	for _, t := range layers {
+		names = append(names, t.Name)
+	}
+	data, err := configs.Encode(cfg.Data)
+	if err != nil {
+		return "", err
+	}
+	return hashOf(map[string]any{
+		"version": 1, "kind": kind, "checkpoint": s.loaded.Files.Manifest().SHA256, "corpus": corpus, "data": string(data), "layers": names,
+		"seed": s.cfg.Seed, "examples": s.cfg.Compress.Calibration.Examples, "batch": cfg.Train.BatchSize, "instruction_set": kernel.ISA(),
+	}), nil
+}
+
+// hashOf is the SHA-256 of a value's JSON, whose keys are in order.
+func hashOf(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // impossible: plain values
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(text))
+}
+
+// statisticsArrays are the parts that a layer's statistics have.
+func statisticsArrays(t Target, s *Statistics) []checkpoints.Array {
+	var out []checkpoints.Array
+	for _, p := range s.parts(t) {
+		if *p.data != nil {
+			out = append(out, checkpoints.Array{Name: t.Name + p.name, Shape: p.shape, Data: *p.data})
+		}
+	}
+	return out
+}
+
+// part is one array of a layer's statistics.
+type part struct {
+	name  string
+	shape []int
+	data  *[]float64
+}
+
+func (s *Statistics) parts(t Target) []part {
+	return []part{
+		{".rows", []int{t.Out}, &s.Rows}, {".cols", []int{t.In}, &s.Cols}, {".entries", []int{t.Out, t.In}, &s.Entries},
+		{".moment", []int{t.In, t.In}, &s.Moment}, {".size", []int{t.In}, &s.Size},
+	}
+}
+
+// take adds what another has.
+func (s *Statistics) take(o *Statistics) {
+	if o.Rows != nil {
+		s.Rows, s.Cols = o.Rows, o.Cols
+	}
+	if o.Entries != nil {
+		s.Entries = o.Entries
+	}
+	if o.Size != nil {
+		s.Moment, s.Size = o.Moment, o.Size
+	}
+}
+
+// load reads the statistics of a kind.
+func load(c *checkpoints.Checkpoint, layers []Target, kind string, dst map[string]*Statistics) error {
+	want := map[string]checkpoints.Array{}
+	got := map[string]*Statistics{}
+	for _, t := range layers {
+		x := &Statistics{}
+		switch kind {
+		case "fisher":
+			x.Rows, x.Cols = make([]float64, t.Out), make([]float64, t.In)
+		case "entries":
+			x.Entries = make([]float64, t.Out*t.In)
+		case "moments":
+			x.Moment, x.Size = make([]float64, t.In*t.In), make([]float64, t.In)
+		}
+		for _, a := range statisticsArrays(t, x) {
+			want[a.Name] = a
+		}
+		got[t.Name] = x
+	}
+	if err := c.ReadInto("statistics.npz", want); err != nil {
+		return err
+	}
+	for _, t := range layers {
+		dst[t.Name].take(got[t.Name])
+	}
+	return nil
+}

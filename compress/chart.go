@@ -1,0 +1,149 @@
+package compress
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"strings"
+)
+
+// Colours of charts, apart also for those who do not see all of them.
+const (
+	colorMain   = "#1f6feb"
+	colorSecond = "#d1560f"
+	colorThird  = "#1a7f37"
+	colorQuiet  = "#9aa4af"
+)
+
+// chart is a small line chart as SVG.
+type chart struct {
+	width, height  int
+	xLabel, yLabel string
+	xMin, xMax     float64
+	yMax           float64 // 0: of the series
+	logY           bool
+	mark           float64 // a vertical line at that x; 0: none
+	series         []series
+}
+
+type series struct {
+	name, color string
+	x, y        []float64
+	points      bool // in place of a line
+}
+
+// svg draws the chart. What lies above its top is cut there.
+func (c chart) svg() template.HTML {
+	low, high := c.span()
+	const left, right, top, bottom = 58, 12, 10, 34
+	w, h := float64(c.width-left-right), float64(c.height-top-bottom)
+	px := func(x float64) float64 { return left + w*(x-c.xMin)/(c.xMax-c.xMin) }
+	scale := func(y float64) float64 {
+		if c.logY {
+			return math.Log10(y)
+		}
+		return y
+	}
+	py := func(y float64) float64 {
+		return top + h*(1-(math.Min(scale(y), high)-low)/(high-low))
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="%s over %s">`, c.width, c.height, c.width, c.height,
+		template.HTMLEscapeString(c.yLabel), template.HTMLEscapeString(c.xLabel))
+	for _, y := range c.ticks(low, high) {
+		at := top + h*(1-(y-low)/(high-low))
+		label := fmt.Sprintf("%.3g", y)
+		if c.logY {
+			label = fmt.Sprintf("%.3g", math.Pow(10, y))
+		}
+		fmt.Fprintf(&b, `<line x1="%d" x2="%.1f" y1="%.1f" y2="%.1f" class="g"/><text x="%d" y="%.1f" class="r">%s</text>`, left, left+w, at, at, left-6, at+4, label)
+	}
+	for _, x := range steps(c.xMin, c.xMax, 4) {
+		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" class="m">%.4g</text>`, px(x), top+h+14, x)
+	}
+	fmt.Fprintf(&b, `<text x="%.1f" y="%d" class="m">%s</text><text transform="translate(11 %.1f) rotate(-90)" class="m">%s</text>`,
+		left+w/2, c.height-4, template.HTMLEscapeString(c.xLabel), top+h/2, template.HTMLEscapeString(c.yLabel))
+	if c.mark > 0 {
+		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%.1f" stroke="%s" stroke-dasharray="4 3"/>`, px(c.mark), px(c.mark), top, top+h, colorSecond)
+	}
+	legend := 0
+	for _, s := range c.series {
+		var path strings.Builder
+		for i := range s.x {
+			if s.points {
+				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="4.5" fill="%s" stroke="#fff"/>`, px(s.x[i]), py(s.y[i]), s.color)
+				continue
+			}
+			verb := "L"
+			if i == 0 {
+				verb = "M"
+			}
+			fmt.Fprintf(&path, "%s%.1f %.1f", verb, px(s.x[i]), py(s.y[i]))
+		}
+		if path.Len() > 0 {
+			fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.6"/>`, path.String(), s.color)
+		}
+		if s.name != "" {
+			y := top + 8 + 16*legend
+			legend++
+			if s.points {
+				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%d" r="4.5" fill="%s"/>`, left+w-150, y, s.color)
+			} else {
+				fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="%s" stroke-width="2"/>`, left+w-158, left+w-142, y, y, s.color)
+			}
+			fmt.Fprintf(&b, `<text x="%.1f" y="%d">%s</text>`, left+w-136, y+4, template.HTMLEscapeString(s.name))
+		}
+	}
+	b.WriteString("</svg>")
+	return template.HTML(b.String()) // of numbers and escaped labels
+}
+
+// span is the span of the y axis, of logarithms if it is logarithmic.
+func (c chart) span() (low, high float64) {
+	low, high = 0, c.yMax
+	if c.logY {
+		low, high = math.Inf(1), math.Inf(-1)
+	}
+	for _, s := range c.series {
+		for _, y := range s.y {
+			switch {
+			case c.logY:
+				low, high = min(low, math.Log10(y)), max(high, math.Log10(y))
+			case c.yMax == 0:
+				high = max(high, y)
+				low = min(low, y)
+			default:
+				low = min(low, y)
+			}
+		}
+	}
+	if !(high > low) || math.IsInf(low, 0) || math.IsInf(high, 0) {
+		return 0, 1
+	}
+	return low, high
+}
+
+// ticks are round places on the y axis, or of a logarithmic one places at equal distances.
+func (c chart) ticks(low, high float64) []float64 {
+	if c.logY {
+		return []float64{low, (low + high) / 2, high}
+	}
+	return steps(low, high, 4)
+}
+
+// steps are round numbers from low to high, about n of them.
+func steps(low, high float64, n int) []float64 {
+	raw := (high - low) / float64(n)
+	unit := math.Pow(10, math.Floor(math.Log10(raw)))
+	for _, f := range []float64{1, 2, 2.5, 5, 10} {
+		if f*unit >= raw {
+			unit *= f
+			break
+		}
+	}
+	var out []float64
+	for k := int(math.Ceil(low/unit - 1e-9)); float64(k)*unit <= high+1e-9*unit; k++ {
+		out = append(out, float64(k)*unit)
+	}
+	return out
+}

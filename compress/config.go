@@ -1,0 +1,187 @@
+package compress
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"sparrow/configs"
+	"sparrow/data"
+	"sparrow/factor"
+	"sparrow/train"
+)
+
+// Config is one TOML file: one compression.
+type Config struct {
+	Name     string   `toml:"name"` // of the result; -o defaults to runs/<name>
+	Seed     uint64   `toml:"seed"` // order of the calibration data
+	Compress Settings `toml:"compress"`
+}
+
+// Settings is the [compress] table.
+type Settings struct {
+	From   string `toml:"from"`   // run or checkpoint to compress
+	Method string `toml:"method"` // svd | fwsvd | tfwsvd | svd_llm | asvd | magnitude | auto
+
+	// The budget, of which one is set. All count the weights of the layers that match, without biases: values of 4 bytes,
+	// and indices.
+	Ratio  float64 `toml:"ratio"`  // share of the dense layers' bytes to remove, more than 0 and less than 1
+	Params int     `toml:"params"` // values to keep
+	Bytes  int     `toml:"bytes"`  // bytes to keep
+
+	// Allocation says how layers share the budget: "loss" for the least predicted increase of the loss, "uniform" for
+	// equal shares of each.
+	Allocation string `toml:"allocation"`
+
+	Row    string  `toml:"row"`    // weights of fwsvd and tfwsvd: in (the paper's, a weight for each input) | out | both
+	Floor  float64 `toml:"floor"`  // added to weights over their mean, so that none is 0
+	Alpha  float64 `toml:"alpha"`  // of asvd: power of the inputs' mean size
+	Sweeps int     `toml:"sweeps"` // of tfwsvd, at most
+	Group  int     `toml:"group"`  // of magnitude: M of N:M, inputs of which N keep their weight
+
+	Cache string `toml:"cache"` // folder that keeps statistics of calibration data
+
+	Layer       []LayerConfig     `toml:"layer"` // which linear layers, later tables win; none: all but the output head
+	Calibration CalibrationConfig `toml:"calibration"`
+	Data        *DataConfig       `toml:"data"`     // calibration data; none: the checkpoint's own
+	Finetune    *FinetuneConfig   `toml:"finetune"` // training of the result; none: none
+}
+
+// LayerConfig is one [[compress.layer]] table.
+type LayerConfig struct {
+	Match  string `toml:"match"`  // glob over layer names, "*" also matches dots
+	Method string `toml:"method"` // "": that of [compress]; dense: the layer stays as it is and counts in no budget
+}
+
+// CalibrationConfig is the [compress.calibration] table.
+type CalibrationConfig struct {
+	Examples    int `toml:"examples"`     // texts, or windows of seq_len tokens, of the training split
+	FisherBatch int `toml:"fisher_batch"` // texts whose gradients are summed before they are squared
+}
+
+// DataConfig is the [compress.data] table: a [data] table whose tokenizer is the checkpoint's.
+type DataConfig struct{ data.Config }
+
+// SetDefaults implements configs.Defaulter.
+func (c *DataConfig) SetDefaults() { c.Config = data.DefaultConfig() }
+
+// FinetuneConfig is the [compress.finetune] table: a [train] table whose init_from is the compressed checkpoint.
+type FinetuneConfig struct{ train.LoopConfig }
+
+// SetDefaults implements configs.Defaulter: few steps at a low rate.
+func (c *FinetuneConfig) SetDefaults() {
+	c.LoopConfig = train.DefaultConfig().Train
+	c.Steps, c.LearningRate, c.Schedule, c.WarmupSteps = 200, 3e-4, "linear", 10
+}
+
+// DefaultConfig returns the values of keys that a config leaves out.
+func DefaultConfig() Config {
+	return Config{
+		Name: "compressed", Seed: 1,
+		Compress: Settings{
+			Method: "fwsvd", Allocation: "loss", Row: "both", Floor: factor.DefaultFloor, Alpha: 0.5, Sweeps: 10, Group: 4,
+			Cache: "runs/.cache", Calibration: CalibrationConfig{Examples: 256, FisherBatch: 1},
+		},
+	}
+}
+
+// Load reads a config file; set are overrides of the form "compress.ratio=0.5".
+func Load(file string, set []string) (Config, error) {
+	cfg := DefaultConfig()
+	err := configs.Load(file, set, &cfg)
+	return cfg, err
+}
+
+// methods are the values of method; newMethod has the switch.
+var methods = []string{"svd", "fwsvd", "tfwsvd", "svd_llm", "asvd", "magnitude", "auto"}
+
+// Validate reports a name that is none.
+func (c Config) Validate(r *configs.Report) {
+	if c.Name == "" || strings.ContainsAny(c.Name, `/\`) || c.Name[0] == '.' {
+		r.Errorf("name", "is no name for the result's folder; want one without slashes that does not begin with a dot")
+	}
+}
+
+// Validate reports what no compression can be.
+func (c Settings) Validate(r *configs.Report) {
+	oneOf := func(key, v string, known []string) {
+		if !slices.Contains(known, v) {
+			r.Errorf(key, "is unknown; want one of %s", strings.Join(known, ", "))
+		}
+	}
+	if c.From == "" {
+		r.Errorf("from", "is empty; want the run or checkpoint to compress")
+	}
+	oneOf("method", c.Method, methods)
+	oneOf("allocation", c.Allocation, []string{"loss", "uniform"})
+	oneOf("row", c.Row, []string{"in", "out", "both"})
+	c.validateBudget(r)
+	if !(c.Floor > 0 && c.Floor < 1) {
+		r.Errorf("floor", "is out of range; want more than 0 and less than 1")
+	}
+	if !(c.Alpha > 0 && c.Alpha <= 2) {
+		r.Errorf("alpha", "is out of range; want more than 0 and at most 2")
+	}
+	if c.Sweeps < 1 {
+		r.Errorf("sweeps", "is too small; want at least 1")
+	}
+	if c.Group < 2 || c.Group > 256 {
+		r.Errorf("group", "is out of range; want 2 to 256 inputs")
+	}
+	if c.Cache == "" {
+		r.Errorf("cache", "is empty; want a folder")
+	}
+}
+
+func (c Settings) validateBudget(r *configs.Report) {
+	set := 0
+	for _, b := range []struct {
+		key         string
+		given, good bool
+		want        string
+	}{
+		{"ratio", c.Ratio != 0, c.Ratio > 0 && c.Ratio < 1, "the share of bytes to remove, more than 0 and less than 1"},
+		{"params", c.Params != 0, c.Params > 0, "at least 1 value"},
+		{"bytes", c.Bytes != 0, c.Bytes > 0, "at least 1 byte"},
+	} {
+		if !b.given {
+			continue
+		}
+		if set++; set > 1 {
+			r.Errorf(b.key, "is a second budget; want one of ratio, params and bytes")
+		}
+		if !b.good {
+			r.Errorf(b.key, "is out of range; want %s", b.want)
+		}
+	}
+	if set == 0 {
+		r.Errorf("ratio", "is not set, nor params or bytes; want one of them as the budget")
+	}
+}
+
+// Validate reports a pattern that cannot match and an unknown method.
+func (c LayerConfig) Validate(r *configs.Report) {
+	if _, err := path.Match(c.Match, ""); err != nil || c.Match == "" {
+		r.Errorf("match", "is no glob pattern; want one like \"*.mlp.*\"")
+	}
+	if known := append([]string{"", "dense"}, methods...); !slices.Contains(known, c.Method) {
+		r.Errorf("method", "is unknown; want one of %s", strings.Join(known[1:], ", "))
+	}
+}
+
+// Validate reports numbers that are too small.
+func (c CalibrationConfig) Validate(r *configs.Report) {
+	if c.Examples < 1 {
+		r.Errorf("examples", "is too small; want at least 1")
+	}
+	if c.FisherBatch < 1 || c.FisherBatch > max(c.Examples, 1) {
+		r.Errorf("fisher_batch", "is out of range; want 1 to examples = %d", c.Examples)
+	}
+}
+
+// Validate reports what a fine-tuning decides by itself.
+func (c FinetuneConfig) Validate(r *configs.Report) {
+	if c.InitFrom != "" {
+		r.Errorf("init_from", "is not for a fine-tuning, which starts from the compressed checkpoint; leave it out")
+	}
+}

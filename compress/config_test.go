@@ -1,0 +1,61 @@
+package compress
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"sparrow/configs"
+)
+
+// TestConfigErrors: each mistake is reported with its line, and what was wanted.
+func TestConfigErrors(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"no budget", "", "a.toml:1: [compress] ratio = 0.0 is not set, nor params or bytes"},
+		{"all removed", "ratio = 1.0", "a.toml:3: [compress] ratio = 1.0 is out of range; want the share of bytes to remove"},
+		{"negative ratio", "ratio = -0.5", "a.toml:3: [compress] ratio = -0.5 is out of range"},
+		{"negative bytes", "bytes = -1", "a.toml:3: [compress] bytes = -1 is out of range; want at least 1 byte"},
+		{"two budgets", "ratio = 0.5\nbytes = 100", "a.toml:4: [compress] bytes = 100 is a second budget"},
+		{"method", "ratio = 0.5\nmethod = \"fsvd\"", `a.toml:4: [compress] method = "fsvd" is unknown; want one of svd, fwsvd`},
+		{"row", "ratio = 0.5\nrow = \"up\"", `row = "up" is unknown; want one of in, out, both`},
+		{"typo", "ratoi = 0.5", `a.toml:3: unknown key "ratoi" in [compress]; did you mean "ratio"?`},
+		{"allocation", "ratio = 0.5\nallocation = \"best\"", `allocation = "best" is unknown; want one of loss, uniform`},
+		{"pattern", "ratio = 0.5\n[[compress.layer]]\nmatch = \"[\"", `a.toml:5: [[compress.layer]] match = "[" is no glob pattern`},
+		{"layer method", "ratio = 0.5\n[[compress.layer]]\nmatch = \"*\"\nmethod = \"none\"", `method = "none" is unknown; want one of dense, svd`},
+		{"calibration", "ratio = 0.5\n[compress.calibration]\nexamples = 0", `a.toml:5: [compress.calibration] examples = 0 is too small`},
+		{"batch", "ratio = 0.5\n[compress.calibration]\nexamples = 4\nfisher_batch = 5", `fisher_batch = 5 is out of range; want 1 to examples = 4`},
+		{"finetune", "ratio = 0.5\n[compress.finetune]\ninit_from = \"x\"", `a.toml:5: [compress.finetune] init_from = "x" is not for a fine-tuning`},
+		{"finetune steps", "ratio = 0.5\n[compress.finetune]\nsteps = 0", `a.toml:5: [compress.finetune] steps = 0 is too small`},
+		{"data", "ratio = 0.5\n[compress.data]\nsource = \"web\"", `a.toml:5: [compress.data] source = "web" is unknown`},
+	} {
+		cfg := DefaultConfig()
+		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\n"+c.text+"\n"), nil, &cfg)
+		if !errors.Is(err, configs.ErrConfig) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
+		}
+	}
+}
+
+// TestConfigSurvivesItsText: a config is the same after writing and reading, as a continued run needs.
+func TestConfigSurvivesItsText(t *testing.T) {
+	cfg := DefaultConfig()
+	text := "[compress]\nfrom = \"x\"\nratio = 0.5\n[[compress.layer]]\nmatch = \"*.mlp.*\"\nmethod = \"svd\"\n[compress.data]\nseq_len = 32\n[compress.finetune]\nsteps = 20\n"
+	if err := configs.Decode("a.toml", []byte(text), nil, &cfg); err != nil {
+		t.Fatal(err)
+	}
+	if f := cfg.Compress.Finetune; f.Steps != 20 || f.LearningRate != 3e-4 || f.Schedule != "linear" || f.Beta1 != 0.9 {
+		t.Errorf("fine-tuning has not its defaults: %+v", f)
+	}
+	written, err := configs.Encode(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := DefaultConfig()
+	if err := configs.Decode("b.toml", written, nil, &again); err != nil {
+		t.Fatal(err)
+	}
+	back, err := configs.Encode(again)
+	if err != nil || string(back) != string(written) {
+		t.Errorf("written again it differs:\n%s\n%s%v", written, back, err)
+	}
+}

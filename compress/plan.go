@@ -1,0 +1,192 @@
+package compress
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/model"
+	"sparrow/nn"
+)
+
+// Plan is what a compression will do.
+type Plan struct {
+	From       string      `json:"from"`       // the checkpoint's folder
+	Parent     string      `json:"parent"`     // SHA-256 of its manifest
+	Kind       string      `json:"kind"`       // of its network
+	Allocation string      `json:"allocation"` // loss | uniform
+	Measure    string      `json:"measure"`    // of losses: "fisher", nats a target; "frobenius", squared relative errors
+	Budget     Budget      `json:"budget"`
+	Layers     []LayerPlan `json:"layers"`
+	Before     Size        `json:"before"` // the layers in the plan
+	After      Size        `json:"after"`
+	Whole      [2]Size     `json:"whole"` // all that a checkpoint stores of the model, before and after
+	Loss       float64     `json:"loss"`  // predicted increase, by the measure
+	Frontier   []Point     `json:"frontier"`
+
+	spectra map[string]spectrum
+}
+
+// Size is a number of values and of the bytes that they and their indices take.
+type Size struct {
+	Params int `json:"params"`
+	Bytes  int `json:"bytes"`
+}
+
+// LayerPlan is what one layer becomes.
+type LayerPlan struct {
+	Name        string `json:"name"`
+	Out         int    `json:"out"`
+	In          int    `json:"in"`
+	Option      Option `json:"option"`
+	Group       int    `json:"group,omitempty"`        // M of N:M
+	FlooredRows int    `json:"floored_rows,omitempty"` // outputs and inputs whose Fisher information is below the floor
+	FlooredCols int    `json:"floored_cols,omitempty"`
+}
+
+func (l LayerPlan) target() Target {
+	return Target{Name: l.Name, Out: l.Out, In: l.In, Method: l.Option.Method}
+}
+
+// Point is a budget with what it is predicted to cost.
+type Point struct {
+	Share float64 `json:"share"` // of the dense layers' budget that is kept
+	Loss  float64 `json:"loss"`
+}
+
+// spectrum is what the report shows of a layer.
+type spectrum struct {
+	Values  []float64 `json:"values"` // singular values under the method's weighting, descending; nil: none
+	Options []Option  `json:"options"`
+}
+
+// MakePlan chooses what each layer becomes. It writes nothing but the cache of statistics; messages and progress go to out.
+func MakePlan(ctx context.Context, cfg Config, out io.Writer) (*Plan, error) {
+	s, err := open(cfg, out)
+	if err != nil {
+		return nil, err
+	}
+	return s.plan(ctx, journal{})
+}
+
+func (s *subject) plan(ctx context.Context, j journal) (*Plan, error) {
+	cfg := s.cfg.Compress
+	p := &Plan{
+		From: s.loaded.Dir, Parent: s.loaded.Files.Manifest().SHA256, Kind: s.loaded.Config.Model.Kind,
+		Allocation: cfg.Allocation, Measure: "frobenius", Budget: cfg.budget(s.targets), spectra: map[string]spectrum{},
+	}
+	if err := s.calibrate(ctx); err != nil {
+		return nil, err
+	}
+	if s.needs().fisher {
+		p.Measure = "fisher"
+	}
+	options := make([][]Option, len(s.targets))
+	began := time.Now()
+	for i, t := range s.targets {
+		x, err := s.options(ctx, j, t)
+		if err != nil {
+			return nil, err
+		}
+		options[i], p.spectra[t.Name] = x.Options, x
+		if time.Since(began) > patience || i == len(s.targets)-1 {
+			began = time.Now()
+			fmt.Fprintf(s.out, "options: %d of %d layers\n", i+1, len(s.targets))
+		}
+	}
+	uniform := cfg.Allocation == "uniform"
+	chosen, err := allocate(options, p.Budget, uniform)
+	if err != nil {
+		return nil, err
+	}
+	for i, t := range s.targets {
+		o := options[i][chosen[i]]
+		l := LayerPlan{Name: t.Name, Out: t.Out, In: t.In, Option: o}
+		if o.Nonzeros > 0 {
+			l.Group = cfg.Group
+		}
+		if p.Measure == "fisher" {
+			l.FlooredRows, l.FlooredCols = floored(s.stats[t.Name], cfg.Floor)
+		}
+		p.Layers = append(p.Layers, l)
+		p.Before = p.Before.plus(dense(t))
+		p.After = p.After.plus(o)
+		p.Loss += o.Loss
+	}
+	p.Frontier = frontier(options, p.Budget, uniform)
+	p.Whole, err = s.whole(p)
+	return p, err
+}
+
+// patience is how long something may take before it shows its progress.
+const patience = 5 * time.Second
+
+func (s Size) plus(o Option) Size { return Size{s.Params + o.Params, s.Bytes + o.Bytes} }
+
+// frontier is the predicted loss of other budgets.
+func frontier(options [][]Option, b Budget, uniform bool) []Point {
+	const points = 24
+	var out []Point
+	for i := 1; i <= points; i++ {
+		other := b
+		share := float64(i) / points
+		other.Limit = int(share * float64(b.Dense))
+		chosen, err := allocate(options, other, uniform)
+		if err != nil {
+			continue // smaller than anything
+		}
+		x := Point{Share: share}
+		for l, c := range chosen {
+			x.Loss += options[l][c].Loss
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// options are those of a layer, from the journal if they are there.
+func (s *subject) options(ctx context.Context, j journal, t Target) (spectrum, error) {
+	var x spectrum
+	key := s.layerKey("options", t, t.Method)
+	err := j.do(key, func(c *checkpoints.Checkpoint) error { return x.read(c) }, func() (checkpoints.Contents, error) {
+		w, err := weightOf(s.loaded.Session.Store(), t)
+		if err != nil {
+			return checkpoints.Contents{}, err
+		}
+		m := newMethod(t.Method, s.cfg.Compress)
+		options, d, err := m.options(ctx, t, w, s.stats[t.Name])
+		if err != nil {
+			return checkpoints.Contents{}, err
+		}
+		x = spectrum{Options: options}
+		if d != nil {
+			x.Values = d.S
+		}
+		return x.contents(), nil
+	})
+	return x, err
+}
+
+// whole counts the model before and after.
+func (s *subject) whole(p *Plan) ([2]Size, error) {
+	chosen := map[string]nn.LinearConfig{}
+	for _, l := range p.Layers {
+		if l.Option.Rank > 0 {
+			chosen[l.Name] = nn.LinearConfig{Kind: "low_rank", Rank: l.Option.Rank}
+		}
+	}
+	before := s.loaded.Session.Store()
+	cfg := s.loaded.Config.Model
+	cfg.Linear = representation(cfg.Linear, before.Layers(), chosen)
+	after := nn.NewStore(tensor.Float32)
+	after.Virtual = true
+	if _, err := model.NewSession(cfg, s.loaded.Session.Dims(), after, model.Options{}); err != nil {
+		return [2]Size{}, fmt.Errorf("compress: %w", err)
+	}
+	size := func(s *nn.Store) Size { return Size{s.Parameters(), s.Bytes() + s.IndexBytes()} }
+	return [2]Size{size(before), size(after)}, nil
+}

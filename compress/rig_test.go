@@ -1,0 +1,139 @@
+package compress
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/train"
+)
+
+// trainedRun trains a small decoder on a text of its own, once for all tests, and returns its folder.
+func trainedRun(t *testing.T) string {
+	t.Helper()
+	return once(t, "decoder", func(dir string) train.Config {
+		cfg := train.DefaultConfig()
+		cfg.Data.Source, cfg.Data.Paths, cfg.Data.SeqLen = "text", []string{textFile(t, dir)}, 16
+		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
+		cfg.Train.Steps, cfg.Train.BatchSize, cfg.Train.LearningRate = 80, 8, 1e-2
+		cfg.Eval.Every, cfg.Eval.Tokens = 80, 512
+		return cfg
+	})
+}
+
+// trainedEncoder does so with a classifier of texts of several lengths.
+func trainedEncoder(t *testing.T) string {
+	t.Helper()
+	return once(t, "encoder", func(dir string) train.Config {
+		path := filepath.Join(dir, "texts.tsv")
+		var text strings.Builder
+		text.WriteString("text\tlabel\n")
+		for i := range 80 {
+			words := []string{"good", "bad"}[i%2] + strings.Repeat(" word", i%11)
+			fmt.Fprintf(&text, "%s %d\t%s\n", words, i%7, []string{"pos", "neg"}[i%2])
+		}
+		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cfg := train.DefaultConfig()
+		cfg.Model.UseKind("encoder")
+		cfg.Data.Source, cfg.Data.Train, cfg.Data.TextColumns, cfg.Data.LabelColumn = "tsv", path, []string{"text"}, "label"
+		cfg.Data.Tokenizer, cfg.Data.MinCount, cfg.Data.MaxLen, cfg.Data.ValidationShare = "word", 1, 16, 0.2
+		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
+		cfg.Train.Steps, cfg.Train.BatchSize, cfg.Train.LearningRate = 30, 8, 1e-2
+		cfg.Eval.Every = 30
+		return cfg
+	})
+}
+
+var (
+	runs   = map[string]string{}
+	runsMu sync.Mutex
+	shared string // folder of the runs, removed at the end
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	if shared, err = os.MkdirTemp("", "compress-test-"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(shared)
+	os.Exit(code)
+}
+
+// once trains a run the first time it is asked for. Nobody may change its folder.
+func once(t *testing.T, name string, config func(dir string) train.Config) string {
+	t.Helper()
+	runsMu.Lock()
+	defer runsMu.Unlock()
+	if runs[name] == "" {
+		dir := filepath.Join(shared, name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		run := filepath.Join(dir, "run")
+		mustTrain(t, config(dir), run)
+		runs[name] = run
+	}
+	return runs[name]
+}
+
+func textFile(t *testing.T, dir string) string {
+	t.Helper()
+	var text strings.Builder
+	for i := range 400 {
+		fmt.Fprintf(&text, "line %d of %d\n", i, i*i%17)
+	}
+	path := filepath.Join(dir, "corpus.txt")
+	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// tensorOf is a matrix of different numbers.
+func tensorOf(rows, cols int) *tensor.Dense {
+	d := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(rows, cols))
+	for i := range d.Float32s() {
+		d.Float32s()[i] = float32(math.Sin(float64(i*i + 1)))
+	}
+	return d
+}
+
+func mustTrain(t *testing.T, cfg train.Config, dir string) {
+	t.Helper()
+	trainer, err := train.New(context.Background(), cfg, dir, false, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := trainer.Run(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// configOf is a compression of a run, with a cache of its own.
+func configOf(t *testing.T, from, method string, ratio float64) Config {
+	t.Helper()
+	cfg := DefaultConfig()
+	cfg.Compress.From, cfg.Compress.Method, cfg.Compress.Ratio, cfg.Compress.Cache = from, method, ratio, t.TempDir()
+	cfg.Compress.Calibration.Examples = 64
+	return cfg
+}
+
+func mustOpen(t *testing.T, cfg Config) *subject {
+	t.Helper()
+	s, err := open(cfg, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

@@ -1,0 +1,313 @@
+package compress
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/train"
+)
+
+// Files of a compression's folder, beside checkpoints/ and journal/.
+const (
+	configFile = "compress.toml" // resolved
+	planDir    = "plan"          // the plan, spectra and the statistics that predictions are made from
+	resultFile = "result.json"
+	verifyFile = "verify.json"
+	reportFile = "report.html"
+	tunedDir   = "finetune" // the run that trained the result
+)
+
+// Result is what a finished compression tells: result.json.
+type Result struct {
+	Checkpoint string        `json:"checkpoint"` // the result, relative to the compression's folder
+	Layers     []LayerResult `json:"layers"`
+	Loss       float64       `json:"predicted_loss"` // increase, by the plan's measure, of the stored layers
+	Before     *Quality      `json:"before"`         // null: the data to measure on is not there
+	Compressed *Quality      `json:"compressed"`     // before any fine-tuning
+	Tuned      *Quality      `json:"tuned,omitempty"`
+}
+
+// LayerResult is what one layer became.
+type LayerResult struct {
+	Name    string  `json:"name"`
+	Option  Option  `json:"option"`
+	Quality quality `json:"quality"` // as stored, in float32
+}
+
+// Quality is a score on the validation split.
+type Quality struct {
+	Values []Measurement `json:"values"` // the loss first
+	Unit   string        `json:"unit"`   // of Count: tokens or examples
+	Count  int           `json:"count"`
+}
+
+// Measurement is one value of a score.
+type Measurement struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+}
+
+// Loss is the mean loss.
+func (q Quality) Loss() float64 { return q.Values[0].Value }
+
+func qualityOf(s train.Score) *Quality {
+	q := &Quality{}
+	for _, v := range s.Values() {
+		q.Values = append(q.Values, Measurement{v.Name, v.X})
+	}
+	q.Unit, q.Count = s.Count()
+	return q
+}
+
+// Run compresses a checkpoint into the folder dir, or continues what was begun there by the same config. A folder with
+// anything else in it is an error. Messages and progress go to out.
+func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, error) {
+	s, err := open(cfg, out)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.begin(dir); err != nil {
+		return nil, err
+	}
+	j := journal{filepath.Join(dir, "journal")}
+	plan, err := s.plan(ctx, j)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.keepPlan(plan, dir); err != nil {
+		return nil, err
+	}
+	result := &Result{}
+	final := checkpoints.StepDir(dir, 0)
+	if err := s.factorize(ctx, plan, j, final, result); err != nil {
+		return nil, err
+	}
+	if result.Before, err = s.measure(ctx, s.loaded, nil); err == nil {
+		result.Compressed, err = s.measureAt(ctx, final)
+	}
+	if errors.Is(err, train.ErrUsage) {
+		fmt.Fprintf(out, "not measured: %v\n", err)
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Compress.Finetune != nil {
+		if final, err = s.finetune(ctx, dir, final); err != nil {
+			return nil, err
+		}
+		if result.Tuned, err = s.measureAt(ctx, final); err != nil {
+			return nil, err
+		}
+	}
+	if result.Checkpoint, err = filepath.Rel(dir, final); err != nil {
+		return nil, err
+	}
+	result.Checkpoint = filepath.ToSlash(result.Checkpoint)
+	return result, checkpoints.WriteFileAtomic(filepath.Join(dir, resultFile), indented(result))
+}
+
+// begin makes the folder with its config, or checks that it holds a compression by the same one.
+func (s *subject) begin(dir string) error {
+	text, err := configs.Encode(s.cfg)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, configFile)
+	have, err := os.ReadFile(path)
+	switch {
+	case err == nil && bytes.Equal(have, text):
+		fmt.Fprintf(s.out, "continuing %s\n", dir)
+		return nil
+	case err == nil:
+		return fmt.Errorf("%w: %s holds a compression by another config: choose another folder with -o", train.ErrUsage, dir)
+	}
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("%w: -o %s: %w", train.ErrUsage, dir, err)
+	case len(entries) > 1 || len(entries) == 1 && entries[0].Name() != ".tmp-"+configFile: // left by a run that was killed as it began
+		return fmt.Errorf("%w: %s is not empty and not a compression: choose another folder with -o", train.ErrUsage, dir)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("%w: %w", train.ErrUsage, err)
+	}
+	return checkpoints.WriteFileAtomic(path, text)
+}
+
+// keepPlan writes the plan with what predictions are made from.
+func (s *subject) keepPlan(p *Plan, dir string) error {
+	var arrays []checkpoints.Array
+	for _, l := range p.Layers {
+		x := p.spectra[l.Name]
+		costs, losses := make([]float64, len(x.Options)), make([]float64, len(x.Options))
+		for i, o := range x.Options {
+			costs[i], losses[i] = float64(o.Bytes), o.Loss
+		}
+		arrays = append(arrays,
+			checkpoints.Array{Name: l.Name + ".values", Shape: []int{len(x.Values)}, Data: append([]float64{}, x.Values...)},
+			checkpoints.Array{Name: l.Name + ".bytes", Shape: []int{len(costs)}, Data: costs},
+			checkpoints.Array{Name: l.Name + ".losses", Shape: []int{len(losses)}, Data: losses})
+		known := s.stats[l.Name]
+		arrays = append(arrays, statisticsArrays(l.target(), &Statistics{Rows: known.Rows, Cols: known.Cols})...)
+	}
+	return checkpoints.Write(filepath.Join(dir, planDir), checkpoints.Contents{
+		Kind: "plan", Files: map[string][]byte{"plan.json": indented(p)}, Arrays: map[string][]checkpoints.Array{"layers.npz": arrays},
+	})
+}
+
+// factorize makes the layers what the plan says, one by one, and writes the checkpoint.
+func (s *subject) factorize(ctx context.Context, p *Plan, j journal, final string, r *Result) error {
+	forms := map[string]*Form{}
+	chosen := map[string]nn.LinearConfig{}
+	began := time.Now()
+	for i, l := range p.Layers {
+		got := LayerResult{Name: l.Name, Option: l.Option}
+		if l.Option.Method != "dense" {
+			form, q, err := s.form(ctx, j, l)
+			if err != nil {
+				return err
+			}
+			forms[l.Name], got.Quality = form, q
+			if form.Linear.Kind != "dense" {
+				chosen[l.Name] = form.Linear
+			}
+		}
+		r.Layers = append(r.Layers, got)
+		r.Loss += got.Quality.Loss
+		if time.Since(began) > patience || i == len(p.Layers)-1 {
+			began = time.Now()
+			fmt.Fprintf(s.out, "factorized: %d of %d layers\n", i+1, len(p.Layers))
+		}
+	}
+	if _, err := checkpoints.Open(final); err == nil {
+		return nil // written before; its bytes would be the same
+	}
+	old := s.loaded.Session.Store()
+	linear := representation(s.loaded.Config.Model.Linear, old.Layers(), chosen)
+	store, err := s.assemble(linear, forms)
+	if err != nil {
+		return err
+	}
+	network := s.loaded.Config.Model
+	network.Linear = linear
+	return s.loaded.DeriveFresh(final, network, store)
+}
+
+// assemble makes the store of the network in its new representation.
+func (s *subject) assemble(linear []nn.LinearConfig, forms map[string]*Form) (*nn.Store, error) {
+	old, store := s.loaded.Session.Store(), nn.NewStore(tensor.Float32)
+	cfg := s.loaded.Config.Model
+	cfg.Linear = linear
+	if _, err := model.NewSession(cfg, s.loaded.Session.Dims(), store, model.Options{}); err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	fresh := map[string][]float32{}
+	for name, form := range forms {
+		for _, a := range form.Arrays {
+			fresh[name+a.Name] = a.Data.([]float32)
+		}
+	}
+	for _, name := range store.Names() {
+		src, ok := fresh[name]
+		if !ok {
+			d := old.Get(name)
+			if d == nil {
+				return nil, fmt.Errorf("compress: %s is neither in the checkpoint nor made anew", name)
+			}
+			src = d.Float32s()
+		}
+		dst := store.Get(name).Float32s()
+		if len(src) != len(dst) {
+			return nil, fmt.Errorf("compress: %s has %d values, want %d", name, len(src), len(dst))
+		}
+		copy(dst, src)
+	}
+	for _, name := range store.IndexNames() {
+		copy(store.Index(name), old.Index(name))
+	}
+	return store, nil
+}
+
+// form is what a layer becomes, from the journal if it is there.
+func (s *subject) form(ctx context.Context, j journal, l LayerPlan) (*Form, quality, error) {
+	var form *Form
+	var q quality
+	t := l.target()
+	read := func(c *checkpoints.Checkpoint) error {
+		var kept struct {
+			Linear  nn.LinearConfig
+			Quality quality
+		}
+		text, err := c.File("form.json")
+		if err == nil {
+			err = json.Unmarshal(text, &kept)
+		}
+		if err != nil {
+			return err
+		}
+		arrays, err := c.Arrays("form.npz")
+		form, q = &Form{kept.Linear, arrays}, kept.Quality
+		return err
+	}
+	asked := l.Option
+	asked.Loss = 0 // a prediction decides nothing any more
+	err := j.do(s.layerKey("form", t, asked), read, func() (checkpoints.Contents, error) {
+		w, err := weightOf(s.loaded.Session.Store(), t)
+		if err != nil {
+			return checkpoints.Contents{}, err
+		}
+		m, stats := newMethod(t.Method, s.cfg.Compress), *s.stats[t.Name]
+		if m.needs().entries {
+			if stats.Entries, err = s.entries(ctx, t); err != nil {
+				return checkpoints.Contents{}, err
+			}
+		}
+		if form, err = m.apply(ctx, t, w, &stats, l.Option); err != nil {
+			return checkpoints.Contents{}, err
+		}
+		q = importanceOf(w, &stats).quality(w, form.product(t))
+		return checkpoints.Contents{
+			Kind: "form", Arrays: map[string][]checkpoints.Array{"form.npz": form.Arrays},
+			Files: map[string][]byte{"form.json": indented(struct {
+				Linear  nn.LinearConfig
+				Quality quality
+			}{form.Linear, q})},
+		}, nil
+	})
+	return form, q, err
+}
+
+// measureAt measures a checkpoint as measure does.
+func (s *subject) measureAt(ctx context.Context, dir string) (*Quality, error) {
+	l, err := train.Open(dir, false, model.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return s.measure(ctx, l, nil)
+}
+
+// measure evaluates a model on its own validation split, as model eval does. after is as for train.Evaluate.
+func (s *subject) measure(ctx context.Context, l *train.Loaded, after func(done, total int, loss float64)) (*Quality, error) {
+	cfg := s.loaded.Config
+	score, err := l.Evaluate(ctx, cfg, train.Part{Split: "validation"}, after)
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(s.out, "%s: %s\n", l.Dir, score.Summary())
+	return qualityOf(score), nil
+}

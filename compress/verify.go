@@ -1,0 +1,350 @@
+package compress
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sparrow/checkpoints"
+	"sparrow/factor"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/train"
+)
+
+// Verification is what verify finds: verify.json.
+type Verification struct {
+	Checkpoint string       `json:"checkpoint"`
+	Promises   []Promise    `json:"promises"`
+	Before     *Performance `json:"before"` // null: the data to measure on is not there
+	After      *Performance `json:"after"`
+}
+
+// Promise is one property that a compression must have.
+type Promise struct {
+	Name   string `json:"name"`
+	Kept   bool   `json:"kept"`
+	Detail string `json:"detail"` // what was found; of a broken one also what was wanted
+}
+
+// ErrBroken matches the error of a verification that found a broken promise.
+var ErrBroken = errors.New("compress: broken promise")
+
+// Err names the promises that are broken.
+func (v *Verification) Err() error {
+	var broken []string
+	for _, p := range v.Promises {
+		if !p.Kept {
+			broken = append(broken, p.Name+": "+p.Detail)
+		}
+	}
+	if len(broken) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrBroken, strings.Join(broken, "\n"+ErrBroken.Error()+": "))
+}
+
+// verifier is a verification under way.
+type verifier struct {
+	Verification
+	dir    string
+	cfg    Config
+	plan   Plan
+	known  map[string]checkpoints.Array // of the plan's folder, by name
+	result Result
+	source *train.Loaded
+	oneoff *train.Loaded // the compressed checkpoint, before any fine-tuning
+}
+
+// Verify checks a compression's folder against what it promises, without trust in what the compression itself has
+// recorded where that can be counted or computed again; evaluates and times both models; and writes verify.json. Broken
+// promises are in the result, see [Verification.Err].
+func Verify(ctx context.Context, dir string, out io.Writer) (*Verification, error) {
+	v := &verifier{dir: dir, known: map[string]checkpoints.Array{}}
+	if err := v.open(); err != nil {
+		return nil, err
+	}
+	if v.oneoff != nil {
+		v.lineage()
+		v.count()
+		v.tight()
+		v.errors()
+		v.others()
+		if err := v.measure(ctx, out); err != nil {
+			return nil, err
+		}
+	}
+	return &v.Verification, checkpoints.WriteFileAtomic(filepath.Join(dir, verifyFile), indented(v.Verification))
+}
+
+// promise notes whether one is kept; found is its detail then, else broken.
+func (v *verifier) promise(name, found string, broken []string) {
+	p := Promise{name, len(broken) == 0, found}
+	if !p.Kept {
+		p.Detail = broken[0]
+		if more := len(broken) - 1; more > 0 {
+			p.Detail += fmt.Sprintf(" (and %d more)", more)
+		}
+	}
+	v.Promises = append(v.Promises, p)
+}
+
+// open reads all files. What the compression has written and cannot be read breaks a promise; a folder that holds no
+// finished compression and a source that is gone are errors.
+func (v *verifier) open() error {
+	for _, name := range []string{configFile, resultFile} {
+		if _, err := os.Stat(filepath.Join(v.dir, name)); err != nil {
+			return fmt.Errorf("%w: %s holds no finished compression: it has no %s; make one, or finish it, by: compress run -c FILE -o %s", train.ErrNotFound, v.dir, name, train.Quote(v.dir))
+		}
+	}
+	var err error
+	if v.cfg, err = Load(filepath.Join(v.dir, configFile), nil); err != nil {
+		return err
+	}
+	if v.source, err = train.Open(v.cfg.Compress.From, false, model.Options{}); err != nil {
+		return err
+	}
+	err = v.read()
+	if errors.Is(err, checkpoints.ErrCheckpoint) || errors.Is(err, train.ErrNotFound) {
+		v.promise("files", "", []string{err.Error()})
+		v.oneoff = nil
+		return nil
+	}
+	if err == nil {
+		v.promise("files", "every file is as its manifest says", nil)
+	}
+	return err
+}
+
+func (v *verifier) read() error {
+	text, err := os.ReadFile(filepath.Join(v.dir, resultFile))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &v.result); err != nil {
+		return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, resultFile, err)
+	}
+	kept, err := checkpoints.Open(filepath.Join(v.dir, planDir))
+	if err != nil {
+		return err
+	}
+	if text, err = kept.File("plan.json"); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &v.plan); err != nil {
+		return fmt.Errorf("%w: plan.json: %w", checkpoints.ErrCheckpoint, err)
+	}
+	arrays, err := kept.Arrays("layers.npz")
+	if err != nil {
+		return err
+	}
+	for _, a := range arrays {
+		v.known[a.Name] = a
+	}
+	v.Checkpoint = filepath.Join(v.dir, filepath.FromSlash(v.result.Checkpoint))
+	v.oneoff, err = train.Open(checkpoints.StepDir(v.dir, 0), false, model.Options{})
+	return err
+}
+
+// lineage: the compressed checkpoint names the source, and the source is the one of then.
+func (v *verifier) lineage() {
+	var broken []string
+	if got := v.source.Files.Manifest().SHA256; got != v.plan.Parent {
+		broken = append(broken, fmt.Sprintf("%s has SHA-256 %.12s, want %.12s, from which the compression was made", v.source.Dir, got, v.plan.Parent))
+	}
+	if p := v.oneoff.Files.Manifest().Parent; p == nil || p.SHA256 != v.plan.Parent {
+		broken = append(broken, fmt.Sprintf("%s names another parent than SHA-256 %.12s", v.oneoff.Dir, v.plan.Parent))
+	}
+	v.promise("lineage", "made from "+v.source.Dir, broken)
+}
+
+// count: shapes, values and bytes of each layer are the plan's, and all together are within the budget. Shapes are those
+// of the manifest, which the reading has compared with the bytes.
+func (v *verifier) count() {
+	shapes := map[string][]int{}
+	for _, f := range v.oneoff.Files.Manifest().Files {
+		for _, e := range f.Entries {
+			if f.Name == "model.npz" {
+				shapes[e.Name] = e.Shape
+			}
+		}
+	}
+	var wrong, crowdedRows []string
+	var total Size
+	for _, l := range v.plan.Layers {
+		want := map[string][]int{".weight": {l.Out, l.In}}
+		if l.Option.Rank > 0 {
+			want = map[string][]int{".down.weight": {l.Option.Rank, l.In}, ".up.weight": {l.Out, l.Option.Rank}}
+		}
+		n := 0
+		for suffix, shape := range want {
+			if got := shapes[l.Name+suffix]; !slices.Equal(got, shape) {
+				wrong = append(wrong, fmt.Sprintf("%s%s has shape %v, want %v", l.Name, suffix, got, shape))
+			}
+			n += shape[0] * shape[1]
+		}
+		bytes := valueBytes * n
+		if l.Option.Nonzeros > 0 {
+			w := v.weight(v.oneoff, l)
+			if i, g, ok := crowded(w, l.Option.Nonzeros, l.Group); ok {
+				crowdedRows = append(crowdedRows, fmt.Sprintf("%s, output %d, group %d has more than %d of %d weights", l.Name, i, g, l.Option.Nonzeros, l.Group))
+			}
+			n, bytes = l.Option.Params, l.Option.Bytes // of which at most so many are stored, as occupancy says
+		}
+		if n != l.Option.Params || bytes != l.Option.Bytes {
+			wrong = append(wrong, fmt.Sprintf("%s has %d values in %d bytes, want %d in %d", l.Name, n, bytes, l.Option.Params, l.Option.Bytes))
+		}
+		total = Size{total.Params + n, total.Bytes + bytes}
+	}
+	slices.Sort(wrong)
+	v.promise("sizes", fmt.Sprintf("%d layers have %d values in %d bytes, as planned", len(v.plan.Layers), total.Params, total.Bytes), wrong)
+	v.promise("occupancy", "no group has more weights than planned", crowdedRows)
+	used, b := total.Bytes, v.plan.Budget
+	if b.Unit == "params" {
+		used = total.Params
+	}
+	var over []string
+	if used > b.Limit {
+		over = append(over, fmt.Sprintf("%d %s, want at most %d", used, b.Unit, b.Limit))
+	}
+	v.promise("budget", fmt.Sprintf("%d of %d %s", used, b.Limit, b.Unit), over)
+}
+
+// tight: no layer's next step would still fit.
+func (v *verifier) tight() {
+	left := v.plan.Budget.Limit
+	for _, l := range v.plan.Layers {
+		left -= v.plan.Budget.cost(l.Option)
+	}
+	var loose []string
+	for _, l := range v.plan.Layers {
+		costs, _ := v.known[l.Name+".bytes"].Data.([]float64)
+		i := slices.Index(costs, float64(l.Option.Bytes))
+		if i < 0 || i+1 == len(costs) || v.plan.Budget.Unit != "bytes" {
+			continue
+		}
+		if step := int(costs[i+1] - costs[i]); step <= left {
+			loose = append(loose, fmt.Sprintf("a step of %s takes %d bytes and %d are left", l.Name, step, left))
+		}
+	}
+	v.promise("tight", fmt.Sprintf("%d %s are left, less than any step", left, v.plan.Budget.Unit), loose)
+}
+
+func (v *verifier) weight(l *train.Loaded, p LayerPlan) *factor.Matrix {
+	return &factor.Matrix{Rows: p.Out, Cols: p.In, Data: l.Session.Store().DenseWeight(p.Name)}
+}
+
+// Tolerances of errors that are computed again.
+const (
+	sameError = 1e-6 // relative, of the same factors on another instruction set
+	planError = 1e-3 // relative, of factors whose spectrum was computed by another algorithm
+	rounding  = 1e-6 // of a float32 factor, relative to the weight
+)
+
+// errors: each stored layer is as far from its source as recorded and, where the method predicts that exactly, as planned.
+func (v *verifier) errors() {
+	var broken []string
+	total := 0.0
+	for i, l := range v.plan.Layers {
+		if l.Option.Method == "dense" {
+			continue
+		}
+		stats := &Statistics{}
+		stats.Rows, _ = v.known[l.Name+".rows"].Data.([]float64)
+		stats.Cols, _ = v.known[l.Name+".cols"].Data.([]float64)
+		w := v.weight(v.source, l)
+		measure := importanceOf(w, stats)
+		got, want := measure.quality(w, v.weight(v.oneoff, l)), v.result.Layers[i].Quality
+		floor := rounding * rounding * measure.of(w)
+		total += got.Loss
+		if !near(got.Loss, want.Loss, sameError, floor) || !near(got.Relative, want.Relative, sameError, rounding) {
+			broken = append(broken, fmt.Sprintf("%s: predicted loss %g and relative error %g, want %g and %g as recorded", l.Name, got.Loss, got.Relative, want.Loss, want.Relative))
+		}
+		if l.Option.Method != "tfwsvd" && !near(got.Loss, l.Option.Loss, planError, floor) {
+			broken = append(broken, fmt.Sprintf("%s: predicted loss %g, want %g as planned", l.Name, got.Loss, l.Option.Loss))
+		}
+	}
+	v.promise("errors", fmt.Sprintf("the layers' weighted errors, computed again, add up to a predicted loss of %.6g", total), broken)
+}
+
+// near compares with a tolerance relative to want and an absolute one. It is false for NaN.
+func near(got, want, relative, absolute float64) bool {
+	return math.Abs(got-want) <= relative*math.Abs(want)+absolute
+}
+
+// others: every parameter outside of the compressed layers is the source's, bit by bit.
+func (v *verifier) others() {
+	old, now := v.source.Session.Store(), v.oneoff.Session.Store()
+	changed := map[string]bool{}
+	for _, l := range v.plan.Layers {
+		for _, suffix := range []string{".weight", ".down.weight", ".up.weight"} {
+			changed[l.Name+suffix] = l.Option.Method != "dense"
+		}
+	}
+	var broken []string
+	same := 0
+	for _, name := range now.Names() {
+		if changed[name] {
+			continue
+		}
+		same++
+		if old.Get(name) == nil || !slices.Equal(old.Get(name).Float32s(), now.Get(name).Float32s()) {
+			broken = append(broken, name+" differs from the source's, want it untouched")
+		}
+	}
+	v.promise("others", fmt.Sprintf("%d other tensors are the source's", same), broken)
+}
+
+// measure evaluates and times the source and the result.
+func (v *verifier) measure(ctx context.Context, out io.Writer) error {
+	final := v.oneoff
+	if v.Checkpoint != v.oneoff.Dir {
+		var err error
+		if final, err = train.Open(v.Checkpoint, false, model.Options{}); err != nil {
+			v.promise("files", "", []string{err.Error()})
+			return nil
+		}
+	}
+	var err error
+	v.Before, v.After, err = compare(ctx, v.source, final, out)
+	if errors.Is(err, train.ErrUsage) {
+		fmt.Fprintf(out, "not measured: %v\n", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	want := v.result.Compressed
+	if v.result.Tuned != nil {
+		want = v.result.Tuned
+	}
+	var broken []string
+	for _, c := range []struct {
+		what      string
+		got, want *Quality
+	}{{"the source", v.Before.Quality, v.result.Before}, {"the result", v.After.Quality, want}} {
+		if c.want == nil {
+			continue
+		}
+		for i, m := range c.want.Values {
+			if got := c.got.Values[i]; !near(got.Value, m.Value, sameScore, 0) {
+				broken = append(broken, fmt.Sprintf("%s of %s is %g, want %g as recorded", m.Name, c.what, got.Value, m.Value))
+			}
+		}
+	}
+	v.promise("quality", fmt.Sprintf("loss %.6f before, %.6f after", v.Before.Quality.Loss(), v.After.Quality.Loss()), broken)
+	return nil
+}
+
+// sameScore is how much a score may differ, relative: nothing on one instruction set, roundings on another.
+const sameScore = 1e-4
+
+// bytesOf is the memory of a store.
+func bytesOf(s *nn.Store) int { return s.Bytes() + s.IndexBytes() + s.BaseBytes() }

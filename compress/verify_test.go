@@ -1,0 +1,128 @@
+package compress
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"sparrow/checkpoints"
+	"sparrow/train"
+)
+
+// TestVerifyFindsBrokenPromises: each kind of damage breaks the promise that names it.
+func TestVerifyFindsBrokenPromises(t *testing.T) {
+	cfg := configOf(t, trainedRun(t), "fwsvd", 0.5)
+	dir := filepath.Join(t.TempDir(), "out")
+	mustRun(t, cfg, dir)
+	replan := func(t *testing.T, dir, from, to string) {
+		rewrite(t, filepath.Join(dir, planDir), func(c *checkpoints.Contents) {
+			text := string(c.Files["plan.json"])
+			if !strings.Contains(text, from) {
+				t.Fatalf("the plan has no %s", from)
+			}
+			c.Files["plan.json"] = []byte(strings.Replace(text, from, to, 1))
+		})
+	}
+	weights := func(t *testing.T, dir, name string) {
+		rewrite(t, checkpoints.StepDir(dir, 0), func(c *checkpoints.Contents) {
+			i := slices.IndexFunc(c.Arrays["model.npz"], func(a checkpoints.Array) bool { return strings.HasSuffix(a.Name, name) })
+			c.Arrays["model.npz"][i].Data.([]float32)[0] += 0.5
+		})
+	}
+	limit := regexp.MustCompile(`"limit": (\d+)`)
+	for _, c := range []struct {
+		promise string
+		damage  func(t *testing.T, dir string)
+	}{
+		{"files", func(t *testing.T, dir string) { flip(t, filepath.Join(checkpoints.StepDir(dir, 0), "model.npz")) }},
+		{"files", func(t *testing.T, dir string) { flip(t, filepath.Join(dir, planDir, "layers.npz")) }},
+		{"lineage", func(t *testing.T, dir string) { replan(t, dir, `"parent": "`, `"parent": "0`) }},
+		{"sizes", func(t *testing.T, dir string) { replan(t, dir, `"rank": `, `"rank": 1`) }},
+		{"budget", func(t *testing.T, dir string) { replan(t, dir, limit.FindString(planText(t, dir)), `"limit": 100`) }},
+		{"tight", func(t *testing.T, dir string) { replan(t, dir, limit.FindString(planText(t, dir)), `"limit": 7000`) }},
+		{"errors", func(t *testing.T, dir string) { weights(t, dir, ".up.weight") }},
+		{"others", func(t *testing.T, dir string) { weights(t, dir, "norm.weight") }},
+		{"quality", func(t *testing.T, dir string) {
+			path := filepath.Join(dir, resultFile)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = regexp.MustCompile(`"value": (\d)`).ReplaceAll(text, []byte(`"value": 9$1`))
+			if err := os.WriteFile(path, text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(c.promise, func(t *testing.T) {
+			damaged := filepath.Join(t.TempDir(), "out")
+			if err := os.CopyFS(damaged, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			c.damage(t, damaged)
+			v, err := Verify(context.Background(), damaged, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := v.Err(); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), ErrBroken.Error()+": "+c.promise+": ") {
+				t.Errorf("got %v, want the broken promise %s", err, c.promise)
+			}
+		})
+	}
+	if _, err := Verify(context.Background(), t.TempDir(), io.Discard); !errors.Is(err, train.ErrNotFound) {
+		t.Errorf("an empty folder: got %v, want an error that matches ErrNotFound", err)
+	}
+}
+
+func planText(t *testing.T, dir string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, planDir, "plan.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// rewrite changes the contents of a checkpoint and seals it again.
+func rewrite(t *testing.T, dir string, change func(*checkpoints.Contents)) {
+	t.Helper()
+	c, err := checkpoints.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := c.Manifest()
+	contents := checkpoints.Contents{Kind: m.Kind, Step: m.Step, Parent: m.Parent, Files: map[string][]byte{}, Arrays: map[string][]checkpoints.Array{}}
+	for _, f := range m.Files {
+		if strings.HasSuffix(f.Name, ".npz") {
+			contents.Arrays[f.Name], err = c.Arrays(f.Name)
+		} else {
+			contents.Files[f.Name], err = c.File(f.Name)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(&contents)
+	if err := checkpoints.Write(dir, contents); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// flip changes a bit in the middle of a file.
+func flip(t *testing.T, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 4
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,108 @@
+package tests
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// TestKilledCompressionsEndEqual: SIGKILL at random moments, then the same command, again and again, ends with the bytes
+// of a compression that nobody disturbed, fine-tuning included; so does another number of threads.
+func TestKilledCompressionsEndEqual(t *testing.T) {
+	rounds, most := 2, 10
+	if testing.Short() {
+		rounds, most = 1, 3
+	}
+	dir := workplace(t)
+	mustRun(t, dir, "train", "run", "-c", "tiny.toml", "-o", "out", "--set", "model.n_layer=2")
+	write(t, dir, "c.toml", `name = "small"
+[compress]
+from = "out"
+method = "fwsvd"
+ratio = 0.5
+[compress.calibration]
+examples = 64
+[compress.finetune]
+steps = 8
+batch_size = 2
+warmup_steps = 2
+`)
+	args := func(out string, threads int) []string {
+		return []string{"run", "-c", "c.toml", "-o", out, "--threads", fmt.Sprint(threads)}
+	}
+	// All write to folders of one name, which checkpoints mention, and each begins without statistics.
+	began := time.Now()
+	mustRun(t, dir, "compress", args("small", 2)...)
+	took := time.Since(began)
+	want := compressed(t, filepath.Join(dir, "small"))
+	again := func() {
+		for _, name := range []string{"small", "runs"} {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	again()
+	mustRun(t, dir, "compress", args("small", 1)...)
+	equalCompressions(t, compressed(t, filepath.Join(dir, "small")), want)
+	for range rounds {
+		again()
+		seed := uint64(time.Now().UnixNano())
+		random := rand.New(rand.NewPCG(seed, 0))
+		kills := 0
+		for kills < most {
+			c := command(t, dir, "compress", args("small", 1+random.IntN(2))...)
+			var stderr bytes.Buffer
+			c.Stderr = &stderr
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(random.Int64N(int64(took) / 3)))
+			_ = c.Process.Kill()
+			if err := c.Wait(); err == nil {
+				break // it had finished
+			} else if c.ProcessState.ExitCode() > 0 {
+				t.Fatalf("seed %d: it ended by itself with exit code %d\n%s", seed, c.ProcessState.ExitCode(), stderr.String())
+			}
+			kills++
+		}
+		t.Logf("seed %d: %d kills", seed, kills)
+		mustRun(t, dir, "compress", args("small", 2)...)
+		equalCompressions(t, compressed(t, filepath.Join(dir, "small")), want)
+	}
+}
+
+// compressed maps the files that a compression must leave to their bytes: all but the record of the fine-tuning's own run,
+// which tells of times and processes.
+func compressed(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		rel, _ := filepath.Rel(dir, path)
+		if d != nil && d.IsDir() && rel == "finetune" {
+			return filepath.SkipDir
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		files[rel] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func equalCompressions(t *testing.T, got, want map[string]string) {
+	t.Helper()
+	if d := difference(got, want); len(d) > 0 {
+		t.Errorf("these differ from those of the undisturbed compression: %v", d)
+	}
+}
