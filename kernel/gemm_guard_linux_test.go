@@ -9,7 +9,7 @@ import (
 )
 
 // guarded returns n elements that end at a page that must not be touched.
-func guarded[T Float](t *testing.T, n int) []T {
+func guarded[T Float | uint8](t *testing.T, n int) []T {
 	t.Helper()
 	page := unix.Getpagesize()
 	size := n * int(unsafe.Sizeof(T(0)))
