@@ -28,8 +28,12 @@ func QuantizeVector[T Float](codes []int8, x []T) float32 {
 
 // DequantizeVector writes code * scale to dst.
 func DequantizeVector[T Float](dst []T, codes []int8, scale float32) {
-	s := T(scale)
 	dst = dst[:len(codes)]
+	if isFloat32[T]() {
+		n := vecDequantize(f32(dst), codes, scale)
+		dst, codes = dst[n:], codes[n:]
+	}
+	s := T(scale)
 	for i, c := range codes {
 		dst[i] = T(c) * s
 	}

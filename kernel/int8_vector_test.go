@@ -37,3 +37,21 @@ func TestQuantizeVector(t *testing.T) {
 		t.Errorf("codes %v, want %v", codes, want)
 	}
 }
+
+// TestDequantizeVector: every instruction set and length gives code * scale, rounded once.
+func TestDequantizeVector(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		for n := range 70 {
+			codes, got := make([]int8, n), make([]float32, n)
+			for i := range codes {
+				codes[i] = int8(i*37%255 - 127)
+			}
+			DequantizeVector(got, codes, 0.1)
+			for i, c := range codes {
+				if want := float32(c) * 0.1; got[i] != want {
+					t.Fatalf("length %d element %d: %v, want %v", n, i, got[i], want)
+				}
+			}
+		}
+	})
+}

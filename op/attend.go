@@ -19,13 +19,22 @@ type attendBlock[T kernel.Float] struct {
 	begin, end  int // of the keys
 	scale       T
 	sees        staircase
-	load        func(j0, cols int) operands[T] // brings a block of keys; nil: they are in memory
+	load        func(j0, cols int) cachedBlock[T] // brings a block of keys; nil: they are in memory
 }
 
 // operands are queries, keys and values, each with its row stride.
 type operands[T kernel.Float] struct {
 	q, k, v       []T
 	ldq, ldk, ldv int
+}
+
+// cachedBlock is a block of keys and values, the queries to compare with them, and
+// what to fetch while the keys and the values are at work.
+type cachedBlock[T kernel.Float] struct {
+	q            []T
+	ldq          int
+	k, v         kernel.CacheRows[T]
+	nextV, nextK kernel.CacheRows[T]
 }
 
 // staircase says which keys a folded row sees: those before limit and, unless
@@ -57,15 +66,21 @@ func attend[T kernel.Float](a *attendBlock[T]) {
 		clear(a.y[r*a.ldy : r*a.ldy+V])
 		maxes[r], sums[r] = T(math.Inf(-1)), 0
 	}
+	inPlace := a.load != nil && kernel.InPlace(a.rows)
 	for j0 := a.begin; j0 < a.end; j0 += keyBlock {
 		cols := min(keyBlock, a.end-j0)
-		in := operands[T]{q: a.q, ldq: a.ldq, ldk: a.ldk, ldv: a.ldv}
+		var in cachedBlock[T]
 		if a.load != nil {
 			in = a.load(j0, cols)
 		} else {
-			in.k, in.v = a.k[j0*a.ldk:], a.v[j0*a.ldv:]
+			in = cachedBlock[T]{q: a.q, ldq: a.ldq,
+				k: kernel.CacheRows[T]{X: a.k[j0*a.ldk:], LD: a.ldk}, v: kernel.CacheRows[T]{X: a.v[j0*a.ldv:], LD: a.ldv}}
 		}
-		kernel.GemmSerial(false, true, a.rows, cols, a.keyDim, 1, in.q, in.ldq, in.k, in.ldk, 0, s, cols) // [rows, cols]
+		if inPlace {
+			kernel.CacheScores(s, cols, in.q, in.ldq, in.k, a.rows, cols, a.keyDim, &in.nextV) // [rows, cols]
+		} else {
+			kernel.GemmSerial(false, true, a.rows, cols, a.keyDim, 1, in.q, in.ldq, in.k.X, in.k.LD, 0, s, cols)
+		}
 		for r := range a.rows {
 			row := s[r*cols : (r+1)*cols]
 			seen := a.sees.visible(r, j0, cols)
@@ -82,7 +97,11 @@ func attend[T kernel.Float](a *attendBlock[T]) {
 			maxes[r] = top
 			sums[r] += kernel.ExpShift(row[:seen], row[:seen], a.scale, top)
 		}
-		kernel.GemmSerial(false, false, a.rows, V, cols, 1, s, cols, in.v, in.ldv, 1, a.y, a.ldy)
+		if inPlace {
+			kernel.CacheValues(a.y, a.ldy, s, cols, in.v, a.rows, cols, V, &in.nextK)
+		} else {
+			kernel.GemmSerial(false, false, a.rows, V, cols, 1, s, cols, in.v.X, in.v.LD, 1, a.y, a.ldy)
+		}
 	}
 	for r := range a.rows {
 		if a.lse != nil {

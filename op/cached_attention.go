@@ -56,7 +56,7 @@ func CachedAttention(t *Tape, q, k, v, past, fresh *G.Node, cache *KVCache, s At
 // keyPiece is how many cached tokens one piece of parallel work reads when there is
 // one new token. It is fixed, so that results do not depend on the number of
 // threads.
-const keyPiece = 2 * keyBlock
+const keyPiece = 4 * keyBlock
 
 func cachedAttention[T kernel.Float](c *KVCache, partial *buffer, s AttentionShape) func([]G.Value, *tensor.Dense) error {
 	var tasks []cachedTask // kept, to allocate nothing in a run
@@ -176,22 +176,34 @@ func (a *cachedRun[T]) loadScratch(rows int) int {
 	return rows*a.HeadDim + keyBlock*(2*a.HeadDim+a.ValueDim)
 }
 
-// loader returns a function that brings a block of the cache, as attend wants it.
+// loader returns a function that brings a block of the cache, as attend wants it: in
+// place where it can be read as it is stored.
 // Where keys are turned when read, those of a block turn by their distance to its
 // first token and the queries back by that token's angle, since only differences
 // count: so the angles of one block serve all, and stay in the second-level cache.
-func (a *cachedRun[T]) loader(t cachedTask, q []T, ldq int, mem []T) func(j0, cols int) operands[T] {
-	K, V, c := a.HeadDim, a.ValueDim, a.c
+func (a *cachedRun[T]) loader(t cachedTask, q []T, ldq int, mem []T) func(j0, cols int) cachedBlock[T] {
+	K, c := a.HeadDim, a.c
 	turnedQ, mem := mem[:t.rows*K], mem[t.rows*K:]
 	keys, turnedK, values := mem[:keyBlock*K], mem[keyBlock*K:2*keyBlock*K], mem[2*keyBlock*K:]
 	at := (t.b*a.KVHeads + t.g) * c.Capacity
-	return func(j0, cols int) operands[T] {
-		in := operands[T]{q: q, ldq: ldq, ldk: K, ldv: V}
-		in.k = take(c.keys, at+j0, cols, keys)
-		if c.Shared {
-			in.v, in.ldv = in.k, K
-		} else {
-			in.v = take(c.values, at+j0, cols, values)
+	decoded := c.Int8 && (!kernel.InPlace(t.rows) || c.Shared || c.Rotary != nil)
+	return func(j0, cols int) cachedBlock[T] {
+		in := cachedBlock[T]{q: q, ldq: ldq}
+		if j0+keyBlock < t.end {
+			in.nextK = stored[T](c.keys, at+j0+keyBlock, min(keyBlock, t.end-j0-keyBlock))
+		}
+		in.k = stored[T](c.keys, at+j0, cols)
+		if decoded {
+			in.k = decode(c.keys, at+j0, cols, keys)
+		}
+		switch {
+		case c.Shared:
+			in.v, in.nextV = in.k, in.nextK
+		case decoded:
+			in.v = decode(c.values, at+j0, cols, values)
+		default:
+			in.v = stored[T](c.values, at+j0, cols)
+			in.nextV = in.v
 		}
 		if c.Rotary == nil {
 			return in
@@ -203,13 +215,9 @@ func (a *cachedRun[T]) loader(t cachedTask, q []T, ldq int, mem []T) func(j0, co
 			copy(row, q[r*ldq:])
 			kernel.Rotate(row[:half], row[half:], cos, sin, true)
 		}
-		for j := range cols {
-			row := turnedK[j*K : (j+1)*K]
-			copy(row, in.k[j*K:])
-			cos, sin := rotaryRow[T](c.Rotary, j)
-			kernel.Rotate(row[:half], row[half:], cos, sin, false)
-		}
-		in.q, in.ldq, in.k = turnedQ, K, turnedK
+		cos, sin = rotaryRows[T](c.Rotary, 0, cols)
+		kernel.RotateRows(turnedK, in.k.X, cos, sin, cols, half)
+		in.q, in.ldq, in.k.X = turnedQ, K, turnedK
 		return in
 	}
 }

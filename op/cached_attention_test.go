@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	G "gorgonia.org/gorgonia"
@@ -197,4 +198,64 @@ func TestCachedAttentionErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFloat32Cache compares one new token's attention in float32, over caches of
+// widths that the kernels read in place and of others, with float64.
+func TestFloat32Cache(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		heads  int
+		l      CacheLayout
+		rotary bool
+	}{
+		{"a key head for each", 8, CacheLayout{KVHeads: 8, KeyDim: 64, ValueDim: 64}, false},
+		{"one key head", 8, CacheLayout{KVHeads: 1, KeyDim: 128, ValueDim: 128}, false},
+		{"groups, odd widths", 6, CacheLayout{KVHeads: 2, KeyDim: 24, ValueDim: 40}, false},
+		{"groups, parts of vectors", 14, CacheLayout{KVHeads: 2, KeyDim: 10, ValueDim: 21}, false},
+		{"values that begin keys", 8, CacheLayout{KVHeads: 1, KeyDim: 160, ValueDim: 128, Shared: true}, false},
+		{"keys turned when read", 8, CacheLayout{KVHeads: 1, KeyDim: 128, ValueDim: 128, Shared: true}, true},
+		{"more heads than are read in place", 20, CacheLayout{KVHeads: 1, KeyDim: 32, ValueDim: 16}, false},
+	} {
+		for _, c.l.Int8 = range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s 8 bits %v", c.name, c.l.Int8), func(t *testing.T) {
+				var y [2][]float64
+				for i, dtype := range []tensor.Dtype{tensor.Float64, tensor.Float32} {
+					if c.rotary {
+						c.l.Rotary = NewRotaryTable(c.l.KeyDim, cacheTokens, 100, dtype)
+					}
+					y[i] = oneAfter(t, dtype, c.heads, c.l, cacheTokens-1)
+				}
+				same(t, "output", y[1], y[0], float32Tol)
+			})
+		}
+	}
+}
+
+// oneAfter is the attention of two sequences' one new token after past drawn ones.
+func oneAfter(t *testing.T, dtype tensor.Dtype, heads int, l CacheLayout, past int) []float64 {
+	t.Helper()
+	s := AttentionShape{Batch: 2, SeqLen: 1, Heads: heads, KVHeads: l.KVHeads, HeadDim: l.KeyDim, ValueDim: l.ValueDim}
+	cache := NewKVCache(dtype, s.Batch, past+1, l)
+	rng := rand.New(rand.NewPCG(11, uint64(heads)))
+	draw := func(n int) []float64 {
+		x := make([]float64, n)
+		for i := range x {
+			x[i] = float64(float32(rng.NormFloat64())) // the same number in either type
+		}
+		return x
+	}
+	cache.Fill(draw(1009))
+	d := newDecoding(t, dtype, s, cache)
+	for _, to := range []*tensor.Dense{d.q, d.k, d.v} {
+		if to != nil {
+			fillRows(to, draw(to.Shape().TotalSize()), 0, s.Batch, s.Batch, 0, s.Batch)
+		}
+	}
+	d.past[0], d.past[1], d.fresh[0], d.fresh[1] = past, past-3, 1, 1
+	y, err := d.run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y
 }

@@ -106,12 +106,17 @@ func put[T kernel.Float](v *vectors, i int, x []T) {
 	}
 }
 
-// take returns rows [i, i+n) as a matrix of row stride width: in place, or decoded
-// to mem.
-func take[T kernel.Float](v *vectors, i, n int, mem []T) []T {
+// stored returns rows [i, i+n) as they are.
+func stored[T kernel.Float](v *vectors, i, n int) kernel.CacheRows[T] {
 	if v.dense != nil {
-		return data[T](v.dense)[i*v.width : (i+n)*v.width]
+		return kernel.CacheRows[T]{X: data[T](v.dense)[i*v.width : (i+n)*v.width], LD: v.width}
 	}
+	m := len(v.segments)
+	return kernel.CacheRows[T]{Codes: v.codes[i*v.width : (i+n)*v.width], Scales: v.scales[i*m : (i+n)*m], LD: v.width}
+}
+
+// decode returns rows [i, i+n) of 8 bits in floating point, in mem.
+func decode[T kernel.Float](v *vectors, i, n int, mem []T) kernel.CacheRows[T] {
 	to := mem
 	for r := i; r < i+n; r++ {
 		at := r * v.width
@@ -120,7 +125,7 @@ func take[T kernel.Float](v *vectors, i, n int, mem []T) []T {
 			at, to = at+n, to[n:]
 		}
 	}
-	return mem[:n*v.width]
+	return kernel.CacheRows[T]{X: mem[:n*v.width], LD: v.width}
 }
 
 // Fill stores pattern over and over, as the keys and then as the values of all

@@ -18,8 +18,8 @@ type cacheCase struct {
 	l     CacheLayout
 }
 
-// cacheTokens are enough for several pieces of the cache, the last of them short.
-const cacheTokens = 2*keyPiece + keyBlock + 9
+// cacheTokens are enough for two pieces of the cache, the second of them short.
+const cacheTokens = keyPiece + keyBlock + 9
 
 var cacheCases = []cacheCase{
 	{"a key head for each", 2, CacheLayout{KVHeads: 2, KeyDim: 6, ValueDim: 6}},

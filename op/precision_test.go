@@ -49,7 +49,7 @@ func TestEachInstructionSet(t *testing.T) {
 			continue
 		}
 		t.Run(isa, func(t *testing.T) {
-			cmd := exec.Command(self, "-test.run", "^(TestFloat32|TestGolden|TestGoldenMaps|TestForward|TestForwardMaps|TestGradients)$", "-test.v")
+			cmd := exec.Command(self, "-test.run", "^(TestFloat32|TestFloat32Cache|TestGolden|TestGoldenMaps|TestForward|TestForwardMaps|TestGradients)$", "-test.v")
 			cmd.Env = append(os.Environ(), isaVariable+"="+isa)
 			out, err := cmd.CombinedOutput()
 			if err != nil {

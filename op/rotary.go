@@ -44,9 +44,12 @@ func NewRotaryTable(headDim, positions int, theta float64, dtype tensor.Dtype) *
 }
 
 // rotaryRow returns cos and sin of position p.
-func rotaryRow[T kernel.Float](t *RotaryTable, p int) (cos, sin []T) {
+func rotaryRow[T kernel.Float](t *RotaryTable, p int) (cos, sin []T) { return rotaryRows[T](t, p, 1) }
+
+// rotaryRows returns cos and sin of n positions from p on.
+func rotaryRows[T kernel.Float](t *RotaryTable, p, n int) (cos, sin []T) {
 	half := t.HeadDim / 2
-	lo, hi := p*half, (p+1)*half
+	lo, hi := p*half, (p+n)*half
 	switch c := any(&cos).(type) {
 	case *[]float32:
 		*c = t.cos32[lo:hi]
