@@ -34,24 +34,53 @@ type LinearConfig struct {
 // linearKinds are the representations that exist.
 var linearKinds = []string{"dense", "low_rank", "sltrain", "dense_sparse", "lora"}
 
-// Validate reports a pattern that cannot match, an unknown kind and factors that
-// cannot be.
+// linearKey is a key that only some kinds read.
+type linearKey struct {
+	key   string
+	given bool
+	kinds []string
+}
+
+func (c LinearConfig) keys() []linearKey {
+	return []linearKey{
+		{"rank", c.Rank != 0, []string{"low_rank", "sltrain", "lora"}},
+		{"alpha", c.Alpha != 0, []string{"sltrain", "lora"}},
+		{"density", c.Density != 0, []string{"sltrain"}},
+		{"up_init", c.UpInit != "", []string{"low_rank", "sltrain", "lora"}},
+		{"train_scale", c.TrainScale, []string{"sltrain"}},
+		{"mode", c.Mode != "", []string{"sltrain", "dense_sparse"}},
+		{"base", c.Base != "", []string{"lora"}},
+		{"block", c.Block != 0, []string{"dense_sparse"}},
+		{"atoms", c.Atoms != 0, []string{"dense_sparse"}},
+		{"nonzeros", len(c.Nonzeros) > 0, []string{"dense_sparse"}},
+		{"axis", c.Axis != "", []string{"dense_sparse"}},
+		{"shared", c.Shared, []string{"dense_sparse"}},
+	}
+}
+
+// Validate reports a pattern that cannot match, an unknown kind, keys that the
+// kind does not read and factors that cannot be.
 func (c LinearConfig) Validate(r *configs.Report) {
 	if _, err := path.Match(c.Match, ""); err != nil || c.Match == "" {
 		r.Errorf("match", "is no glob pattern; want one like \"*.mlp.*\"")
 	}
 	oneOf := func(key, v string, known ...string) {
 		if !slices.Contains(known, v) {
-			r.Errorf(key, "is unknown; want one of %s", strings.Join(known, ", "))
+			r.Errorf(key, "is unknown; want one of %s", strings.Join(slices.DeleteFunc(known, func(s string) bool { return s == "" }), ", "))
 		}
 	}
-	oneOf("kind", c.Kind, linearKinds...)
+	oneOf("kind", c.Kind, slices.Clone(linearKinds)...)
 	oneOf("up_init", c.UpInit, "", "zeros", "uniform")
 	oneOf("mode", c.Mode, "", "materialized", "factored")
 	oneOf("base", c.Base, "", "float32", "int8")
 	oneOf("axis", c.Axis, "", "in", "out")
-	if c.Kind != "lora" && c.Base != "" {
-		r.Errorf("base", "is for kind = \"lora\" only, but kind = %q", c.Kind)
+	if !slices.Contains(linearKinds, c.Kind) {
+		return
+	}
+	for _, k := range c.keys() {
+		if k.given && !slices.Contains(k.kinds, c.Kind) {
+			r.Errorf(k.key, "is for kind = \"%s\" only, but kind = %q", strings.Join(k.kinds, `" or "`), c.Kind)
+		}
 	}
 	if c.Kind == "dense" {
 		return
@@ -63,8 +92,8 @@ func (c LinearConfig) Validate(r *configs.Report) {
 	if c.Rank < 1 {
 		r.Errorf("rank", "is too small; %s wants at least 1", c.Kind)
 	}
-	if c.Alpha < 0 {
-		r.Errorf("alpha", "is negative; want 0 (as rank) or more")
+	if !(c.Alpha >= 0) || math.IsInf(c.Alpha, 1) {
+		r.Errorf("alpha", "is out of range; want 0 (as rank) or a finite number above")
 	}
 	if c.Kind != "sltrain" {
 		return

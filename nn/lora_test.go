@@ -10,31 +10,10 @@ import (
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"sparrow/configs"
 	"sparrow/internal/rng"
 	"sparrow/nn"
 	"sparrow/op"
 )
-
-// TestLoRAConfig: what a lora table cannot be is one line.
-func TestLoRAConfig(t *testing.T) {
-	for _, tc := range []struct{ set, want string }{
-		{`match="*",kind="lora"`, `rank = 0 is too small; lora wants at least 1`},
-		{`match="*",kind="lora",rank=2,alpha=-1.0`, `alpha = -1.0 is negative`},
-		{`match="*",kind="lora",rank=2,base="int4"`, `base = "int4" is unknown; want one of`},
-		{`match="*",kind="sltrain",rank=2,density=0.1,base="int8"`, `base = "int8" is for kind = "lora" only, but kind = "sltrain"`},
-		{`match="*",kind="lora",rank=2,alpha=4.0,base="int8"`, ""},
-		{`match="*",kind="lora",rank=2`, ""},
-	} {
-		var cfg struct {
-			Linear []nn.LinearConfig `toml:"linear"`
-		}
-		err := configs.Decode("a.toml", nil, []string{"linear=[{" + tc.set + "}]"}, &cfg)
-		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
-			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
-		}
-	}
-}
 
 // loraLayer builds one layer [out, in] without a bias over its input x [n, in],
 // and its loss's gradients.

@@ -43,7 +43,7 @@ func (l *lowRank) Forward(x *G.Node) *G.Node {
 // (Han et al. 2024, section 3).
 //
 // Parameters: down.weight A [R, in], up.weight B [out, R], sparse.values [Z] and
-// the fixed sparse.indices [Z], with Z = floor(density out in) distinct places
+// the fixed sparse.indices [Z], with Z = floor(density out in) > 0 distinct places
 // drawn uniformly. A and the values start within 1/sqrt(in), B at zero.
 type slTrain struct {
 	cfg              LinearConfig
@@ -61,6 +61,10 @@ func newSLTrain(b *Builder, cfg LinearConfig, in, out int, bias *Weight) *slTrai
 		panic(&op.ShapeError{Op: "sltrain", What: b.Name("weight"), Got: tensor.Shape{out, in}, Want: "fewer than 2^31 entries, since the places of S are 32-bit integers"})
 	}
 	nonzeros := Layer{Kind: "sltrain", In: in, Out: out, Config: cfg}.Nonzeros()
+	if nonzeros < 1 {
+		panic(&op.ShapeError{Op: "sltrain", What: b.Name("weight"), Got: tensor.Shape{out, in},
+			Want: fmt.Sprintf("a density of at least 1/%d, since %g gives S no entry, or kind = \"low_rank\"", out*in, cfg.Density)})
+	}
 	small := Uniform(1 / math.Sqrt(float64(in)))
 	up := Constant(0)
 	if cfg.UpInit == "uniform" {

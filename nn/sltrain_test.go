@@ -32,7 +32,7 @@ func TestSLTrainSupport(t *testing.T) {
 		"exact":    {16, 24, 0.25, 96},
 		"floor":    {7, 5, 0.1, 3},
 		"paper":    {64, 172, 0.03, 330},
-		"none":     {3, 3, 0.1, 0},
+		"one":      {3, 3, 0.12, 1},
 		"but one":  {10, 10, 0.99, 99},
 		"one wide": {40, 1, 0.5, 20},
 	} {
@@ -213,9 +213,9 @@ func TestLaterTablesWin(t *testing.T) {
 	}
 }
 
-// TestSLTrainTooLarge: a matrix whose places do not fit 32-bit integers is refused
-// before anything is drawn, by name.
-func TestSLTrainTooLarge(t *testing.T) {
+// TestSLTrainSizes: a matrix whose places do not fit 32-bit integers, and one with
+// no place, are refused before anything is drawn, by name.
+func TestSLTrainSizes(t *testing.T) {
 	refused := func(in, out int) (err *op.ShapeError) {
 		defer func() { err, _ = recover().(*op.ShapeError) }()
 		store := nn.NewStore(tensor.Float32)
@@ -230,5 +230,9 @@ func TestSLTrainTooLarge(t *testing.T) {
 	}
 	if err := refused(1<<16, 1<<15); err == nil || !strings.Contains(err.Error(), "layer.weight has shape (32768, 65536), want fewer than 2^31 entries") {
 		t.Errorf("2^31 entries: %v", err)
+	}
+	const none = `layer.weight has shape (24, 16), want a density of at least 1/384, since 1e-09 gives S no entry, or kind = "low_rank"`
+	if err := refused(16, 24); err == nil || !strings.Contains(err.Error(), none) {
+		t.Errorf("no entry: %v, want %q", err, none)
 	}
 }
