@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,14 +63,14 @@ func TestPaperTable(t *testing.T) {
 }
 
 // TestPlanOf7B: at the 7B shape, in this program's own numbers, SLTrain with 8-bit states and per-layer updates needs
-// a quarter of dense AdamW's memory or less; and such a plan is made on a machine that could not hold either.
+// a quarter of dense AdamW's memory or less, as much as README says; and such a plan is made on a machine that could not
+// hold either.
 func TestPlanOf7B(t *testing.T) {
-	set := []string{"data.max_bytes=100000"}
-	small, err := Look(context.Background(), shipped(t, "sltrain-7b", set...))
+	small, err := Look(context.Background(), shipped(t, "sltrain-7b"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dense, err := Look(context.Background(), shipped(t, "sltrain-7b", append(set, "model.linear=[]", "train.optimizer=adamw", "train.per_layer_update=false")...))
+	dense, err := Look(context.Background(), shipped(t, "sltrain-7b", "model.linear=[]", "train.optimizer=adamw", "train.per_layer_update=false"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,5 +81,13 @@ func TestPlanOf7B(t *testing.T) {
 	}
 	if got, want := dense.Plan.Weights, 4*6738415616; got != want {
 		t.Errorf("dense weights of %d bytes, want %d", got, want)
+	}
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := fmt.Sprintf("At 7B the plan is %s where dense AdamW needs %s.", bytesText(float64(small.Plan.Total())), bytesText(float64(dense.Plan.Total())))
+	if !strings.Contains(strings.Join(strings.Fields(string(readme)), " "), said) {
+		t.Errorf("README.md does not say: %s", said)
 	}
 }

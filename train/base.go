@@ -19,8 +19,10 @@ import (
 // rest to the checkpoint that it started from, their parent: a run with lora
 // layers and an init_from.
 func (c Config) adapter() bool {
-	return c.Train.InitFrom != "" && slices.ContainsFunc(c.Model.Linear, func(l nn.LinearConfig) bool { return l.Kind == "lora" })
+	return c.Train.InitFrom != "" && slices.ContainsFunc(c.Model.Linear, isLoRA)
 }
+
+func isLoRA(l nn.LinearConfig) bool { return l.Kind == "lora" }
 
 // configOf reads a checkpoint's config.
 func configOf(c *checkpoints.Checkpoint) (Config, error) {

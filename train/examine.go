@@ -11,6 +11,15 @@ import (
 	"sparrow/data"
 )
 
+// checkBases refuses a new run whose frozen weights would stay as they were drawn.
+func (c Config) checkBases() error {
+	i := slices.IndexFunc(c.Model.Linear, isLoRA)
+	if i < 0 || c.Train.InitFrom != "" {
+		return nil
+	}
+	return fmt.Errorf("[[model.linear]] match = %q: kind = \"lora\" wants [train] init_from: its base is frozen, and would stay random", c.Model.Linear[i].Match)
+}
+
 // checkInitFrom refuses an init_from that leads to no sound checkpoint.
 func (c Config) checkInitFrom() error {
 	if c.Train.InitFrom == "" {
@@ -21,7 +30,7 @@ func (c Config) checkInitFrom() error {
 		_, err = checkpoints.Open(dir)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: init_from: %w", ErrUsage, err)
+		return fmt.Errorf("init_from: %w", err)
 	}
 	return nil
 }

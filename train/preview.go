@@ -26,6 +26,9 @@ func Look(ctx context.Context, cfg Config) (p Preview, err error) {
 			err = fmt.Errorf("%w: %w", ErrUsage, err)
 		}
 	}()
+	if err := cfg.checkBases(); err != nil {
+		return p, err
+	}
 	a, err := lookAtTask(ctx, cfg)
 	if err != nil {
 		return p, err

@@ -75,6 +75,9 @@ func New(ctx context.Context, cfg Config, dir string, force bool, out io.Writer)
 	if err := vacant(dir, force); err != nil {
 		return nil, err
 	}
+	if err := cfg.checkBases(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
 	t, err := prepare(ctx, cfg, dir, nil, out)
 	if err != nil {
 		return nil, err
@@ -179,6 +182,13 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) 
 		fmt.Fprintf(out, "%s has ended already; train it longer by: %s --set %s\n", dir, resumeCommand(dir), longer)
 		return nil, true, nil
 	}
+	saved, err := configOf(c)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := cfg.Train.sameState(saved.Train); err != nil {
+		return nil, false, err
+	}
 	var parent *checkpoints.Checkpoint
 	if cfg.adapter() {
 		if parent, err = findBase(c, base); err != nil {
@@ -201,6 +211,21 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) 
 	t.Message("continuing %s at step %d of %d", dir, t.state.Step, cfg.Train.Steps)
 	t.warnChanges()
 	return t, false, t.create()
+}
+
+// sameState refuses settings with which an optimizer cannot go on from the state
+// that it has under those of the checkpoint.
+func (c LoopConfig) sameState(saved LoopConfig) error {
+	switch {
+	case c.Optimizer != saved.Optimizer:
+		return fmt.Errorf("%w: [train] optimizer = %q, but the run's state is of %s: keep it, or start anew with init_from", ErrUsage, c.Optimizer, saved.Optimizer)
+	case c.AdamBlockSize != saved.AdamBlockSize:
+		return fmt.Errorf("%w: [train] adam_block_size = %d, but the run's state is in blocks of %d: keep it, or start anew with init_from",
+			ErrUsage, c.AdamBlockSize, saved.AdamBlockSize)
+	case !slices.Equal(c.Freeze, saved.Freeze):
+		return fmt.Errorf("%w: [[train.freeze]] has changed, but the run's state is of the parameters that trained: keep it, or start anew with init_from", ErrUsage)
+	}
+	return nil
 }
 
 // sameWeights tells whether a checkpoint has the weights of this run's model, by
