@@ -154,13 +154,14 @@ func (s *subject) keepPlan(p *Plan, dir string) error {
 	var arrays []checkpoints.Array
 	for _, l := range p.Layers {
 		x := p.spectra[l.Name]
-		costs, losses := make([]float64, len(x.Options)), make([]float64, len(x.Options))
+		bytes, losses, costs := make([]float64, len(x.Options)), make([]float64, len(x.Options)), make([]float64, len(x.Options))
 		for i, o := range x.Options {
-			costs[i], losses[i] = float64(o.Bytes), o.Loss
+			bytes[i], losses[i], costs[i] = float64(o.Bytes), o.Loss, float64(p.Budget.cost(o))
 		}
 		arrays = append(arrays,
 			checkpoints.Array{Name: l.Name + ".values", Shape: []int{len(x.Values)}, Data: append([]float64{}, x.Values...)},
-			checkpoints.Array{Name: l.Name + ".bytes", Shape: []int{len(costs)}, Data: costs},
+			checkpoints.Array{Name: l.Name + ".bytes", Shape: []int{len(bytes)}, Data: bytes},
+			checkpoints.Array{Name: l.Name + ".costs", Shape: []int{len(costs)}, Data: costs}, // of the budget
 			checkpoints.Array{Name: l.Name + ".losses", Shape: []int{len(losses)}, Data: losses})
 		known := s.stats[l.Name]
 		arrays = append(arrays, statisticsArrays(l.target(), &Statistics{Rows: known.Rows, Cols: known.Cols})...)

@@ -225,13 +225,13 @@ func (v *verifier) tight() {
 	}
 	var loose []string
 	for _, l := range v.plan.Layers {
-		costs, _ := v.known[l.Name+".bytes"].Data.([]float64)
-		i := slices.Index(costs, float64(l.Option.Bytes))
-		if i < 0 || i+1 == len(costs) || v.plan.Budget.Unit != "bytes" {
+		costs, _ := v.known[l.Name+".costs"].Data.([]float64)
+		i := slices.Index(costs, float64(v.plan.Budget.cost(l.Option)))
+		if i < 0 || i+1 == len(costs) {
 			continue
 		}
 		if step := int(costs[i+1] - costs[i]); step <= left {
-			loose = append(loose, fmt.Sprintf("a step of %s takes %d bytes and %d are left", l.Name, step, left))
+			loose = append(loose, fmt.Sprintf("a step of %s takes %d %s and %d are left", l.Name, step, v.plan.Budget.Unit, left))
 		}
 	}
 	v.promise("tight", fmt.Sprintf("%d %s are left, less than any step", left, v.plan.Budget.Unit), loose)

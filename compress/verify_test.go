@@ -75,6 +75,20 @@ func TestVerifyFindsBrokenPromises(t *testing.T) {
 			}
 		})
 	}
+	t.Run("tight, in parameters", func(t *testing.T) {
+		cfg := configOf(t, trainedRun(t), "svd", 0)
+		cfg.Compress.Params, cfg.Compress.Allocation = 1000, "uniform"
+		dir := filepath.Join(t.TempDir(), "out")
+		mustRun(t, cfg, dir)
+		replan(t, dir, `"limit": 1000`, `"limit": 1100`)
+		v, err := Verify(context.Background(), dir, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.Err(); !errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), "tight: a step of") {
+			t.Errorf("got %v, want the broken promise tight", err)
+		}
+	})
 	if _, err := Verify(context.Background(), t.TempDir(), io.Discard); !errors.Is(err, train.ErrNotFound) {
 		t.Errorf("an empty folder: got %v, want an error that matches ErrNotFound", err)
 	}

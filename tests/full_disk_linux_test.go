@@ -86,3 +86,39 @@ func lastModel(t *testing.T, run string) string {
 	}
 	return string(b)
 }
+
+// TestFullDiskCompression: a disk that fills up during a compression ends it with the file and the cause; with room the
+// same command goes on and ends with the bytes of an undisturbed one.
+func TestFullDiskCompression(t *testing.T) {
+	disk := smallDisk(t, "size=200k")
+	dir := workplace(t)
+	out := filepath.Join(disk, "small")
+	mustRun(t, dir, "train", "run", "-c", "tiny.toml", "-o", "out")
+	write(t, dir, "c.toml", "name = \"small\"\n[compress]\nfrom = \"out\"\nmethod = \"svd\"\nallocation = \"uniform\"\nratio = 0.5\n")
+	args := []string{"run", "-c", "c.toml", "-o", out}
+	o := run(t, dir, "compress", args...)
+	if o.code != 1 {
+		t.Fatalf("exit code %d, want 1\n%s", o.code, o.stderr)
+	}
+	o.clean(t)
+	if !strings.Contains(o.stderr, "no space left on device") || !strings.Contains(o.stderr, out) {
+		t.Errorf("the message lacks cause or place:\n%s", o.stderr)
+	}
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", syscall.MS_REMOUNT, "size=20m"); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, dir, "compress", args...)
+	mustRun(t, dir, "compress", "run", "-c", "c.toml", "-o", "whole")
+	weights := filepath.Join("checkpoints", "step-000000", "model.npz")
+	got, err := os.ReadFile(filepath.Join(out, weights))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(filepath.Join(dir, "whole", weights))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Error("the continued compression ended with other weights than an undisturbed one")
+	}
+}
