@@ -17,8 +17,8 @@ var goldenTol = map[tensor.Dtype]float64{tensor.Float64: 1e-11, tensor.Float32: 
 // TestGolden compares every case of testdata/operators.npz with PyTorch.
 func TestGolden(t *testing.T) {
 	cases := goldenCases(t, "operators.npz")
-	if len(cases) != 61 {
-		t.Fatalf("%d golden cases, want 61", len(cases))
+	if len(cases) != 63 {
+		t.Fatalf("%d golden cases, want 63", len(cases))
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -156,6 +156,18 @@ func (c golden) subject(t *testing.T, name string) (s subject, padded [][2]int) 
 			x := g.x("x")
 			l.Dictionary, l.Values = g.p("dictionary"), g.p("values")
 			return DenseSparseLinear(x, l)
+		}
+	case kind == "sltrain":
+		params("x", "down", "up", "values", "bias", "scale")
+		s.build = func(g *graph) *G.Node {
+			bias, scale := g.p("bias"), g.p("scale")
+			l := SparseLowRank{Bias: &bias, LearnedScale: &scale, Mode: strings.TrimPrefix(name, "sltrain_")}
+			for _, p := range c.ints("places") {
+				l.Places = append(l.Places, int32(p))
+			}
+			x := g.x("x")
+			l.Down, l.Up, l.Values = g.p("down"), g.p("up"), g.p("values")
+			return SparseLowRankLinear(x, l)
 		}
 	case kind == "embedding":
 		params("weight")

@@ -1,7 +1,6 @@
 package op
 
 import (
-	"errors"
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
@@ -123,10 +122,12 @@ func linearGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param, b 
 			giveX()
 			return closeAll(&w, b)
 		}
-		err := w.deliverRows(func(dst *tensor.Dense, lo, hi int) {
+		if err := w.deliverRows(func(dst *tensor.Dense, lo, hi int) {
 			kernel.Gemm(true, false, hi-lo, width, n, 1, dy[lo:], out, x, width, 0, data[T](dst), width)
-		})
-		return errors.Join(err, closeAll(b))
+		}); err != nil {
+			return err
+		}
+		return closeAll(b)
 	}
 	return o.tape.apply(back, operands...)
 }

@@ -192,6 +192,20 @@ def dense_sparse_cases():
     add("outputs_many", 1, 7, 5, 3, [2, 2], True, False)
 
 
+def sltrain_cases():
+    """W = scale B A + S, B = up, A = down, S with its values at places row*I + column: the same in both modes."""
+    def layer(x, down, up, values, bias, scale, places):
+        w = torch.tanh(scale) * (up @ down)
+        s = torch.zeros_like(w).view(-1).index_add(0, places.long(), values).view_as(w)
+        return F.linear(x, w + s, bias)
+
+    for tag, (n, n_in, n_out, rank, nonzeros) in (("materialized", (5, 13, 11, 3, 17)), ("factored", (6, 19, 9, 4, 40))):
+        places = torch.tensor(np.sort(rng.choice(n_out * n_in, nonzeros, replace=False)))
+        case(f"sltrain_{tag}", layer,
+             dict(x=normal(n, n_in), down=normal(rank, n_in), up=normal(n_out, rank), values=normal(nonzeros), bias=normal(n_out),
+                  scale=normal(1)), dict(places=places))
+
+
 def main():
     torch.set_num_threads(1)
     linear_cases()
@@ -202,6 +216,7 @@ def main():
     cross_entropy_cases()
     other_cases()
     dense_sparse_cases()
+    sltrain_cases()
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "operators.npz")
     np.savez_compressed(path, **out)
     cases = sorted({k.split(".")[0] for k in out})
