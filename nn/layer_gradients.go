@@ -19,7 +19,9 @@ const rowsElements = 1 << 20
 // complete it is used, and its memory serves the next gradient of that size. So
 // only the gradients of one layer are alive at a time, of a large dense matrix (an
 // embedding, an output head) only some rows, and that of a parameter with several
-// uses from its first to its last.
+// uses from its first to its last. A block has whole grains (GradientGrain): of an
+// odd width that is GradientGrain rows at least, of twice an odd width half as many,
+// and a matrix without more rows than a block comes whole.
 type LayerGradients struct {
 	// Update uses the gradient of the named parameter, or that of its elements from
 	// the given one on, and must not keep it. Its error ends the run. nil: nothing is
