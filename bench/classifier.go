@@ -120,7 +120,7 @@ func (n *classifier) step(steps int) (reply, error) {
 		r.Loss = float64(n.training.out.Value().(*tensor.Dense).Float32s()[0]) * scale
 		norm := train.GradNorm(n.grads) * scale
 		n.steps++
-		n.optimizer.Step(n.grads, n.steps, 1e-3, scale*min(1, 1/(norm+1e-6)))
+		train.UpdateAll(n.optimizer, n.grads, n.steps, 1e-3, scale*min(1, 1/(norm+1e-6)))
 		r.Seconds = append(r.Seconds, time.Since(began).Seconds())
 	}
 	return r, nil

@@ -226,7 +226,7 @@ func (w *worker) step(n int) (reply, error) {
 		r.Loss = w.program.Loss() * scale
 		norm := train.GradNorm(w.grads) * scale
 		w.steps++
-		w.optimizer.Step(w.grads, w.steps, 1e-3, scale*min(1, 1/(norm+1e-6)))
+		train.UpdateAll(w.optimizer, w.grads, w.steps, 1e-3, scale*min(1, 1/(norm+1e-6)))
 		r.Seconds = append(r.Seconds, time.Since(began).Seconds())
 	}
 	return r, nil

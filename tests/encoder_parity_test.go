@@ -106,7 +106,7 @@ func encoderParity(t *testing.T, name string, dtype tensor.Dtype, recompute, poi
 		if !(math.Abs(norm/norms[step]-1) <= 1e-4) {
 			t.Errorf("step %d: gradient norm %.7f, want %.7f", step, norm, norms[step])
 		}
-		optimizer.Step(grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
+		train.UpdateAll(optimizer, grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
 	}
 }
 
@@ -245,7 +245,7 @@ func TestMaskedParity(t *testing.T) {
 				if !(math.Abs(norm/norms[step]-1) <= 1e-4) {
 					t.Errorf("step %d: gradient norm %.7f, want %.7f", step, norm, norms[step])
 				}
-				optimizer.Step(grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
+				train.UpdateAll(optimizer, grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
 			}
 		})
 	}

@@ -46,16 +46,12 @@ func accountOf(cfg Config, dims model.Dims) (Account, error) {
 	return a, nil
 }
 
-// Accounts counts a network as it is, with its sparse parts left out (low rank), and with dense layers.
-type Accounts struct{ Configured, LowRank, Full Account }
+// accounts counts a network as it is, with its sparse parts left out (low rank), and with dense layers.
+type accounts struct{ Configured, LowRank, Full Account }
 
-// AccountsOf counts the three networks of a language model's config.
-func AccountsOf(cfg Config, vocabSize int) (Accounts, error) {
-	return accountsOf(cfg, cfg.dims(vocabSize))
-}
-
-func accountsOf(cfg Config, dims model.Dims) (Accounts, error) {
-	var a Accounts
+// accountsOf counts the three networks of a config.
+func accountsOf(cfg Config, dims model.Dims) (accounts, error) {
+	var a accounts
 	var err error
 	if a.Configured, err = accountOf(cfg, dims); err != nil {
 		return a, err

@@ -43,7 +43,7 @@ func TestPaperTable(t *testing.T) {
 	for _, size := range paperSizes {
 		t.Run(size.config, func(t *testing.T) {
 			cfg := shipped(t, "sltrain-"+size.config)
-			a, err := AccountsOf(cfg, cfg.Data.VocabSize)
+			a, err := accountsOf(cfg, cfg.dims(cfg.Data.VocabSize))
 			if err != nil {
 				t.Fatal(err)
 			}

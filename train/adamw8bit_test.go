@@ -51,8 +51,8 @@ func TestAdamW8bitTensors(t *testing.T) {
 	got, _ := storeAndGradients(t, cfg)
 	o32, o8 := NewAdamW(cfg.Train, want), NewOptimizer(cfg.Train, got)
 	for step := 1; step <= 5; step++ {
-		o32.Step(grads, step, 1e-2, 0.5)
-		updateAll(o8, grads, step, 1e-2, 0.5)
+		UpdateAll(o32, grads, step, 1e-2, 0.5)
+		UpdateAll(o8, grads, step, 1e-2, 0.5)
 	}
 	large := 0
 	for _, name := range want.Names() {
@@ -79,7 +79,7 @@ func TestAdamW8bitTensors(t *testing.T) {
 	if large != 2 {
 		t.Fatalf("%d large tensors, want embedding and head", large)
 	}
-	plan, err := PlanMemory(cfg, 256)
+	plan, err := planOf(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestAdamW8bitThreads(t *testing.T) {
 		store, grads := storeAndGradients(t, cfg)
 		o := NewOptimizer(cfg.Train, store)
 		for step := 1; step <= 3; step++ {
-			updateAll(o, grads, step, 1e-2, 1)
+			UpdateAll(o, grads, step, 1e-2, 1)
 		}
 		got := store.Get("lm_head.weight").Float32s()
 		if want == nil {

@@ -8,8 +8,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
@@ -39,7 +42,7 @@ var models = []struct {
 	}},
 	{"frozen", func(c *Config) { c.Train.Freeze = []FreezeConfig{{Match: "*.embed*"}, {Match: "*.layers.0.*"}} }},
 	{"matrices delivered in rows", func(c *Config) {
-		c.Model.DFF, c.Model.Positions, c.Model.Context, c.Model.Bias, c.Model.NLayer = 40_000, "learned", 40_000, true, 1
+		c.Model.DModel, c.Model.DFF, c.Model.Positions, c.Model.Context, c.Model.Bias, c.Model.NLayer = 32, 40_000, "learned", 40_000, true, 1
 		c.Eval.Every, c.Checkpoint.Every = 0, 0
 	}},
 	{"sparse plus low rank", func(c *Config) {
@@ -98,18 +101,24 @@ func TestPerLayerUpdateMemory(t *testing.T) {
 			cfg := smallConfig(t)
 			cfg.Model.NLayer, cfg.Train.GradClip = 3, 0
 			m.change(&cfg)
-			ordinary, err := PlanMemory(cfg, 256)
+			ordinary, err := planOf(cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
 			cfg.Train.PerLayerUpdate = true
-			plan, err := PlanMemory(cfg, 256)
+			plan, err := planOf(cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
 			trainer, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard)
 			if err != nil {
 				t.Fatal(err)
+			}
+			inRows := map[string]bool{}
+			update := trainer.layers.sink.Update
+			trainer.layers.sink.Update = func(name string, grad *tensor.Dense, from int) error {
+				inRows[name] = inRows[name] || from > 0
+				return update(name, grad, from)
 			}
 			for step := range 3 {
 				if _, err := trainer.step(); err != nil {
@@ -118,6 +127,9 @@ func TestPerLayerUpdateMemory(t *testing.T) {
 				if got := trainer.layers.sink.Bytes(); got != plan.Gradients {
 					t.Errorf("after step %d gradients take %d bytes, planned %d", step+1, got, plan.Gradients)
 				}
+			}
+			if up := "model.layers.0.mlp.up_proj.weight"; inRows[up] != (m.name == "matrices delivered in rows") {
+				t.Errorf("%s came in rows: %v", up, inRows[up])
 			}
 			if plan.Gradients >= ordinary.Gradients {
 				t.Errorf("%d bytes of gradients, %d without per-layer updates", plan.Gradients, ordinary.Gradients)
@@ -131,7 +143,7 @@ func TestPerLayerUpdateMemory(t *testing.T) {
 	cfg := smallConfig(t)
 	cfg.Train.GradClip, cfg.Train.PerLayerUpdate = 0, true
 	const d, ff, vocab = 16, 24, 256
-	if plan, err := PlanMemory(cfg, 256); err != nil || plan.Gradients != 4*(vocab*d+ff*d+d*d+d) {
+	if plan, err := planOf(cfg); err != nil || plan.Gradients != 4*(vocab*d+ff*d+d*d+d) {
 		t.Errorf("%d bytes of gradients (%v), want %d", plan.Gradients, err, 4*(vocab*d+ff*d+d*d+d))
 	}
 }
@@ -177,7 +189,7 @@ func TestPerLayerUpdateDiverges(t *testing.T) {
 	if head[5] == before {
 		t.Error("the head was not updated: its gradient was finite and came first")
 	}
-	for _, want := range []string{"step 3", d.Parameter, "per_layer_update may have changed other parameters", "on disk is from before this step", "step-000002"} {
+	for _, want := range []string{"step 3", d.Parameter, "per_layer_update may have changed parameters by then", "on disk is from before this step", "step-000002"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q lacks %q", err, want)
 		}
@@ -192,6 +204,50 @@ func TestPerLayerUpdateDiverges(t *testing.T) {
 		t.Error(err)
 	} else if _, err := again.Run(context.Background(), nil); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPerLayerUpdateDivergesInRows: of a matrix that comes in blocks of rows, the blocks before the one that is no number
+// are updated, that one and those after it are not.
+func TestPerLayerUpdateDivergesInRows(t *testing.T) {
+	cfg := smallConfig(t)
+	cfg.Train.GradClip, cfg.Train.PerLayerUpdate = 0, true
+	cfg.Model.DModel, cfg.Model.DFF, cfg.Model.NLayer = 32, 70_000, 1
+	trainer, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const layer = "model.layers.0.mlp."
+	weights := func(name string) []float32 { return trainer.store.Get(name).Float32s() }
+	up, gate, down, head := weights(layer+"up_proj.weight"), weights(layer+"gate_proj.weight"), weights(layer+"down_proj.weight"), weights("lm_head.weight")
+	block := trainer.layers.sink.Rows(layer + "up_proj.weight")
+	if block == 0 || 2*block >= cfg.Model.DFF {
+		t.Fatalf("blocks of %d rows, want at least three blocks", block)
+	}
+	// One hidden value, of the second block, is about 0, so that the loss is finite; what goes back to it overflows.
+	bad := block + 5
+	for i := range cfg.Model.DModel {
+		up[bad*cfg.Model.DModel+i], down[i*cfg.Model.DFF+bad] = 1e-38, 3e38
+	}
+	for i := range head {
+		head[i] *= 1e4
+	}
+	before := map[string][]float32{layer + "up_proj.weight": slices.Clone(up), layer + "gate_proj.weight": slices.Clone(gate)}
+	_, err = trainer.step()
+	var d *DivergedError
+	if !errors.As(err, &d) || before[d.Parameter] == nil {
+		t.Fatalf("step: %v, want a DivergedError of gate_proj or up_proj", err)
+	}
+	from := block * cfg.Model.DModel
+	was, is := before[d.Parameter], weights(d.Parameter)
+	if slices.Equal(is[:from], was[:from]) {
+		t.Errorf("%s: the rows before the block that diverged were not updated", d.Parameter)
+	}
+	if !slices.Equal(is[from:], was[from:]) {
+		t.Errorf("%s: rows of the block that diverged, or after it, were updated", d.Parameter)
+	}
+	if want := "per_layer_update may have changed parameters by then, in memory only"; !strings.Contains(err.Error(), want) {
+		t.Errorf("%q lacks %q", err, want)
 	}
 }
 

@@ -63,7 +63,7 @@ func (e *DivergedError) Error() string {
 	case e.What == validationLoss:
 		b.WriteString("; what is on disk is from before this step. Try a lower learning_rate or a longer warmup_steps")
 	case e.Partial:
-		b.WriteString("; per_layer_update may have changed other parameters by then, in memory only: what is on disk is from before this step." +
+		b.WriteString("; per_layer_update may have changed parameters by then, in memory only: what is on disk is from before this step." +
 			" Try a lower learning_rate or a longer warmup_steps")
 	default:
 		b.WriteString("; nothing was updated. Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
@@ -166,7 +166,7 @@ func (t *Trainer) step() (Record, error) {
 		scale *= min(1, c.GradClip/(gradNorm+1e-6)) // as torch.nn.utils.clip_grad_norm_
 	}
 	if t.layers == nil {
-		updateAll(t.optimizer, t.grads, t.state.Step+1, rate, scale)
+		UpdateAll(t.optimizer, t.grads, t.state.Step+1, rate, scale)
 	}
 	t.state.Step++
 	t.state.Tokens += count

@@ -14,7 +14,7 @@ import (
 // MemoryPlan is what a run will need, in bytes, computed from shapes alone.
 type MemoryPlan struct {
 	Weights     int
-	Indices     int // of sparse layers: their places, and the orders that a program keeps of them
+	Indices     int // of sparse layers: their places, and where each row of them begins, which a program keeps
 	Gradients   int
 	Optimizer   int
 	Activations int // of the largest graph, with buffers shared by liveness
@@ -22,19 +22,8 @@ type MemoryPlan struct {
 	Program     int // code, runtime, graphs and garbage that is not collected yet
 }
 
-// PlanMemory builds the training graph of a language model without any memory behind it. It
-// refuses, as Fits does, sizes so far beyond this machine that even the graph
-// could not be built.
-func PlanMemory(cfg Config, vocabSize int) (MemoryPlan, error) {
-	dims := cfg.dims(vocabSize)
-	if err := plausible(cfg, dims, memoryLimit()); err != nil {
-		return MemoryPlan{}, err
-	}
-	return planMemory(cfg, dims)
-}
-
-// planMemory is PlanMemory for a network of any kind, whose longest sequences
-// have cfg.Data.SeqLen tokens.
+// planMemory builds the training graph of a network, whose longest sequences have
+// cfg.Data.SeqLen tokens, without any memory behind it.
 func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true

@@ -19,11 +19,20 @@ func TestBytesText(t *testing.T) {
 	}
 }
 
+// planOf is the plan of a model of 256 tokens.
+func planOf(cfg Config) (MemoryPlan, error) {
+	dims := cfg.dims(256)
+	if err := plausible(cfg, dims, memoryLimit()); err != nil {
+		return MemoryPlan{}, err
+	}
+	return planMemory(cfg, dims)
+}
+
 // TestPlanMemory: the plan follows from the shapes; what is frozen has neither
 // gradient nor optimizer state.
 func TestPlanMemory(t *testing.T) {
 	cfg := smallConfig(t)
-	plan, err := PlanMemory(cfg, 256)
+	plan, err := planOf(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +45,7 @@ func TestPlanMemory(t *testing.T) {
 		t.Errorf("plan %+v, total %d", plan, plan.Total())
 	}
 	cfg.Train.Freeze = []FreezeConfig{{Match: "lm_head.*"}}
-	frozen, err := PlanMemory(cfg, 256)
+	frozen, err := planOf(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +84,7 @@ func TestPlausible(t *testing.T) {
 	} {
 		cfg := smallConfig(t)
 		change(&cfg)
-		plan, err := PlanMemory(cfg, 256)
+		plan, err := planOf(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +106,7 @@ func TestPlausible(t *testing.T) {
 	} {
 		cfg := smallConfig(t)
 		change(&cfg)
-		if _, err := PlanMemory(cfg, 256); err == nil || !strings.Contains(err.Error(), "more than") {
+		if _, err := planOf(cfg); err == nil || !strings.Contains(err.Error(), "more than") {
 			t.Errorf("%s = 2^63-1: %v, want a refusal", name, err)
 		}
 	}

@@ -80,12 +80,9 @@ func zerosLike(d *tensor.Dense) *tensor.Dense {
 // Names implements Optimizer.
 func (o *AdamW) Names() []string { return o.names }
 
-// Step updates every parameter from its gradient times scale. step counts from 1.
-func (o *AdamW) Step(grads *nn.Gradients, step int, rate, scale float64) {
-	updateAll(o, grads, step, rate, scale)
-}
-
-func updateAll(o Optimizer, grads *nn.Gradients, step int, rate, scale float64) {
+// UpdateAll updates every parameter that trains from its gradient times scale. step
+// counts from 1.
+func UpdateAll(o Optimizer, grads *nn.Gradients, step int, rate, scale float64) {
 	for _, name := range o.Names() {
 		o.Update(name, grads.Get(name), 0, step, rate, scale)
 	}

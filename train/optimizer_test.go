@@ -35,7 +35,7 @@ func TestAdamWEquation(t *testing.T) {
 	o := NewAdamW(cfg.Train, store)
 	mean, square := map[string][]float64{}, map[string][]float64{}
 	for step := 1; step <= 3; step++ {
-		o.Step(grads, step, rate, scale)
+		UpdateAll(o, grads, step, rate, scale)
 		for _, name := range []string{matrix, vector} {
 			if mean[name] == nil {
 				mean[name], square[name] = make([]float64, len(want[name])), make([]float64, len(want[name]))
