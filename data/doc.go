@@ -22,7 +22,8 @@
 //		...
 //	}
 //
-// [OpenImages] reads images: source "mnist" or "image_folder". Data sets that no user has to provide come from Go modules,
+// [OpenImages] reads images, source "mnist" or "image_folder", and an [ImageLoader] hands out their variants; a [Corruption]
+// spoils them to measure robustness. Data sets that no user has to provide come from Go modules,
 // which the go command fetches, verifies and keeps.
 //
 // Every choice is a function of the config and the seed: which files are taken, what is held out, in which order windows

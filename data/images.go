@@ -66,6 +66,9 @@ type ImageDataset struct {
 	Validation *Images
 	Test       *Images // nil: none
 
+	// Normalisation is that of the config, or of the training split.
+	Normalisation Normalisation
+
 	// SHA256 identifies pixels and labels of all splits, in hexadecimal.
 	SHA256 string
 
@@ -108,6 +111,11 @@ func OpenImagesWith(ctx context.Context, cfg Config, labels []string) (*ImageDat
 		all := d.Train
 		d.Train, d.Validation = all.take(keep), all.take(out)
 	}
+	if len(cfg.Mean) > 0 {
+		d.Normalisation = Normalisation{Mean: cfg.Mean, Std: cfg.Std}
+	} else {
+		d.Normalisation = d.Train.Normalisation()
+	}
 	d.source, d.SHA256 = cfg.Source, d.hash()
 	return d, nil
 }
@@ -136,15 +144,22 @@ func (d *ImageDataset) hash() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// Bytes returns the memory that the images of all splits take.
+func (d *ImageDataset) Bytes() int {
+	n := d.Train.Bytes() + d.Validation.Bytes()
+	if d.Test != nil {
+		n += d.Test.Bytes()
+	}
+	return n
+}
+
 // Describe returns one line for logs: source, images, size and classes.
 func (d *ImageDataset) Describe() string {
 	test := ""
-	bytes := d.Train.Bytes() + d.Validation.Bytes()
 	if d.Test != nil {
 		test = fmt.Sprintf(" and %d test", d.Test.Len())
-		bytes += d.Test.Bytes()
 	}
 	return fmt.Sprintf("%s: %d files, %d training, %d validation%s images of %d x %d x %d values, %.1f MB, %s", d.source, d.files,
-		d.Train.Len(), d.Validation.Len(), test, d.Train.Channels, d.Train.Height, d.Train.Width, float64(bytes)/1e6,
+		d.Train.Len(), d.Validation.Len(), test, d.Train.Channels, d.Train.Height, d.Train.Width, float64(d.Bytes())/1e6,
 		shares(d.Labels, d.Train.LabelCounts(len(d.Labels)), d.Train.Len()))
 }

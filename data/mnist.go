@@ -24,6 +24,12 @@ var mnistModule = goModule{
 // mnistLabels are the classes in the order of their ids.
 var mnistLabels = []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
 
+// The shape of the digits.
+const (
+	mnistSide     = 28
+	mnistChannels = 1
+)
+
 // openMNIST reads the digits. The t10k files are the test split; validation is held out of the training files.
 func openMNIST(ctx context.Context, cfg Config) (*ImageDataset, error) {
 	root, err := findMNIST(ctx, cfg)
