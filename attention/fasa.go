@@ -88,6 +88,22 @@ func (c FaSAConfig) windows(g localGroup, height, width int) ([]int32, error) {
 	return op.Compose(table, op.UnfoldTable(up(height), up(width), c.Window, stride, g.dilation)), nil
 }
 
+// KeySets are the groups: the global one, which has that many keys, then the local
+// ones.
+func (c FaSAConfig) KeySets(globalKeys int) []op.KeySet {
+	global, local := c.channels()
+	sets := []op.KeySet{{Keys: globalKeys, Heads: 1, HeadDim: global}}
+	at, perHead := 0, (c.DModel-global)/c.NHead
+	for _, g := range local {
+		sets = append(sets, op.KeySet{
+			Keys: c.Window * c.Window, Heads: c.NHead, HeadDim: g.channels / c.NHead,
+			Query: global + at/c.NHead, QueryStride: perHead, Out: global + at,
+		})
+		at += g.channels
+	}
+	return sets
+}
+
 // Parameters is the number of values of a layer with biases (C² + C for the
 // queries and the output; 2 C_g² + 2 C_g, r² C_g² + C_g, 2 C_g and 10 C_g for the
 // global group; 10 C_l + C_l² + C_l; and 3 a² + 3 a + 10 C_i for a local group).
@@ -202,20 +218,15 @@ func (l *FaSA) Forward(x *G.Node, m op.Map) *G.Node {
 	global, _ := l.cfg.channels()
 	q := l.q.Forward(x)
 	k, v, keys := l.globalKeys(op.Columns(t, x, 0, global), m)
-	sets := []op.KeySet{{Keys: keys, Heads: 1, HeadDim: global}}
 	kv := []*G.Node{k, v}
 	local := l.point.Forward(l.depth.Forward(op.Columns(t, x, global, c), m)) // [B*H*W, C_l]
-	at, perHead := 0, (c-global)/l.cfg.NHead
+	at := 0
 	for _, g := range l.local {
-		a := g.channels / l.cfg.NHead
-		sets = append(sets, op.KeySet{
-			Keys: l.cfg.Window * l.cfg.Window, Heads: l.cfg.NHead, HeadDim: a,
-			Query: global + at/l.cfg.NHead, QueryStride: perHead, Out: global + at,
-		})
 		k, v := l.localKeys(g, op.Columns(t, local, at, at+g.channels), m)
 		kv = append(kv, k, v)
 		at += g.channels
 	}
+	sets := l.cfg.KeySets(keys)
 	l.b.Tap("q", q)
 	for i := range sets {
 		l.b.Tap(fmt.Sprintf("k.%d", i), kv[2*i])

@@ -12,10 +12,10 @@ import (
 
 // Config is the [model] table: a decoder in the manner of LLaMA or, with
 // norm = "layer_norm", mlp = "gelu_tanh", positions = "learned" and biases, of
-// GPT-2; an encoder in the manner of BERT; or a lama, of whose network all is said
-// in a table of its own. The defaults depend on the kind.
+// GPT-2; an encoder in the manner of BERT; or a lama or a favit, of whose networks
+// all is said in tables of their own. The defaults depend on the kind.
 type Config struct {
-	Kind    string `toml:"kind"`    // decoder | encoder | lama
+	Kind    string `toml:"kind"`    // decoder | encoder | lama | favit
 	DModel  int    `toml:"d_model"` // width of the residual stream
 	NLayer  int    `toml:"n_layer"` // blocks, at most MaxLayers
 	DFF     int    `toml:"d_ff"`    // width inside the MLP; 0: 8/3 d_model, rounded up to 8 (swiglu), or 4 d_model
@@ -37,7 +37,8 @@ type Config struct {
 	Attention attention.Config  `toml:"attention"`
 	Linear    []nn.LinearConfig `toml:"linear"` // representation of linear layers by name; later tables win
 
-	LAMA *LAMAConfig `toml:"lama"` // of kind lama only
+	LAMA  *LAMAConfig  `toml:"lama"`  // of kind lama only
+	FaViT *FaViTConfig `toml:"favit"` // of kind favit only
 }
 
 // MaxLayers bounds n_layer: building a graph takes time that grows with the
@@ -54,7 +55,7 @@ func DefaultConfig() Config {
 }
 
 // Kinds are the networks that exist.
-var Kinds = append([]string{"decoder"}, Classifiers...)
+var Kinds = []string{"decoder", "encoder", "lama", "favit"}
 
 // Classifiers are the kinds that give labels or scores to texts.
 var Classifiers = []string{"encoder", "lama"}
@@ -84,6 +85,10 @@ func (c *Config) UseKind(kind string) {
 		lama := DefaultLAMAConfig()
 		*c = DefaultConfig()
 		c.Kind, c.LAMA, c.DModel, c.NLayer = kind, &lama, 0, 0
+	case "favit":
+		favit := DefaultFaViTConfig()
+		*c = DefaultConfig()
+		c.Kind, c.FaViT, c.DModel, c.NLayer = kind, &favit, 0, 0
 	}
 }
 
@@ -93,7 +98,23 @@ func (c Config) Layout() string {
 		l := c.LAMA
 		return fmt.Sprintf("embeddings of width %d, 2 x %d hidden units, %s pooling", l.EmbedDim, l.Hidden, l.Pooling.Kind)
 	}
+	if c.Kind == "favit" {
+		v := c.FaViT.Resolved()
+		return fmt.Sprintf("%s with %s attention, %d blocks in stages of width %s", v.Variant, v.Attention, c.Blocks(), strings.Trim(strings.ReplaceAll(fmt.Sprint(v.Widths), " ", ", "), "[]"))
+	}
 	return fmt.Sprintf("%d layers of width %d", c.NLayer, c.DModel)
+}
+
+// Blocks is how many blocks the network has; 0 if it is not made of blocks.
+func (c Config) Blocks() int {
+	if c.Kind != "favit" {
+		return c.NLayer
+	}
+	n := 0
+	for _, depth := range c.FaViT.Resolved().Depths {
+		n += depth
+	}
+	return n
 }
 
 // Validate reports values that no model can have.
@@ -109,12 +130,15 @@ func (c Config) Validate(r *configs.Report) {
 	if c.Context < 0 {
 		r.Errorf("context", "is negative; want 0 ([data] seq_len) or more")
 	}
-	if c.Kind == "lama" {
-		c.validateLAMA(r)
-		return
-	}
-	if c.LAMA != nil {
+	if c.LAMA != nil && c.Kind != "lama" {
 		r.Errorf("lama", "is for kind = \"lama\" only, but kind = %q", c.Kind)
+	}
+	if c.FaViT != nil && c.Kind != "favit" {
+		r.Errorf("favit", "is for kind = \"favit\" only, but kind = %q", c.Kind)
+	}
+	if c.Kind == "lama" || c.Kind == "favit" {
+		c.validateOwnTable(r)
+		return
 	}
 	atLeast("d_model", c.DModel, 1)
 	atLeast("n_layer", c.NLayer, 1)
@@ -176,10 +200,31 @@ type Dims struct {
 	Context    int  // longest sequence, tokens
 	Classes    int  // of a classification; else 0
 	Regression bool // one score for each text
+
+	// Of a network that looks at images, whose context is the number of their pixels
+	// and that has no vocabulary; else 0.
+	ImageSize int // side, pixels
+	Channels  int
+}
+
+// ImageDims are those of a classifier of square images.
+func ImageDims(classes, imageSize, channels int) Dims {
+	return Dims{Context: imageSize * imageSize, Classes: classes, ImageSize: imageSize, Channels: channels}
+}
+
+func (d Dims) favit() FaViTDims {
+	return FaViTDims{Classes: d.Classes, ImageSize: d.ImageSize, Channels: d.Channels}
 }
 
 // Validate reports dimensions without which no network can be built.
 func (d Dims) Validate() error {
+	if d.ImageSize != 0 {
+		if d != ImageDims(d.Classes, d.ImageSize, d.Channels) || d.ImageSize < 1 || d.Channels < 1 || d.Classes < 1 {
+			return fmt.Errorf("model: images of %d pixels a side and %d channels in %d classes, context %d, vocabulary %d; want what ImageDims returns, at least 1 each",
+				d.ImageSize, d.Channels, d.Classes, d.Context, d.VocabSize)
+		}
+		return nil
+	}
 	if d.VocabSize < 1 || d.Context < 1 {
 		return fmt.Errorf("model: vocabulary of %d and context of %d tokens; want at least 1 each", d.VocabSize, d.Context)
 	}
@@ -200,6 +245,12 @@ func (d Dims) Outputs() int {
 // check refuses a network that cannot do what the data ask for.
 func (c Config) check(d Dims) error {
 	switch {
+	case c.Kind == "favit" && d.ImageSize == 0:
+		return fmt.Errorf("model: kind = \"favit\" wants images")
+	case c.Kind == "favit":
+		return c.FaViT.Check(d.favit())
+	case d.ImageSize > 0:
+		return fmt.Errorf("model: kind = %q does not look at images; want \"favit\"", c.Kind)
 	case c.Kind == "decoder" && d.Outputs() > 0:
 		return fmt.Errorf("model: kind = \"decoder\" predicts tokens, not labels; want one of %s", strings.Join(Classifiers, ", "))
 	case c.Kind == "lama" && d.Outputs() == 0:

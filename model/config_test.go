@@ -45,7 +45,7 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ text, want string }{
-		{"kind = \"encodr\"", "a.toml:2: [model] kind = \"encodr\" is unknown; want one of decoder, encoder, lama"},
+		{"kind = \"encodr\"", "a.toml:2: [model] kind = \"encodr\" is unknown; want one of decoder, encoder, lama, favit"},
 		{"kind = \"encoder\"\nmlp = \"swiglu\"", "a.toml:3: [model] mlp = \"swiglu\" is not for kind = \"encoder\"; want gelu, gelu_tanh, relu or silu"},
 		{"kind = \"encoder\"\npositions = \"rotary\"", "want \"learned\""},
 		{"kind = \"encoder\"\ntie_embeddings = true", "want false"},
@@ -54,6 +54,9 @@ func TestKinds(t *testing.T) {
 		{"kind = \"lama\"\n[model.attention]\nn_head = 8", "is not for kind = \"lama\""},
 		{"kind = \"lama\"\n[model.lama]\nhidden = 0", "[model.lama] hidden = 0 is too small; want at least 1"},
 		{"kind = \"lama\"\n[model.lama.pooling]\nheads = 0", "[model.lama.pooling] heads = 0 is too small; want at least 1"},
+		{"kind = \"favit\"\nd_model = 64", "a.toml:3: [model] d_model = 64 is not for kind = \"favit\", whose keys are those of [model.favit]"},
+		{"kind = \"favit\"\n[model.favit]\nvariant = \"b4\"", "[model.favit] variant = \"b4\" is unknown; want one of b0, b1, b2, b3, tiny"},
+		{"kind = \"lama\"\n[model.favit]\nwindow = 7", "is for kind = \"favit\" only, but kind = \"lama\""},
 		{"[model.lama]\nhidden = 8", "is for kind = \"lama\" only, but kind = \"decoder\""},
 	} {
 		if _, err := decode(c.text); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -123,7 +123,14 @@ func (v *FaViT) Forward(pixels *G.Node, batch int) *G.Node {
 
 // Features maps images [B*H*W, channels] to what the classifier sees of them,
 // [B, C of the last stage].
-func (v *FaViT) Features(x *G.Node, batch int) *G.Node {
+func (v *FaViT) Features(pixels *G.Node, batch int) *G.Node {
+	x := op.MeanTokens(v.b.Tape, v.tokens(pixels, batch), batch) // [B, C]
+	v.b.Tap("features", x)
+	return x
+}
+
+// tokens maps images [B*H*W, channels] to the last stage's maps.
+func (v *FaViT) tokens(x *G.Node, batch int) *G.Node {
 	m := op.Map{Batch: batch, Height: v.dims.ImageSize, Width: v.dims.ImageSize}
 	for _, s := range v.stages {
 		x, m = s.embed.Forward(x, m) // [B*H*W, C]
@@ -141,8 +148,6 @@ func (v *FaViT) Features(x *G.Node, batch int) *G.Node {
 		x = s.norm.Forward(x)
 		s.b.Tap("output", x)
 	}
-	x = op.MeanTokens(v.b.Tape, x, batch) // [B, C]
-	v.b.Tap("features", x)
 	return x
 }
 

@@ -43,6 +43,9 @@ func DefaultFaViTConfig() FaViTConfig {
 	return FaViTConfig{Variant: "b0", Window: 7, Attention: "fasa", Fusion: "mean", Pad: "reflect"}
 }
 
+// SetDefaults implements configs.Defaulter.
+func (c *FaViTConfig) SetDefaults() { *c = DefaultFaViTConfig() }
+
 // FaViTDims are the sizes that follow from the images.
 type FaViTDims struct {
 	Classes   int

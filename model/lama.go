@@ -47,31 +47,6 @@ func (c LAMAConfig) Validate(r *configs.Report) {
 	}
 }
 
-// validateLAMA reports keys that a lama does not read: whoever sets one expects
-// something of it.
-func (c Config) validateLAMA(r *configs.Report) {
-	if c.LAMA == nil {
-		r.Errorf("lama", "is missing; kind = \"lama\" wants this table")
-		return
-	}
-	var plain Config
-	plain.UseKind("lama")
-	for _, k := range []struct {
-		key  string
-		same bool
-	}{
-		{"d_model", c.DModel == plain.DModel}, {"n_layer", c.NLayer == plain.NLayer}, {"d_ff", c.DFF == plain.DFF},
-		{"norm", c.Norm == plain.Norm}, {"norm_eps", c.NormEps == plain.NormEps}, {"mlp", c.MLP == plain.MLP},
-		{"positions", c.Positions == plain.Positions}, {"tie_embeddings", c.Tied == plain.Tied}, {"bias", c.Bias == plain.Bias},
-		{"dropout", c.Dropout == plain.Dropout}, {"init_std", c.InitStd == plain.InitStd},
-		{"checkpoint_activations", !c.CheckpointActivations}, {"attention.kind", c.Attention == plain.Attention},
-	} {
-		if !k.same {
-			r.Errorf(k.key, "is not for kind = \"lama\", whose keys are those of [model.lama]")
-		}
-	}
-}
-
 // embeddingStd is the deviation of the embeddings' first values: small beside
 // what they become, so that rare tokens, which hardly train, stay quiet.
 const embeddingStd = 0.1

@@ -16,10 +16,10 @@ import (
 type Program struct {
 	Batch, SeqLen int
 
-	tokens, targets, positions []int // [Batch*SeqLen]; targets of a classifier [Batch]
+	tokens, targets, positions []int // [Batch*SeqLen]; targets of a classifier [Batch]; of images only targets, of scoring
 	types                      []int // [Batch*SeqLen], of an encoder
 	lengths                    []int // [Batch], but of a decoder
-	rows                       []int // of a masked language model, as targets: [Batch*MaskedTokens(SeqLen)]
+	rows                       []int // of a masked language model, as targets: [Batch*MaskedTokens(SeqLen)]; of explaining the places it looks at
 	step                       []int // [1], micro-batches so far
 	past, fresh, last          []int // [Batch], of cached decoding
 
@@ -27,19 +27,24 @@ type Program struct {
 	plan   *op.Plan
 	vm     G.VM
 	arena  *op.Arena
-	loss   *G.Node            // [1], sum over targets; nil when decoding
-	logits *G.Node            // [Batch*SeqLen, V]; when decoding [Batch, V]; of a classifier [Batch, C]
-	truth  *tensor.Dense      // [Batch], of a regression
-	taps   map[string]*G.Node // by name
+	loss   *G.Node       // [1], sum over targets; nil when decoding
+	logits *G.Node       // [Batch*SeqLen, V]; when decoding [Batch, V]; of a classifier [Batch, C]
+	truth  *tensor.Dense // [Batch], of a regression
+	pixels *tensor.Dense // [Batch*SeqLen, channels], of images
+	soft   *tensor.Dense // [Batch, C], targets of images in training
+
+	pixelGradient *inputGradient     // of explaining
+	taps          map[string]*G.Node // by name
 }
 
 // mode is what a program computes.
 type mode int
 
 const (
-	training mode = iota // loss and gradients
-	scoring              // loss
-	decoding             // logits of each sequence's last token, over a cache
+	training   mode = iota // loss and gradients
+	scoring                // loss
+	decoding               // logits of each sequence's last token, over a cache
+	explaining             // gradients of an image
 )
 
 // intInput adds an integer leaf of n elements and returns its memory.
@@ -52,29 +57,48 @@ func intInput(t *op.Tape, name string, n int) (*G.Node, []int) {
 // only show as shapes come back as errors.
 func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
 	defer catchShape(&err)
-	t := op.NewTape(s.store.Dtype, m == training)
-	n := batch * seqLen
+	t := op.NewTape(s.store.Dtype, m == training || m == explaining)
 	p = &Program{Batch: batch, SeqLen: seqLen, tape: t, arena: &s.arena}
 	opts := nn.Options{Seed: s.opts.Seed, Linear: s.cfg.Linear, Tapped: s.opts.Tapped}
+	switch m {
+	case training:
+		opts.Sink, opts.Frozen = s.opts.Sink, s.opts.Frozen
+		opts.Step, p.step = intInput(t, "step", 1)
+	case explaining:
+		opts.Tapped = attentionOperand
+	}
+	b := nn.NewBuilder(t, s.store, opts)
+	switch {
+	case m == explaining:
+		s.explain(p, b)
+	case s.dims.ImageSize > 0:
+		s.see(p, b, m)
+	default:
+		s.read(p, b, m)
+	}
+	if patterns := b.Unmatched(); len(patterns) > 0 {
+		return nil, fmt.Errorf("model: no linear layer is named like match = %q, or a later table replaces it", patterns)
+	}
+	return p, p.finish(b, m, m == decoding || m != training && s.dims.Outputs() > 0, s.opts.Poison)
+}
+
+// read extends a program by a network that reads tokens.
+func (s *Session) read(p *Program, b *nn.Builder, m mode) {
+	t, n := p.tape, p.Batch*p.SeqLen
 	tokens, tokenData := intInput(t, "tokens", n)
 	positions, positionData := intInput(t, "positions", n)
 	p.tokens, p.positions = tokenData, positionData
 	for i := range p.positions {
-		p.positions[i] = i % seqLen
+		p.positions[i] = i % p.SeqLen
 	}
-	seq := nn.SeqInfo{Batch: batch, SeqLen: seqLen, Positions: positions}
+	seq := nn.SeqInfo{Batch: p.Batch, SeqLen: p.SeqLen, Positions: positions}
 	dims := s.dims
-	if m == training {
-		opts.Sink, opts.Frozen = s.opts.Sink, s.opts.Frozen
-		opts.Step, p.step = intInput(t, "step", 1)
-	}
 	if m == decoding {
 		seq.Cache = &nn.SeqCache{Layers: s.cache}
-		seq.Cache.Past, p.past = intInput(t, "past", batch)
-		seq.Cache.Fresh, p.fresh = intInput(t, "fresh", batch)
+		seq.Cache.Past, p.past = intInput(t, "past", p.Batch)
+		seq.Cache.Fresh, p.fresh = intInput(t, "fresh", p.Batch)
 		dims.Context = s.capacity
 	}
-	b := nn.NewBuilder(t, s.store, opts)
 	switch {
 	case s.cfg.Kind == "decoder":
 		p.predict(b, NewDecoder(b, s.cfg, dims), tokens, seq, m)
@@ -83,10 +107,6 @@ func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
 	default:
 		s.classify(p, b, tokens, seq)
 	}
-	if patterns := b.Unmatched(); len(patterns) > 0 {
-		return nil, fmt.Errorf("model: no linear layer is named like match = %q, or a later table replaces it", patterns)
-	}
-	return p, p.finish(b, m, m == decoding || m == scoring && dims.Outputs() > 0, s.opts.Poison)
 }
 
 // catchShape makes an error of a mismatch of shapes found while a graph is built.
@@ -120,7 +140,7 @@ func (p *Program) predict(b *nn.Builder, network *Decoder, tokens *G.Node, seq n
 // finish derives gradients, checks the graph and plans its memory, in which the
 // logits are kept if keep says so; poison is Options.Poison.
 func (p *Program) finish(b *nn.Builder, m mode, keep, poison bool) error {
-	if m == training {
+	if p.tape.Training() {
 		if err := p.tape.Backward(p.loss); err != nil {
 			return fmt.Errorf("model: %w", err)
 		}
@@ -202,7 +222,11 @@ func (p *Program) Tap(name string) ([]float64, tensor.Shape) {
 
 // scalars copies a node's value.
 func scalars(n *G.Node) []float64 {
-	d := n.Value().(*tensor.Dense)
+	return floatsOf(n.Value().(*tensor.Dense))
+}
+
+// floatsOf copies a tensor's values.
+func floatsOf(d *tensor.Dense) []float64 {
 	if d.Dtype() == tensor.Float64 {
 		return append([]float64(nil), d.Float64s()...)
 	}

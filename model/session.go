@@ -68,7 +68,11 @@ func NewSession(cfg Config, dims Dims, store *nn.Store, opts Options) (*Session,
 		return nil, err
 	}
 	s := &Session{cfg: cfg, dims: dims, store: store, opts: opts, programs: map[programKey]*Program{}}
-	_, err := s.program(scoring, 1, 1) // creates the parameters and finds mistakes early
+	shortest := 1
+	if dims.ImageSize > 0 {
+		shortest = dims.Context
+	}
+	_, err := s.program(scoring, 1, shortest) // creates the parameters and finds mistakes early
 	return s, err
 }
 
@@ -82,7 +86,7 @@ func (s *Session) Config() Config { return s.cfg }
 func (s *Session) Dims() Dims { return s.dims }
 
 // Train returns the program that computes loss and gradients of batch sequences
-// of seqLen tokens.
+// of seqLen tokens, or of batch images of Dims.Context pixels.
 func (s *Session) Train(batch, seqLen int) (*Program, error) {
 	if s.opts.Sink == nil {
 		return nil, fmt.Errorf("model: a session without a sink for gradients cannot train")
@@ -90,7 +94,7 @@ func (s *Session) Train(batch, seqLen int) (*Program, error) {
 	return s.program(training, batch, seqLen)
 }
 
-// Score returns the program that computes the loss of batch sequences.
+// Score returns the program that computes the loss of batch sequences or images.
 func (s *Session) Score(batch, seqLen int) (*Program, error) {
 	return s.program(scoring, batch, seqLen)
 }
@@ -98,6 +102,9 @@ func (s *Session) Score(batch, seqLen int) (*Program, error) {
 func (s *Session) program(m mode, batch, seqLen int) (*Program, error) {
 	if m != decoding && seqLen > s.dims.Context {
 		return nil, fmt.Errorf("model: sequences of %d tokens; the network's context is %d", seqLen, s.dims.Context)
+	}
+	if n := s.dims.Context; s.dims.ImageSize > 0 && seqLen != n {
+		return nil, fmt.Errorf("model: images of %d pixels; the network's have %d", seqLen, n)
 	}
 	key := programKey{m, batch, seqLen}
 	if p := s.programs[key]; p != nil {

@@ -1,0 +1,191 @@
+package model_test
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/configs"
+	"sparrow/internal/rng"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+// imageConfig is a [model] of the small network of the golden values, and the sizes of its images.
+func imageConfig() (model.Config, model.Dims) {
+	var cfg model.Config
+	cfg.UseKind("favit")
+	small, dims := smallFaViT()
+	cfg.FaViT = &small
+	return cfg, model.ImageDims(dims.Classes, dims.ImageSize, dims.Channels)
+}
+
+func noise(n int) []float32 {
+	x := make([]float32, n)
+	rng.FillNormal(rng.New(2, "test/noise", 0), x, 0, 1)
+	return x
+}
+
+func imageSession(t *testing.T, cfg model.Config, dims model.Dims, opts func(*nn.Store) model.Options) *model.Session {
+	t.Helper()
+	store := nn.NewStore(tensor.Float64)
+	s, err := model.NewSession(cfg, dims, store, opts(store))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestImageTargets: with one-hot targets the loss of training is that of scoring; a mixture's is the mixture of the losses;
+// empty rows count in neither.
+func TestImageTargets(t *testing.T) {
+	cfg, dims := imageConfig()
+	s := imageSession(t, cfg, dims, func(store *nn.Store) model.Options {
+		return model.Options{Seed: 3, Sink: nn.NewGradients(store)}
+	})
+	const batch = 3
+	pixels := noise(batch * dims.Context * dims.Channels)
+	run := func(p *model.Program, err error, x model.Images) float64 {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.FeedImages(x)
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		return p.Loss()
+	}
+	score := func(labels ...int) float64 {
+		p, err := s.Score(batch, dims.Context)
+		return run(p, err, model.Images{Pixels: pixels, Labels: labels})
+	}
+	train := func(targets []float32) float64 {
+		p, err := s.Train(batch, dims.Context)
+		return run(p, err, model.Images{Pixels: pixels, Targets: targets})
+	}
+	hot := func(labels ...int) []float32 {
+		x := make([]float32, batch*dims.Classes)
+		for i, label := range labels {
+			if label >= 0 {
+				x[i*dims.Classes+label] = 1
+			}
+		}
+		return x
+	}
+	a, b := score(0, 2, op.Ignored), score(1, 1, op.Ignored)
+	if got := train(hot(0, 2, -1)); math.Abs(got-a) > 1e-9 {
+		t.Errorf("one-hot targets: loss %v, want %v as scored", got, a)
+	}
+	mixed := hot(0, 2, -1)
+	for i, v := range hot(1, 1, -1) {
+		mixed[i] = 0.25*mixed[i] + 0.75*v
+	}
+	if got, want := train(mixed), 0.25*a+0.75*b; math.Abs(got-want) > 1e-9 {
+		t.Errorf("mixed targets: loss %v, want %v", got, want)
+	}
+	if a == b {
+		t.Error("two sets of labels have one loss")
+	}
+}
+
+// TestExplain: the gradient is that of the loss by finite differences, the field is local where the whole is not, and each
+// group's attention is a distribution over its keys.
+func TestExplain(t *testing.T) {
+	cfg, dims := imageConfig()
+	s := imageSession(t, cfg, dims, func(*nn.Store) model.Options { return model.Options{Seed: 3} })
+	pixels := noise(dims.Context * dims.Channels)
+	x, err := s.Explain(pixels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Score(1, dims.Context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss := func() float64 {
+		p.FeedImages(model.Images{Pixels: pixels, Labels: []int{x.Class}})
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		return p.Loss()
+	}
+	loss()
+	if got := p.Logits(); !slices.Equal(got, x.Logits) || got[x.Class] != slices.Max(got) {
+		t.Errorf("scores %v of class %d, scored %v", x.Logits, x.Class, got)
+	}
+	const h = 1.0 / 1024 // exact in float32
+	for i := 0; i < len(pixels); i += 37 {
+		v := pixels[i]
+		pixels[i] = v + h
+		up, above := loss(), float64(pixels[i])
+		pixels[i] = v - h
+		down, below := loss(), float64(pixels[i])
+		pixels[i] = v
+		want := (up - down) / (above - below)
+		if got := x.Gradient[i]; math.Abs(got-want) > 1e-6+1e-4*math.Abs(want) {
+			t.Errorf("gradient of value %d: %v, by differences %v", i, got, want)
+		}
+	}
+	if len(x.Field) != len(pixels) || slices.Equal(x.Field, x.Gradient) || slices.Max(x.Field) == 0 {
+		t.Errorf("the field has %d values, %v at most; want %d, others than the gradient's", len(x.Field), slices.Max(x.Field), len(pixels))
+	}
+	var groups []string
+	for _, a := range x.Attention {
+		groups = append(groups, a.Group)
+		var sum float64
+		for _, w := range a.Weights {
+			sum += w
+		}
+		if len(a.Weights) != a.Height*a.Width || math.Abs(sum-1) > 1e-9 || slices.Min(a.Weights) <= 0 {
+			t.Errorf("stage %d, %s: %d weights of %dx%d keys, sum %v", a.Stage, a.Group, len(a.Weights), a.Height, a.Width, sum)
+		}
+	}
+	if want := []string{"global", "local", "dilated", "global", "local"}; !slices.Equal(groups, want) {
+		t.Errorf("groups %v, want %v", groups, want)
+	}
+	again, err := s.Explain(pixels)
+	if err != nil || !slices.Equal(again.Gradient, x.Gradient) || !slices.Equal(again.Field, x.Field) {
+		t.Errorf("explained again: other gradients, or %v", err)
+	}
+	if _, err := s.Explain(pixels[1:]); err == nil {
+		t.Error("too few pixels: no error")
+	}
+}
+
+// TestImageDims: networks and data that do not suit each other are refused.
+func TestImageDims(t *testing.T) {
+	cfg, dims := imageConfig()
+	var b0 model.Config
+	b0.UseKind("favit")
+	wrong := dims
+	wrong.Context++
+	for _, c := range []struct {
+		name string
+		cfg  model.Config
+		dims model.Dims
+		want string
+	}{
+		{"text for favit", cfg, model.Dims{VocabSize: 10, Context: 8, Classes: 2}, "wants images"},
+		{"images for a decoder", model.DefaultConfig(), dims, "want \"favit\""},
+		{"too small", b0, model.ImageDims(10, 28, 1), "stage 1, maps of 7x7"},
+		{"context", cfg, wrong, "want what ImageDims returns"},
+	} {
+		if _, err := model.NewSession(c.cfg, c.dims, nn.NewStore(tensor.Float32), model.Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q in it", c.name, err, c.want)
+		}
+	}
+	s := imageSession(t, cfg, dims, func(*nn.Store) model.Options { return model.Options{} })
+	if _, err := s.Score(2, dims.Context-1); err == nil {
+		t.Error("Score of other images: no error")
+	}
+	cfg.DModel = 8
+	if _, err := model.NewSession(cfg, dims, nn.NewStore(tensor.Float32), model.Options{}); !errors.Is(err, configs.ErrConfig) {
+		t.Errorf("d_model of a favit: %v, want a config error", err)
+	}
+}
