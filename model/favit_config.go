@@ -112,30 +112,51 @@ func (c FaViTConfig) Validate(r *configs.Report) {
 	for _, list := range []struct {
 		key    string
 		values []int
-	}{{"widths", c.Widths}, {"depths", c.Depths}, {"heads", c.Heads}, {"mlp_ratios", c.MLPRatios}, {"reductions", c.Reductions}} {
+		most   int // so that sizes do not overflow
+	}{{"widths", c.Widths, 1 << 16}, {"depths", c.Depths, MaxLayers}, {"heads", c.Heads, 1 << 16}, {"mlp_ratios", c.MLPRatios, 64}, {"reductions", c.Reductions, maxSide}} {
 		switch {
 		case len(list.values) == 0:
 		case len(list.values) != stages:
 			r.Errorf(list.key, "has %d stages; want %d, as widths", len(list.values), stages)
 		case slices.Min(list.values) < 1:
 			r.Errorf(list.key, "has an entry that is too small; want at least 1")
+		case slices.Max(list.values) > list.most:
+			r.Errorf(list.key, "has an entry that is too large; want at most %d", list.most)
 		}
 	}
-	if c.StemKernel < 0 {
-		r.Errorf("stem_kernel", "is negative; want 0 (the variant's) or more")
+	if c.StemKernel < 0 || c.StemKernel > maxSide {
+		r.Errorf("stem_kernel", "is out of range; want 0 (the variant's) to %d", maxSide)
 	}
-	if c.StemStride < 0 {
-		r.Errorf("stem_stride", "is negative; want 0 (the variant's) or more")
+	if c.StemStride < 0 || c.StemStride > maxSide {
+		r.Errorf("stem_stride", "is out of range; want 0 (the variant's) to %d", maxSide)
 	}
 	if c.StemKernel > 0 && c.StemKernel%2 == 0 {
 		r.Errorf("stem_kernel", "is even; want an odd side, so that the padding is even")
 	}
-	if c.Window < 1 {
-		r.Errorf("window", "is too small; want at least 1")
+	if c.Window < 1 || c.Window > maxSide {
+		r.Errorf("window", "is out of range; want 1 to %d", maxSide)
 	}
 	if !(c.DropPath >= 0 && c.DropPath < 1) {
 		r.Errorf("drop_path", "is out of range; want 0 or more and less than 1")
 	}
+}
+
+// maxSide bounds windows, patches and steps: larger than any image that is trained on.
+const maxSide = 1024
+
+// LeastOfImages is less than what the network of a favit needs in training, in
+// bytes: of weights, and of activations for each image.
+func (c Config) LeastOfImages(dims Dims) (weights, activations float64) {
+	favit := *c.FaViT
+	weights = 4 * float64(favit.Parameters(dims.favit()))
+	for _, s := range favit.stages(dims.favit()) {
+		kept := 2*s.width + s.hidden // inputs of the block's layers
+		if c.CheckpointActivations {
+			kept = s.width
+		}
+		activations += 4 * float64(s.side*s.side) * float64(s.depth) * float64(kept)
+	}
+	return weights, activations
 }
 
 // faViTStage is one stage of a network whose config is resolved.

@@ -302,8 +302,9 @@ func TestFaViTValidate(t *testing.T) {
 		{"stages", `depths = [1, 2]`, "has 2 stages; want 4, as widths"},
 		{"a stage without heads", `heads = [1, 0, 1, 1]`, "has an entry that is too small; want at least 1"},
 		{"stem", "stem_kernel = 4", "is even; want an odd side"},
-		{"stem stride", "stem_stride = -1", "is negative; want 0 (the variant's) or more"},
-		{"window", "window = 0", "is too small; want at least 1"},
+		{"stem stride", "stem_stride = -1", "is out of range; want 0 (the variant's) to 1024"},
+		{"window", "window = 0", "is out of range; want 1 to 1024"},
+		{"an entry beyond all networks", "widths = [32, 64, 70000, 80]", "has an entry that is too large; want at most 65536"},
 		{"drop path", "drop_path = 1.0", "is out of range; want 0 or more and less than 1"},
 		{"valid", "variant = \"tiny\"\nwidths = [16, 32]\ndepths = [1, 1]\nheads = [1, 2]\nmlp_ratios = [2, 2]\nreductions = [2, 1]", ""},
 	} {

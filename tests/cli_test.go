@@ -1,9 +1,13 @@
 package tests
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"image"
+	"image/color"
+	"image/png"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -27,6 +31,7 @@ import (
 //	snapshot DIR                remember every file of DIR
 //	unchanged DIR               compare names, bytes and times of change with that
 //	weights same|differ A B NAME...  compare arrays of two checkpoints
+//	images DIR SIDE N           write N PNG files of SIDE x SIDE pixels in each of three classes
 func TestCommands(t *testing.T) {
 	bin := needBinaries(t)
 	testscript.Run(t, testscript.Params{
@@ -54,6 +59,7 @@ func TestCommands(t *testing.T) {
 			"snapshot":  takeSnapshot,
 			"unchanged": compareSnapshot,
 			"weights":   compareWeights,
+			"images":    writeImages,
 		},
 	})
 }
@@ -169,6 +175,35 @@ func compareWeights(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// writeImages makes an image folder: the middle of the images of a class is red, green or blue, on a ground of their own.
+func writeImages(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: images DIR SIDE N")
+	}
+	side, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	n, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	for class, name := range []string{"red", "green", "blue"} {
+		dir := filepath.Join(ts.MkAbs(args[0]), name)
+		ts.Check(os.MkdirAll(dir, 0o755))
+		for i := range n {
+			x := image.NewRGBA(image.Rect(0, 0, side, side))
+			for p := range side * side {
+				ground := uint8(17*i + p%5)
+				colour := [3]uint8{ground, ground, ground}
+				if y, x := p/side*4/side, p%side*4/side; (y == 1 || y == 2) && (x == 1 || x == 2) {
+					colour[class] = 220
+				}
+				x.SetRGBA(p%side, p/side, color.RGBA{colour[0], colour[1], colour[2], 255})
+			}
+			var b bytes.Buffer
+			ts.Check(png.Encode(&b, x))
+			ts.Check(os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.png", i)), b.Bytes(), 0o644))
+		}
+	}
+}
+
 // hashes maps the names of a checkpoint's weights to the SHA-256 of their bytes.
 func hashes(dir string) (map[string]string, error) {
 	c, err := checkpoints.Open(dir)
@@ -203,7 +238,7 @@ func TestEveryFlagIsTested(t *testing.T) {
 		all.WriteByte('\n')
 	}
 	flag := regexp.MustCompile(`(?m)^ +(?:-(\w), )?(?:    )?--([a-z-]+)`)
-	for program, subcommands := range map[string][]string{"train": {"run", "resume"}, "model": {"convert", "cost", "eval", "generate", "inspect", "merge", "predict"}, "compress": {"plan", "run", "verify", "report"}} {
+	for program, subcommands := range map[string][]string{"train": {"run", "resume"}, "model": {"convert", "cost", "eval", "explain", "generate", "inspect", "merge", "predict"}, "compress": {"plan", "run", "verify", "report"}} {
 		help := mustRun(t, t.TempDir(), program, "--help").stdout
 		listed := regexp.MustCompile(`(?m)^  (\w+)  +\w`).FindAllStringSubmatch(help, -1)
 		for _, m := range listed {

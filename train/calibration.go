@@ -25,7 +25,7 @@ type CalibrationBatch struct {
 // Calibrate opens the training split of cfg, which is the model's own config but for seed, [data] and [train] batch_size.
 // What the data does not have is an error that matches ErrUsage.
 func (l *Loaded) Calibrate(ctx context.Context, cfg Config) (*Calibration, error) {
-	t, err := openTask(ctx, cfg, &kept{l.Tokenizer, l.Labels})
+	t, err := openTask(ctx, cfg, &kept{l.Tokenizer, l.Labels, l.Images})
 	if err != nil {
 		return nil, fmt.Errorf("%w: calibration: %w", ErrUsage, err)
 	}
@@ -50,6 +50,11 @@ func (c *Calibration) Begin(opts model.Options) error {
 		lama := *still.LAMA
 		lama.Dropout = 0
 		still.LAMA = &lama
+	}
+	if still.FaViT != nil {
+		favit := *still.FaViT
+		favit.DropPath = 0
+		still.FaViT = &favit
 	}
 	s, err := model.NewSession(still, c.loaded.Session.Dims(), c.loaded.Session.Store(), opts)
 	if err != nil {

@@ -47,6 +47,8 @@ type LoopConfig struct {
 	AdamBlockSize  int  `toml:"adam_block_size"`  // elements that share a scale, of adamw8bit: a power of two
 	PerLayerUpdate bool `toml:"per_layer_update"` // update each parameter as soon as its gradient is known, and keep no other gradients
 
+	EMA float64 `toml:"ema"` // decay a step of the averages of the weights that are measured and saved, as in 0.999; 0: the weights themselves are
+
 	Patience int `toml:"patience"` // evaluations without a better [eval] metric that end the run; 0: none does
 
 	InitFrom string         `toml:"init_from"` // checkpoint to take matching weights from; "": none
@@ -63,8 +65,8 @@ type EvalConfig struct {
 	Every  int `toml:"every"`  // steps; the last step is always evaluated; 0: only that
 	Tokens int `toml:"tokens"` // of the validation split, a fixed subset; 0: all
 
-	Examples int    `toml:"examples"` // of the validation split of labelled data, a fixed subset; 0: all
-	Metric   string `toml:"metric"`   // that the best checkpoint is best by: loss | perplexity, of classes also accuracy | f1 | macro_f1 | matthews, of scores pearson | spearman
+	Examples int    `toml:"examples"` // of the validation split of labelled data or images, a fixed subset; 0: all
+	Metric   string `toml:"metric"`   // that the best checkpoint is best by: loss | perplexity, of classes also accuracy | top5 (images) | f1 | macro_f1 | matthews, of scores pearson | spearman
 }
 
 // CheckpointConfig is the [checkpoint] table.
@@ -127,6 +129,10 @@ func (c Config) validateTask(r *configs.Report) {
 		r.Errorf(key, "is longer than [model] context = %d", c.Model.Context)
 	}
 	switch decoder := c.Model.Kind == "decoder"; {
+	case c.Data.IsImages() != (c.Model.Kind == "favit"):
+		r.Errorf("model.kind", "is not for [data] source = %q; want \"favit\" for images (mnist, image_folder), and another kind for texts", c.Data.Source)
+	case c.Data.IsImages():
+		c.validateImages(r)
 	case decoder && c.Data.IsLabelled():
 		r.Errorf("model.kind", "predicts tokens, but [data] source = %q has labels; want one of %s", c.Data.Source, strings.Join(model.Classifiers, ", "))
 	case c.Model.Kind == "lama" && !c.Data.IsLabelled():
@@ -137,7 +143,7 @@ func (c Config) validateTask(r *configs.Report) {
 	if c.Model.Kind != "decoder" && c.Sample.Prompt != "" {
 		r.Errorf("sample.prompt", "is for kind = \"decoder\": other networks write no text")
 	}
-	if !c.Data.IsLabelled() && c.Eval.Examples != 0 {
+	if !c.Data.IsLabelled() && !c.Data.IsImages() && c.Eval.Examples != 0 {
 		r.Errorf("eval.examples", "is for labelled data, but [data] source = %q; want tokens", c.Data.Source)
 	}
 	if want := c.metricsOf(); !slices.Contains(want, c.Eval.Metric) {
@@ -145,6 +151,17 @@ func (c Config) validateTask(r *configs.Report) {
 	}
 	if c.Train.Patience > 0 && c.Eval.Every == 0 {
 		r.Errorf("train.patience", "counts evaluations, but [eval] every = 0 makes only the last; want every above 0")
+	}
+}
+
+// validateImages reports a network that cannot look at images of the config's size, where the config tells it.
+func (c Config) validateImages(r *configs.Report) {
+	side, channels := c.Data.ImageShape()
+	if side == 0 || c.Model.FaViT == nil || configs.Validate("", c.Model.FaViT) != nil {
+		return
+	}
+	if err := c.Model.FaViT.Check(model.FaViTDims{Classes: 2, ImageSize: side, Channels: channels}); err != nil {
+		r.Errorf("model.favit.variant", "cannot look at images of %d pixels: %v", side, err)
 	}
 }
 
@@ -163,6 +180,7 @@ func (c LoopConfig) Validate(r *configs.Report) {
 	within("beta2", c.Beta2, 0, 1)
 	within("weight_decay", c.WeightDecay, 0, 10)
 	within("grad_clip", c.GradClip, 0, 1e9)
+	within("ema", c.EMA, 0, 1)
 	if !(c.Eps > 0 && c.Eps < 1) {
 		r.Errorf("eps", "is out of range; want more than 0 and less than 1")
 	}

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -40,8 +39,8 @@ func openLabelled(ctx context.Context, cfg Config, from *kept) (*labelled, error
 	if err != nil {
 		return nil, err
 	}
-	if m := cfg.Eval.Metric; m == "f1" && len(d.Labels) != 2 {
-		return nil, fmt.Errorf("[eval] metric = %q is of two classes, and the data has %d; want one of macro_f1, accuracy, matthews, loss", m, len(d.Labels))
+	if err := checkMetric(cfg.Eval.Metric, len(d.Labels)); err != nil {
+		return nil, err
 	}
 	l := &labelled{cfg: cfg, data: d, labels: Labels{Names: d.Labels, Regression: d.Labels == nil, Pairs: d.Pairs}}
 	l.loader, err = data.NewExampleLoader(d.Train, data.ExampleLoaderConfig{
@@ -65,14 +64,10 @@ func (l Labels) dims(cfg Config, vocabSize int) model.Dims {
 
 func (l *labelled) about() about {
 	d, lengths := l.data, l.loader.SeqLens()
-	text, err := json.MarshalIndent(l.labels, "", "  ")
-	if err != nil {
-		panic(err) // impossible: strings and flags
-	}
 	return about{
 		data: d.Describe(), sha256: d.SHA256, bytes: d.TextBytes(), tokenizer: d.Tokenizer,
 		dims: l.labels.dims(l.cfg, d.Tokenizer.VocabSize()), seqLen: lengths[len(lengths)-1], lengths: len(lengths),
-		files: map[string][]byte{"tokenizer.json": d.Tokenizer.Save(), "labels.json": append(text, '\n')}, unit: "examples",
+		files: map[string][]byte{"tokenizer.json": d.Tokenizer.Save(), "labels.json": jsonFile(l.labels)}, unit: "examples",
 	}
 }
 

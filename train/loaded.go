@@ -21,8 +21,9 @@ type Loaded struct {
 	Config    Config
 	Files     *checkpoints.Checkpoint
 	Base      *checkpoints.Checkpoint // of an adapter; nil: Files holds all weights
-	Tokenizer data.Tokenizer
-	Labels    *Labels // of a classifier; nil: a language model
+	Tokenizer data.Tokenizer          // nil: of images
+	Labels    *Labels                 // of a classifier; nil: a language model
+	Images    *ImageFormat            // of a classifier of images; nil: of texts
 	Session   *model.Session
 }
 
@@ -73,7 +74,7 @@ func open(path, base string, last, virtual bool, opts model.Options) (*Loaded, e
 	if err != nil {
 		return nil, err
 	}
-	l.Tokenizer, l.Labels = from.tokenizer, from.labels
+	l.Tokenizer, l.Labels, l.Images = from.tokenizer, from.labels, from.images
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = virtual
 	l.Session, err = model.NewSession(l.Config.Model, from.dims(l.Config), store, opts)
@@ -98,7 +99,9 @@ func (l *Loaded) Room(texts, prompt, tokens int) error {
 func (l *Loaded) RoomToScore(batch, seqLen int) error {
 	cfg := l.Config
 	cfg.Train.BatchSize, cfg.Data.SeqLen = batch, seqLen
-	cfg.Model.Context = l.Session.Dims().Context
+	if l.Images == nil {
+		cfg.Model.Context = l.Session.Dims().Context
+	}
 	if err := buildable(cfg, l.Session.Dims(), memoryLimit()); err != nil {
 		return err
 	}
@@ -155,7 +158,12 @@ func (l *Loaded) derive(out string, step int, state []byte, network model.Config
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{"config.toml": config, "tokenizer.json": l.Tokenizer.Save(), "state.json": state}
+	files := map[string][]byte{"config.toml": config, "state.json": state}
+	if l.Images == nil {
+		files["tokenizer.json"] = l.Tokenizer.Save()
+	} else if files["images.json"], err = l.Files.File("images.json"); err != nil {
+		return err
+	}
 	if l.Labels != nil {
 		if files["labels.json"], err = l.Files.File("labels.json"); err != nil {
 			return err
@@ -177,6 +185,14 @@ type Part struct {
 // Evaluate measures the model on a part of the data of cfg, which is the model's own config but for [data] and [eval].
 // What the data does not have is an error that matches ErrUsage. after is as for [Evaluate].
 func (l *Loaded) Evaluate(ctx context.Context, cfg Config, part Part, after func(done, total int, loss float64)) (Score, error) {
+	if l.Images != nil {
+		x, err := l.images(ctx, cfg, part)
+		if err != nil {
+			return Score{}, refusal{err}
+		}
+		set := data.ImageBatches(x, l.Images.Normalisation, cfg.Train.BatchSize, cfg.Eval.Examples, nil)
+		return EvaluateImages(ctx, l.Session, set, cfg.Train.BatchSize, after)
+	}
 	if l.Labels != nil {
 		x, err := l.examples(ctx, cfg, part)
 		if err != nil {
@@ -212,13 +228,33 @@ func (l *Loaded) examples(ctx context.Context, cfg Config, part Part) (*data.Exa
 	if err != nil {
 		return nil, err
 	}
+	return chosen(part, d.Validation, d.Test, ", or a file with labels by --file")
+}
+
+// chosen is the split that part names; test is nil if the data has none. or is what else helps then.
+func chosen[T any](part Part, validation, test *T, or string) (*T, error) {
 	switch {
 	case part.Split == "validation":
-		return d.Validation, nil
+		return validation, nil
 	case part.Split != "test":
 		return nil, fmt.Errorf("--split %s is unknown; want validation or test", part.Split)
-	case d.Test == nil:
-		return nil, fmt.Errorf("--split test: [data] has no test split; want --split validation, or a file with labels by --file")
+	case test == nil:
+		return nil, fmt.Errorf("--split test: [data] has no test split; want --split validation%s", or)
 	}
-	return d.Test, nil
+	return test, nil
+}
+
+// images reads a part of the images of cfg with the model's labels.
+func (l *Loaded) images(ctx context.Context, cfg Config, part Part) (*data.Images, error) {
+	if part.File != "" {
+		return nil, fmt.Errorf("--file %s: the model labels images, which are in folders: want --set data.root=FOLDER", part.File)
+	}
+	d, err := data.OpenImagesWith(ctx, cfg.Data, l.Labels.Names)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Images.check(d.Train); err != nil {
+		return nil, err
+	}
+	return chosen(part, d.Validation, d.Test, "")
 }

@@ -29,6 +29,7 @@ type Result struct {
 	NewTokens  int           // by that many tokens at least
 	Text       string        // a text that the model can label
 	Pairs      bool          // the model labels pairs of texts
+	Images     bool          // the model labels images
 	Duration   time.Duration // of this process's steps
 	Tokens     int           // trained on in all, or examples: targets of the loss
 	Parameters int           // that trained
@@ -125,7 +126,8 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		Metric: t.cfg.Eval.Metric, BestMetric: t.best(), Stopped: t.state.Step < t.cfg.Train.Steps,
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
 	}
-	return r, t.task.finish(ctx, t.session, &r)
+	err = t.averaged(func() error { return t.task.finish(ctx, t.session, &r) })
+	return r, err
 }
 
 // step makes one update: the gradient of the loss summed over all micro-batches,
@@ -169,6 +171,9 @@ func (t *Trainer) step() (Record, error) {
 		UpdateAll(t.optimizer, t.grads, t.state.Step+1, rate, scale)
 	}
 	t.state.Step++
+	if t.averages != nil {
+		t.averages.update(t.state.Step)
+	}
 	t.state.Tokens += count
 	t.state.Cursor = t.task.cursor()
 	values := []Value{{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {t.about.unit, float64(t.state.Tokens)}}
@@ -237,8 +242,10 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 	var score Score
 	best := false
 	if t.due(t.cfg.Eval.Every) {
-		var err error
-		score, err = t.task.evaluate(ctx, t.session, nil)
+		err := t.averaged(func() (err error) {
+			score, err = t.task.evaluate(ctx, t.session, nil)
+			return err
+		})
 		if notFinite(score.Loss) {
 			diverged := t.diverged(validationLoss, score.Loss)
 			diverged.Step = step

@@ -17,6 +17,7 @@ type MemoryPlan struct {
 	Indices     int // of sparse layers: their places, and where each row of them begins, which a program keeps
 	Gradients   int
 	Optimizer   int
+	Averages    int // of the weights
 	Activations int // of the largest graph, with buffers shared by liveness
 	Corpus      int // the text; its tokens take as much or less
 	Program     int // code, runtime, graphs and garbage that is not collected yet
@@ -45,6 +46,9 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 			n, size := store.Shape(name).TotalSize(), int(store.Dtype.Size())
 			m.Gradients += n * size
 			m.Optimizer += optimizerBytes(cfg.Train, n, size)
+			if cfg.Train.EMA > 0 {
+				m.Averages += n * size
+			}
 		}
 	}
 	if cfg.Train.PerLayerUpdate {
@@ -85,6 +89,10 @@ func plausible(cfg Config, dims model.Dims, limit float64) error {
 	} else {
 		activations += 4 * context * float64(cfg.Model.Attention.RotaryDim(cfg.Model.DModel)) // the table of angles
 	}
+	if cfg.Model.Kind == "favit" {
+		weights, activations = cfg.Model.LeastOfImages(dims)
+		activations *= float64(cfg.Train.BatchSize)
+	}
 	if weights+activations <= limit {
 		return nil
 	}
@@ -97,13 +105,13 @@ const smaller = "try a smaller batch_size, d_model or n_layer, or checkpoint_act
 
 // Total is the sum of all parts: the peak of the process.
 func (m MemoryPlan) Total() int {
-	return m.Weights + m.Indices + m.Gradients + m.Optimizer + m.Activations + m.Corpus + m.Program
+	return m.Weights + m.Indices + m.Gradients + m.Optimizer + m.Averages + m.Activations + m.Corpus + m.Program
 }
 
 // inProcess adds what a process takes beside its model.
 func (m MemoryPlan) inProcess(cfg Config, a about) MemoryPlan {
 	m.Corpus = a.bytes
-	m.Program = programBytes + a.lengths*cfg.Model.NLayer*layerBytes
+	m.Program = programBytes + a.lengths*cfg.Model.Blocks()*layerBytes
 	m.Program += garbageAllowance(m.Total())
 	return m
 }
@@ -120,7 +128,7 @@ const (
 func (m MemoryPlan) rows() []row {
 	all := []row{
 		{"weights", float64(m.Weights)}, {"indices", float64(m.Indices)}, {"gradients", float64(m.Gradients)}, {"optimizer", float64(m.Optimizer)},
-		{"activations", float64(m.Activations)}, {"corpus", float64(m.Corpus)}, {"program", float64(m.Program)},
+		{"averages", float64(m.Averages)}, {"activations", float64(m.Activations)}, {"corpus", float64(m.Corpus)}, {"program", float64(m.Program)},
 	}
 	return slices.DeleteFunc(all, func(r row) bool { return r.bytes == 0 })
 }

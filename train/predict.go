@@ -10,9 +10,9 @@ import (
 	"sparrow/model"
 )
 
-// Prediction is what a classifier says of one text, or of one pair of texts.
+// Prediction is what a classifier says of one text, of one pair of texts or of one image.
 type Prediction struct {
-	Text          string
+	Text          string    // of an image its path
 	Label         string    // the likeliest; "" of a regression
 	Probability   float64   // of that label
 	Probabilities []float64 // of all labels, in the order of Labels.Names
@@ -38,8 +38,11 @@ type Predictor struct {
 // NewPredictor prepares to label texts, longer ones cut as the model's training data was. A model that does not label
 // texts is an error that matches ErrUsage.
 func (l *Loaded) NewPredictor() (*Predictor, error) {
-	if l.Labels == nil {
+	switch {
+	case l.Labels == nil:
 		return nil, refusef("%s holds a language model, which labels nothing", l.Dir)
+	case l.Images != nil:
+		return nil, refusef("%s holds a classifier of images, which reads no text", l.Dir)
 	}
 	cfg := l.Config.Data
 	cfg.MaxLen = min(cfg.MaxLen, l.Session.Dims().Context)
@@ -163,6 +166,11 @@ func (p *Predictor) read(out *Prediction, logits []float64) {
 		out.Score = logits[0]
 		return
 	}
+	out.choose(p.l.Labels, logits)
+}
+
+// choose sets the label and the probabilities of a row of scores.
+func (out *Prediction) choose(labels *Labels, logits []float64) {
 	best := largest(logits)
 	var sum float64
 	for _, x := range logits {
@@ -173,5 +181,5 @@ func (p *Predictor) read(out *Prediction, logits []float64) {
 	for i := range out.Probabilities {
 		out.Probabilities[i] /= sum
 	}
-	out.Label, out.Probability = p.l.Labels.Names[best], out.Probabilities[best]
+	out.Label, out.Probability = labels.Names[best], out.Probabilities[best]
 }

@@ -24,6 +24,10 @@ type Score struct {
 	MacroF1  float64
 	Matthews float64
 
+	// Of a classification of images.
+	Images bool
+	Top5   float64 // share of images whose class is among the five likeliest
+
 	// Of a regression.
 	Pearson  float64
 	Spearman float64
@@ -41,6 +45,9 @@ func (s Score) Values() []Value {
 		values = append(values, Value{"accuracy", s.Accuracy}, Value{"f1", s.F1})
 	default:
 		values = append(values, Value{"accuracy", s.Accuracy})
+	}
+	if s.Images && s.Classes > topK {
+		values = append(values, Value{"top5", s.Top5})
 	}
 	return append(values, Value{"macro_f1", s.MacroF1}, Value{"matthews", s.Matthews})
 }
@@ -92,6 +99,8 @@ func better(metric string, value, than float64) bool {
 // metricsOf lists what [eval] metric may be for a config's data.
 func (c Config) metricsOf() []string {
 	switch {
+	case c.Data.IsImages():
+		return []string{"loss", "accuracy", "top5", "f1", "macro_f1", "matthews"}
 	case !c.Data.IsLabelled():
 		return falling
 	case c.Data.Regression:

@@ -31,6 +31,8 @@ type State struct {
 
 	BestMetric float64 `json:"best_metric,omitempty"` // its [eval] metric, if that is not the loss
 	Stale      int     `json:"stale,omitempty"`       // evaluations since the best one
+
+	Averaged bool `json:"averaged,omitempty"` // the model is made of averages; see averages
 }
 
 // arrays views parameters as checkpoint arrays, without a copy.
@@ -96,18 +98,25 @@ func (t *Trainer) save() error {
 	}
 	files := map[string][]byte{"state.json": append(state, '\n'), "config.toml": config}
 	maps.Copy(files, t.about.files)
-	err = checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), checkpoints.Contents{
-		Kind: t.cfg.Model.Kind, Step: t.state.Step, Parent: t.parent,
-		Arrays: map[string][]checkpoints.Array{
-			"model.npz":     t.kept(),
-			"optimizer.npz": t.optimizer.arrays(),
-		},
-		Files: files,
+	err = t.averaged(func() error {
+		return t.write(files)
 	})
 	if err != nil {
 		return err
 	}
 	return checkpoints.Prune(t.dir, t.cfg.Checkpoint.Keep, filepath.Base(checkpoints.StepDir(t.dir, t.state.BestStep)))
+}
+
+// write writes the checkpoint with these files beside the arrays.
+func (t *Trainer) write(files map[string][]byte) error {
+	return checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), checkpoints.Contents{
+		Kind: t.cfg.Model.Kind, Step: t.state.Step, Parent: t.parent,
+		Arrays: map[string][]checkpoints.Array{
+			"model.npz":     t.kept(),
+			"optimizer.npz": append(t.optimizer.arrays(), t.averages.arrays()...),
+		},
+		Files: files,
+	})
 }
 
 // restore continues from a checkpoint of this very run, whose base is nil unless
@@ -120,8 +129,14 @@ func (t *Trainer) restore(c, base *checkpoints.Checkpoint) error {
 	if t.inherited, err = readModel(c, base, t.store); err != nil {
 		return err
 	}
-	if err := c.ReadInto("optimizer.npz", byName(t.optimizer.arrays())); err != nil {
+	if t.state.Averaged != (t.averages != nil) {
+		return fmt.Errorf("%w: the run was begun with averages of weights: %t, and [train] ema = %g; want it on or off as it was", ErrUsage, t.state.Averaged, t.cfg.Train.EMA)
+	}
+	if err := c.ReadInto("optimizer.npz", byName(append(t.optimizer.arrays(), t.averages.arrays()...))); err != nil {
 		return err
+	}
+	if t.averages != nil {
+		t.averages.swap()
 	}
 	t.parent = c.Manifest().Parent
 	return t.task.seek(t.state.Cursor)

@@ -10,7 +10,7 @@ import (
 	"sparrow/model"
 )
 
-// task is what a run trains its network for, over its data: the next token of a text, or the label of an example.
+// task is what a run trains its network for, over its data: the next token of a text, or the label of a text or an image.
 // The loop asks it for micro-batches and measurements and knows no more of either.
 type task interface {
 	// about tells what does not change.
@@ -52,34 +52,50 @@ type about struct {
 
 // kept is what a checkpoint keeps of its data, for whoever reads other data with it.
 type kept struct {
-	tokenizer data.Tokenizer
-	labels    *Labels // nil: of a language model
+	tokenizer data.Tokenizer // nil: of images
+	labels    *Labels        // nil: of a language model
+	images    *ImageFormat   // nil: of a network that reads text
 }
 
-// readKept reads a checkpoint's tokenizer.json and, if its config has labelled data, labels.json.
+// readKept reads a checkpoint's tokenizer.json, or of images images.json, and, if its config has labelled data, labels.json.
 func readKept(c *checkpoints.Checkpoint, cfg Config) (*kept, error) {
-	text, err := c.File("tokenizer.json")
+	k := &kept{}
+	var err error
+	if cfg.Data.IsImages() {
+		k.images, err = readImageFormat(c)
+	} else {
+		k.tokenizer, err = readTokenizer(c)
+	}
+	if err != nil || !cfg.Data.IsLabelled() && !cfg.Data.IsImages() {
+		return k, err
+	}
+	text, err := c.File("labels.json")
 	if err != nil {
 		return nil, err
 	}
-	k := &kept{}
-	if k.tokenizer, err = data.LoadTokenizer(text); err != nil {
-		return nil, fmt.Errorf("train: %s/tokenizer.json: %w", c.Dir(), err)
-	}
-	if !cfg.Data.IsLabelled() {
-		return k, nil
-	}
-	if text, err = c.File("labels.json"); err != nil {
-		return nil, err
-	}
-	if err := json.Unmarshal(text, &k.labels); err != nil || k.labels == nil || k.labels.Regression == (len(k.labels.Names) > 0) {
+	if err := json.Unmarshal(text, &k.labels); err != nil || k.labels == nil || k.labels.Regression == (len(k.labels.Names) > 0) || k.images != nil && k.labels.Regression {
 		return nil, fmt.Errorf("%w: %s/labels.json: want the names of the classes, or a regression: %w", checkpoints.ErrCheckpoint, c.Dir(), err)
 	}
 	return k, nil
 }
 
+func readTokenizer(c *checkpoints.Checkpoint) (data.Tokenizer, error) {
+	text, err := c.File("tokenizer.json")
+	if err != nil {
+		return nil, err
+	}
+	tokenizer, err := data.LoadTokenizer(text)
+	if err != nil {
+		return nil, fmt.Errorf("train: %s/tokenizer.json: %w", c.Dir(), err)
+	}
+	return tokenizer, nil
+}
+
 // dims are the sizes of the network that read such data.
 func (k *kept) dims(cfg Config) model.Dims {
+	if k.images != nil {
+		return k.images.dims(*k.labels)
+	}
 	if k.labels == nil {
 		return cfg.dims(k.tokenizer.VocabSize())
 	}
@@ -88,6 +104,9 @@ func (k *kept) dims(cfg Config) model.Dims {
 
 // openTask opens the data of a config, read as a checkpoint did if from is not nil.
 func openTask(ctx context.Context, cfg Config, from *kept) (task, error) {
+	if cfg.Data.IsImages() {
+		return openImages(ctx, cfg, from)
+	}
 	if cfg.Data.IsLabelled() {
 		return openLabelled(ctx, cfg, from)
 	}
@@ -100,12 +119,12 @@ func openTask(ctx context.Context, cfg Config, from *kept) (task, error) {
 // lookAtTask is what openTask's task tells, without reading the data where that can be avoided: what cannot be known
 // then is empty.
 func lookAtTask(ctx context.Context, cfg Config) (about, error) {
-	if !cfg.Data.IsLabelled() {
+	if !cfg.Data.IsLabelled() && !cfg.Data.IsImages() {
 		return lookAtLanguage(ctx, cfg)
 	}
-	l, err := openLabelled(ctx, cfg, nil)
+	t, err := openTask(ctx, cfg, nil)
 	if err != nil {
 		return about{}, err
 	}
-	return l.about(), nil
+	return t.about(), nil
 }

@@ -32,6 +32,7 @@ type Trainer struct {
 	session   *model.Session
 	optimizer Optimizer
 	schedule  Schedule
+	averages  *averages // nil without [train] ema
 	state     State
 	plan      MemoryPlan
 	parent    *checkpoints.Lineage
@@ -279,7 +280,10 @@ func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Wri
 	if layers != nil {
 		t.layers = newLayerUpdates(t.store, t.optimizer, layers, t.diverged)
 	}
-	t.state.Corpus = t.about.sha256
+	if cfg.Train.EMA > 0 {
+		t.averages = newAverages(cfg.Train.EMA, t.store, t.optimizer.Names())
+	}
+	t.state.Corpus, t.state.Averaged = t.about.sha256, t.averages != nil
 	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Kind, cfg.Model.Layout(),
 		Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
 	return t, nil

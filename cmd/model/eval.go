@@ -23,15 +23,16 @@ import (
 )
 
 func evalCommand() *cobra.Command {
-	var full, last, asJSON bool
+	var full, last, asJSON, corruptions bool
 	var part train.Part
 	var base string
 	var set []string
 	c := &cobra.Command{
-		Use:     "eval RUN|CHECKPOINT",
-		Short:   "Measure a model on data that it was not trained on",
-		Example: "  model eval runs/quickstart\n  model eval runs/quickstart --full --json\n  model eval runs/imdb-lama --split test",
-		Args:    cobra.ExactArgs(1),
+		Use:   "eval RUN|CHECKPOINT",
+		Short: "Measure a model on data that it was not trained on",
+		Example: "  model eval runs/quickstart\n  model eval runs/quickstart --full --json\n  model eval runs/imdb-lama --split test\n" +
+			"  model eval runs/mnist-favit --corruptions",
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := train.OpenOn(args[0], base, last, model.Options{})
 			if err != nil {
@@ -44,8 +45,14 @@ func evalCommand() *cobra.Command {
 			if full {
 				cfg.Eval.Tokens, cfg.Eval.Examples = 0, 0
 			}
+			if corruptions && l.Images == nil {
+				return cli.Usagef("--corruptions spoils images, and %s holds a model of text", l.Dir)
+			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
+			if corruptions {
+				return evaluateCorruptions(ctx, l, cfg, part, asJSON)
+			}
 			score, err := evaluate(ctx, l, cfg, part)
 			if ctx.Err() != nil {
 				return train.ErrInterrupted
@@ -60,8 +67,9 @@ func evalCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&part.Split, "split", "validation", "part of the data to measure on: validation, or of labelled data test")
+	c.Flags().StringVar(&part.Split, "split", "validation", "part of the data to measure on: validation, or of labelled data and images test")
 	c.Flags().StringVar(&part.File, "file", "", "measure on another file with the columns of [data], not on a split")
+	c.Flags().BoolVar(&corruptions, "corruptions", false, "of a model of images: measure on images that are spoilt in eight ways and five severities")
 	c.Flags().BoolVar(&full, "full", false, "use the whole split, not the fixed subset of [eval] tokens or examples")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
 	baseFlag(c, &base)
@@ -87,11 +95,15 @@ func override(l *train.Loaded, set []string) (train.Config, error) {
 	used.Data.Tokenizer, used.Data.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
 	used.Train, used.Eval.Every, used.Eval.Metric = l.Config.Train, l.Config.Eval.Every, l.Config.Eval.Metric
 	used.Train.BatchSize = cfg.Train.BatchSize
+	used.Data.Mean, used.Data.Std, used.Data.Augment = l.Config.Data.Mean, l.Config.Data.Std, l.Config.Data.Augment
 	if !reflect.DeepEqual(used, cfg) {
-		return cfg, cli.Usagef("--set %s: an evaluation depends only on [data] (but for its tokenizer, which is the checkpoint's), eval.tokens, eval.examples and train.batch_size", strings.Join(set, " --set "))
+		return cfg, cli.Usagef("--set %s: an evaluation depends only on [data] (but for its tokenizer and normalisation, which are the checkpoint's), eval.tokens, eval.examples and train.batch_size", strings.Join(set, " --set "))
 	}
 	key, length := "seq_len", cfg.Data.SeqLen
-	if l.Labels != nil {
+	switch {
+	case l.Images != nil:
+		key, length = "image_size", l.Session.Dims().Context
+	case l.Labels != nil:
 		key, length = "max_len", cfg.Data.MaxLen
 	}
 	if n := l.Session.Dims().Context; length > n {
@@ -108,27 +120,42 @@ const patience = 2 * time.Second
 
 // evaluate measures the model, with progress on standard error if it takes long.
 func evaluate(ctx context.Context, l *train.Loaded, cfg train.Config, part train.Part) (train.Score, error) {
-	var progress *train.Progress
-	began := time.Now()
 	unit, perBatch := "tokens", cfg.Data.SeqLen*cfg.Train.BatchSize
 	if l.Labels != nil {
 		unit, perBatch = "examples", cfg.Train.BatchSize
 	}
-	score, err := l.Evaluate(ctx, cfg, part,
-		func(done, total int, loss float64) {
-			if progress == nil && time.Since(began) < patience {
-				return
-			}
-			if progress == nil {
-				progress = train.NewProgress(os.Stderr, total, done-1)
-				progress.Counts(unit)
-			}
-			progress.Step(done, loss, float64(done*perBatch)/time.Since(began).Seconds())
-		})
-	if progress != nil {
-		progress.Close()
+	p := newEvalProgress(unit, perBatch)
+	defer p.close()
+	return l.Evaluate(ctx, cfg, part, p.after)
+}
+
+// evalProgress shows how an evaluation goes once it has taken long enough.
+type evalProgress struct {
+	began    time.Time
+	unit     string
+	perBatch int
+	shown    *train.Progress
+}
+
+func newEvalProgress(unit string, perBatch int) *evalProgress {
+	return &evalProgress{began: time.Now(), unit: unit, perBatch: perBatch}
+}
+
+func (p *evalProgress) after(done, total int, loss float64) {
+	if p.shown == nil && time.Since(p.began) < patience {
+		return
 	}
-	return score, err
+	if p.shown == nil {
+		p.shown = train.NewProgress(os.Stderr, total, done-1)
+		p.shown.Counts(p.unit)
+	}
+	p.shown.Step(done, loss, float64(done*p.perBatch)/time.Since(p.began).Seconds())
+}
+
+func (p *evalProgress) close() {
+	if p.shown != nil {
+		p.shown.Close()
+	}
 }
 
 // printScore prints a score for a person.

@@ -22,13 +22,14 @@ func predictCommand() *cobra.Command {
 	var last, asJSON bool
 	var base, page string
 	c := &cobra.Command{
-		Use:   "predict RUN|CHECKPOINT [TEXT...]",
-		Short: "Label texts",
+		Use:   "predict RUN|CHECKPOINT [TEXT|IMAGE...]",
+		Short: "Label texts or images",
 		Long: "Label texts: those given as arguments or, without any, the lines of standard input; for a model of pairs, two texts\n" +
 			"with a tab between them. Prints a line for each: the label, its probability and the text, with tabs between them;\n" +
-			"of a regression the score and the text.",
+			"of a regression the score and the text. For a model of images the arguments or lines are PNG and JPEG files.",
 		Example: "  model predict runs/imdb-lama 'a warm and funny film' 'two hours that I want back'\n" +
-			"  model predict runs/imdb-lama --json < reviews.txt",
+			"  model predict runs/imdb-lama --json < reviews.txt\n" +
+			"  model predict runs/mnist-favit digit.png",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			opts := model.Options{}
@@ -39,24 +40,31 @@ func predictCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := l.NewPredictor()
-			if err != nil {
-				return err
+			predict := l.PredictImages
+			switch {
+			case l.Images == nil:
+				p, err := l.NewPredictor()
+				if err != nil {
+					return err
+				}
+				p.Show = page != ""
+				predict = p.Predict
+			case page != "":
+				return cli.Usagef("--attention is of words, and %s holds a model of images; see what it looks at by: %s explain %s IMAGE -o FILE", l.Dir, cli.Program("model"), train.Quote(args[0]))
 			}
-			p.Show = page != ""
 			var shown []train.Prediction
 			out := bufio.NewWriter(os.Stdout)
 			defer out.Flush()
 			label := func(lines []string) error {
-				predictions, err := p.Predict(lines)
+				predictions, err := predict(lines)
 				if err != nil {
 					return cli.Usagef("%w", err)
 				}
-				if p.Show {
+				if page != "" {
 					shown = append(shown, predictions...)
 				}
 				for _, x := range predictions {
-					if err := printPrediction(out, x, l.Labels, asJSON); err != nil {
+					if err := printPrediction(out, x, l, asJSON); err != nil {
 						return err
 					}
 				}
@@ -134,7 +142,8 @@ func readLine(in *bufio.Reader) (string, error) {
 	}
 }
 
-func printPrediction(w io.Writer, x train.Prediction, labels *train.Labels, asJSON bool) error {
+func printPrediction(w io.Writer, x train.Prediction, l *train.Loaded, asJSON bool) error {
+	labels := l.Labels
 	switch {
 	case asJSON && labels.Regression:
 		return json.NewEncoder(w).Encode(struct {
@@ -142,13 +151,18 @@ func printPrediction(w io.Writer, x train.Prediction, labels *train.Labels, asJS
 			Text  string  `json:"text"`
 		}{x.Score, x.Text})
 	case asJSON:
+		text, image := x.Text, ""
+		if l.Images != nil {
+			text, image = "", x.Text
+		}
 		return json.NewEncoder(w).Encode(struct {
 			Label         string    `json:"label"`
 			Probability   float64   `json:"probability"`
 			Labels        []string  `json:"labels"`
 			Probabilities []float64 `json:"probabilities"`
-			Text          string    `json:"text"`
-		}{x.Label, x.Probability, labels.Names, x.Probabilities, x.Text})
+			Text          string    `json:"text,omitempty"`
+			Image         string    `json:"image,omitempty"`
+		}{x.Label, x.Probability, labels.Names, x.Probabilities, text, image})
 	case labels.Regression:
 		_, err := fmt.Fprintf(w, "%.4f\t%s\n", x.Score, x.Text)
 		return err

@@ -119,7 +119,9 @@ func printResult(w io.Writer, r train.Result, dir string) {
 	if r.NewTokens > 0 {
 		fmt.Fprintf(w, "  %s generate %s --prompt %s --tokens %d\n", model, dir, train.Quote(r.Prompt), r.NewTokens)
 	}
-	if unit == "examples" {
+	if r.Images {
+		fmt.Fprintf(w, "  %s predict %s IMAGE.png\n", model, dir)
+	} else if unit == "examples" {
 		text := train.Quote(r.Text)
 		if r.Pairs {
 			text = "< pairs.tsv"

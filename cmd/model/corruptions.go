@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"text/tabwriter"
+
+	"sparrow/train"
+)
+
+// evaluateCorruptions measures the model on spoilt images and prints the accuracies.
+func evaluateCorruptions(ctx context.Context, l *train.Loaded, cfg train.Config, part train.Part, asJSON bool) error {
+	p := newEvalProgress("examples", cfg.Train.BatchSize)
+	r, err := l.EvaluateCorruptions(ctx, cfg, part, p.after)
+	p.close()
+	if ctx.Err() != nil {
+		return train.ErrInterrupted
+	}
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		byName := map[string][]float64{} // encoding/json sorts the names
+		for _, c := range r.Corruptions {
+			byName[c.Name] = c.Severities[:]
+		}
+		return json.NewEncoder(os.Stdout).Encode(struct {
+			Accuracy    float64              `json:"accuracy"`
+			Mean        float64              `json:"corruption_accuracy"`
+			Corruptions map[string][]float64 `json:"corruptions"`
+			Examples    int                  `json:"examples"`
+			Checkpoint  string               `json:"checkpoint"`
+		}{r.Clean.Accuracy, r.Mean, byName, r.Clean.Examples, l.Dir})
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "accuracy\tseverity 1\t2\t3\t4\t5\tmean")
+	for _, c := range r.Corruptions {
+		fmt.Fprintf(w, "%s", c.Name)
+		for _, a := range c.Severities {
+			fmt.Fprintf(w, "\t%.4f", a)
+		}
+		fmt.Fprintf(w, "\t%.4f\n", c.Mean)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	fmt.Printf("mean        %.4f, of the images as they are %.4f\nexamples    %d\ncheckpoint  %s\n", r.Mean, r.Clean.Accuracy, r.Clean.Examples, l.Dir)
+	return nil
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/checkpoints"
+	"sparrow/internal/cli"
+	"sparrow/model"
+	"sparrow/train"
+)
+
+func explainCommand() *cobra.Command {
+	var last bool
+	var base, out string
+	c := &cobra.Command{
+		Use:   "explain RUN|CHECKPOINT IMAGE -o FILE",
+		Short: "Draw what a model of images looks at",
+		Long: "Draw what a model of images looks at in a PNG or JPEG file, as panels in rows: the image, the gradient of the loss by its\n" +
+			"pixels and the effective receptive field of the middle of the last map; then the attention of each stage's last block,\n" +
+			"by groups of FaSA. Dark is nothing, bright a panel's largest value.",
+		Example: "  model explain runs/mnist-favit digit.png -o seen.png",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			l, err := train.OpenOn(args[0], base, last, model.Options{})
+			if err != nil {
+				return err
+			}
+			p, err := l.Explain(args[1])
+			if err != nil {
+				return cli.Usagef("%w", err)
+			}
+			var b bytes.Buffer
+			if err := p.WritePNG(&b); err != nil {
+				return err
+			}
+			if err := checkpoints.WriteFileAtomic(out, b.Bytes()); err != nil {
+				return err
+			}
+			fmt.Printf("label       %s, probability %.4f\n%spicture     %s\n", p.Label, p.Probability, p.Legend(), out)
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "PNG file to write")
+	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
+	baseFlag(c, &base)
+	c.MarkFlagRequired("output")
+	cli.Threads(c)
+	return c
+}

@@ -1,0 +1,368 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/data"
+	"sparrow/model"
+	"sparrow/nn"
+)
+
+// stripes writes PNG files of size x size pixels, n a class: six classes, each a bar at another place and of another colour.
+func stripes(t *testing.T, size, n int) string {
+	t.Helper()
+	root := t.TempDir()
+	for class := range 6 {
+		dir := filepath.Join(root, fmt.Sprint("class", class))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			x := image.NewRGBA(image.Rect(0, 0, size, size))
+			for p := range size * size {
+				v := uint8(10*i + p%7)
+				c := color.RGBA{v, v, v, 255}
+				if p/size*6/size == class {
+					c = color.RGBA{uint8(255 - 40*class), uint8(40 * class), v, 255}
+				}
+				x.SetRGBA(p%size, p/size, c)
+			}
+			var b bytes.Buffer
+			if err := png.Encode(&b, x); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.png", i)), b.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return root
+}
+
+// imageConfig is a run on small images that takes a fraction of a second.
+func imageConfig(t *testing.T) Config {
+	t.Helper()
+	c := DefaultConfig()
+	c.Data.Source, c.Data.Root, c.Data.ValidationShare = "image_folder", stripes(t, 12, 5), 0.2
+	c.Model.UseKind("favit")
+	c.Model.FaViT.Variant, c.Model.FaViT.Window = "tiny", 3
+	c.Model.FaViT.Widths, c.Model.FaViT.Depths, c.Model.FaViT.Heads = []int{16, 16, 16}, []int{1, 1, 1}, []int{1, 1, 1}
+	c.Model.FaViT.MLPRatios, c.Model.FaViT.Reductions = []int{2, 2, 2}, []int{2, 1, 1}
+	c.Train.Steps, c.Train.BatchSize, c.Train.LearningRate = 6, 7, 1e-2
+	c.Eval.Every, c.Eval.Tokens, c.Eval.Metric = 2, 0, "accuracy"
+	c.Checkpoint.Every = 2
+	return c
+}
+
+// TestImagesResume: stopped after any step, a run with every augmentation, drop path and averaged weights resumes to the bytes
+// of one that was not.
+func TestImagesResume(t *testing.T) {
+	cfg := imageConfig(t)
+	cfg.Data.Augment = &data.AugmentConfig{Flip: true, CropPadding: 1, Jitter: 0.3, Erase: 0.5, Mixup: 0.8, CutMix: 1, LabelSmoothing: 0.1}
+	cfg.Model.FaViT.DropPath, cfg.Train.EMA, cfg.Train.GradAccum = 0.2, 0.9, 2
+	whole := filepath.Join(t.TempDir(), "whole")
+	want, err := mustTrain(t, cfg, whole, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := func(dir string) []byte {
+		text, err := os.ReadFile(filepath.Join(checkpoints.StepDir(dir, 6), "optimizer.npz"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return append(text, modelBytes(t, dir, 6)...)
+	}
+	for _, stop := range []int{1, 3, 5} {
+		dir := filepath.Join(t.TempDir(), "out")
+		steps := 0
+		if _, err := mustTrain(t, cfg, dir, func() bool { steps++; return steps == stop }); !errors.Is(err, ErrInterrupted) {
+			t.Fatalf("stopped after step %d: %v, want ErrInterrupted", stop, err)
+		}
+		if _, _, err := Resume(context.Background(), dir, "", []string{"train.ema=0"}, io.Discard); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "on or off as it was") {
+			t.Errorf("resumed without averages: %v, want ErrUsage", err)
+		}
+		trainer, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := trainer.Run(context.Background(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Score != want.Score || !bytes.Equal(files(dir), files(whole)) {
+			t.Errorf("stopped after step %d: other bytes than the run that was not, or score %+v, want %+v", stop, got.Score, want.Score)
+		}
+	}
+}
+
+// TestImagesLearn: the classes are learned, and the checkpoint alone gives the accuracy that training measured, labels files
+// as it does images in memory, and is spoilt alike each time.
+func TestImagesLearn(t *testing.T) {
+	cfg := imageConfig(t)
+	cfg.Train.Steps, cfg.Eval.Every = 40, 40
+	dir := filepath.Join(t.TempDir(), "out")
+	r, err := mustTrain(t, cfg, dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if top5, ok := r.Score.Value("top5"); r.Score.Accuracy < 0.99 || !ok || top5 < r.Score.Accuracy || r.Score.Examples != 6 || !r.Images {
+		t.Fatalf("%+v, want an accuracy of 1 on 6 images", r.Score)
+	}
+	l, err := Open(dir, false, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	score, err := l.Evaluate(ctx, l.Config, Part{Split: "validation"}, nil)
+	if err != nil || score != r.Score {
+		t.Errorf("evaluated: %+v, %v; want %+v as in training", score, err, r.Score)
+	}
+	for _, part := range []Part{{Split: "test"}, {Split: "train"}, {File: "x.tsv"}} {
+		if _, err := l.Evaluate(ctx, l.Config, part, nil); !errors.Is(err, ErrUsage) {
+			t.Errorf("Evaluate(%+v): %v, want ErrUsage", part, err)
+		}
+	}
+	var paths []string
+	for i := range 20 {
+		paths = append(paths, filepath.Join(cfg.Data.Root, fmt.Sprint("class", i%6), fmt.Sprintf("%d.png", i/6)))
+	}
+	found, err := l.PredictImages(paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range found {
+		var sum float64
+		for _, q := range p.Probabilities {
+			sum += q
+		}
+		if p.Text != paths[i] || p.Label != fmt.Sprint("class", i%6) || math.Abs(sum-1) > 1e-9 || p.Probability != slices.Max(p.Probabilities) {
+			t.Errorf("%s: %+v", paths[i], p)
+		}
+	}
+	if alone, err := l.PredictImages(paths[:1]); err != nil || math.Abs(alone[0].Probability-found[0].Probability) > 1e-5 {
+		t.Errorf("alone %+v, %v; among others %+v", alone, err, found[0])
+	}
+	first, err := l.EvaluateCorruptions(ctx, l.Config, Part{Split: "validation"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := l.EvaluateCorruptions(ctx, l.Config, Part{Split: "validation"}, nil)
+	if err != nil || !reflect.DeepEqual(first, again) {
+		t.Errorf("spoilt again: %+v, %v; want %+v", again, err, first)
+	}
+	var mean float64
+	for _, c := range first.Corruptions {
+		for _, a := range c.Severities {
+			mean += a / float64(len(first.Corruptions)*data.Severities)
+		}
+	}
+	if first.Clean != score || len(first.Corruptions) != 8 || math.Abs(first.Mean-mean) > 1e-12 || mean > 0.999 {
+		t.Errorf("spoilt: %+v; want mean %v", first, mean)
+	}
+}
+
+// TestAverages: what is saved is the average by its equation, for a network of text as well.
+func TestAverages(t *testing.T) {
+	cfg := smallConfig(t)
+	cfg.Train.EMA, cfg.Checkpoint.Every, cfg.Checkpoint.Keep, cfg.Eval.Every = 0.5, 1, 9, 1
+	averaged, plain := filepath.Join(t.TempDir(), "averaged"), filepath.Join(t.TempDir(), "plain")
+	r, err := mustTrain(t, cfg, averaged, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Train.EMA = 0
+	if _, err := mustTrain(t, cfg, plain, nil); err != nil {
+		t.Fatal(err)
+	}
+	weights := func(dir string, step int) map[string][]float32 {
+		l, err := Open(checkpoints.StepDir(dir, step), true, model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if step == 6 && dir == averaged {
+			if s, err := l.Evaluate(context.Background(), l.Config, Part{Split: "validation"}, nil); err != nil || s != r.Score {
+				t.Errorf("the saved weights score %+v, %v; want %+v as in training", s, err, r.Score)
+			}
+		}
+		all := map[string][]float32{}
+		for _, name := range l.Session.Store().Names() {
+			all[name] = l.Session.Store().Get(name).Float32s()
+		}
+		return all
+	}
+	var want map[string][]float32
+	for step := 1; step <= 6; step++ {
+		w := weights(plain, step)
+		if step == 1 {
+			want = w
+		}
+		d := min(0.5, float64(1+step)/float64(10+step))
+		got := weights(averaged, step)
+		for name, a := range want {
+			for i := range a {
+				if step > 1 {
+					a[i] = float32(d*float64(a[i]) + (1-d)*float64(w[name][i]))
+				}
+				if math.Abs(float64(a[i]-got[name][i])) > 1e-6 {
+					t.Fatalf("step %d: %s[%d] is %v, want %v", step, name, i, got[name][i], a[i])
+				}
+			}
+		}
+	}
+	if bytes.Equal(modelBytes(t, averaged, 6), modelBytes(t, plain, 6)) {
+		t.Error("the averages are the weights")
+	}
+}
+
+// TestImageRefusals: a model of text does nothing with images, one of images nothing with text.
+func TestImageRefusals(t *testing.T) {
+	text, pictures := filepath.Join(t.TempDir(), "text"), filepath.Join(t.TempDir(), "images")
+	cfg := imageConfig(t)
+	cfg.Train.Steps = 1
+	if _, err := mustTrain(t, cfg, pictures, nil); err != nil {
+		t.Fatal(err)
+	}
+	small := smallConfig(t)
+	small.Train.Steps = 1
+	if _, err := mustTrain(t, small, text, nil); err != nil {
+		t.Fatal(err)
+	}
+	of := func(dir string) *Loaded {
+		l, err := Open(dir, true, model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	_, errPredict := of(text).PredictImages([]string{"a.png"})
+	_, errExplain := of(text).Explain("a.png")
+	_, errCorrupt := of(text).EvaluateCorruptions(context.Background(), small, Part{Split: "validation"}, nil)
+	_, errTexts := of(pictures).NewPredictor()
+	for name, err := range map[string]error{"predict": errPredict, "explain": errExplain, "corruptions": errCorrupt, "texts": errTexts} {
+		if !errors.Is(err, ErrUsage) {
+			t.Errorf("%s: %v, want ErrUsage", name, err)
+		}
+	}
+	if _, err := of(pictures).PredictImages([]string{filepath.Join(text, "config.toml")}); err == nil || !strings.Contains(err.Error(), "want PNG or JPEG") {
+		t.Errorf("a file that is no image: %v", err)
+	}
+	wide := imageConfig(t)
+	wide.Data.Root = stripes(t, 16, 3)
+	if _, err := of(pictures).Evaluate(context.Background(), wide, Part{Split: "validation"}, nil); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "set image_size") {
+		t.Errorf("images of another size: %v, want ErrUsage", err)
+	}
+}
+
+// TestImageConfigs: what a config of images cannot be, and what its plan counts.
+func TestImageConfigs(t *testing.T) {
+	load := func(text string) error {
+		file := filepath.Join(t.TempDir(), "a.toml")
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(file, nil)
+		return err
+	}
+	const mnist = "[data]\nsource = \"mnist\"\n"
+	for _, c := range []struct{ name, text, want string }{
+		{"text network", mnist, `[model] kind = "decoder" is not for [data] source = "mnist"; want "favit"`},
+		{"text data", "[model]\nkind = \"favit\"\n", `[model] kind = "favit" is not for [data] source = "goroot"`},
+		{"too small", mnist + "[model]\nkind = \"favit\"\n", `[model.favit] variant = "b0" cannot look at images of 28 pixels`},
+		{"flip of text", "[data.augment]\nflip = true\n", `is for sources "mnist" and "image_folder", but source = "goroot"`},
+		{"mixup", mnist + "[data.augment]\nmixup = -1.0\n[model]\nkind = \"favit\"\n[model.favit]\nvariant = \"tiny\"\n", `a.toml:4: [data.augment] mixup = -1.0 is out of range`},
+		{"channels", "[data]\nsource = \"mnist\"\nmean = [0.1, 0.2]\nstd = [1, 1]\n[model]\nkind = \"favit\"\n[model.favit]\nvariant = \"tiny\"\n", `has 2 values; want 1`},
+		{"metric", mnist + "[model]\nkind = \"favit\"\n[model.favit]\nvariant = \"tiny\"\n[eval]\nmetric = \"perplexity\"\n", `want one of loss, accuracy, top5`},
+		{"ema", "[train]\nema = 1.0\n", `[train] ema = 1`},
+		{"good", mnist + "[model]\nkind = \"favit\"\n[model.favit]\nvariant = \"tiny\"\n[train]\nema = 0.99\n[eval]\nmetric = \"accuracy\"\nexamples = 100\n", ""},
+	} {
+		err := load(c.text)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q in it", c.name, err, c.want)
+		}
+	}
+	cfg := imageConfig(t)
+	cfg.Train.EMA = 0.9
+	p, err := Look(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := nn.NewStore(tensor.Float32)
+	store.Virtual = true
+	if _, err := model.NewSession(cfg.Model, p.dims, store, model.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if p.Plan.Weights != store.Bytes() || p.Plan.Averages != store.Bytes() || p.Plan.Optimizer != 2*store.Bytes() || p.Plan.Activations == 0 {
+		t.Errorf("plan %+v for weights of %d bytes", p.Plan, store.Bytes())
+	}
+	cfg.Model.FaViT.Widths = []int{1 << 16, 1 << 16, 1 << 16}
+	if _, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "this machine has") {
+		t.Errorf("huge: %v, want a refusal", err)
+	}
+}
+
+// TestExplainPicture: panels of the image itself, gradients and each group, in a PNG of their size.
+func TestExplainPicture(t *testing.T) {
+	cfg := imageConfig(t)
+	cfg.Train.Steps = 2
+	dir := filepath.Join(t.TempDir(), "out")
+	if _, err := mustTrain(t, cfg, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(dir, true, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(cfg.Data.Root, "class0", "0.png")
+	p, err := l.Explain(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := l.PredictImages([]string{path})
+	if err != nil || found[0].Label != p.Label || math.Abs(found[0].Probability-p.Probability) > 1e-6 {
+		t.Errorf("explains %s %v, predicts %+v, %v", p.Label, p.Probability, found, err)
+	}
+	const want = "row 1       pixels: the image, gradient of the loss, effective receptive field\n" +
+		"row 2       attention of stage 1: global 3x3, local 3x3, dilated 3x3\n" +
+		"row 3       attention of stage 2: global 3x3, local 3x3\n" +
+		"row 4       attention of stage 3: global 2x2, local 3x3\n"
+	if got := p.Legend(); got != want {
+		t.Errorf("legend:\n%swant:\n%s", got, want)
+	}
+	var b bytes.Buffer
+	if err := p.WritePNG(&b); err != nil {
+		t.Fatal(err)
+	}
+	drawn, err := png.Decode(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const side = 228 // 12 * 19
+	if got, want := drawn.Bounds().Max, image.Pt(3*(side+panelGap)+panelGap, 4*(side+panelGap)+panelGap); got != want {
+		t.Errorf("the picture is %v, want %v", got, want)
+	}
+	// The first panel is the file, a pixel 19 wide; beyond a row's panels it is white.
+	r, g, blue, _ := drawn.At(panelGap+19*5+3, panelGap+1).RGBA()
+	if r>>8 != 255 || g>>8 != 0 || blue>>8 != 5 {
+		t.Errorf("pixel 5 of the bar is %d %d %d, want 255 0 5", r>>8, g>>8, blue>>8)
+	}
+	if r, g, _, _ := drawn.At(3*side, 4*side).RGBA(); r>>8 != 255 || g>>8 != 255 {
+		t.Error("no white where there is no panel")
+	}
+}
