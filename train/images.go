@@ -193,10 +193,7 @@ func EvaluateImages(ctx context.Context, s *model.Session, set *data.ImageSet, b
 	if math.IsNaN(score.Loss) || math.IsInf(score.Loss, 0) {
 		return score, fmt.Errorf("train: the loss on the images is %v", score.Loss)
 	}
-	score.Accuracy, score.MacroF1, score.Matthews = seen.accuracy(), seen.macroF1(), seen.matthews()
-	if dims.Classes == 2 {
-		score.F1 = seen.f1(1)
-	}
+	seen.rate(&score)
 	return score, nil
 }
 

@@ -188,10 +188,7 @@ func EvaluateExamples(ctx context.Context, s *model.Session, x *data.Examples, b
 		score.Pearson, score.Spearman = pearson(truth, scores), spearman(truth, scores)
 		return score, nil
 	}
-	score.Accuracy, score.MacroF1, score.Matthews = seen.accuracy(), seen.macroF1(), seen.matthews()
-	if dims.Classes == 2 {
-		score.F1 = seen.f1(1)
-	}
+	seen.rate(&score)
 	return score, nil
 }
 
