@@ -1,13 +1,19 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
+	"time"
+
+	"github.com/sbinet/npyio/npz"
+	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
 	"sparrow/internal/rng"
 	"sparrow/model"
+	"sparrow/nn"
 )
 
 // imagesConfig is an image classifier of the benchmark and its batch, in the
@@ -35,16 +41,18 @@ type imagesConfig struct {
 // favitB0 is the smallest published network at the published size of images.
 var favitB0 = imagesConfig{Variant: "b0", Size: 224, Batch: 8, Classes: 1000}
 
-// network is the config of the network.
-func (c imagesConfig) network() (model.FaViTConfig, model.FaViTDims) {
-	cfg := model.DefaultFaViTConfig()
-	cfg.Variant = c.Variant
-	return cfg.Resolved(), model.FaViTDims{Classes: c.Classes, ImageSize: c.Size, Channels: 3}
+// network is the session's config of the network.
+func (c imagesConfig) network() (model.Config, model.Dims) {
+	cfg := model.DefaultConfig()
+	cfg.UseKind("favit")
+	cfg.FaViT.Variant = c.Variant
+	return cfg, model.ImageDims(c.Classes, c.Size, 3)
 }
 
 // spelled is c with the variant's numbers.
 func (c imagesConfig) spelled() imagesConfig {
-	cfg, dims := c.network()
+	m, dims := c.network()
+	cfg := m.FaViT.Resolved()
 	c.Channels, c.Widths, c.Depths, c.Heads = dims.Channels, cfg.Widths, cfg.Depths, cfg.Heads
 	c.MLPRatios, c.Reductions, c.StemKernel, c.StemStride = cfg.MLPRatios, cfg.Reductions, cfg.StemKernel, cfg.StemStride
 	c.Window, c.Fusion, c.Pad = cfg.Window, cfg.Fusion, cfg.Pad
@@ -99,8 +107,9 @@ func (b *bench) favit(name string) error {
 
 // write makes the weights and the batch that both sides load.
 func (c imagesConfig) write() (path string, done func(), err error) {
-	n, err := newClassifier(c, false)
-	if err != nil {
+	cfg, dims := c.network()
+	store := nn.NewStore(tensor.Float32)
+	if _, err := model.NewSession(cfg, dims, store, model.Options{Seed: 1}); err != nil {
 		return "", nil, err
 	}
 	dir, err := os.MkdirTemp("", "bench")
@@ -108,8 +117,8 @@ func (c imagesConfig) write() (path string, done func(), err error) {
 		return "", nil, err
 	}
 	var arrays []checkpoints.Array
-	for _, name := range n.store.Names() {
-		d := n.store.Get(name)
+	for _, name := range store.Names() {
+		d := store.Get(name)
 		arrays = append(arrays, checkpoints.Array{Name: name, Shape: d.Shape(), Data: d.Float32s()})
 	}
 	r := rng.New(1, "bench", 0)
@@ -123,4 +132,49 @@ func (c imagesConfig) write() (path string, done func(), err error) {
 	folder := dir + "/weights"
 	err = checkpoints.Write(folder, checkpoints.Contents{Kind: "favit", Arrays: map[string][]checkpoints.Array{"model.npz": arrays}})
 	return folder + "/model.npz", func() { os.RemoveAll(dir) }, err
+}
+
+// loadImages makes the network and the batch of a file that imagesConfig.write has written.
+func (w *worker) loadImages(c imagesConfig, path string) error {
+	cfg, dims := c.network()
+	if err := w.open(cfg, dims, path); err != nil {
+		return err
+	}
+	f, err := npz.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var pixels []float32
+	var labels []int32
+	if err := errors.Join(f.Read("pixels.npy", &pixels), f.Read("labels.npy", &labels)); err != nil {
+		return err
+	}
+	if w.program, err = w.session.Train(c.Batch, dims.Context); err != nil {
+		return err
+	}
+	if w.scoring, err = w.session.Score(c.Batch, dims.Context); err != nil {
+		return err
+	}
+	x := model.Images{Pixels: pixels, Targets: make([]float32, c.Batch*c.Classes), Labels: make([]int, c.Batch)}
+	for i, l := range labels {
+		x.Targets[i*c.Classes+int(l)], x.Labels[i] = 1, int(l)
+	}
+	w.program.FeedImages(x)
+	w.scoring.FeedImages(x)
+	w.targets = c.Batch
+	return nil
+}
+
+// infer computes the batch's scores.
+func (w *worker) infer(repeat int) (reply, error) {
+	var r reply
+	for range repeat {
+		began := time.Now()
+		if err := w.scoring.Run(); err != nil {
+			return r, err
+		}
+		r.Seconds = append(r.Seconds, time.Since(began).Seconds())
+	}
+	return r, nil
 }

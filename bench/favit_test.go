@@ -4,8 +4,6 @@ import (
 	"math"
 	"testing"
 
-	"gorgonia.org/tensor"
-
 	"sparrow/kernel"
 )
 
@@ -46,26 +44,28 @@ func TestImagesSpelled(t *testing.T) {
 func BenchmarkFaViT(b *testing.B) {
 	kernel.SetThreads(1)
 	defer kernel.SetThreads(0)
-	n, err := newClassifier(favitB0, true)
+	path, done, err := favitB0.write()
 	if err != nil {
 		b.Fatal(err)
 	}
-	for i, x := 0, n.pixels.Float32s(); i < len(x); i++ {
-		x[i] = float32(math.Sin(float64(i)))
+	defer done()
+	w := &worker{}
+	if err := w.loadImages(favitB0, path); err != nil {
+		b.Fatal(err)
 	}
 	b.Run("step", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := n.step(1); err != nil {
+			if _, err := w.step(1); err != nil {
 				b.Fatal(err)
 			}
 		}
-		if loss := n.training.out.Value().(*tensor.Dense).Float32s()[0]; !(loss >= 0) {
+		if loss := w.program.Loss(); !(loss >= 0) {
 			b.Errorf("loss %v", loss)
 		}
 	})
 	b.Run("inference", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := n.infer(1); err != nil {
+			if _, err := w.infer(1); err != nil {
 				b.Fatal(err)
 			}
 		}

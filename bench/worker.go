@@ -60,7 +60,7 @@ type worker struct {
 	steps     int
 	targets   int
 	layer     *layer
-	images    *classifier
+	scoring   *model.Program // of images; nil without
 }
 
 // work answers commands until the input ends.
@@ -100,7 +100,7 @@ func (w *worker) answer(c command) (reply, error) {
 			return reply{}, errors.New("pass: no layer, send layer first")
 		}
 	case "images-step", "images-infer":
-		if w.images == nil {
+		if w.scoring == nil {
 			return reply{}, fmt.Errorf("%s: no network, send images first", c.Cmd)
 		}
 	}
@@ -128,13 +128,11 @@ func (w *worker) answer(c command) (reply, error) {
 	case "svd":
 		return decompose(c.Weights, c.Rank)
 	case "images":
-		var err error
-		w.images, err = loadClassifier(c.Images, c.Weights)
-		return reply{}, err
+		return reply{}, w.loadImages(c.Images, c.Weights)
 	case "images-step":
-		return w.images.step(c.Steps)
+		return w.step(c.Steps)
 	case "images-infer":
-		return w.images.infer(c.Steps)
+		return w.infer(c.Steps)
 	case "peak":
 		return reply{GFLOPS: kernel.MeasurePeak()}, nil
 	case "bandwidth":
@@ -177,25 +175,9 @@ func (c config) network() (model.Config, model.Dims) {
 func (w *worker) load(c command) error {
 	w.cfg = c.Config
 	cfg, dims := c.Config.network()
-	store := nn.NewStore(tensor.Float32)
-	w.grads = nn.NewGradients(store)
-	var err error
-	if w.session, err = model.NewSession(cfg, dims, store, model.Options{Seed: 1, Sink: w.grads}); err != nil {
+	err := w.open(cfg, dims, c.Weights)
+	if err != nil {
 		return err
-	}
-	if c.Weights != "" {
-		f, err := npz.Open(c.Weights)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		for _, name := range store.Names() {
-			var values []float32
-			if err := f.Read(name+".npy", &values); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			copy(store.Get(name).Float32s(), values)
-		}
 	}
 	if w.program, err = w.session.Train(c.Config.Batch, c.Config.SeqLen); err != nil {
 		return err
@@ -206,8 +188,29 @@ func (w *worker) load(c command) error {
 		w.program.Feed(c.Inputs, c.Targets)
 	}
 	w.targets = len(c.Targets)
-	w.steps = 0
-	w.optimizer = nil
+	return nil
+}
+
+// open makes a session of a network with the weights of a file, or initial ones without.
+func (w *worker) open(cfg model.Config, dims model.Dims, weights string) error {
+	store := nn.NewStore(tensor.Float32)
+	w.grads, w.optimizer, w.steps = nn.NewGradients(store), nil, 0
+	var err error
+	if w.session, err = model.NewSession(cfg, dims, store, model.Options{Seed: 1, Sink: w.grads}); err != nil || weights == "" {
+		return err
+	}
+	f, err := npz.Open(weights)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for _, name := range store.Names() {
+		var values []float32
+		if err := f.Read(name+".npy", &values); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		copy(store.Get(name).Float32s(), values)
+	}
 	return nil
 }
 
