@@ -43,18 +43,18 @@ type MFA struct {
 // What cannot be converted is an error that matches train.ErrUsage, or of sizes configs.ErrConfig.
 func ToMFA(ctx context.Context, parent *train.Loaded, cfg train.Config, sizes Sizes) (*MFA, error) {
 	if err := convertible(parent); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", train.ErrUsage, parent.Dir, err)
+		return nil, train.Refusef("%s: %w", parent.Dir, err)
 	}
 	network := parent.Config.Model
 	network.Linear = nil
 	dense := parent.Session.Store().Dense()
 	sizes, err := sizes.complete(network)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", train.ErrUsage, err)
+		return nil, train.Refusef("%w", err)
 	}
 	dataset, err := data.OpenWith(ctx, cfg.Data, parent.Tokenizer)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", train.ErrUsage, err)
+		return nil, train.Refusef("%w", err)
 	}
 	measure := func(s *model.Session) (train.Score, error) {
 		return train.Evaluate(ctx, s, dataset.Validation, cfg.Data.SeqLen, cfg.Train.BatchSize, cfg.Eval.Tokens, nil)
