@@ -42,7 +42,31 @@ func DefaultPoolingConfig() PoolingConfig {
 	return PoolingConfig{Kind: "lama", Heads: 10, Rank: 1, Context: "learned", Activation: "tanh", L2Norm: true, Init: "width", Temperature: 1, Width: 64}
 }
 
-// Validate reports values that no pooling can have.
+// poolingKey is a key that only some kinds read.
+type poolingKey struct {
+	key   string
+	given bool // it has another value than by default
+	kinds []string
+}
+
+func (c PoolingConfig) keys() []poolingKey {
+	plain := DefaultPoolingConfig()
+	lama, structured := []string{"lama"}, []string{"structured"}
+	return []poolingKey{
+		{"heads", c.Heads != plain.Heads, []string{"lama", "structured"}},
+		{"rank", c.Rank != plain.Rank, lama},
+		{"context", c.Context != plain.Context, lama},
+		{"activation", c.Activation != plain.Activation, lama},
+		{"l2_norm", c.L2Norm != plain.L2Norm, lama},
+		{"init", c.Init != plain.Init, lama},
+		{"temperature", c.Temperature != plain.Temperature, []string{"lama", "single", "structured"}},
+		{"width", c.Width != plain.Width, structured},
+		{"penalty", c.Penalty != plain.Penalty, structured},
+	}
+}
+
+// Validate reports values that no pooling can have, and keys that the kind does
+// not read: whoever sets one expects something of it.
 func (c PoolingConfig) Validate(r *configs.Report) {
 	oneOf := func(key, v string, known ...string) {
 		if !slices.Contains(known, v) {
@@ -64,10 +88,12 @@ func (c PoolingConfig) Validate(r *configs.Report) {
 	if !(c.Temperature > 0) {
 		r.Errorf("temperature", "is too small; want more than 0")
 	}
-	switch {
-	case !(c.Penalty >= 0):
+	if !(c.Penalty >= 0) {
 		r.Errorf("penalty", "is negative; want 0 (none) or more")
-	case c.Penalty > 0 && c.Kind != "structured":
-		r.Errorf("penalty", "is for kind = \"structured\" only, but kind = %q", c.Kind)
+	}
+	for _, k := range c.keys() {
+		if k.given && slices.Contains(PoolingKinds, c.Kind) && !slices.Contains(k.kinds, c.Kind) {
+			r.Errorf(k.key, "is for kind = \"%s\" only, but kind = %q", strings.Join(k.kinds, `" or "`), c.Kind)
+		}
 	}
 }

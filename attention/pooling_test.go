@@ -1,7 +1,6 @@
 package attention_test
 
 import (
-	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -10,7 +9,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/attention"
-	"sparrow/configs"
 	"sparrow/internal/layertest"
 	"sparrow/nn"
 	"sparrow/op"
@@ -377,31 +375,5 @@ func TestLAMAInit(t *testing.T) {
 				t.Errorf("init = %q: %s starts with values up to %g, want nearly %g", init, name, top, bound)
 			}
 		}
-	}
-}
-
-// TestPoolingConfig: what no pooling can have is refused, naming the key.
-func TestPoolingConfig(t *testing.T) {
-	for toml, want := range map[string]string{
-		``:                                     "",
-		`kind = "structured"`:                  "",
-		"kind = \"structured\"\npenalty = 0.5": "",
-		`kind = "max"`:                         `kind = "max" is unknown; want one of lama, single, structured, mean`,
-		`heads = 0`:                            "heads = 0 is too small; want at least 1",
-		`rank = -1`:                            "rank = -1 is too small",
-		`width = 0`:                            "width = 0 is too small",
-		`context = "document"`:                 `context = "document" is unknown; want one of learned, annotations, states`,
-		`activation = "relu"`:                  `activation = "relu" is unknown; want one of tanh, identity`,
-		`init = "zeros"`:                       `init = "zeros" is unknown; want one of width, heads`,
-		`temperature = 0`:                      "temperature = 0",
-		`penalty = 1.0`:                        `is for kind = "structured" only, but kind = "lama"`,
-	} {
-		t.Run(fmt.Sprintf("%q", toml), func(t *testing.T) {
-			cfg := attention.DefaultPoolingConfig()
-			err := configs.Decode("test.toml", []byte(toml), nil, &cfg)
-			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-				t.Errorf("got %v, want %q", err, want)
-			}
-		})
 	}
 }
