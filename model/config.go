@@ -181,6 +181,7 @@ func (c Config) validateEncoder(r *configs.Report) {
 	only("mlp", c.MLP != "swiglu", "gelu, gelu_tanh, relu or silu")
 	only("tie_embeddings", !c.Tied, "false: an output embedding, of a masked language model, is always tied")
 	only("attention.kind", c.Attention.Kind == "mha", "\"mha\"")
+	only("attention.rope_theta", c.Attention.Theta == attention.DefaultConfig().Theta, "none: its positions are learned")
 }
 
 // HiddenWidth is the width inside the MLP.

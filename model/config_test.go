@@ -50,6 +50,7 @@ func TestKinds(t *testing.T) {
 		{"kind = \"encoder\"\npositions = \"rotary\"", "want \"learned\""},
 		{"kind = \"encoder\"\ntie_embeddings = true", "want false"},
 		{"kind = \"encoder\"\n[model.attention]\nkind = \"mqa\"", "want \"mha\""},
+		{"kind = \"encoder\"\n[model.attention]\nrope_theta = 500.0", "[model.attention] rope_theta = 500.0 is not for kind = \"encoder\"; want none: its positions are learned"},
 		{"kind = \"lama\"\nd_model = 64", "a.toml:3: [model] d_model = 64 is not for kind = \"lama\", whose keys are those of [model.lama]"},
 		{"kind = \"lama\"\n[model.attention]\nn_head = 8", "is not for kind = \"lama\""},
 		{"kind = \"lama\"\n[model.lama]\nhidden = 0", "[model.lama] hidden = 0 is too small; want at least 1"},
