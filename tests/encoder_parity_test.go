@@ -59,7 +59,7 @@ func (g golden) encoderSession(name string, dtype tensor.Dtype, recompute, poiso
 }
 
 // TestEncoderParity: from the same weights and batches of padded pairs as
-// PyTorch, scores and every gradient at step 0 and the losses of all AdamW steps
+// PyTorch's nn.TransformerEncoder between BERT's embeddings and pooler, scores and every gradient at step 0 and the losses of all AdamW steps
 // are equal, of a classification and of a regression.
 func TestEncoderParity(t *testing.T) {
 	for _, name := range []string{"encoder", "regression"} {

@@ -3,8 +3,9 @@
     python make_encoder_golden.py            write the files beside this script
     python make_encoder_golden.py --check    also compare with transformers' own BERT
 
-The network is written here from its equations with plain tensor operations, so
-that nothing is shared with the Go side. README.md says what the files hold.
+The blocks are PyTorch's own nn.TransformerEncoder; what stands around them, which
+PyTorch has no module for, is written here from its equations, and so are the blocks
+once more: both must agree. README.md says what the files hold.
 """
 
 import argparse
@@ -106,23 +107,31 @@ def batches(cfg, rng):
     return [x.astype(np.int32) for x in (tokens, types, lengths, labels)] + [scores]
 
 
-def forward(cfg, w, tokens, types, lengths):
-    """Scores [B,C] of token ids [B,T]."""
+def torch_blocks(cfg, w, x, hidden):
+    """All blocks as nn.TransformerEncoder with the weights w, through which gradients go; hidden [B,T] is padding."""
+    layer = torch.nn.TransformerEncoderLayer(
+        cfg["d_model"], cfg["n_head"], cfg["d_ff"], dropout=0, activation="gelu", layer_norm_eps=EPS, batch_first=True,
+        norm_first=False, dtype=x.dtype)
+    net = torch.nn.TransformerEncoder(layer, cfg["n_layer"], enable_nested_tensor=False)
+    state = {}
+    for i in range(cfg["n_layer"]):
+        p, q = f"bert.encoder.layer.{i}.", f"layers.{i}."
+        for kind in ("weight", "bias"):
+            state[q + "self_attn.in_proj_" + kind] = torch.cat(
+                [w[f"{p}attention.self.{n}.{kind}"] for n in ("query", "key", "value")])
+            for theirs, ours in (("self_attn.out_proj", "attention.output.dense"), ("norm1", "attention.output.LayerNorm"),
+                                 ("linear1", "intermediate.dense"), ("linear2", "output.dense"), ("norm2", "output.LayerNorm")):
+                state[f"{q}{theirs}.{kind}"] = w[f"{p}{ours}.{kind}"]
+    return torch.func.functional_call(net, state, (x,), {"src_key_padding_mask": hidden}, strict=True)
+
+
+def plain_blocks(cfg, w, x, hidden):
+    """The same from the equations."""
     n_head = cfg["n_head"]
-    b, t = tokens.shape
+    b, t = hidden.shape
 
     def linear(name, x):
         return x @ w[name + ".weight"].T + w[name + ".bias"]
-
-    def norm(name, x):
-        centred = x - x.mean(-1, keepdim=True)
-        scale = torch.sqrt(centred.pow(2).mean(-1, keepdim=True) + EPS)
-        return centred / scale * w[name + ".weight"] + w[name + ".bias"]
-
-    def gelu(x):
-        return 0.5 * x * (1 + torch.erf(x / math.sqrt(2)))
-
-    hidden = torch.arange(t)[None, :] >= lengths[:, None]  # [B,T], padding
 
     def attention(p, x):
         q, k, v = (linear(p + ".self." + n, x).view(b, t, n_head, -1).transpose(1, 2) for n in ("query", "key", "value"))
@@ -130,16 +139,37 @@ def forward(cfg, w, tokens, types, lengths):
         y = scores.masked_fill(hidden[:, None, None, :], -math.inf).softmax(-1) @ v
         return linear(p + ".output.dense", y.transpose(1, 2).reshape(b, t, -1))
 
-    e = "bert.embeddings."
-    x = w[e + "word_embeddings.weight"][tokens] + w[e + "position_embeddings.weight"][:t]
-    x = norm(e + "LayerNorm", x + w[e + "token_type_embeddings.weight"][types])
     for i in range(cfg["n_layer"]):
         p = f"bert.encoder.layer.{i}."
-        x = norm(p + "attention.output.LayerNorm", x + attention(p + "attention", x))
-        x = norm(p + "output.LayerNorm", x + linear(p + "output.dense", gelu(linear(p + "intermediate.dense", x))))
+        x = norm(w, p + "attention.output.LayerNorm", x + attention(p + "attention", x))
+        x = norm(w, p + "output.LayerNorm", x + linear(p + "output.dense", gelu(linear(p + "intermediate.dense", x))))
+    return x
+
+
+def norm(w, name, x):
+    centred = x - x.mean(-1, keepdim=True)
+    scale = torch.sqrt(centred.pow(2).mean(-1, keepdim=True) + EPS)
+    return centred / scale * w[name + ".weight"] + w[name + ".bias"]
+
+
+def gelu(x):
+    return 0.5 * x * (1 + torch.erf(x / math.sqrt(2)))
+
+
+def forward(cfg, w, tokens, types, lengths, blocks):
+    """Scores [B,C] of token ids [B,T], of a masked language model [B,T,V]."""
+    t = tokens.shape[1]
+
+    def linear(name, x):
+        return x @ w[name + ".weight"].T + w[name + ".bias"]
+
+    e = "bert.embeddings."
+    x = w[e + "word_embeddings.weight"][tokens] + w[e + "position_embeddings.weight"][:t]
+    x = norm(w, e + "LayerNorm", x + w[e + "token_type_embeddings.weight"][types])
+    x = blocks(cfg, w, x, torch.arange(t)[None, :] >= lengths[:, None])
     if cfg["kind"] == "masked":
         p = "cls.predictions."
-        x = norm(p + "transform.LayerNorm", gelu(linear(p + "transform.dense", x)))
+        x = norm(w, p + "transform.LayerNorm", gelu(linear(p + "transform.dense", x)))
         return x @ w[e + "word_embeddings.weight"].T + w[p + "bias"]  # [B,T,V]
     return linear("classifier", torch.tanh(linear("bert.pooler.dense", x[:, 0])))
 
@@ -151,7 +181,7 @@ def loss_of(cfg, logits, labels, scores):
     return (logits[:, 0] - scores)[labels != IGNORE].pow(2).mean()
 
 
-def train(cfg, weights, data, dtype):
+def train(cfg, weights, data, dtype, blocks=torch_blocks):
     tokens, types, lengths, labels = (torch.tensor(x, dtype=torch.long) for x in data[:4])
     scores = torch.tensor(data[4], dtype=dtype)
     w = {n: torch.tensor(x, dtype=dtype, requires_grad=True) for n, x in weights.items()}
@@ -162,7 +192,7 @@ def train(cfg, weights, data, dtype):
     run = {"loss": [], "grad_norm": []}
     for step in range(STEPS):
         optimizer.zero_grad(set_to_none=True)
-        logits = forward(cfg, w, tokens[step], types[step], lengths[step])
+        logits = forward(cfg, w, tokens[step], types[step], lengths[step], blocks)
         loss = loss_of(cfg, logits, labels[step], scores[step])
         loss.backward()
         if step == 0:
@@ -175,12 +205,22 @@ def train(cfg, weights, data, dtype):
     return run
 
 
+def compare(run, plain):
+    """Fails unless the blocks of PyTorch and those from the equations agree in scores, gradients and losses."""
+    apart = max([np.abs(run["logits"] - plain["logits"]).max()] + [np.abs(g - plain["grad"][n]).max() for n, g in run["grad"].items()])
+    losses = np.abs(np.array(run["loss"]) - plain["loss"]).max()
+    print(f"  nn.TransformerEncoder against the equations: scores and gradients {apart:.1e}, losses {losses:.1e}")
+    assert apart < 1e-13 and losses < 1e-9, "disagrees with nn.TransformerEncoder"
+
+
 def golden(cfg):
     rng = np.random.default_rng(cfg["seed"])
     weights = initial_weights(cfg, rng)
     data = batches(cfg, rng)
     r64 = train(cfg, weights, data, torch.float64)
     r32 = train(cfg, weights, data, torch.float32)
+    plain = train(cfg, weights, data, torch.float64, plain_blocks)
+    compare(r64, plain)
     out = dict(zip(("tokens", "types", "lengths", "labels", "scores"), data))
     keys = ["vocab", "d_model", "n_layer", "n_head", "d_ff", "n_position", "n_output", "batch", "seq_len"]
     out["config"] = np.array([cfg[k] for k in keys], np.int32)
