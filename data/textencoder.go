@@ -38,8 +38,8 @@ func (e *TextEncoder) Encode(texts ...string) (Example, error) {
 	}
 	second := ""
 	for _, text := range texts {
-		if err := checkUTF8(text); err != nil {
-			return Example{}, err
+		if at := invalidAt(text); at >= 0 {
+			return Example{}, fmt.Errorf("data: not valid UTF-8 at byte %d (0x%02x); convert the text", at, text[at])
 		}
 	}
 	if len(texts) == 2 {

@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,6 +55,9 @@ type tsvColumns struct {
 // name is an error. For regression the names are nil.
 func readTSV(path string, cfg Config, known []string) (*labelledTexts, []string, error) {
 	content, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(path) {
+		return nil, nil, fmt.Errorf("%w; the path is relative to the working directory", err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

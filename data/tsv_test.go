@@ -111,7 +111,7 @@ func TestTSVErrors(t *testing.T) {
 		{"not UTF-8", "text\tlabel\na\t1\nb\xffc\t0\n", nil, "x.tsv:3: not valid UTF-8 at byte 2 of the line (0xff)"},
 		{"scores taken for classes", many, nil, `x.tsv:1002: label "1000.5" is the 1001th in column "label"; want at most 1000 classes (scores want regression = true)`},
 		{"unknown label in validation", sentences(9), func(c *Config) { c.Validation = writeFile(t, "v.tsv", "text\tlabel\na\tawful\n") }, `v.tsv:2: label "awful" is none of the labels of training, "bad", "good", "so so"`},
-		{"missing file", sentences(9), func(c *Config) { c.Test = "none.tsv" }, "data: test: open none.tsv: no such file"},
+		{"missing file", sentences(9), func(c *Config) { c.Test = "none.tsv" }, "data: test: open none.tsv: no such file or directory; the path is relative to the working directory"},
 		{"nothing for validation", sentences(3), nil, "nothing is left for validation with validation_share = 0.25"},
 		{"rare words only", sentences(9), func(c *Config) { c.MinCount = 100 }, `no word of 10 occurs min_count = 100 times`},
 		{"absurd length", sentences(9), func(c *Config) { c.MaxLen = 1 << 30 }, "max_len = 1073741824 is out of range; want 8 to 65536 tokens"},

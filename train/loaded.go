@@ -202,9 +202,9 @@ func (l *Loaded) Evaluate(ctx context.Context, cfg Config, part Part, after func
 	}
 	switch {
 	case part.File != "":
-		return Score{}, Refusef("--file %s: a language model is measured on text: want --set data.source=text --set data.paths=[...]", part.File)
+		return Score{}, refusef("--file %s: a language model is measured on text: want --set data.source=text --set data.paths=[...]", part.File)
 	case part.Split != "validation":
-		return Score{}, Refusef("--split %s: a text corpus has the split validation only", part.Split)
+		return Score{}, refusef("--split %s: a text corpus has the split validation only", part.Split)
 	}
 	d, err := data.OpenWith(ctx, cfg.Data, l.Tokenizer)
 	if err != nil {
@@ -218,6 +218,12 @@ func (l *Loaded) Evaluate(ctx context.Context, cfg Config, part Part, after func
 
 // examples reads a part of labelled data with the model's tokenizer and labels.
 func (l *Loaded) examples(ctx context.Context, cfg Config, part Part) (*data.Examples, error) {
+	if n := len(cfg.Data.TextColumns); cfg.Data.Source == "tsv" && (n == 2) != l.Labels.Pairs {
+		if l.Labels.Pairs {
+			return nil, fmt.Errorf("[data] text_columns has %d column; the model labels pairs of texts, want 2", n)
+		}
+		return nil, fmt.Errorf("[data] text_columns has %d columns; the model labels single texts, want 1", n)
+	}
 	if part.File != "" {
 		if cfg.Data.Source != "tsv" {
 			return nil, fmt.Errorf("--file %s: [data] source = %q has no columns: want --set data.source=tsv with text_columns and label_column", part.File, cfg.Data.Source)

@@ -33,6 +33,7 @@ type Predictor struct {
 
 	l       *Loaded
 	encoder *data.TextEncoder
+	done    int // texts so far, for messages
 }
 
 // NewPredictor prepares to label texts, longer ones cut as the model's training data was. A model that does not label
@@ -40,9 +41,9 @@ type Predictor struct {
 func (l *Loaded) NewPredictor() (*Predictor, error) {
 	switch {
 	case l.Labels == nil:
-		return nil, Refusef("%s holds a language model, which labels nothing", l.Dir)
+		return nil, refusef("%s holds a language model, which labels nothing", l.Dir)
 	case l.Images != nil:
-		return nil, Refusef("%s holds a classifier of images, which reads no text", l.Dir)
+		return nil, refusef("%s holds a classifier of images, which reads no text", l.Dir)
 	}
 	cfg := l.Config.Data
 	cfg.MaxLen = min(cfg.MaxLen, l.Session.Dims().Context)
@@ -62,8 +63,8 @@ func (p *Predictor) Split(line string) ([]string, error) {
 	return texts, nil
 }
 
-// Predict labels each line. A text that is not valid UTF-8, or no pair where the model wants one, is an error; so is
-// attention that is to be shown and does not exist.
+// Predict labels each line. A text that is not valid UTF-8, or no pair where the model wants one, is an error with its
+// number among all texts of the Predictor, from 1; attention that is to be shown and does not exist is an error as well.
 func (p *Predictor) Predict(lines []string) ([]Prediction, error) {
 	var out []Prediction
 	for len(lines) > 0 {
@@ -90,7 +91,7 @@ func (p *Predictor) predict(lines []string) ([]Prediction, error) {
 			out[i].Tokens, err = p.encoder.Words(texts...)
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("text %d: %w", p.done+i+1, err)
 		}
 		out[i].Text = line
 		longest = max(longest, len(examples[i].Tokens))
@@ -112,6 +113,7 @@ func (p *Predictor) predict(lines []string) ([]Prediction, error) {
 			}
 		}
 	}
+	p.done += len(lines)
 	return out, nil
 }
 

@@ -50,7 +50,7 @@ and value-output products. With rotary positions this is approximate at any widt
 			if err != nil {
 				return err
 			}
-			cfg, err := override(l, set)
+			cfg, err := override(l, "", set)
 			if err != nil {
 				return err
 			}

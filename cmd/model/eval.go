@@ -38,12 +38,15 @@ func evalCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg, err := override(l, set)
+			cfg, err := override(l, part.File, set)
 			if err != nil {
 				return err
 			}
 			if full {
 				cfg.Eval.Tokens, cfg.Eval.Examples = 0, 0
+			}
+			if full && part.File != "" {
+				cfg.Data.MaxExamples = 0 // a cap of the data that the model was trained on
 			}
 			if corruptions && l.Images == nil {
 				return cli.Usagef("--corruptions spoils images, and %s holds a model of text", l.Dir)
@@ -80,24 +83,32 @@ func evalCommand() *cobra.Command {
 }
 
 // override applies --set to a checkpoint's config, as far as an evaluation
-// depends on it; a key without an effect is a mistake.
-func override(l *train.Loaded, set []string) (train.Config, error) {
+// depends on it; a key without an effect is a mistake. With a file, [data] is that
+// of the file, whatever the model was trained on.
+func override(l *train.Loaded, file string, set []string) (train.Config, error) {
 	cfg := l.Config
+	if file != "" && l.Labels != nil && l.Images == nil {
+		cfg.Data.Source, cfg.Data.Train, cfg.Data.Validation, cfg.Data.Test, cfg.Data.Root = "tsv", file, "", "", ""
+	}
 	text, err := configs.Encode(cfg)
 	if err != nil {
 		return cfg, err
 	}
-	if err := configs.Decode(filepath.Join(l.Dir, "config.toml"), text, set, &cfg); err != nil {
+	err = configs.Decode(filepath.Join(l.Dir, "config.toml"), text, set, &cfg)
+	if cfg.Data.Source == "tsv" && (len(cfg.Data.TextColumns) == 0 || cfg.Data.LabelColumn == "") {
+		return cfg, cli.Usagef("the model was trained on [data] source = %q, which has no columns; name those of texts and labels: --set 'data.text_columns=[\"text\"]' --set data.label_column=label", l.Config.Data.Source)
+	}
+	if err != nil {
 		return cfg, err
 	}
 	used := cfg
 	used.Name, used.Seed, used.Model, used.Checkpoint, used.Sample = l.Config.Name, l.Config.Seed, l.Config.Model, l.Config.Checkpoint, l.Config.Sample
-	used.Data.Tokenizer, used.Data.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
+	used.Data.Tokenizer, used.Data.VocabSize, used.Data.Regression = l.Config.Data.Tokenizer, l.Config.Data.VocabSize, l.Config.Data.Regression
 	used.Train, used.Eval.Every, used.Eval.Metric = l.Config.Train, l.Config.Eval.Every, l.Config.Eval.Metric
 	used.Train.BatchSize = cfg.Train.BatchSize
 	used.Data.Mean, used.Data.Std, used.Data.Augment = l.Config.Data.Mean, l.Config.Data.Std, l.Config.Data.Augment
 	if !reflect.DeepEqual(used, cfg) {
-		return cfg, cli.Usagef("--set %s: an evaluation depends only on [data] (but for its tokenizer and normalisation, which are the checkpoint's), eval.tokens, eval.examples and train.batch_size", strings.Join(set, " --set "))
+		return cfg, cli.Usagef("--set %s: an evaluation depends only on [data] (but for its tokenizer, regression and normalisation, which are the checkpoint's), eval.tokens, eval.examples and train.batch_size", strings.Join(set, " --set "))
 	}
 	key, length := "seq_len", cfg.Data.SeqLen
 	switch {

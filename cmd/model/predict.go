@@ -116,6 +116,9 @@ func eachLines(r io.Reader, do func([]string) error) error {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return cli.Usagef("standard input: line %d: %w", n, err)
 		}
+		if n == 1 {
+			line = strings.TrimPrefix(line, "\ufeff") // a byte order mark is no part of the text
+		}
 		if err == nil || line != "" {
 			lines = append(lines, strings.TrimSuffix(line, "\r"))
 		}
