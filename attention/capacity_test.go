@@ -11,7 +11,7 @@ import (
 )
 
 // TestCapacity is the table of the paper (Hu et al. 2024, table 1; specification
-// 3.1), with d = 32, n = 4 heads of width 8, g = 2, m = 6 heads of width C = 12.
+// 3.1) and the cost of decoding (specification 3.6), with d = 32, n = 4 heads of width 8, g = 2, m = 6 heads of width C = 12.
 func TestCapacity(t *testing.T) {
 	const d, n, dh, g, m, C = 32, 4, 8, 2, 6, 12
 	for name, c := range map[string]struct {
@@ -19,19 +19,21 @@ func TestCapacity(t *testing.T) {
 		elements                 int
 		parameters               float64
 		heads, frh, slsd, effect int
+		macs                     int // of scores and values, for a token of context
+		intensity                float64
 	}{
-		"mha": {attention.Config{Kind: "mha", NHead: n}, 2 * d, 4 * d * d, n, dh, d, n * dh},
-		"mqa": {attention.Config{Kind: "mqa", NHead: n}, 2 * dh, (2 + 2.0/n) * d * d, n, dh, dh, n * dh},
-		"gqa": {attention.Config{Kind: "gqa", NHead: n, NKVHead: g}, 2 * g * dh, (2 + 2.0*g/n) * d * d, n, dh, g * dh, n * dh},
+		"mha": {attention.Config{Kind: "mha", NHead: n}, 2 * d, 4 * d * d, n, dh, d, n * dh, 2 * n * dh, 2},
+		"mqa": {attention.Config{Kind: "mqa", NHead: n}, 2 * dh, (2 + 2.0/n) * d * d, n, dh, dh, n * dh, 2 * n * dh, 2 * n},
+		"gqa": {attention.Config{Kind: "gqa", NHead: n, NKVHead: g}, 2 * g * dh, (2 + 2.0*g/n) * d * d, n, dh, g * dh, n * dh, 2 * n * dh, 2 * n / g},
 		// The table leaves out the projection C x d behind the heads' C x C.
-		"mfa": {attention.Config{Kind: "mfa", NHead: m, HeadDim: C, Output: "shared"}, 2 * C, 3*C*d + 2*m*C*C + C*d, m, C, C, m * C},
+		"mfa": {attention.Config{Kind: "mfa", NHead: m, HeadDim: C, Output: "shared"}, 2 * C, 3*C*d + 2*m*C*C + C*d, m, C, C, m * C, 2 * m * C, 2 * m},
 		"mfa, full output": {attention.Config{Kind: "mfa", NHead: m, HeadDim: C, QRank: 20}, 2 * C,
-			d*20 + 20*m*C + 2*d*C + m*C*d, m, C, C, m * C},
-		"mfa_kr": {attention.Config{Kind: "mfa_kr", NHead: m, HeadDim: C}, C, C*d + m*C*C + C*d + C*C + m*C*d, m, C, C, m * C},
+			d*20 + 20*m*C + 2*d*C + m*C*d, m, C, C, m * C, 2 * m * C, 2 * m},
+		"mfa_kr": {attention.Config{Kind: "mfa_kr", NHead: m, HeadDim: C}, C, C*d + m*C*C + C*d + C*C + m*C*d, m, C, C, m * C, 2 * m * C, 4 * m},
 		"mla": {attention.Config{Kind: "mla", NHead: m, HeadDim: 5, KVRank: C, RopeDim: 4, VHeadDim: 7}, C + 4,
-			d*m*(5+4) + d*(C+4) + C*m*(5+7) + m*7*d, m, 5, C, m * 5},
+			d*m*(5+4) + d*(C+4) + C*m*(5+7) + m*7*d, m, 5, C, m * 5, m * (C + 4 + C), 2.0 * m * (C + 4 + C) / (C + 4)},
 		"mla, two matrices": {attention.Config{Kind: "mla", NHead: m, HeadDim: 5, KVRank: C, RopeDim: 4, QRank: 10}, C + 4,
-			d*10 + 10*m*(5+4) + d*(C+4) + C*m*(5+5) + m*5*d, m, 5, C, m * 5},
+			d*10 + 10*m*(5+4) + d*(C+4) + C*m*(5+5) + m*5*d, m, 5, C, m * 5, m * (C + 4 + C), 2.0 * m * (C + 4 + C) / (C + 4)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := c.CacheLayout(d).Elements(); got != c.elements {
@@ -42,6 +44,13 @@ func TestCapacity(t *testing.T) {
 			}
 			if got := c.Config.Capacity(d); got.Heads != c.heads || got.Rank != c.frh || got.Shared != c.slsd || got.Effective() != c.effect {
 				t.Errorf("%+v, effective %d, want %d heads, rank %d, shared %d, effective %d", got, got.Effective(), c.heads, c.frh, c.slsd, c.effect)
+			}
+			const s = 100
+			if got, want := c.DecodeFLOPs(d, s), float64(2*c.macs*s); got != want {
+				t.Errorf("%g FLOPs over %d tokens, want %g", got, s, want)
+			}
+			if got := c.Intensity(d, 1); got != c.intensity {
+				t.Errorf("%g FLOPs a byte, want %g", got, c.intensity)
 			}
 			c.Theta, c.InterNorm = theta, true
 			store := nn.NewStore(tensor.Float32)

@@ -116,7 +116,11 @@ func (c Config) ValidateIn(r *configs.Report, dModel int, rotary bool) {
 		r.Errorf("attention.n_head", "does not divide [model] d_model = %d", dModel)
 		return
 	}
-	if width := c.RotaryDim(dModel); rotary && width%2 != 0 && c.Kind != "mla" {
+	switch width := c.RotaryDim(dModel); {
+	case !rotary || width%2 == 0 || c.Kind == "mla": // rope_dim of mla is even by Validate
+	case c.HeadDim > 0:
+		r.Errorf("attention.head_dim", "is odd; rotary positions need an even width")
+	default:
 		r.Errorf("attention.n_head", "makes heads of width %d; rotary positions need an even width", width)
 	}
 }

@@ -23,11 +23,14 @@ func TestInt8CachePerplexity(t *testing.T) {
 	for i, c := range source {
 		text[i] = int(c % 128)
 	}
-	for _, kind := range []string{"mha", "mfa", "mfa_kr", "mla"} {
+	for _, kind := range []string{"mha", "gqa", "mqa", "mfa", "mfa_kr", "mla"} {
 		t.Run(kind, func(t *testing.T) {
 			cfg := DefaultConfig()
 			cfg.DModel, cfg.NLayer, cfg.DFF, cfg.Attention.Kind, cfg.InitStd = 32, 2, 64, kind, 0.1
-			if kind == "mla" {
+			switch kind {
+			case "gqa":
+				cfg.Attention.NKVHead = 2
+			case "mla":
 				cfg.Attention.KVRank, cfg.Attention.RopeDim = 16, 4
 			}
 			dims := Dims{VocabSize: 128, Context: 64}

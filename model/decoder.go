@@ -40,7 +40,8 @@ type block struct {
 // NewDecoder names, shapes and initialises the parameters. Weights start from a
 // normal distribution with deviation InitStd; those that write to the residual
 // stream from InitStd / sqrt(2 NLayer), so that its variance does not grow with
-// depth (Radford et al. 2019, section 2.3).
+// depth (Radford et al. 2019, section 2.3). (Hu et al. 2024 divide by sqrt(2 l) in
+// layer l, and in the MLP alone. Here all kinds of attention start alike.)
 func NewDecoder(b *nn.Builder, cfg Config, dims Dims) *Decoder {
 	return newDecoder(b, cfg, dims, cfg.rotary(dims.Context, b.Tape.Dtype))
 }

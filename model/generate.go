@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 )
 
 // GenerateOptions say how tokens are chosen and when to stop.
@@ -19,7 +21,8 @@ const prefillChunk = 128
 // Generate continues each prompt, calling emit for every new token of every
 // sequence in order of time. Prompts of different lengths share a batch. It
 // ends after opts.Tokens tokens, when every sequence has stopped, when emit
-// returns an error, or when ctx is done.
+// returns an error, or when ctx is done. Weights that give no finite scores are an
+// error.
 func (s *Session) Generate(ctx context.Context, prompts [][]int, opts GenerateOptions, emit func(seq, token int) error) error {
 	longest, err := s.checkPrompts(prompts, opts)
 	if err != nil {
@@ -89,12 +92,16 @@ func newWriter(opts GenerateOptions, first, sequences int, emit func(seq, token 
 }
 
 // write chooses and emits a token for every sequence that goes on and makes it
-// the next input. It says whether any sequence wants another one.
+// the next input. It says whether any sequence wants another one. Scores that are
+// no numbers are an error, since every choice among them would look like text.
 func (w *writer) write(logits [][]float64, tokens, fresh []int) (live bool, err error) {
 	for i, c := range w.choosers {
 		fresh[i] = 0
 		if w.stopped[i] {
 			continue
+		}
+		if j := slices.IndexFunc(logits[i], notFinite); j >= 0 {
+			return false, fmt.Errorf("model: sequence %d: the score of token %d is %v: the weights are damaged or their training diverged", w.first+i, j, logits[i][j])
 		}
 		token := c.choose(logits[i])
 		if w.opts.Stop != nil && w.opts.Stop(token) {
@@ -110,6 +117,8 @@ func (w *writer) write(logits [][]float64, tokens, fresh []int) (live bool, err 
 	w.written++
 	return live && w.written < w.opts.Tokens, nil
 }
+
+func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 
 // prefill runs the prompts through the network in chunks and returns the scores
 // after each prompt's last token; past becomes the lengths of the prompts.

@@ -132,6 +132,8 @@ func TestDecodingEqualsForward(t *testing.T) {
 	}
 }
 
+// checkScores compares the scores after each prompt, and after each of some tokens
+// decoded one at a time behind it, with those of a forward pass.
 func checkScores(t *testing.T, s *Session, prompts [][]int, full *Session) {
 	t.Helper()
 	past := make([]int, len(prompts))
@@ -142,13 +144,33 @@ func checkScores(t *testing.T, s *Session, prompts [][]int, full *Session) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, prompt := range prompts {
-		_, want := greedy(t, full, prompt, 1)
-		for j := range want[0] {
-			if math.Abs(got[i][j]-want[0][j]) > 1e-5*max(1, math.Abs(want[0][j])) {
-				t.Errorf("prompt %d: score %d is %g, want %g", i, j, got[i][j], want[0][j])
+	texts := slices.Clone(prompts)
+	same := func() {
+		t.Helper()
+		for i, text := range texts {
+			_, want := greedy(t, full, text, 1)
+			for j := range want[0] {
+				if !(math.Abs(got[i][j]-want[0][j]) <= 1e-5*max(1, math.Abs(want[0][j]))) {
+					t.Errorf("prompt %d after %d tokens: score %d is %g, want %g", i, len(text), j, got[i][j], want[0][j])
+				}
 			}
 		}
+	}
+	same()
+	step, err := s.program(decoding, len(prompts), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 3 {
+		for i := range texts {
+			token := (5*n + 3*i + 1) % vocab
+			texts[i] = append(slices.Clone(texts[i]), token)
+			step.tokens[i], step.fresh[i] = token, 1
+		}
+		if err := s.advance(step, past, got); err != nil {
+			t.Fatal(err)
+		}
+		same()
 	}
 }
 
@@ -212,6 +234,30 @@ func TestGenerateRefuses(t *testing.T) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestScoresThatAreNoNumbers: a network with a damaged weight says so, and writes
+// nothing, whatever its cache.
+func TestScoresThatAreNoNumbers(t *testing.T) {
+	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+		for _, int8s := range []bool{false, true} {
+			for _, temperature := range []float64{0, 1} {
+				s := small(t, tensor.Float32, "mfa", Options{Int8Cache: int8s})
+				s.store.Get("model.layers.0.self_attn.k_proj.weight").Float32s()[3] = float32(bad)
+				opts := GenerateOptions{Tokens: 2, Sampler: Sampler{Temperature: temperature}}
+				n := 0
+				emit := func(int, int) error { n++; return nil }
+				prompts := [][]int{{1, 2}, {3}}
+				err := s.Generate(context.Background(), prompts, opts, emit)
+				_, staged := s.GenerateAFD(context.Background(), prompts, opts, 2, emit)
+				for _, err := range []error{err, staged} {
+					if err == nil || !strings.Contains(err.Error(), "sequence 0: the score of token 0 is NaN: the weights are damaged") || n > 0 {
+						t.Errorf("%v, 8 bits %v, temperature %g: %d tokens and %v, want an error", bad, int8s, temperature, n, err)
+					}
+				}
+			}
+		}
 	}
 }
 

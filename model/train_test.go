@@ -90,7 +90,7 @@ func TestNewSessionChecksConfig(t *testing.T) {
 		}, `mode = "lazy" is unknown; want one of`},
 		"no rank":   {func(c *Config) { c.Linear = []nn.LinearConfig{{Match: "*", Kind: "low_rank"}} }, `rank = 0 is too small`},
 		"zero":      {func(c *Config) { *c = Config{} }, `[model] n_layer = 0 is too small`},
-		"bad width": {func(c *Config) { c.Attention.HeadDim = 7 }, "rotary positions need an even width"},
+		"bad width": {func(c *Config) { c.Attention.HeadDim = 7 }, "head_dim = 7 is odd; rotary positions need an even width"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := DefaultConfig()

@@ -202,9 +202,9 @@ func (l *Loaded) Evaluate(ctx context.Context, cfg Config, part Part, after func
 	}
 	switch {
 	case part.File != "":
-		return Score{}, refusef("--file %s: a language model is measured on text: want --set data.source=text --set data.paths=[...]", part.File)
+		return Score{}, Refusef("--file %s: a language model is measured on text: want --set data.source=text --set data.paths=[...]", part.File)
 	case part.Split != "validation":
-		return Score{}, refusef("--split %s: a text corpus has the split validation only", part.Split)
+		return Score{}, Refusef("--split %s: a text corpus has the split validation only", part.Split)
 	}
 	d, err := data.OpenWith(ctx, cfg.Data, l.Tokenizer)
 	if err != nil {

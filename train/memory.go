@@ -63,7 +63,7 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 // graphBytes is less than the graph of one block takes.
 const graphBytes = 20e3
 
-// plausible refuses a config whose weights or activations alone exceed limit.
+// plausible refuses a config whose weights or activations alone exceed limit, which is this machine's memory or more.
 // It estimates from below and in float64, because for such sizes the plan's own
 // integers overflow and its inputs would not fit.
 func plausible(cfg Config, dims model.Dims, limit float64) error {
@@ -96,7 +96,7 @@ func plausible(cfg Config, dims model.Dims, limit float64) error {
 	if weights+activations <= limit {
 		return nil
 	}
-	return fmt.Errorf("the run needs more than %s of memory and this machine has %s:\n%s%s", bytesText(weights+activations), bytesText(limit),
+	return fmt.Errorf("the run needs more than %s of memory and this machine has %s:\n%s%s", bytesText(weights+activations), bytesText(min(limit, memoryLimit())),
 		table([]row{{"weights", weights}, {"activations", activations}}, "more than "), smaller)
 }
 

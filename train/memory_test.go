@@ -103,9 +103,13 @@ func TestPlausible(t *testing.T) {
 		"seq_len":    func(c *Config) { c.Data.SeqLen = math.MaxInt64 },
 		"context":    func(c *Config) { c.Model.Context = math.MaxInt64 },
 		"heads":      func(c *Config) { c.Model.Attention.NHead, c.Model.Attention.HeadDim = math.MaxInt64, math.MaxInt64 },
+		"q_rank":     func(c *Config) { c.Model.Attention.Kind, c.Model.Attention.QRank = "mfa", math.MaxInt64 },
 	} {
 		cfg := smallConfig(t)
 		change(&cfg)
+		if err := buildable(cfg, cfg.dims(256), math.Inf(1)); err == nil || !strings.Contains(err.Error(), "this machine has "+MachineMemory()) {
+			t.Errorf("%s = 2^63-1: %v, want a refusal that says what this machine has", name, err)
+		}
 		if _, err := planOf(cfg); err == nil || !strings.Contains(err.Error(), "more than") {
 			t.Errorf("%s = 2^63-1: %v, want a refusal", name, err)
 		}

@@ -41,9 +41,9 @@ type Predictor struct {
 func (l *Loaded) NewPredictor() (*Predictor, error) {
 	switch {
 	case l.Labels == nil:
-		return nil, refusef("%s holds a language model, which labels nothing", l.Dir)
+		return nil, Refusef("%s holds a language model, which labels nothing", l.Dir)
 	case l.Images != nil:
-		return nil, refusef("%s holds a classifier of images, which reads no text", l.Dir)
+		return nil, Refusef("%s holds a classifier of images, which reads no text", l.Dir)
 	}
 	cfg := l.Config.Data
 	cfg.MaxLen = min(cfg.MaxLen, l.Session.Dims().Context)

@@ -52,5 +52,5 @@ func (l *Loaded) PredictImages(paths []string) ([]Prediction, error) {
 
 // readsText refuses a model of text for what is done with images.
 func (l *Loaded) readsText() error {
-	return refusef("%s holds a model of text, which looks at no images; want kind = \"favit\"", l.Dir)
+	return Refusef("%s holds a model of text, which looks at no images; want kind = \"favit\"", l.Dir)
 }

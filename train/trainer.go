@@ -67,7 +67,8 @@ type refusal struct{ error }
 func (r refusal) Is(target error) bool { return target == ErrUsage }
 func (r refusal) Unwrap() error        { return r.error }
 
-func refusef(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
+// Refusef is fmt.Errorf of what the user asked for and cannot have, where nothing is trained: the error matches ErrUsage.
+func Refusef(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
 
 // New prepares a fresh run of cfg in dir, which is created when everything is
 // known to be in order. A folder with anything in it is refused unless force is
