@@ -26,19 +26,35 @@ type FaSAConfig struct {
 	Window    int    // M: side of the windows, so M² local keys
 	Fusion    string // of op.Fusions: "mean" as in the paper, "reference" as in its code
 	Pad       string // of Pads: of maps that are no multiple of the windows
+	LocalOnly bool   // without the global group, whose channels the local ones share; C a multiple of 2n, or of n
 	Bias      bool   // of the linear layers but the output's, which has one
 	Init      nn.Init
+}
+
+// split is the parts of C: of the global group and of each local one, in units of
+// C over their sum.
+func (c FaSAConfig) split() (global, local, whole int) {
+	switch {
+	case c.LocalOnly && c.Reduction == 1:
+		return 0, 1, 1
+	case c.LocalOnly:
+		return 0, 1, 2
+	case c.Reduction == 1:
+		return 1, 7, 8
+	}
+	return 2, 7, 16
 }
 
 // channels is the split of C: the global group, then the local groups with their
 // dilations.
 func (c FaSAConfig) channels() (global int, local []localGroup) {
-	if c.Reduction == 1 {
-		unit := c.DModel / 8
-		return unit, []localGroup{{channels: 7 * unit, dilation: 1}}
+	g, l, whole := c.split()
+	unit := c.DModel / whole
+	local = []localGroup{{channels: l * unit, dilation: 1}}
+	if c.Reduction > 1 {
+		local = append(local, localGroup{channels: l * unit, dilation: c.Reduction})
 	}
-	unit := c.DModel / 16
-	return 2 * unit, []localGroup{{channels: 7 * unit, dilation: 1}, {channels: 7 * unit, dilation: c.Reduction}}
+	return g * unit, local
 }
 
 // localGroup is the shape of a local group.
@@ -50,10 +66,7 @@ func (g localGroup) stride(window int) int { return g.dilation*(window-1) + 1 }
 // Check reports why maps of height by width pixels cannot be attended to, or
 // channels not be split.
 func (c FaSAConfig) Check(height, width int) error {
-	whole := 16
-	if c.Reduction == 1 {
-		whole = 8
-	}
+	_, _, whole := c.split()
 	global, local := c.channels()
 	switch {
 	case c.DModel < whole || c.DModel%whole != 0:
@@ -92,7 +105,10 @@ func (c FaSAConfig) windows(g localGroup, height, width int) ([]int32, error) {
 // ones.
 func (c FaSAConfig) KeySets(globalKeys int) []op.KeySet {
 	global, local := c.channels()
-	sets := []op.KeySet{{Keys: globalKeys, Heads: 1, HeadDim: global}}
+	var sets []op.KeySet
+	if global > 0 {
+		sets = append(sets, op.KeySet{Keys: globalKeys, Heads: 1, HeadDim: global})
+	}
 	at, perHead := 0, (c.DModel-global)/c.NHead
 	for _, g := range local {
 		sets = append(sets, op.KeySet{
@@ -110,7 +126,7 @@ func (c FaSAConfig) KeySets(globalKeys int) []op.KeySet {
 func (c FaSAConfig) Parameters() int {
 	g, local := c.channels()
 	l := c.DModel - g
-	n := 2*(c.DModel*c.DModel+c.DModel) + 2*g*g + 2*g + c.Reduction*c.Reduction*g*g + g + 2*g + 10*g + 10*l + l*l + l
+	n := 2*(c.DModel*c.DModel+c.DModel) + 2*g*g + 2*g + c.Reduction*c.Reduction*g*g + g + 2*g + 10*g + 10*l + l*l + l // those of g are 0 without it
 	for _, group := range local {
 		a := group.channels / c.NHead
 		n += 3*a*a + 3*a + 10*group.channels
@@ -158,7 +174,8 @@ func (c FaSAConfig) MACs(height, width int) int {
 // heads and M² keys. conv_r has kernel and stride r. The queries' first C_g
 // columns are global; the others are n heads, each with its a columns of the
 // first local group before those of the second. The layers on local keys are
-// shared by the heads. With r = 1 there is no second local group.
+// shared by the heads. With r = 1 there is no second local group. LocalOnly leaves
+// the global group out, whose cost alone grows faster than the map.
 //
 // Names are those of the authors' code, so that its checkpoints would fit, but
 // that kv_l.point_conv.weight is a matrix here; see Parameters for the count.
@@ -191,13 +208,15 @@ func NewFaSA(b *nn.Builder, cfg FaSAConfig) *FaSA {
 	rest := cfg.DModel - global
 	l := &FaSA{
 		cfg: cfg, b: b,
-		q:            nn.NewLinear(b.Sub("q"), cfg.DModel, cfg.DModel, cfg.Bias, cfg.Init),
-		kv:           nn.NewLinear(b.Sub("kv_g"), global, 2*global, cfg.Bias, cfg.Init),
-		depth:        nn.NewDepthwiseConv(b.Sub("kv_l.depth_conv"), rest, false),
-		point:        nn.NewLinear(b.Sub("kv_l.point_conv"), rest, rest, true, nn.ConvInit(1, rest, 1)),
-		reduce:       nn.NewConv2d(b.Sub("sr"), nn.ConvConfig{In: global, Out: global, Kernel: cfg.Reduction, Stride: cfg.Reduction, Bias: true}, nn.ConvInit(cfg.Reduction, global, 1)),
-		norm:         nn.NewNorm(b.Sub("norm"), "layer_norm", global, keyNormEps),
-		globalValues: nn.NewDepthwiseConv(b.Sub("local_conv_g"), global, true),
+		q:     nn.NewLinear(b.Sub("q"), cfg.DModel, cfg.DModel, cfg.Bias, cfg.Init),
+		depth: nn.NewDepthwiseConv(b.Sub("kv_l.depth_conv"), rest, false),
+		point: nn.NewLinear(b.Sub("kv_l.point_conv"), rest, rest, true, nn.ConvInit(1, rest, 1)),
+	}
+	if global > 0 {
+		l.kv = nn.NewLinear(b.Sub("kv_g"), global, 2*global, cfg.Bias, cfg.Init)
+		l.reduce = nn.NewConv2d(b.Sub("sr"), nn.ConvConfig{In: global, Out: global, Kernel: cfg.Reduction, Stride: cfg.Reduction, Bias: true}, nn.ConvInit(cfg.Reduction, global, 1))
+		l.norm = nn.NewNorm(b.Sub("norm"), "layer_norm", global, keyNormEps)
+		l.globalValues = nn.NewDepthwiseConv(b.Sub("local_conv_g"), global, true)
 	}
 	for i, g := range groups {
 		a := g.channels / cfg.NHead
@@ -217,9 +236,15 @@ func (l *FaSA) Forward(x *G.Node, m op.Map) *G.Node {
 	t, c := l.b.Tape, l.cfg.DModel
 	global, _ := l.cfg.channels()
 	q := l.q.Forward(x)
-	k, v, keys := l.globalKeys(op.Columns(t, x, 0, global), m)
-	kv := []*G.Node{k, v}
-	local := l.point.Forward(l.depth.Forward(op.Columns(t, x, global, c), m)) // [B*H*W, C_l]
+	var kv []*G.Node
+	keys, rest := 0, x
+	if global > 0 {
+		var k, v *G.Node
+		k, v, keys = l.globalKeys(op.Columns(t, x, 0, global), m)
+		kv = []*G.Node{k, v}
+		rest = op.Columns(t, x, global, c)
+	}
+	local := l.point.Forward(l.depth.Forward(rest, m)) // [B*H*W, C_l]
 	at := 0
 	for _, g := range l.local {
 		k, v := l.localKeys(g, op.Columns(t, local, at, at+g.channels), m)

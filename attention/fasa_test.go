@@ -30,6 +30,11 @@ func fasaOf(m op.Map, c, heads, reduction, window int, fusion, pad string) fasaC
 	}, m}
 }
 
+func (c fasaCase) localOnly() fasaCase {
+	c.LocalOnly = true
+	return c
+}
+
 // mapLayer is a layer over maps in a graph of its own, its input a parameter "x".
 type mapLayer struct {
 	store *nn.Store
@@ -88,6 +93,8 @@ func TestFaSA(t *testing.T) {
 		"no second group":    fasaOf(op.Map{Batch: 2, Height: 3, Width: 2}, 16, 2, 1, 2, "reference", "reflect"),
 		"larger than a map":  fasaOf(op.Map{Batch: 1, Height: 2, Width: 2}, 16, 1, 2, 3, "mean", "replicate"),
 		"reduction to a key": fasaOf(op.Map{Batch: 1, Height: 3, Width: 3}, 16, 1, 3, 2, "mean", "reflect"),
+		"local groups":       fasaOf(op.Map{Batch: 2, Height: 4, Width: 4}, 8, 2, 2, 2, "mean", "reflect").localOnly(),
+		"one local group":    fasaOf(op.Map{Batch: 1, Height: 3, Width: 2}, 6, 3, 1, 2, "mean", "reflect").localOnly(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := c.Check(c.Height, c.Width); err != nil {
@@ -111,12 +118,18 @@ func (c fasaCase) naive(v map[string][]float64) []float64 {
 		unit = c.DModel / 8
 		widths, dilations = []int{unit, 7 * unit}, []int{0, 1}
 	}
+	if c.LocalOnly {
+		widths[0] = 0
+		for i := range widths[1:] {
+			widths[1+i] = c.DModel / (len(widths) - 1)
+		}
+	}
 	g, l := widths[0], c.DModel-widths[0]
 	q := project(v["x"], v["q.weight"], v["q.bias"], c.DModel)
 	var out []float64
 	for b := range c.Batch {
 		x := v["x"][b*c.Pixels()*c.DModel:][:c.Pixels()*c.DModel]
-		// The global group: patches, norm, keys and values.
+		// The global group: patches, norm, keys and values. Without channels it has nothing.
 		high, wide := c.Height/r, c.Width/r
 		var patches []float64
 		for p := range high * wide {

@@ -90,28 +90,39 @@ func NewFaViT(b *nn.Builder, cfg FaViTConfig, dims FaViTDims) *FaViT {
 
 func newFaViTBlock(b *nn.Builder, cfg FaViTConfig, s faViTStage, number int, dropPath float64) *faViTBlock {
 	l := &faViTBlock{b: b, dropPath: dropPath, norm1: nn.NewNorm(b.Sub("norm1"), "layer_norm", s.width, faViTEps)}
-	attn := b.Sub("attn")
-	switch cfg.Attention {
-	case "fasa":
-		l.attn = attention.NewFaSA(attn, s.fasa).Forward
-	case "window":
-		l.attn = attention.NewWindow(attn, cfg.window(s, number%2 == 1)).Forward
-	case "global":
-		mha := attention.New(attn, attention.LayerConfig{
-			Config: attention.Config{Kind: "mha", NHead: s.heads, Bias: true}, DModel: s.width, Init: faViTInit, OutInit: faViTInit,
-		})
-		l.attn = func(x *G.Node, m op.Map) *G.Node {
-			return mha.Forward(x, nn.SeqInfo{Batch: m.Batch, SeqLen: m.Pixels()}, 0)
-		}
-	default:
-		panic(fmt.Sprintf("model: no attention %q", cfg.Attention))
-	}
+	l.attn = newFaViTAttention(b.Sub("attn"), cfg, s, number)
 	l.norm2 = nn.NewNorm(b.Sub("norm2"), "layer_norm", s.width, faViTEps)
 	mlp := b.Sub("mlp")
 	l.fc1 = nn.NewLinear(mlp.Sub("fc1"), s.width, s.hidden, true, faViTInit)
 	l.dwconv = nn.NewDepthwiseConv(mlp.Sub("dwconv.dwconv"), s.hidden, false)
 	l.fc2 = nn.NewLinear(mlp.Sub("fc2"), s.hidden, s.width, true, faViTInit)
 	return l
+}
+
+// newFaViTAttention is the attention of a stage's block of that number.
+func newFaViTAttention(b *nn.Builder, cfg FaViTConfig, s faViTStage, number int) func(x *G.Node, m op.Map) *G.Node {
+	switch cfg.Attention {
+	case "fasa":
+		return attention.NewFaSA(b, s.fasa).Forward
+	case "window":
+		return attention.NewWindow(b, cfg.window(s, number%2 == 1)).Forward
+	case "global":
+		mha := attention.New(b, attention.LayerConfig{
+			Config: attention.Config{Kind: "mha", NHead: s.heads, Bias: true}, DModel: s.width, Init: faViTInit, OutInit: faViTInit,
+		})
+		return func(x *G.Node, m op.Map) *G.Node {
+			return mha.Forward(x, nn.SeqInfo{Batch: m.Batch, SeqLen: m.Pixels()}, 0)
+		}
+	}
+	panic(fmt.Sprintf("model: no attention %q", cfg.Attention))
+}
+
+// FirstAttention is the attention of the network's first block alone, to be
+// measured: a layer over maps m of that width, [B*H*W, C] to the same. The config
+// is one that Check accepts.
+func (c FaViTConfig) FirstAttention(b *nn.Builder, dims FaViTDims, batch int) (forward func(x *G.Node, m op.Map) *G.Node, m op.Map, width int) {
+	s := c.stages(dims)[0]
+	return newFaViTAttention(b, c, s, 0), op.Map{Batch: batch, Height: s.side, Width: s.side}, s.width
 }
 
 // Forward maps images [B*H*W, channels], line by line, to scores of the classes

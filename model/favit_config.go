@@ -25,6 +25,7 @@ type FaViTConfig struct {
 	Window     int     `toml:"window"`      // M: side of the windows, pixels
 	Attention  string  `toml:"attention"`   // of FaViTAttentions: fasa, or another one for comparison
 	Fusion     string  `toml:"fusion"`      // of FaSA's windows: mean (the paper) | reference (its code)
+	Groups     string  `toml:"groups"`      // of FaSA's channels: all | local (without the global group, to see what it gives and takes)
 	Pad        string  `toml:"pad"`         // of maps that are no multiple of the windows: reflect (the code) | replicate
 	DropPath   float64 `toml:"drop_path"`   // probability in the last block, falling to 0 in the first
 }
@@ -38,9 +39,12 @@ var FaViTVariants = []string{"b0", "b1", "b2", "b3", "tiny"}
 // block.
 var FaViTAttentions = []string{"fasa", "global", "window"}
 
+// FaViTGroups are which groups of channels FaSA has.
+var FaViTGroups = []string{"all", "local"}
+
 // DefaultFaViTConfig is the smallest published variant.
 func DefaultFaViTConfig() FaViTConfig {
-	return FaViTConfig{Variant: "b0", Window: 7, Attention: "fasa", Fusion: "mean", Pad: "reflect"}
+	return FaViTConfig{Variant: "b0", Window: 7, Attention: "fasa", Fusion: "mean", Groups: "all", Pad: "reflect"}
 }
 
 // SetDefaults implements configs.Defaulter.
@@ -104,6 +108,7 @@ func (c FaViTConfig) Validate(r *configs.Report) {
 	oneOf("variant", c.Variant, FaViTVariants)
 	oneOf("attention", c.Attention, FaViTAttentions)
 	oneOf("fusion", c.Fusion, op.Fusions)
+	oneOf("groups", c.Groups, FaViTGroups)
 	oneOf("pad", c.Pad, attention.Pads)
 	if !slices.Contains(FaViTVariants, c.Variant) {
 		return
@@ -186,7 +191,8 @@ func (c FaViTConfig) stages(dims FaViTDims) []faViTStage {
 		s := faViTStage{
 			in: in, width: width, kernel: 3, stride: 2, depth: c.Depths[i], heads: c.Heads[i], hidden: width * c.MLPRatios[i], blockNo: blocks,
 			fasa: attention.FaSAConfig{
-				DModel: width, NHead: c.Heads[i], Reduction: c.Reductions[i], Window: c.Window, Fusion: c.Fusion, Pad: c.Pad, Bias: true, Init: faViTInit,
+				DModel: width, NHead: c.Heads[i], Reduction: c.Reductions[i], Window: c.Window, Fusion: c.Fusion, Pad: c.Pad, LocalOnly: c.Groups == "local",
+				Bias: true, Init: faViTInit,
 			},
 		}
 		if i == 0 {

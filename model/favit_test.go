@@ -303,6 +303,7 @@ func TestFaViTValidate(t *testing.T) {
 		{"variant", `variant = "b9"`, `variant = "b9" is unknown; want one of b0, b1, b2, b3, tiny`},
 		{"attention", `attention = "local"`, "is unknown; want one of fasa, global, window"},
 		{"fusion", `fusion = "max"`, "is unknown; want one of mean, reference"},
+		{"groups", `groups = "global"`, "is unknown; want one of all, local"},
 		{"pad", `pad = "zeros"`, "is unknown; want one of reflect, replicate"},
 		{"stages", `depths = [1, 2]`, "has 2 stages; want 4, as widths"},
 		{"a stage without heads", `heads = [1, 0, 1, 1]`, "has an entry that is too small; want at least 1"},

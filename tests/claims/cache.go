@@ -38,6 +38,9 @@ func (c *cache) key(ctx context.Context, cfg train.Config, tuning bool) (string,
 	if err != nil {
 		return "", err
 	}
+	if cfg.Data.Source == "image_folder" {
+		cfg.Data.Root = "" // the same images in another place are the same
+	}
 	text, err := configs.Encode(cfg)
 	if err != nil {
 		return "", err
@@ -54,6 +57,7 @@ func (c *cache) key(ctx context.Context, cfg train.Config, tuning bool) (string,
 func (c *cache) corpus(ctx context.Context, cfg data.Config) (string, error) {
 	plain := data.DefaultConfig()
 	cfg.Tokenizer, cfg.SeqLen, cfg.VocabSize, cfg.MinCount, cfg.MaxLen, cfg.Vectors = "byte", 1, plain.VocabSize, plain.MinCount, plain.MaxLen, ""
+	cfg.Augment = nil
 	id := fmt.Sprintf("%#v", cfg)
 	if sum, ok := c.corpora[id]; ok {
 		return sum, nil
@@ -66,6 +70,16 @@ func (c *cache) corpus(ctx context.Context, cfg data.Config) (string, error) {
 }
 
 func corpusOf(ctx context.Context, cfg data.Config) (sum string, err error) {
+	if cfg.IsImages() {
+		d, err := data.OpenImages(ctx, cfg)
+		if err != nil {
+			return "", err
+		}
+		if d.Test == nil {
+			return "", fmt.Errorf("%w: the images in %s have no folder test; a claim about classifiers wants a test split", errUsage, cfg.Root)
+		}
+		return d.SHA256, nil
+	}
 	if cfg.IsLabelled() {
 		d, err := data.OpenLabelled(ctx, cfg)
 		if err != nil {

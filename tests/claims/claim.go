@@ -28,6 +28,9 @@ type Claim struct {
 	// LearningRates are tried for every arm, with seed 1 and half the steps; the
 	// best is the arm's. Empty: [run.train] learning_rate for all.
 	LearningRates []float64 `toml:"learning_rates"`
+	// RootFrom names an environment variable that, where it is set, replaces [run.data]
+	// root, for images that no module has. Without that folder the claim is skipped.
+	RootFrom string `toml:"root_from"`
 
 	Run    train.Config `toml:"run"`    // what all arms have in common
 	Quick  Quick        `toml:"quick"`  // how --quick makes it small
@@ -51,6 +54,10 @@ type Arm struct {
 	Name  string   `toml:"name"`  // for [[expect]]
 	Label string   `toml:"label"` // for tables and figures; "": the name
 	Set   []string `toml:"set"`
+
+	// Of a sweep.
+	Measure string     `toml:"measure"` // "": the sweep's
+	At      [][]string `toml:"at"`      // overrides after Set at each of the sizes; empty: none
 }
 
 // title is how tables and figures call the arm.
@@ -176,6 +183,9 @@ func (c *Claim) Validate(r *configs.Report) {
 			r.Errorf(fmt.Sprintf("arm.%d.name", i), "is no name; want lower-case letters, digits and . + -")
 		case c.arm(a.Name) != i:
 			r.Errorf(fmt.Sprintf("arm.%d.name", i), "is the name of an earlier arm too")
+		}
+		if c.Sweep == nil && (a.Measure != "" || len(a.At) > 0) {
+			r.Errorf(fmt.Sprintf("arm.%d.measure", i), "or at has no meaning without [sweep]")
 		}
 		if _, err := c.Config(i); err != nil {
 			r.Errorf(fmt.Sprintf("arm.%d.set", i), "does not apply to [run]: %v", err)

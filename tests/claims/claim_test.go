@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,8 +21,8 @@ func parameters(t *testing.T, cfg train.Config, vocab int) int {
 	return virtual(t, cfg, vocab).Parameters()
 }
 
-// virtual has the names and shapes of an arm's parameters; a classifier has two
-// classes.
+// virtual has the names and shapes of an arm's parameters; a classifier of texts
+// has two classes, one of images ten.
 func virtual(t *testing.T, cfg train.Config, vocab int) *nn.Store {
 	t.Helper()
 	store := nn.NewStore(tensor.Float32)
@@ -28,6 +30,9 @@ func virtual(t *testing.T, cfg train.Config, vocab int) *nn.Store {
 	dims := model.Dims{VocabSize: vocab, Context: cfg.Data.SeqLen}
 	if cfg.Model.Kind == "lama" || cfg.Data.IsLabelled() {
 		dims.Context, dims.Classes = cfg.Data.MaxLen, 2
+	}
+	if cfg.Data.IsImages() {
+		dims = model.ImageDims(10, cmp.Or(cfg.Data.ImageSize, 224), imageChannels)
 	}
 	if _, err := model.NewSession(cfg.Model, dims, store, model.Options{}); err != nil {
 		t.Fatal(err)
@@ -65,7 +70,7 @@ func TestShippedClaims(t *testing.T) {
 					if n < 1000 {
 						t.Errorf("arm %s: %d parameters", a.Name, n)
 					}
-					text := strings.Join(a.Set, "\n")
+					text := a.Measure + "\n" + strings.Join(slices.Concat(append(a.At, a.Set)...), "\n")
 					if before, ok := seen[text]; ok {
 						t.Errorf("arms %s and %s are the same", before, a.Name)
 					}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"sparrow/configs"
@@ -16,7 +17,9 @@ import (
 // accuracy on the test split and tuned by that on the validation split.
 func (c *Claim) classifies() bool { return classifies(c.Run) }
 
-func classifies(cfg train.Config) bool { return cfg.Data.IsLabelled() && !cfg.Data.Regression }
+func classifies(cfg train.Config) bool {
+	return cfg.Data.IsImages() || cfg.Data.IsLabelled() && !cfg.Data.Regression
+}
 
 // classify measures the classifier that a run has made on the test split of its
 // data, once, with the tokenizer and labels of its checkpoint.
@@ -24,6 +27,11 @@ func (r *Result) classify(cfg train.Config, run train.Result) error {
 	l, err := train.Open(run.Best, false, model.Options{})
 	if err != nil {
 		return err
+	}
+	r.StepSeconds = run.Duration.Seconds() / float64(cfg.Train.Steps)
+	r.AttentionParameters = attentionParameters(l.Session.Store())
+	if cfg.Data.IsImages() {
+		return r.classifyImages(cfg, l)
 	}
 	d, err := data.OpenLabelledWith(context.Background(), cfg.Data, l.Tokenizer, l.Labels.Names)
 	if err != nil {
@@ -35,16 +43,17 @@ func (r *Result) classify(cfg train.Config, run train.Result) error {
 	}
 	r.Accuracy = score.Accuracy
 	r.EpochSeconds = run.Duration.Seconds() * float64(d.Train.Len()) / float64(run.Tokens)
-	r.AttentionParameters = attentionParameters(l.Session.Store())
 	return nil
 }
 
-// attentionParameters counts what of a text classifier's parameters is attention:
-// of a lama the pooling, of an encoder the four projections of each layer.
+// attentionParameters counts what of a classifier's parameters is attention: of a
+// lama the pooling, of an encoder the four projections of each layer, of a favit
+// all that stands in the place of attention.
 func attentionParameters(s *nn.Store) int {
 	n := 0
 	for _, name := range s.Names() {
-		if strings.HasPrefix(name, "model.pooling.") || strings.Contains(name, ".attention.self.") || strings.Contains(name, ".attention.output.dense.") {
+		if strings.HasPrefix(name, "model.pooling.") || strings.Contains(name, ".attention.self.") || strings.Contains(name, ".attention.output.dense.") ||
+			strings.Contains(name, ".attn.") {
 			n += s.Shape(name).TotalSize()
 		}
 	}
@@ -59,16 +68,22 @@ func (c *Claim) validateData(r *configs.Report) {
 		if err != nil {
 			continue // reported already
 		}
-		if classifies(cfg) != c.classifies() {
+		if classifies(cfg) != c.classifies() || cfg.Data.IsImages() != c.seesImages() {
 			r.Errorf(fmt.Sprintf("arm.%d.set", i), "makes of a classifier something else, or the reverse; arms want one task")
 		}
 		if classifies(cfg) && cfg.Data.Source == "tsv" && cfg.Data.Test == "" {
 			r.Errorf(fmt.Sprintf("arm.%d.name", i), "has no test split; a claim about classifiers wants [run.data] test")
 		}
 	}
-	without, kind := classifierMetrics, "a language model"
-	if c.classifies() {
-		without, kind = languageMetrics, "a classifier"
+	if c.RootFrom != "" && c.Run.Data.Source != "image_folder" {
+		r.Errorf("root_from", "is for [run.data] source = \"image_folder\"")
+	}
+	without, kind := slices.Concat(classifierMetrics, imageMetrics), "a language model"
+	switch {
+	case c.seesImages():
+		without, kind = languageMetrics, "a classifier of images"
+	case c.classifies():
+		without, kind = slices.Concat(languageMetrics, imageMetrics), "a classifier"
 	}
 	for i, e := range c.Expect {
 		for _, of := range without {

@@ -3,7 +3,17 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"sparrow/data"
 )
+
+// countOrAll says how many of something count, where 0 is all.
+func countOrAll(n int) string {
+	if n == 0 {
+		return "all"
+	}
+	return fmt.Sprintf("at most %d", n)
+}
 
 // classifiersTable has a line for each arm.
 func (o *outcome) classifiersTable(b *strings.Builder) {
@@ -43,11 +53,16 @@ func (o *outcome) classifiersTable(b *strings.Builder) {
 // classifiersMethod says how the numbers came about.
 func (o *outcome) classifiersMethod() string {
 	c, t := o.claim, o.claim.Run.Train
+	spoilt := ""
+	if c.seesImages() {
+		spoilt = fmt.Sprintf(" Spoilt are %s of the test split, in %d ways of %d severities each, drawn from the run's seed, so that all networks of a seed see the same.",
+			countOrAll(c.Run.Eval.Examples), len(data.Corruptions), data.Severities)
+	}
 	return fmt.Sprintf("%d steps of %d examples a run, %s; each run is a process, and its peak memory is the largest resident memory of that "+
 		"process while it trained. Learning rates are chosen on the validation split, which is held out of the training data; the test split is "+
 		"looked at once, by the runs in the table of networks, after their last step. Seconds an epoch are those of the steps alone, "+
 		"under the load of the runs beside: they compare arms with each other, not machines. A verdict needs two standard errors, from leaving out one "+
-		"seed at a time; all seeds share one test split, whose own error they do not show.\n\n"+
+		"seed at a time; all seeds share one test split, whose own error they do not show.%s\n\n"+
 		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
-		t.Steps, t.BatchSize*t.GradAccum, threadsText(c), o.machine, o.commit, c.Name, c.SHA256, c.Name)
+		t.Steps, t.BatchSize*t.GradAccum, threadsText(c), spoilt, o.machine, o.commit, c.Name, c.SHA256, c.Name)
 }

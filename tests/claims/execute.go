@@ -218,6 +218,9 @@ func (e *execution) finished(j job, r Result, cached bool) {
 		if !j.tuning {
 			what = fmt.Sprintf("test accuracy %.4f, %s", r.Accuracy, what)
 		}
+		if r.CorruptionAccuracy > 0 {
+			what = fmt.Sprintf("accuracy on spoilt images %.4f, %s", r.CorruptionAccuracy, what)
+		}
 	}
 	if r.Diverged != "" {
 		what = "diverged, " + r.Diverged

@@ -48,14 +48,19 @@ var metrics = map[string]struct {
 
 	"accuracy":      {func(r Result) float64 { return r.Accuracy }, false},
 	"epoch_seconds": {func(r Result) float64 { return r.EpochSeconds }, false},
+	"step_seconds":  {func(r Result) float64 { return r.StepSeconds }, false},
+
+	"corruption_accuracy": {func(r Result) float64 { return r.CorruptionAccuracy }, false},
 }
 
-var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters", "accuracy", "epoch_seconds"}
+var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters", "accuracy", "epoch_seconds", "step_seconds",
+	"corruption_accuracy"}
 
-// Of these some are of language models only, some of classifiers.
+// Of these some are of language models only, some of classifiers, some of those of images.
 var (
 	languageMetrics   = []string{"perplexity", "cache_bytes"}
-	classifierMetrics = []string{"accuracy", "epoch_seconds"}
+	classifierMetrics = []string{"accuracy", "epoch_seconds", "step_seconds"}
+	imageMetrics      = []string{"corruption_accuracy"}
 )
 
 // Validate reports an expectation that says nothing.

@@ -29,7 +29,8 @@ var (
 )
 
 // figure draws what the claim is about: the costs of a sweep over its sizes;
-// accuracy of classifiers over the parameters of their attention; loss over
+// accuracy of classifiers over the parameters of their attention, of those of
+// images on spoilt ones over that on clean ones; loss over
 // parameters if an expectation is of the loss; else a bar of peak memory for each
 // arm.
 func (o *outcome) figure() ([]byte, error) {
@@ -37,6 +38,9 @@ func (o *outcome) figure() ([]byte, error) {
 	var err error
 	if o.claim.Sweep != nil {
 		err = o.drawSweep(p)
+	} else if o.claim.seesImages() {
+		p.X.Label.Text, p.Y.Label.Text = "test accuracy", "accuracy on spoilt test images"
+		err = o.drawMeans(p, "corruption_accuracy", "accuracy")
 	} else if o.claim.classifies() {
 		p.X.Label.Text, p.Y.Label.Text = "parameters of the attention", "test accuracy"
 		err = o.drawMeans(p, "accuracy", "attention_parameters")
@@ -80,7 +84,7 @@ func newFigure(title string) *plot.Plot {
 }
 
 // drawMeans marks each arm's mean of a metric with its standard error, and its
-// seeds, over a count of parameters.
+// seeds, over another metric.
 func (o *outcome) drawMeans(p *plot.Plot, metric, over string) error {
 	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick {
 		ticks := plot.DefaultTicks{}.Ticks(low, high)
@@ -99,9 +103,9 @@ func (o *outcome) drawMeans(p *plot.Plot, metric, over string) error {
 		if !ok {
 			continue // the table tells of it
 		}
-		x := metrics[over].value(a.Runs[0])
+		x, _, _ := a.mean(over)
 		for _, r := range a.Runs {
-			seeds = append(seeds, plotter.XY{X: x, Y: metrics[metric].value(r)})
+			seeds = append(seeds, plotter.XY{X: metrics[over].value(r), Y: metrics[metric].value(r)})
 		}
 		if math.IsNaN(spread) {
 			spread = 0 // one seed

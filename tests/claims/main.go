@@ -135,6 +135,10 @@ func check(ctx context.Context, o options, names []string, stdout, stderr io.Wri
 
 // checkOne runs one claim and reports it.
 func checkOne(ctx context.Context, o options, c *Claim, stdout, stderr io.Writer) error {
+	if why := c.missing(os.Getenv(c.RootFrom)); why != "" {
+		fmt.Fprintf(stderr, "%s: skipped: %s\n", c.Name, why)
+		return nil
+	}
 	if o.quick {
 		if err := c.shrink(); err != nil {
 			return err

@@ -195,6 +195,9 @@ func (o *outcome) text(quick bool) string {
 	}
 	if c.classifies() {
 		o.classifiersTable(&b)
+		if c.seesImages() {
+			o.imagesTables(&b)
+		}
 	} else {
 		o.runsTable(&b)
 	}

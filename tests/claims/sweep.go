@@ -1,21 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"sparrow/configs"
+	"sparrow/train"
 )
 
 // Sweep is the [sweep] table: the claim is about cost, and its arms are measured at several sizes in place of being
 // trained. [run] holds what the arms have in common; of it only [run.model] counts.
 type Sweep struct {
 	Measure   string        `toml:"measure"`    // of sweepMeasures: what is timed
-	Sizes     []int         `toml:"sizes"`      // what the costs are a function of: tokens
-	Batches   []int         `toml:"batches"`    // sequences at once; each is a sweep of its own
+	Sizes     []int         `toml:"sizes"`      // what the costs are a function of: tokens, or the side of images in pixels
+	Batches   []int         `toml:"batches"`    // sequences or images at once; each is a sweep of its own
 	Rounds    int           `toml:"rounds"`     // turns of all arms at a size; medians over them count
-	VocabSize int           `toml:"vocab_size"` // tokens
+	VocabSize int           `toml:"vocab_size"` // tokens, or classes of images
 	Expect    []SweepExpect `toml:"expect"`
 }
 
@@ -25,9 +27,9 @@ func (s *Sweep) SetDefaults() { *s = Sweep{Batches: []int{1}, Rounds: 9, VocabSi
 // sweepMeasures is what can be timed. Who adds one extends subject in sweep_subject.go.
 //
 //	decode     one token for each sequence after size tokens, which fill the caches with drawn values
-//	forward    the loss of sequences of size tokens
+//	forward    the loss of sequences of size tokens, or of images
 //	step       the same with all gradients
-//	attention  one layer of attention alone, of a lama its pooling, with all gradients
+//	attention  one layer of attention alone, of a lama its pooling, of a favit that of its first block, with all gradients
 var sweepMeasures = []string{"decode", "forward", "step", "attention"}
 
 // SweepExpect is one expectation of a sweep.
@@ -44,7 +46,7 @@ type SweepExpect struct {
 
 // Measures of a sweep, of each round:
 //
-//	exponent  slope of log m over log size, by least squares over all sizes, or those from one on
+//	exponent  slope of log m over log size, of images log pixels, by least squares over all sizes, or those from one on
 //	ratio     m(arm) / m(than) at one size
 //	roofline  max(bytes / bandwidth, FLOPs / peak) / seconds at one size: 1 is as fast as the machine can be
 var sweepExpectations = []string{"exponent", "ratio", "roofline"}
@@ -156,17 +158,7 @@ func (c *Claim) validateSweep(r *configs.Report) {
 		r.Errorf("learning_rates", "stands beside [sweep], which trains nothing")
 	}
 	for i := range c.Arms {
-		cfg, err := c.Config(i)
-		if err != nil {
-			continue // reported already
-		}
-		if decoder := cfg.Model.Kind == "decoder"; decoder == (c.Sweep.Measure == "attention") {
-			want := "decoder"
-			if decoder {
-				want = "lama or encoder"
-			}
-			r.Errorf(fmt.Sprintf("arm.%d.set", i), "makes model.kind = %q; measure = %q wants %s", cfg.Model.Kind, c.Sweep.Measure, want)
-		}
+		c.validateSweepArm(r, i)
 	}
 	for i, e := range c.Sweep.Expect {
 		for key, name := range map[string]string{"arm": e.Arm, "than": e.Than} {
@@ -174,5 +166,62 @@ func (c *Claim) validateSweep(r *configs.Report) {
 				r.Errorf(fmt.Sprintf("sweep.expect.%d.%s", i, key), "is none of the arms")
 			}
 		}
+		if e.Of == "tokens_per_second" && c.seesImages() {
+			r.Errorf(fmt.Sprintf("sweep.expect.%d.of", i), "is not measured of images; want seconds")
+		}
 	}
+}
+
+// sweepKinds are the networks of which each measure is known.
+var sweepKinds = map[string][]string{
+	"decode": {"decoder"}, "forward": {"decoder", "favit"}, "step": {"decoder", "favit"}, "attention": {"lama", "encoder", "favit"},
+}
+
+// validateSweepArm reports an arm that cannot be measured, at some of the sizes or beside the others.
+func (c *Claim) validateSweepArm(r *configs.Report, i int) {
+	a, key := c.Arms[i], func(name string) string { return fmt.Sprintf("arm.%d.%s", i, name) }
+	if n := len(a.At); n > 0 && n != len(c.Sweep.Sizes) {
+		r.Errorf(key("at"), "has %d lists of overrides; want %d, one for each of the sizes", n, len(c.Sweep.Sizes))
+		return
+	}
+	for _, size := range c.Sweep.Sizes {
+		cfg, err := c.sizeConfig(i, size)
+		if err != nil {
+			if len(a.At) > 0 {
+				r.Errorf(key("at"), "does not apply to [run] at %d: %v", size, err)
+			}
+			return // else it is reported already
+		}
+		measure := c.measureOf(i)
+		kinds, ok := sweepKinds[measure]
+		if !ok {
+			if a.Measure != "" { // else it is reported already
+				r.Errorf(key("measure"), "is unknown; want one of %s", strings.Join(sweepMeasures, ", "))
+			}
+			return
+		}
+		if !slices.Contains(kinds, cfg.Model.Kind) {
+			r.Errorf(key("set"), "makes model.kind = %q; measure = %q wants %s", cfg.Model.Kind, measure, strings.Join(kinds, " or "))
+			return
+		}
+		if cfg.Data.IsImages() != c.seesImages() {
+			r.Errorf(key("set"), "makes images of text, or the reverse; arms want one kind of data")
+			return
+		}
+		if len(a.At) == 0 {
+			return // the same at all sizes
+		}
+	}
+}
+
+// measureOf is what is timed of arm i.
+func (c *Claim) measureOf(i int) string { return cmp.Or(c.Arms[i].Measure, c.Sweep.Measure) }
+
+// sizeConfig is the resolved config of arm i at a size of the sweep.
+func (c *Claim) sizeConfig(i, size int) (train.Config, error) {
+	set := c.Arms[i].Set
+	if at := c.Arms[i].At; len(at) > 0 {
+		set = slices.Concat(set, at[slices.Index(c.Sweep.Sizes, size)])
+	}
+	return override(c.Run, set)
 }

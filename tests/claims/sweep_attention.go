@@ -14,8 +14,9 @@ import (
 
 // newAttention builds the attention of a network alone, with gradients: of a lama
 // its pooling with the annotation, over states of the GRU's width, of an encoder
-// one layer, whose mean over time is what the loss is of. The states are drawn, and
-// a gradient reaches them too.
+// one layer, whose mean over time is what the loss is of, of a favit that of the
+// first block, whose mean over pixels is. The states are drawn, and a gradient
+// reaches them too.
 func newAttention(cfg model.Config, batch, length int) (subject, error) {
 	store := nn.NewStore(tensor.Float32)
 	tape := op.NewTape(tensor.Float32, true)
@@ -27,23 +28,30 @@ func newAttention(cfg model.Config, batch, length int) (subject, error) {
 		}
 		return tape.Input(name, tensor.New(tensor.WithShape(batch), tensor.WithBacking(x)))
 	}
-	states := func(width int) *G.Node {
-		return op.Value(b.Weight("states", nn.Normal(1), batch*length, width).Use())
+	drawn := 0
+	states := func(rows, width int) *G.Node {
+		drawn = rows * width
+		return op.Value(b.Weight("states", nn.Normal(1), rows, width).Use())
 	}
 	seq := nn.SeqInfo{Batch: batch, SeqLen: length, Lengths: ints("lengths", length)}
 	var pooled *G.Node // [B, S]
-	var width int
 	switch cfg.Kind {
 	case "lama":
-		width = nn.GRUConfig{Hidden: cfg.LAMA.Hidden, Bidirectional: true}.Width()
-		pooled = attention.NewPooling(b, cfg.LAMA.Pooling, width).Forward(states(width), seq)
+		width := nn.GRUConfig{Hidden: cfg.LAMA.Hidden, Bidirectional: true}.Width()
+		pooled = attention.NewPooling(b, cfg.LAMA.Pooling, width).Forward(states(batch*length, width), seq)
 	case "encoder":
-		width = cfg.DModel
 		init := nn.Normal(cfg.InitStd)
-		layer := attention.New(b, attention.LayerConfig{Config: cfg.Attention, DModel: width, Init: init, OutInit: init})
-		pooled = op.TimeMean(tape, layer.Forward(states(width), seq, 0), seq.Lengths, batch, length)
+		layer := attention.New(b, attention.LayerConfig{Config: cfg.Attention, DModel: cfg.DModel, Init: init, OutInit: init})
+		pooled = op.TimeMean(tape, layer.Forward(states(batch*length, cfg.DModel), seq, 0), seq.Lengths, batch, length)
+	case "favit":
+		dims := model.FaViTDims{Classes: 1, ImageSize: length, Channels: imageChannels}
+		if err := cfg.FaViT.Check(dims); err != nil {
+			return subject{}, err
+		}
+		forward, m, width := cfg.FaViT.FirstAttention(b, dims, batch)
+		pooled = op.MeanTokens(tape, forward(states(m.Rows(), width), m), batch)
 	default:
-		return subject{}, errors.New("the attention alone is measured of kinds lama and encoder")
+		return subject{}, errors.New("the attention alone is measured of kinds lama, encoder and favit")
 	}
 	loss := op.CrossEntropy(tape, pooled, ints("targets", 0))
 	if err := tape.Backward(loss); err != nil {
@@ -55,5 +63,5 @@ func newAttention(cfg model.Config, batch, length int) (subject, error) {
 	}
 	plan.Bind(&op.Arena{})
 	vm := G.NewTapeMachine(tape.Graph)
-	return subject{run: func() error { return tape.Run(vm) }, parameters: store.Parameters() - batch*length*width}, nil
+	return subject{run: func() error { return tape.Run(vm) }, parameters: store.Parameters() - drawn}, nil
 }

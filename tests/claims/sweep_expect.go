@@ -17,6 +17,7 @@ type Point struct {
 	Arms      []ArmPoint `json:"arms"`
 	Commit    string     `json:"commit"`
 	measure   string     // of the sweep
+	images    bool       // sizes are sides of images
 }
 
 // ArmPoint is one arm at one size and batch.
@@ -32,12 +33,20 @@ type ArmPoint struct {
 // rounds is how often each arm was timed.
 func (p Point) rounds() int { return len(p.Arms[0].Seconds) }
 
-// tokens is how many are computed at once.
+// tokens is how many are computed at once; of images, how many of them.
 func (p Point) tokens() int {
-	if p.measure == "decode" {
+	if p.measure == "decode" || p.images {
 		return p.Batch
 	}
 	return p.Batch * p.Size
+}
+
+// amount is the size that exponents are of: tokens, or the pixels of an image.
+func (p Point) amount() float64 {
+	if p.images {
+		return float64(p.Size * p.Size)
+	}
+	return float64(p.Size)
 }
 
 // arm finds an arm's part.
@@ -115,7 +124,7 @@ func (e SweepExpect) value(points []Point, round int) float64 {
 	}
 	var x, y []float64
 	for _, p := range points {
-		x = append(x, math.Log(float64(p.Size)))
+		x = append(x, math.Log(p.amount()))
 		y = append(y, math.Log(of(p, p.arm(e.Arm), round)))
 	}
 	return slope(x, y)

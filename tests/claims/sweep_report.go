@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"image/color"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -55,7 +56,16 @@ func (o *outcome) sweepTables(b *strings.Builder) {
 		}
 		digits := func(x float64) string { return strconv.FormatFloat(x, 'g', 4, 64) }
 		table("Milliseconds", sweepMetrics["seconds"], func(x float64) string { return digits(1e3 * x) })
-		table("Tokens a second", sweepMetrics["tokens_per_second"], func(x float64) string { return fmt.Sprintf("%.0f", x) })
+		speed := "Tokens a second"
+		if points[0].images {
+			speed = "Images a second"
+		}
+		table(speed, sweepMetrics["tokens_per_second"], func(x float64) string {
+			if points[0].images {
+				return digits(x)
+			}
+			return fmt.Sprintf("%.0f", x)
+		})
 		table("Memory, MB", sweepMetrics["memory"], func(x float64) string {
 			if x <= 0 {
 				return "-"
@@ -80,11 +90,15 @@ func (o *outcome) sweepMethod() string {
 		roofline = fmt.Sprintf(" The roofline is max(bytes / bandwidth, FLOPs / peak), with each weight and cached value read once; "+
 			"both speeds are measured in each round: in the median %.1f GB/s and %.0f GFLOP/s.", median(bandwidth)/1e9, median(peak)/1e9)
 	}
+	size := ""
+	if c.seesImages() {
+		size = " Sizes are the sides of square images; exponents are those of their numbers of pixels."
+	}
 	return fmt.Sprintf("Each network at each size and batch is a process, with %d threads; at one size all are there at once and are timed in turn, "+
 		"%d rounds of at least %.1f s each, and the median of the rounds counts. An expectation is computed in each round; its standard error is that of "+
-		"the median, from the median absolute deviation, and a verdict needs two. Memory is the most that the process took beyond what it began with.%s\n\n"+
+		"the median, from the median absolute deviation, and a verdict needs two. Memory is the most that the process took beyond what it began with.%s%s\n\n"+
 		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
-		o.points[0].Threads, c.Sweep.Rounds, turn, roofline, o.machine, o.commit, c.Name, c.SHA256, c.Name)
+		o.points[0].Threads, c.Sweep.Rounds, turn, size, roofline, o.machine, o.commit, c.Name, c.SHA256, c.Name)
 }
 
 // lineColors are those of arms, in order; told apart by the colour-blind too (Okabe and Ito 2008).
@@ -93,8 +107,8 @@ var lineColors = []color.NRGBA{
 	{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff}, {R: 0xd5, G: 0x5e, B: 0x00, A: 0xff}, {R: 0x56, G: 0xb4, B: 0xe9, A: 0xff},
 }
 
-// drawSweep draws each arm's time, or its speed in decoding, over the size, both by their logarithms; batches differ in
-// their dashes.
+// drawSweep draws each arm's time, or its speed in decoding, over the size, both by their logarithms; batches and measures
+// differ in their dashes, the arms of a measure in their colours.
 func (o *outcome) drawSweep(p *plot.Plot) error {
 	s := o.claim.Sweep
 	value, scale := sweepMetrics["seconds"], 1e3
@@ -102,6 +116,9 @@ func (o *outcome) drawSweep(p *plot.Plot) error {
 	if s.Measure == "decode" {
 		value, scale = sweepMetrics["tokens_per_second"], 1
 		p.X.Label.Text, p.Y.Label.Text = "context (tokens)", "tokens a second"
+	}
+	if o.claim.seesImages() {
+		p.X.Label.Text = "side of the image (pixels)"
 	}
 	p.Legend.TextStyle.Font, p.Legend.TextStyle.Color = sans(9), inkColor
 	p.Legend.ThumbnailWidth, p.Legend.Padding, p.Legend.Top = vg.Points(20), vg.Points(1.5), true
@@ -113,7 +130,12 @@ func (o *outcome) drawSweep(p *plot.Plot) error {
 			style.Dashes = []vg.Length{vg.Points(8 / float64(j)), vg.Points(3)}
 		}
 		styles = append(styles, style)
+		measures, drawn := []string{s.Measure}, map[string]int{} // how many arms of each
 		for i, a := range o.claim.Arms {
+			measure := o.claim.measureOf(i)
+			if !slices.Contains(measures, measure) {
+				measures = append(measures, measure)
+			}
 			var points plotter.XYs
 			for _, point := range o.batchPoints(batch) {
 				y := scale * point.typical(a.Name, value)
@@ -125,7 +147,11 @@ func (o *outcome) drawSweep(p *plot.Plot) error {
 				return err
 			}
 			line.LineStyle = style.LineStyle
-			line.Color = lineColors[i%len(lineColors)]
+			line.Color = lineColors[drawn[measure]%len(lineColors)]
+			drawn[measure]++
+			if k := slices.Index(measures, measure); k > 0 {
+				line.Dashes = []vg.Length{vg.Points(6 / float64(k)), vg.Points(2.5)}
+			}
 			marks.Color, marks.Shape, marks.Radius = line.Color, draw.CircleGlyph{}, vg.Points(2)
 			p.Add(line, marks)
 			if j == 0 {

@@ -51,7 +51,7 @@ func executeSweep(ctx context.Context, c *Claim, o options, stderr io.Writer) (*
 					return nil, err
 				}
 			}
-			p.measure = c.Sweep.Measure
+			p.measure, p.images = c.Sweep.Measure, c.seesImages()
 			out.points = append(out.points, p)
 			from := duration(time.Since(began).Seconds())
 			if cached {
@@ -72,12 +72,12 @@ func executeSweep(ctx context.Context, c *Claim, o options, stderr io.Writer) (*
 
 // request is what the worker of arm i builds.
 func (c *Claim) request(i, size, batch int) (sweepRequest, error) {
-	cfg, err := c.Config(i)
+	cfg, err := c.sizeConfig(i, size)
 	if err != nil {
 		return sweepRequest{}, err
 	}
 	text, err := configs.Encode(cfg)
-	return sweepRequest{Config: string(text), Measure: c.Sweep.Measure, Size: size, Batch: batch, VocabSize: c.Sweep.VocabSize}, err
+	return sweepRequest{Config: string(text), Measure: c.measureOf(i), Size: size, Batch: batch, VocabSize: c.Sweep.VocabSize}, err
 }
 
 // measurePoint has a process for each arm and one for the machine, and asks them in turn, so that what else the machine

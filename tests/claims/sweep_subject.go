@@ -32,6 +32,9 @@ func newSubject(r sweepRequest) (subject, error) {
 	if r.Measure == "attention" {
 		return newAttention(cfg.Model, r.Batch, r.Size)
 	}
+	if cfg.Data.IsImages() {
+		return newImages(cfg, r)
+	}
 	store := nn.NewStore(tensor.Float32)
 	opts := model.Options{Seed: 1}
 	if r.Measure == "step" {

@@ -159,14 +159,20 @@ func TestBadSweeps(t *testing.T) {
 		{"two bounds", "at_most = 1000.0", "at_most = 1000.0\nat_least = 2.0", "want one bound"},
 		{"quick sizes that do not match", "sizes = [2, 3]", "sizes = [2]", "wants as many as [sweep] sizes, 2"},
 		{"learning rates", `paper = "p"`, "paper = \"p\"\nlearning_rates = [0.1]", "which trains nothing"},
-		{"the attention of a decoder alone", `measure = "decode"`, `measure = "attention"`, "wants lama or encoder"},
+		{"the attention of a decoder alone", `measure = "decode"`, `measure = "attention"`, "wants lama or encoder or favit"},
 		{"decoding of no decoder", `'model.attention.kind="mqa"'`, `'model={kind="encoder", d_model=8, attention={n_head=2}}'`, "wants decoder"},
+		{"an unknown measure of an arm", `name = "mqa"`, "name = \"mqa\"\nmeasure = \"dance\"", "is unknown; want one of decode"},
+		{"overrides of one size", `name = "mqa"`, "name = \"mqa\"\nat = [[]]", "has 1 lists of overrides; want 2"},
+		{"an override that cannot be at a size", `name = "mqa"`, "name = \"mqa\"\nat = [[], ['model.n_layer=x']]", "does not apply to [run] at 8"},
 		{"an arm that cannot be", `"mqa"'`, `"mqb"'`, "does not apply to [run]"},
 	} {
 		_, err := Load(writeSweep(t, c.old, c.new))
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "costs.toml:") {
 			t.Errorf("%s: %v\nwant an error with its file and %q", c.name, err, c.want)
 		}
+	}
+	if _, err := Load(writeTiny(t, "[[arm]]", "[[arm]]\nmeasure = \"step\"")); err == nil || !strings.Contains(err.Error(), "has no meaning without [sweep]") {
+		t.Errorf("a measure without a sweep: %v", err)
 	}
 	if _, err := Load(writeTiny(t, "[quick]", "[quick]\nsizes = [3]")); err == nil || !strings.Contains(err.Error(), "has no meaning without [sweep]") {
 		t.Errorf("quick sizes without a sweep: %v", err)

@@ -52,6 +52,11 @@ type Result struct {
 	ValidationAccuracy float64 `json:"validation_accuracy,omitempty"`
 	Accuracy           float64 `json:"accuracy,omitempty"`      // on the test split, which tuning runs do not see
 	EpochSeconds       float64 `json:"epoch_seconds,omitempty"` // that training takes for all examples once
+	StepSeconds        float64 `json:"step_seconds,omitempty"`  // of training
+
+	// Of a classifier of images, on its test split spoilt in the ways of data.Corruptions, over all severities.
+	CorruptionAccuracy float64   `json:"corruption_accuracy,omitempty"` // over all of them
+	Corruptions        []float64 `json:"corruptions,omitempty"`         // of each, in order
 
 	Steps          int     `json:"steps"`
 	Tokens         int     `json:"tokens"`  // trained on

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"sparrow/data"
+	"sparrow/train"
+)
+
+// seesImages tells whether the arms are classifiers of images, which are compared
+// on spoilt images too.
+func (c *Claim) seesImages() bool { return c.Run.Data.IsImages() }
+
+// missing sets the folder of the images, to root unless that is empty, and says why
+// the claim cannot be tested here; "": it can.
+func (c *Claim) missing(root string) string {
+	if c.RootFrom == "" {
+		return ""
+	}
+	if root != "" {
+		c.Run.Data.Root = root
+	}
+	info, err := os.Stat(c.Run.Data.Root)
+	if err == nil && info.IsDir() {
+		return ""
+	}
+	return fmt.Sprintf("there is no folder %s; set %s to a folder with train/CLASS/*.png and test/CLASS/*.png, or JPEG files", c.Run.Data.Root, c.RootFrom)
+}
+
+// classifyImages measures a classifier of images on the test split of its data, and
+// on [run.eval] examples of it that are spoilt in each way and severity.
+func (r *Result) classifyImages(cfg train.Config, l *train.Loaded) error {
+	ctx, test, all := context.Background(), train.Part{Split: "test"}, cfg
+	all.Eval.Examples = 0
+	score, err := l.Evaluate(ctx, all, test, nil)
+	if err != nil {
+		return err
+	}
+	r.Accuracy = score.Accuracy
+	d, err := data.OpenImagesWith(ctx, cfg.Data, l.Labels.Names)
+	if err != nil {
+		return err
+	}
+	r.EpochSeconds = r.StepSeconds * float64(d.Train.Len()) / float64(cfg.Train.BatchSize*cfg.Train.GradAccum)
+	spoilt, err := l.EvaluateCorruptions(ctx, cfg, test, nil)
+	if err != nil {
+		return err
+	}
+	r.CorruptionAccuracy = spoilt.Mean
+	for _, c := range spoilt.Corruptions {
+		r.Corruptions = append(r.Corruptions, c.Mean)
+	}
+	return nil
+}
+
+// imagesTables have each arm's cost, and its accuracy in each way of spoiling.
+func (o *outcome) imagesTables(b *strings.Builder) {
+	share := func(a armRuns, of func(Result) float64) string {
+		var mean float64
+		for _, r := range a.Runs {
+			if r.Diverged != "" {
+				return "-"
+			}
+			mean += of(r) / float64(len(a.Runs))
+		}
+		return fmt.Sprintf("%.1f%%", 100*mean)
+	}
+	fmt.Fprintf(b, "Accuracy on spoilt test images, means over seeds and over severities 1 to %d:\n\n| network | milliseconds a step | all |", data.Severities)
+	for _, name := range data.Corruptions {
+		fmt.Fprintf(b, " %s |", name)
+	}
+	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(data.Corruptions)) + "\n")
+	for _, a := range o.arms {
+		step := "-"
+		if seconds, _, ok := a.mean("step_seconds"); ok {
+			step = fmt.Sprintf("%.1f", 1e3*seconds)
+		}
+		fmt.Fprintf(b, "| %s | %s | %s |", a.Label, step, share(a, metrics["corruption_accuracy"].value))
+		for i := range data.Corruptions {
+			fmt.Fprintf(b, " %s |", share(a, func(r Result) float64 { return r.Corruptions[i] }))
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\n")
+}
