@@ -231,7 +231,7 @@ func TestBadClaims(t *testing.T) {
 		{"two arms of one name", `name = "low"`, `name = "full"`, "is the name of an earlier arm too"},
 		{"an arm without a name", `name = "low"`, `name = ""`, "is no name"},
 		{"an unknown arm", `arm = "low"`, `arm = "lwo"`, "is none of the arms"},
-		{"an unknown measure", `measure = "saved"`, `measure = "save"`, "is unknown; want one of gap_closed"},
+		{"an unknown measure", `measure = "saved"`, `measure = "save"`, "is unknown; want one of value, gap_closed"},
 		{"an unknown metric", `of = "parameters"`, `of = "params"`, "is unknown; want one of loss"},
 		{"a gap without its ends", `measure = "saved"`, `measure = "gap_closed"`, "gap_closed wants an arm"},
 		{"two bounds", "at_least = 0.05", "at_least = 0.05\nat_most = 0.2", "want one bound"},

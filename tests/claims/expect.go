@@ -12,17 +12,18 @@ import (
 // Expect is one expectation: a measure over arms and the bound that it shall
 // reach. One without a bound is only reported.
 type Expect struct {
-	Measure string `toml:"measure"` // gap_closed | difference | standard_errors | ratio | saved
+	Measure string `toml:"measure"` // value | gap_closed | difference | standard_errors | ratio | saved
 	Of      string `toml:"of"`      // of metricNames
 	Arm     string `toml:"arm"`
 	From    string `toml:"from"` // gap_closed: the arm where the gap begins
 	To      string `toml:"to"`   // gap_closed: the arm where it ends
-	Than    string `toml:"than"` // the others: the arm to compare with
+	Than    string `toml:"than"` // the others, but value: the arm to compare with
 	Bound
 }
 
 // Measures, with m the mean over seeds of what [Expect.Of] names:
 //
+//	value            m(arm)
 //	gap_closed       (m(from) - m(arm)) / (m(from) - m(to))
 //	difference       m(arm) - m(than)
 //	standard_errors  m(arm) - m(than), in standard errors of itself
@@ -31,7 +32,7 @@ type Expect struct {
 //
 // standard_errors asks whether a difference can be seen at all, so its own error is
 // 0. A noisy experiment sees none: another expectation must bound the difference.
-var measures = []string{"gap_closed", "difference", "standard_errors", "ratio", "saved"}
+var measures = []string{"value", "gap_closed", "difference", "standard_errors", "ratio", "saved"}
 
 // metrics are what a run has measured; exact ones do not depend on the seed.
 var metrics = map[string]struct {
@@ -86,7 +87,7 @@ func (e Expect) Validate(r *configs.Report) {
 	need("arm", e.Arm, true)
 	need("from", e.From, gap)
 	need("to", e.To, gap)
-	need("than", e.Than, !gap)
+	need("than", e.Than, !gap && e.Measure != "value")
 }
 
 // String is the expectation as a sentence.
@@ -94,6 +95,8 @@ func (e Expect) String() string {
 	what := strings.ReplaceAll(e.Of, "_", " ")
 	var s string
 	switch e.Measure {
+	case "value":
+		s = fmt.Sprintf("%s of %s", what, e.Arm)
 	case "gap_closed":
 		s = fmt.Sprintf("share of the gap in %s from %s to %s that %s closes", what, e.From, e.To, e.Arm)
 	case "difference":
@@ -125,7 +128,10 @@ func (e Expect) Evaluate(runs map[string][]Result) Finding {
 		f.Verdict = Reported
 	}
 	arms := []string{e.Arm, e.Than}
-	if e.Measure == "gap_closed" {
+	switch e.Measure {
+	case "value":
+		arms = arms[:1]
+	case "gap_closed":
 		arms = []string{e.Arm, e.From, e.To}
 	}
 	values := map[string][]float64{}
@@ -180,6 +186,8 @@ func (e Expect) Evaluate(runs map[string][]Result) Finding {
 // value computes the measure from the arms' means.
 func (e Expect) value(m map[string]float64) float64 {
 	switch e.Measure {
+	case "value":
+		return m[e.Arm]
 	case "gap_closed":
 		return (m[e.From] - m[e.Arm]) / (m[e.From] - m[e.To])
 	case "difference", "standard_errors":

@@ -56,6 +56,7 @@ func TestMeasures(t *testing.T) {
 		want float64
 	}{
 		{Expect{Measure: "gap_closed", Of: "loss", Arm: "sparse", From: "low", To: "full"}, 0.8},
+		{Expect{Measure: "value", Of: "loss", Arm: "low"}, 2.5},
 		{Expect{Measure: "difference", Of: "loss", Arm: "low", Than: "full"}, 0.5},
 		{Expect{Measure: "ratio", Of: "perplexity", Arm: "sparse", Than: "full"}, math.Exp(0.1)},
 		{Expect{Measure: "saved", Of: "parameters", Arm: "sparse", Than: "full"}, 0.55},
