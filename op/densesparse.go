@@ -2,6 +2,8 @@ package op
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -23,6 +25,11 @@ type DenseSparse struct {
 	Outputs    bool    // blocks cut the outputs, and each input is a vector; false: the other way round
 	Bias       *Param
 	Mode       string // "materialized", "factored", or "" for DenseSparsePays's choice
+
+	// Latent values that the layer does not compute with and whose gradient is passed straight through: that of the
+	// product C D at each place [V, G B], and those of the coefficients of all atoms, the chosen ones and the others,
+	// [G V, K]. nil: there are none.
+	Product, Coefficients *Param
 }
 
 // DenseSparsePays is the rule by which a layer's forward pass follows from its shape alone: whether products with C and D
@@ -47,7 +54,8 @@ func DenseSparsePays(n, vectors, side, atoms, nonzeros int, outputs bool) bool {
 // for each row of x. "materialized" forms C D in a scratch that all layers share. Both give the same results to rounding.
 //
 // The backward pass is the same for both: with P = dL/d(C D), formed in the scratch and not kept, dD_g = C_gᵀ P_g, and
-// the gradient of C_g is P_g D_gᵀ at the places of its entries.
+// the gradient of C_g is P_g D_gᵀ at the places of its entries. A latent product gets P, latent coefficients P_g D_gᵀ at
+// all places: the straight-through gradients of DSFormer's factorizer.
 func DenseSparseLinear(x *G.Node, l DenseSparse) *G.Node {
 	if l.Values.tape.Dtype == tensor.Float32 {
 		return denseSparse[float32](x, l)
@@ -63,6 +71,7 @@ type denseSparseLayer[T kernel.Float] struct {
 	width                 int   // B
 	first                 []int // of each block: its first row of values; one more at the end
 	shared                bool
+	bias                  int // place among the operands; beyond them: there is none
 }
 
 // maxAtoms is the most atoms of a dictionary: an index is a byte.
@@ -93,9 +102,18 @@ func denseSparse[T kernel.Float](x *G.Node, l DenseSparse) *G.Node {
 		wantShape(name, "x", x, n, s.side)
 	}
 	operands := []*G.Node{x, l.Dictionary.Node, l.Values.Node}
-	if l.Bias != nil {
+	if s.bias = math.MaxInt; l.Bias != nil {
 		wantShape(name, "bias", l.Bias.Node, s.out)
+		s.bias = len(operands)
 		operands = append(operands, l.Bias.Node)
+	}
+	if l.Product != nil {
+		wantShape(name, "latent product", l.Product.Node, s.vectors, s.side)
+		operands = append(operands, l.Product.Node)
+	}
+	if l.Coefficients != nil {
+		wantShape(name, "latent coefficients", l.Coefficients.Node, s.blocks*s.vectors, l.Atoms)
+		operands = append(operands, l.Coefficients.Node)
 	}
 	if s.Mode == "" {
 		s.Mode = "materialized"
@@ -112,7 +130,7 @@ func denseSparse[T kernel.Float](x *G.Node, l DenseSparse) *G.Node {
 		o.run = func(v []G.Value, y *tensor.Dense) error {
 			w := floats[T](scratch)
 			s.materialize(w, v)
-			s.denseForward(data[T](y), data[T](v[dsX]), w, biasOf[T](v, dsBias))
+			s.denseForward(data[T](y), data[T](v[dsX]), w, biasOf[T](v, s.bias))
 			return nil
 		}
 	case "factored":
@@ -131,13 +149,13 @@ func denseSparse[T kernel.Float](x *G.Node, l DenseSparse) *G.Node {
 	}
 	o.grad = func(o *operator, v G.Nodes, y, dy *G.Node) G.Nodes {
 		dx := s.backward(o, v, dy)
-		return G.Nodes{dx, dx, dx, dx}[:len(v)]
+		return slices.Repeat(G.Nodes{dx}, len(v))
 	}
 	return t.apply(o, operands...)
 }
 
-// Places of the operands.
-const dsX, dsDictionary, dsValues, dsBias = 0, 1, 2, 3
+// Places of the first operands.
+const dsX, dsDictionary, dsValues = 0, 1, 2
 
 // atomsOf is the dictionary [K, B] of block g.
 func (s *denseSparseLayer[T]) atomsOf(v []G.Value, g int) []T {
@@ -244,7 +262,7 @@ func (s *denseSparseLayer[T]) forwardInputs(v []G.Value, y, work []T) {
 			}
 		}
 	})
-	bias := biasOf[T](v, dsBias)
+	bias := biasOf[T](v, s.bias)
 	kernel.Ranges(s.n, max(1, elementGrain/s.out), func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			row := y[i*s.out : (i+1)*s.out]
@@ -262,7 +280,7 @@ func (s *denseSparseLayer[T]) forwardInputs(v []G.Value, y, work []T) {
 
 // forwardOutputs computes y_g = D_gᵀ (C_gᵀ x) + b_g.
 func (s *denseSparseLayer[T]) forwardOutputs(v []G.Value, y, tables []T) {
-	x, stride, bias := data[T](v[dsX]), s.stride(), biasOf[T](v, dsBias)
+	x, stride, bias := data[T](v[dsX]), s.stride(), biasOf[T](v, s.bias)
 	kernel.Parallel(s.blocks, func(g int) {
 		for i := range s.n {
 			table := tables[(i*s.blocks+g)*stride:][:s.Atoms]

@@ -33,8 +33,14 @@ func (s *denseSparseLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.No
 	}
 	back.run = func(v []G.Value, out *tensor.Dense) error {
 		x, dy, w := data[T](v[dsX]), data[T](v[iDy]), floats[T](scratch)
-		if s.Dictionary.wanted() || s.Values.wanted() {
+		exact, straight := s.Dictionary.wanted() || s.Values.wanted(), wanted(s.Product) || wanted(s.Coefficients)
+		if exact || straight {
 			s.productGrad(w, x, dy)
+		}
+		if straight {
+			s.straightGrads(v, w)
+		}
+		if exact {
 			s.factorGrads(v, w, floats[T](parts), unwanted)
 		}
 		if p := s.Bias; p != nil && p.wanted() {
@@ -51,7 +57,7 @@ func (s *denseSparseLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.No
 			ldw := s.side
 			kernel.Gemm(false, s.Outputs, s.n, s.in, s.out, 1, dy, s.out, w, ldw, betaOf[T](iAcc < len(v)), dx, s.in)
 		}
-		return closeAll(&s.Dictionary, &s.Values, s.Bias)
+		return closeAll(&s.Dictionary, &s.Values, s.Bias, s.Product, s.Coefficients)
 	}
 	return t.apply(back, operands...)
 }
@@ -63,6 +69,28 @@ func (s *denseSparseLayer[T]) productGrad(p, x, dy []T) {
 		return
 	}
 	kernel.Gemm(true, false, s.vectors, s.side, s.n, 1, dy, s.out, x, s.in, 0, p, s.side)
+}
+
+// wanted says whether there is such a parameter and it wants its gradient.
+func wanted(p *Param) bool { return p != nil && p.wanted() }
+
+// straightGrads hands P to the latent product, and P_g D_gᵀ of every block to the latent coefficients.
+func (s *denseSparseLayer[T]) straightGrads(v []G.Value, p []T) {
+	if wanted(s.Product) {
+		dst, add := s.Product.open()
+		if w := data[T](dst); add {
+			kernel.Ranges(len(p), elementGrain, func(lo, hi int) { kernel.Add(w[lo:hi], w[lo:hi], p[lo:hi]) })
+		} else {
+			copy(w, p)
+		}
+	}
+	if wanted(s.Coefficients) {
+		dst, add := s.Coefficients.open()
+		c, size := data[T](dst), s.vectors*s.Atoms
+		for g := range s.blocks {
+			kernel.Gemm(false, true, s.vectors, s.Atoms, s.width, 1, p[g*s.width:], s.side, s.atomsOf(v, g), s.width, betaOf[T](add), c[g*size:(g+1)*size], s.Atoms)
+		}
+	}
 }
 
 // gradPieces is into how many parts the blocks are cut for the gradients, each with a partial sum of a shared dictionary's.
