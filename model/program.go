@@ -62,7 +62,7 @@ func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
 	opts := nn.Options{Seed: s.opts.Seed, Linear: s.cfg.Linear, Tapped: s.opts.Tapped}
 	switch m {
 	case training:
-		opts.Sink, opts.Frozen = s.opts.Sink, s.opts.Frozen
+		opts.Sink, opts.Frozen, opts.Straight = s.opts.Sink, s.opts.Frozen, s.opts.Straight
 		opts.Step, p.step = intInput(t, "step", 1)
 	case explaining:
 		opts.Tapped = attentionOperand

@@ -16,6 +16,8 @@ type Options struct {
 	Frozen func(name string) bool // parameters that do not train; nil: none
 	Tapped func(name string) bool // activations to keep for Program.Tap; nil: none
 
+	Straight *nn.StraightThrough // latent values that get gradients in training; nil: none
+
 	// Int8Cache keeps keys and values of decoding in 8 bits an element.
 	Int8Cache bool
 

@@ -21,6 +21,8 @@ type Options struct {
 	Frozen func(name string) bool // parameters without gradients; nil: none
 	Tapped func(name string) bool // values to keep for reading; nil: none
 	Step   *G.Node                // [1], counts micro-batches, for dropout; nil: no dropout
+
+	Straight *StraightThrough // latent values of dense_sparse layers; nil: none
 }
 
 // Builder carries what layers need while a graph is built: the tape, the store

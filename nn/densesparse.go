@@ -45,8 +45,8 @@ func (c LinearConfig) validateDenseSparse(r *configs.Report) {
 	}
 }
 
-// cut is the side of W that a dense_sparse layer cuts, and the other.
-func (l Layer) cut() (side, vectors int) {
+// Cut is the side of W that a dense_sparse layer cuts into blocks, and the other, which has as many vectors.
+func (l Layer) Cut() (side, vectors int) {
 	if l.Config.Axis == "out" {
 		return l.Out, l.In
 	}
@@ -55,7 +55,7 @@ func (l Layer) cut() (side, vectors int) {
 
 // BlockNonzeros are the nonzeros of a vector in each block of a dense_sparse layer.
 func (l Layer) BlockNonzeros() []int {
-	side, _ := l.cut()
+	side, _ := l.Cut()
 	all := make([]int, side/l.Config.Block)
 	for g := range all {
 		all[g] = l.Config.Nonzeros[g%len(l.Config.Nonzeros)]
@@ -74,7 +74,7 @@ func (l Layer) dictionaries() int {
 // atoms are a dense_sparse layer's indices, without memory.
 func (l Layer) atoms() *Atoms {
 	a := &Atoms{K: l.Config.Atoms}
-	_, vectors := l.cut()
+	_, vectors := l.Cut()
 	for _, s := range l.BlockNonzeros() {
 		a.blocks = append(a.blocks, s*vectors)
 	}
@@ -96,10 +96,12 @@ type denseSparse struct {
 	dictionary, values Weight
 	atoms              *Atoms
 	bias               *Weight
+
+	product, coefficients *Weight // latent; nil: none
 }
 
 func newDenseSparse(b *Builder, l Layer, bias *Weight) *denseSparse {
-	side, vectors := l.cut()
+	side, vectors := l.Cut()
 	if side%l.Config.Block != 0 {
 		panic(&op.ShapeError{Op: "dense_sparse", What: b.Name("weight"), Got: tensor.Shape{l.Out, l.In},
 			Want: fmt.Sprintf("a side %q that blocks of %d divide", cmpAxis(l.Config.Axis), l.Config.Block)})
@@ -115,12 +117,14 @@ func newDenseSparse(b *Builder, l Layer, bias *Weight) *denseSparse {
 	mean := float64(rows) / float64(side/l.Config.Block)
 	width := float64(l.Config.Block)
 	sparse := b.Sub("sparse")
-	return &denseSparse{
+	d := &denseSparse{
 		layer: l, bias: bias,
 		dictionary: b.Sub("dictionary").Weight("weight", Normal(1/math.Sqrt(width)), l.dictionaries()*l.Config.Atoms, l.Config.Block),
 		values:     sparse.Weight("values", Uniform(math.Sqrt(width/(mean*float64(l.In)))), rows, vectors),
 		atoms:      sparse.atoms("indices", l),
 	}
+	d.product, d.coefficients = b.latent(l)
+	return d
 }
 
 func cmpAxis(axis string) string {
@@ -135,6 +139,7 @@ func (l *denseSparse) Forward(x *G.Node) *G.Node {
 	return op.DenseSparseLinear(x, op.DenseSparse{
 		Dictionary: l.dictionary.Use(), Values: l.values.Use(), Index: l.atoms.Index, Nonzeros: l.layer.BlockNonzeros(),
 		Atoms: l.layer.Config.Atoms, Outputs: l.layer.Config.Axis == "out", Bias: l.bias.use(), Mode: l.layer.Config.Mode,
+		Product: l.product.use(), Coefficients: l.coefficients.use(),
 	})
 }
 
@@ -154,7 +159,7 @@ func (b *Builder) atoms(name string, l Layer) *Atoms {
 		return a
 	}
 	a.Index = make([]uint8, a.Len())
-	_, vectors := l.cut()
+	_, vectors := l.Cut()
 	r, first := rng.New(b.opts.Seed, "index/"+full, 0), 0
 	for _, s := range l.BlockNonzeros() {
 		for i := range vectors {
@@ -190,7 +195,7 @@ func (s *Store) checkAtoms(layer string) error {
 	if index == nil {
 		return nil // of a virtual store
 	}
-	_, vectors := l.cut()
+	_, vectors := l.Cut()
 	for _, nonzeros := range l.BlockNonzeros() {
 		for at := vectors; at < nonzeros*vectors; at++ {
 			if index[at] <= index[at-vectors] {
@@ -207,7 +212,7 @@ func (s *Store) denseSparseProduct(layer string) []float64 {
 	l := s.layers[layer]
 	d, values, index := s.float64s(layer+".dictionary.weight"), s.float64s(layer+".sparse.values"), s.atoms[layer+".sparse.indices"].Index
 	w, b := make([]float64, l.Out*l.In), l.Config.Block
-	_, vectors := l.cut()
+	_, vectors := l.Cut()
 	at := 0
 	for g, nonzeros := range l.BlockNonzeros() {
 		atoms := d

@@ -40,7 +40,7 @@ func (s *Store) SetDenseSparse(layer string, f *factor.DenseSparseFactors) error
 		return fmt.Errorf("nn: %s: got factors with block %d, %d atoms, axis %s, %d dictionaries; want block %d, %d atoms, axis %s, %d dictionaries",
 			layer, got.Block, got.Atoms, got.Axis, len(f.Dictionaries), want.Block, want.Atoms, cmpAxis(want.Axis), l.dictionaries())
 	}
-	side, vectors := l.cut()
+	side, vectors := l.Cut()
 	nonzeros := l.BlockNonzeros()
 	if len(f.Codes) != len(nonzeros) {
 		return fmt.Errorf("nn: %s: got %d blocks of codes, want %d of the side of %d", layer, len(f.Codes), len(nonzeros), side)
@@ -93,7 +93,7 @@ func (s *Store) DenseSparse(layer string) (*factor.DenseSparseFactors, error) {
 		f.Dictionaries = append(f.Dictionaries, &factor.Matrix{Rows: l.Config.Atoms, Cols: l.Config.Block, Data: d[at : at+size]})
 	}
 	values, index := s.float64s(layer+".sparse.values"), s.atoms[layer+".sparse.indices"].Index
-	_, vectors := l.cut()
+	_, vectors := l.Cut()
 	at := 0
 	for _, nonzeros := range l.BlockNonzeros() {
 		c := &factor.Codes{Vectors: vectors, Nonzeros: nonzeros, Index: make([]int32, nonzeros*vectors), Values: make([]float64, nonzeros*vectors)}

@@ -28,7 +28,7 @@ var imports = map[string][]string{
 	"cost":      {"configs"},
 	"data":      {"configs", "internal/rng"},
 	"compress":  {"train", "factor", "model", "nn", "kernel", "data", "checkpoints", "configs"},
-	"train":     {"model", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
+	"train":     {"model", "nn", "op", "factor", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 
 	"convert": {"factor", "train", "model", "nn", "kernel", "data", "configs", "internal/rng"},
 

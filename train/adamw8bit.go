@@ -28,9 +28,14 @@ type AdamW8bit struct {
 
 // NewAdamW8bit starts with means of zero for every parameter that is not frozen.
 func NewAdamW8bit(cfg LoopConfig, store *nn.Store) *AdamW8bit {
+	return newAdamW8bit(cfg, store, func(string) bool { return true })
+}
+
+// newAdamW8bit is NewAdamW8bit for the parameters that own accepts.
+func newAdamW8bit(cfg LoopConfig, store *nn.Store, own func(name string) bool) *AdamW8bit {
 	o := &AdamW8bit{cfg: cfg, store: store, large: map[string]kernel.AdamW8bitState{}}
 	for _, name := range store.Names() {
-		if cfg.frozen(name) {
+		if cfg.frozen(name) || !own(name) {
 			continue
 		}
 		o.names = append(o.names, name)
@@ -38,7 +43,7 @@ func NewAdamW8bit(cfg LoopConfig, store *nn.Store) *AdamW8bit {
 			o.large[name] = kernel.NewAdamW8bitState(n, cfg.AdamBlockSize)
 		}
 	}
-	o.small = newAdamW(cfg, store, func(name string) bool { return !o.isLarge(name) })
+	o.small = newAdamW(cfg, store, func(name string) bool { return own(name) && !o.isLarge(name) })
 	return o
 }
 

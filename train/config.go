@@ -53,6 +53,7 @@ type LoopConfig struct {
 
 	InitFrom string         `toml:"init_from"` // checkpoint to take matching weights from; "": none
 	Freeze   []FreezeConfig `toml:"freeze"`    // parameters that do not train
+	STF      *STFConfig     `toml:"stf"`       // how dense_sparse layers train; none: as kind = "frozen"
 }
 
 // FreezeConfig is one [[train.freeze]] table.
@@ -186,6 +187,7 @@ func (c LoopConfig) Validate(r *configs.Report) {
 	}
 	c.validateOptimizer(r)
 	c.validateSchedule(r)
+	c.validateSTF(r)
 }
 
 // defaultAdamBlock is the block size of the authors' library.

@@ -39,13 +39,13 @@ func readImageFormat(c *checkpoints.Checkpoint) (*ImageFormat, error) {
 
 // images is the task of an image classifier: the label of each image.
 type images struct {
-	cfg     Config
-	data    *data.ImageDataset
-	labels  Labels
-	format  ImageFormat
-	loader  *data.ImageLoader
-	batch   data.ImageBatch
-	program *model.Program
+	cfg    Config
+	data   *data.ImageDataset
+	labels Labels
+	format ImageFormat
+	loader *data.ImageLoader
+	batch  data.ImageBatch
+	build  func() (*model.Program, error)
 }
 
 func openImages(ctx context.Context, cfg Config, from *kept) (*images, error) {
@@ -121,14 +121,19 @@ func jsonFile(x any) []byte {
 }
 
 func (t *images) begin(s *model.Session, program func(batch, seqLen int) (*model.Program, error)) (err error) {
-	t.program, err = program(t.cfg.Train.BatchSize, s.Dims().Context)
+	t.build = func() (*model.Program, error) { return program(t.cfg.Train.BatchSize, s.Dims().Context) }
+	_, err = t.build()
 	return err
 }
 
 func (t *images) next() (*model.Program, int, error) {
+	p, err := t.build()
+	if err != nil {
+		return nil, 0, err
+	}
 	t.loader.Next(&t.batch)
-	t.program.FeedImages(model.Images{Pixels: t.batch.Pixels, Targets: t.batch.Targets, Labels: t.batch.Labels})
-	return t.program, t.batch.N, nil
+	p.FeedImages(model.Images{Pixels: t.batch.Pixels, Targets: t.batch.Targets, Labels: t.batch.Labels})
+	return p, t.batch.N, nil
 }
 
 func (t *images) lengths() []int { return nil }

@@ -13,7 +13,7 @@ type language struct {
 	cfg     Config
 	dataset *data.Dataset
 	loader  *data.Loader
-	program *model.Program
+	build   func() (*model.Program, error)
 	inputs  []int // of a micro-batch, [BatchSize, SeqLen]
 	targets []int // likewise
 }
@@ -40,8 +40,9 @@ func (l *language) about() about {
 
 func (l *language) begin(_ *model.Session, program func(batch, seqLen int) (*model.Program, error)) error {
 	b, n := l.cfg.Train.BatchSize, l.cfg.Data.SeqLen
-	var err error
-	if l.program, err = program(b, n); err != nil {
+	l.build = func() (*model.Program, error) { return program(b, n) }
+	_, err := l.build()
+	if err != nil {
 		return err
 	}
 	l.inputs, l.targets = make([]int, b*n), make([]int, b*n)
@@ -50,15 +51,19 @@ func (l *language) begin(_ *model.Session, program func(batch, seqLen int) (*mod
 }
 
 func (l *language) next() (*model.Program, int, error) {
+	p, err := l.build()
+	if err != nil {
+		return nil, 0, err
+	}
 	l.loader.Next(l.inputs, l.targets)
-	l.program.Feed(l.inputs, l.targets)
+	p.Feed(l.inputs, l.targets)
 	count := 0
 	for _, target := range l.targets {
 		if target != data.IgnoredTarget {
 			count++
 		}
 	}
-	return l.program, count, nil
+	return p, count, nil
 }
 
 func (l *language) lengths() []int { return nil }

@@ -148,6 +148,7 @@ func (t *Trainer) step() (Record, error) {
 			t.layers.begin(t.state.Step+1, rate, 1/float64(count))
 		} else {
 			t.grads.Add = micro > 0
+			t.straight.add(micro > 0)
 		}
 		if err := program.Run(); err != nil {
 			if diverged := new(DivergedError); errors.As(err, &diverged) {
@@ -170,6 +171,11 @@ func (t *Trainer) step() (Record, error) {
 	if t.layers == nil {
 		UpdateAll(t.optimizer, t.grads, t.state.Step+1, rate, scale)
 	}
+	swaps, err := t.straight.update(t.grads, t.state.Step+1, rate, scale)
+	if err != nil {
+		return Record{}, err
+	}
+	t.state.Swaps += swaps
 	t.state.Step++
 	if t.averages != nil {
 		t.averages.update(t.state.Step)
@@ -179,6 +185,14 @@ func (t *Trainer) step() (Record, error) {
 	values := []Value{{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {t.about.unit, float64(t.state.Tokens)}}
 	if t.state.Step == 1 || t.due(t.cfg.Eval.Every) {
 		values = append(values, t.factorNorms(1/float64(count))...)
+		latent, err := t.straight.values(t.state.Swaps)
+		if err != nil {
+			return Record{}, err
+		}
+		values = append(values, latent...)
+	}
+	if err := t.turn(); err != nil {
+		return Record{}, err
 	}
 	return Record{Step: t.state.Step, Kind: KindTrain, Values: values}, nil
 }
@@ -193,7 +207,7 @@ func (t *Trainer) gradNorm() float64 {
 	if t.layers != nil {
 		return t.layers.norm()
 	}
-	return GradNorm(t.grads)
+	return t.straight.norm(GradNorm(t.grads))
 }
 
 func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }

@@ -48,14 +48,18 @@ func (m *masked) begin(s *model.Session, program func(batch, seqLen int) (*model
 
 // next masks by the place of each sequence in the data, so that a resumed run masks the same tokens.
 func (m *masked) next() (*model.Program, int, error) {
+	p, err := m.build()
+	if err != nil {
+		return nil, 0, err
+	}
 	at := m.loader.Cursor()
 	m.loader.Next(m.inputs, m.targets)
 	m.feed.reset(m.inputs)
-	for row := range m.program.Batch {
-		m.feed.hide(row, m.program.SeqLen, rng.New(m.cfg.Seed, fmt.Sprintf("mask/%d", at.Epoch), uint64(at.Position+row)<<32))
+	for row := range p.Batch {
+		m.feed.hide(row, p.SeqLen, rng.New(m.cfg.Seed, fmt.Sprintf("mask/%d", at.Epoch), uint64(at.Position+row)<<32))
 	}
-	m.program.FeedMasked(m.feed.Masked)
-	return m.program, m.feed.count, nil
+	p.FeedMasked(m.feed.Masked)
+	return p, m.feed.count, nil
 }
 
 func (m *masked) evaluate(ctx context.Context, s *model.Session, after func(done, total int, loss float64)) (Score, error) {

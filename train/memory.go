@@ -18,6 +18,7 @@ type MemoryPlan struct {
 	Gradients   int
 	Optimizer   int
 	Averages    int // of the weights
+	Latents     int // values of [train.stf]
 	Activations int // of the largest graph, with buffers shared by liveness
 	Corpus      int // the text; its tokens take as much or less
 	Program     int // code, runtime, graphs and garbage that is not collected yet
@@ -29,12 +30,19 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
-	s, err := model.NewSession(cfg.Model, dims, store, model.Options{Sink: sink, Frozen: cfg.Train.frozen})
+	opts, straight := model.Options{Sink: sink, Frozen: cfg.Train.frozen}, newStraight(cfg.Train, store)
+	straight.apply(&opts)
+	s, err := model.NewSession(cfg.Model, dims, store, opts)
 	if err != nil {
 		return MemoryPlan{}, err
 	}
 	if err := cfg.Train.checkFreeze(store.Names()); err != nil {
 		return MemoryPlan{}, err
+	}
+	if cfg.Train.STF != nil {
+		if _, err := cfg.Train.STF.layers(store, cfg.Train.frozen); err != nil {
+			return MemoryPlan{}, err
+		}
 	}
 	p, err := s.Train(cfg.Train.BatchSize, cfg.Data.SeqLen)
 	if err != nil {
@@ -51,6 +59,9 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 			}
 		}
 	}
+	if straight != nil {
+		m.addLatents(cfg.Train, straight.latents, store, opts.Frozen)
+	}
 	if cfg.Train.PerLayerUpdate {
 		if err := p.Rehearse(); err != nil {
 			return MemoryPlan{}, err
@@ -58,6 +69,24 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 		m.Gradients = sink.Bytes()
 	}
 	return m, nil
+}
+
+// addLatents makes the plan that of a run with latent values, whose needs while it has them are the larger; parameters that
+// are frozen meanwhile have no gradients and no optimizer state then.
+func (m *MemoryPlan) addLatents(cfg LoopConfig, latents, store *nn.Store, frozen func(name string) bool) {
+	size := int(store.Dtype.Size())
+	m.Latents = latents.Bytes()
+	for _, name := range latents.Names() {
+		n := latents.Shape(name).TotalSize()
+		m.Gradients += n * size
+		m.Optimizer += optimizerBytes(cfg, n, size)
+	}
+	for _, name := range store.Names() {
+		if n := store.Shape(name).TotalSize(); frozen(name) && !cfg.frozen(name) {
+			m.Gradients -= n * size
+			m.Optimizer -= optimizerBytes(cfg, n, size)
+		}
+	}
 }
 
 // graphBytes is less than the graph of one block takes.
@@ -105,7 +134,7 @@ const smaller = "try a smaller batch_size, d_model or n_layer, or checkpoint_act
 
 // Total is the sum of all parts: the peak of the process.
 func (m MemoryPlan) Total() int {
-	return m.Weights + m.Indices + m.Gradients + m.Optimizer + m.Averages + m.Activations + m.Corpus + m.Program
+	return m.Weights + m.Indices + m.Gradients + m.Optimizer + m.Averages + m.Latents + m.Activations + m.Corpus + m.Program
 }
 
 // inProcess adds what a process takes beside its model.
@@ -128,7 +157,7 @@ const (
 func (m MemoryPlan) rows() []row {
 	all := []row{
 		{"weights", float64(m.Weights)}, {"indices", float64(m.Indices)}, {"gradients", float64(m.Gradients)}, {"optimizer", float64(m.Optimizer)},
-		{"averages", float64(m.Averages)}, {"activations", float64(m.Activations)}, {"corpus", float64(m.Corpus)}, {"program", float64(m.Program)},
+		{"averages", float64(m.Averages)}, {"latents", float64(m.Latents)}, {"activations", float64(m.Activations)}, {"corpus", float64(m.Corpus)}, {"program", float64(m.Program)},
 	}
 	return slices.DeleteFunc(all, func(r row) bool { return r.bytes == 0 })
 }

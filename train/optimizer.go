@@ -29,10 +29,15 @@ type Optimizer interface {
 // NewOptimizer starts the optimizer of a config with a state of zero for every
 // parameter that is not frozen.
 func NewOptimizer(cfg LoopConfig, store *nn.Store) Optimizer {
+	return newOptimizer(cfg, store, func(string) bool { return true })
+}
+
+// newOptimizer is NewOptimizer for the parameters that own accepts.
+func newOptimizer(cfg LoopConfig, store *nn.Store, own func(name string) bool) Optimizer {
 	if cfg.Optimizer == "adamw8bit" {
-		return NewAdamW8bit(cfg, store)
+		return newAdamW8bit(cfg, store, own)
 	}
-	return NewAdamW(cfg, store)
+	return newAdamW(cfg, store, own)
 }
 
 // optimizerBytes is the memory of the optimizer's state of one parameter.

@@ -32,6 +32,9 @@ type State struct {
 	BestMetric float64 `json:"best_metric,omitempty"` // its [eval] metric, if that is not the loss
 	Stale      int     `json:"stale,omitempty"`       // evaluations since the best one
 
+	Settled int `json:"settled,omitempty"` // step after which latent values were given up; 0: there are some, or never were
+	Swaps   int `json:"swaps,omitempty"`   // atoms that [train.stf] has put in the place of others
+
 	Averaged bool `json:"averaged,omitempty"` // the model is made of averages; see averages
 }
 
@@ -113,7 +116,7 @@ func (t *Trainer) write(files map[string][]byte) error {
 		Kind: t.cfg.Model.Kind, Step: t.state.Step, Parent: t.parent,
 		Arrays: map[string][]checkpoints.Array{
 			"model.npz":     t.kept(),
-			"optimizer.npz": append(t.optimizer.arrays(), t.averages.arrays()...),
+			"optimizer.npz": slices.Concat(t.optimizer.arrays(), t.averages.arrays(), t.straight.arrays()),
 		},
 		Files: files,
 	})
@@ -132,7 +135,12 @@ func (t *Trainer) restore(c, base *checkpoints.Checkpoint) error {
 	if t.state.Averaged != (t.averages != nil) {
 		return fmt.Errorf("%w: the run was begun with averages of weights: %t, and [train] ema = %g; want it on or off as it was", ErrUsage, t.state.Averaged, t.cfg.Train.EMA)
 	}
-	if err := c.ReadInto("optimizer.npz", byName(append(t.optimizer.arrays(), t.averages.arrays()...))); err != nil {
+	if t.state.Settled > 0 && t.straight != nil {
+		if err := t.settle(); err != nil {
+			return err
+		}
+	}
+	if err := c.ReadInto("optimizer.npz", byName(slices.Concat(t.optimizer.arrays(), t.averages.arrays(), t.straight.arrays()))); err != nil {
 		return err
 	}
 	if t.averages != nil {

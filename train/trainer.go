@@ -17,6 +17,7 @@ import (
 	"sparrow/configs"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/op"
 )
 
 // Trainer is one run: the model, its data and the folder that records it.
@@ -28,7 +29,9 @@ type Trainer struct {
 	about     about
 	store     *nn.Store
 	grads     *nn.Gradients // of a step; nil with per-layer updates
+	sink      op.Sink       // where the model's gradients go: grads or layers
 	layers    *layerUpdates // nil without
+	straight  *straight     // nil without latent values
 	session   *model.Session
 	optimizer Optimizer
 	schedule  Schedule
@@ -88,6 +91,9 @@ func New(ctx context.Context, cfg Config, dir string, force bool, out io.Writer)
 		if err := t.initFrom(cfg.Train.InitFrom); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 		}
+	}
+	if err := t.beginSTF(ctx); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	if force {
 		if err := clean(dir); err != nil {
@@ -161,6 +167,9 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) 
 		t, err = prepare(ctx, cfg, dir, nil, out)
 		if err == nil && cfg.Train.InitFrom != "" {
 			err = t.initFrom(cmp.Or(base, cfg.Train.InitFrom))
+		}
+		if err == nil {
+			err = t.beginSTF(ctx)
 		}
 		if err == nil {
 			t.Message("no checkpoint yet: starting at step 0")
@@ -264,20 +273,22 @@ func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Wri
 	t.Message("data: %s", t.about.data)
 	t.store = nn.NewStore(tensor.Float32)
 	t.grads = nn.NewGradients(t.store)
-	opts := model.Options{Seed: cfg.Seed, Sink: t.grads, Frozen: cfg.Train.frozen}
 	var layers *nn.LayerGradients
-	if cfg.Train.PerLayerUpdate {
+	if t.sink = t.grads; cfg.Train.PerLayerUpdate {
 		t.grads, layers = nil, nn.NewLayerGradients(t.store)
-		opts.Sink = layers
+		t.sink = layers
 	}
-	t.session, err = model.NewSession(cfg.Model, t.about.dims, t.store, opts)
+	t.straight = newStraight(cfg.Train, t.store)
+	if t.session, err = t.newSession(); err == nil {
+		err = t.task.begin(t.session, func(batch, seqLen int) (*model.Program, error) { return t.session.Train(batch, seqLen) })
+	}
 	if err == nil {
-		err = t.task.begin(t.session, t.session.Train)
+		err = t.straight.begin()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	t.optimizer = NewOptimizer(cfg.Train, t.store)
+	t.optimizer = newOptimizer(cfg.Train, t.store, func(name string) bool { return !t.straight.owns(name) })
 	if layers != nil {
 		t.layers = newLayerUpdates(t.store, t.optimizer, layers, t.diverged)
 	}
@@ -290,11 +301,20 @@ func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Wri
 	return t, nil
 }
 
-// trainable is the number of values that train.
+// newSession prepares to run the network over the store.
+func (t *Trainer) newSession() (*model.Session, error) {
+	opts := model.Options{Seed: t.cfg.Seed, Sink: t.sink, Frozen: t.cfg.Train.frozen}
+	t.straight.apply(&opts)
+	return model.NewSession(t.cfg.Model, t.about.dims, t.store, opts)
+}
+
+// trainable is the number of the model's values that train.
 func (t *Trainer) trainable() int {
 	n := 0
-	for _, name := range t.optimizer.Names() {
-		n += t.store.Shape(name).TotalSize()
+	for _, name := range t.store.Names() {
+		if !t.cfg.Train.frozen(name) {
+			n += t.store.Shape(name).TotalSize()
+		}
 	}
 	return n
 }

@@ -1,0 +1,424 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/internal/rng"
+	"sparrow/kernel"
+	"sparrow/model"
+	"sparrow/nn"
+)
+
+// stfConfig is a run of eight steps by one reading, from a dense run's weights.
+func stfConfig(t *testing.T, kind, axis string, shared bool) Config {
+	t.Helper()
+	dense := smallConfig(t)
+	from := filepath.Join(t.TempDir(), "dense")
+	if _, err := mustTrain(t, dense, from, nil); err != nil {
+		t.Fatal(err)
+	}
+	c := dense
+	c.Model.Linear = []nn.LinearConfig{{Match: "model.layers.*", Kind: "dense_sparse", Block: 8, Atoms: 16, Nonzeros: []int{2}, Axis: axis, Shared: shared}}
+	c.Train.InitFrom, c.Train.Steps = from, 8
+	c.Train.STF = &STFConfig{}
+	c.Train.STF.SetDefaults()
+	c.Train.STF.UseKind(kind)
+	if kind == "latent" {
+		c.Train.STF.Refresh, c.Train.STF.Rate = 2, 1
+	}
+	return c
+}
+
+// eachReading runs a test for every kind and both sides, with a dictionary for all blocks and one for each.
+func eachReading(t *testing.T, kinds []string, do func(t *testing.T, cfg Config)) {
+	t.Helper()
+	for _, kind := range kinds {
+		for _, axis := range []string{"in", "out"} {
+			t.Run(kind+"/"+axis, func(t *testing.T) { do(t, stfConfig(t, kind, axis, axis == "in")) })
+		}
+	}
+}
+
+func mustPrepare(t *testing.T, cfg Config) *Trainer {
+	t.Helper()
+	trainer, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trainer
+}
+
+func mustStep(t *testing.T, trainer *Trainer) Record {
+	t.Helper()
+	r, err := trainer.step()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// lossOf is a value of a record.
+func lossOf(r Record, name string) float64 {
+	x, _ := r.Value(name)
+	return x
+}
+
+// TestSTFInvariants: the first loss is that of the factors before any training, by every kind; each step computes with what
+// is stored after the step before; and every vector has s atoms at every step, ascending, of which some change.
+func TestSTFInvariants(t *testing.T) {
+	eachReading(t, stfKinds, func(t *testing.T, cfg Config) {
+		cfg.Train.LearningRate = 3e-2
+		plain := cfg
+		plain.Train.STF = nil
+		trainer := mustPrepare(t, cfg)
+		swapped := 0
+		for step := 1; step <= cfg.Train.Steps; step++ {
+			// A trainer of the stored factors alone, over the same data.
+			other := &Trainer{cfg: plain}
+			*other = *mustPrepare(t, plain)
+			copyStore(other.store, trainer.store)
+			if err := other.task.seek(trainer.task.cursor()); err != nil {
+				t.Fatal(err)
+			}
+			want := lossOf(mustStep(t, other), "loss")
+			r := mustStep(t, trainer)
+			if got := lossOf(r, "loss"); got != want {
+				t.Errorf("step %d: loss %v, and %v of the factors as stored", step, got, want)
+			}
+			if err := trainer.store.CheckIndices(); err != nil {
+				t.Error(err)
+			}
+			swapped = trainer.state.Swaps
+		}
+		if (swapped > 0) != (cfg.Train.STF.Kind != "frozen") {
+			t.Errorf("%d atoms have changed", swapped)
+		}
+	})
+}
+
+// copyStore copies parameters and indices.
+func copyStore(dst, src *nn.Store) {
+	for _, name := range src.Names() {
+		copy(dst.Get(name).Float32s(), src.Get(name).Float32s())
+	}
+	for _, name := range src.AtomNames() {
+		copy(dst.Atoms(name).Index, src.Atoms(name).Index)
+	}
+}
+
+// TestSTFFrozenIsPlainTraining: kind = "frozen" is a run without the table, byte for byte.
+func TestSTFFrozenIsPlainTraining(t *testing.T) {
+	cfg := stfConfig(t, "frozen", "in", true)
+	first := mustPrepare(t, cfg)
+	dir := filepath.Join(t.TempDir(), "factored") // so that both start from the same factors
+	first.dir = dir
+	if err := first.save(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Train.InitFrom = checkpoints.StepDir(dir, 0)
+	var models [2][]byte
+	for i := range models {
+		if i == 1 {
+			cfg.Train.STF = nil
+		}
+		run := filepath.Join(t.TempDir(), "run")
+		if _, err := mustTrain(t, cfg, run, nil); err != nil {
+			t.Fatal(err)
+		}
+		models[i] = modelBytes(t, run, cfg.Train.Steps)
+	}
+	if !bytes.Equal(models[0], models[1]) {
+		t.Error("the models differ")
+	}
+}
+
+// TestSTFResumes: stopped after any step, with latent values and after they have settled, a run continues to the bytes of
+// one that was not; the final model is an ordinary checkpoint, without latent values.
+func TestSTFResumes(t *testing.T) {
+	for _, optimizer := range []string{"adamw", "adamw8bit"} {
+		eachReading(t, stfKinds[1:], func(t *testing.T, cfg Config) {
+			if optimizer == "adamw8bit" && cfg.Model.Linear[0].Axis == "out" {
+				t.Skip("one side is enough")
+			}
+			cfg.Train.Optimizer, cfg.Train.STF.Decay, cfg.Train.GradAccum = optimizer, 0.01, 2
+			whole := filepath.Join(t.TempDir(), "whole")
+			if _, err := mustTrain(t, cfg, whole, nil); err != nil {
+				t.Fatal(err)
+			}
+			for _, stop := range []int{1, 4, 5, 7} { // they settle after 5
+				dir := filepath.Join(t.TempDir(), "run")
+				asked := 0
+				if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == stop }); !errors.Is(err, ErrInterrupted) {
+					t.Fatalf("stopped after step %d: %v", stop, err)
+				}
+				again, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := again.Run(context.Background(), nil); err != nil {
+					t.Fatal(err)
+				}
+				for _, file := range []string{"model.npz", "optimizer.npz", "state.json"} {
+					if !bytes.Equal(checkpointFile(t, whole, cfg.Train.Steps, file), checkpointFile(t, dir, cfg.Train.Steps, file)) {
+						t.Errorf("stopped after step %d: %s differs", stop, file)
+					}
+				}
+			}
+			if l, err := Open(whole, true, model.Options{}); err != nil {
+				t.Error(err)
+			} else if names := strings.Join(l.Session.Store().Names(), " "); strings.Contains(names, "latent") {
+				t.Errorf("the checkpoint has %s", names)
+			}
+		})
+	}
+}
+
+// TestSTFThreads: any number of threads gives the same bytes.
+func TestSTFThreads(t *testing.T) {
+	eachReading(t, stfKinds[1:], func(t *testing.T, cfg Config) {
+		var models [2][]byte
+		for i, threads := range []int{1, 3} {
+			defer kernel.SetThreads(kernel.Threads())
+			kernel.SetThreads(threads)
+			run := filepath.Join(t.TempDir(), "run")
+			if _, err := mustTrain(t, cfg, run, nil); err != nil {
+				t.Fatal(err)
+			}
+			models[i] = modelBytes(t, run, cfg.Train.Steps)
+		}
+		if !bytes.Equal(models[0], models[1]) {
+			t.Error("the models differ")
+		}
+	})
+}
+
+// TestSTFGradients: what reaches latent values is the gradient of a loss, by central differences in float64: of the dense
+// weight for "latent", of the coefficient of every atom, chosen or not, for "support".
+func TestSTFGradients(t *testing.T) {
+	for _, kind := range stfKinds[1:] {
+		for _, axis := range []string{"in", "out"} {
+			t.Run(kind+"/"+axis, func(t *testing.T) {
+				cfg := smallConfig(t)
+				cfg.Train.STF = &STFConfig{}
+				cfg.Train.STF.SetDefaults()
+				cfg.Train.STF.UseKind(kind)
+				const layer = "model.layers.0.mlp.down_proj"
+				table := nn.LinearConfig{Match: layer, Kind: "dense_sparse", Block: 8, Atoms: 12, Nonzeros: []int{2}, Axis: axis}
+				cfg.Model.Linear = []nn.LinearConfig{table}
+				store := nn.NewStore(tensor.Float64)
+				straight := newStraight(cfg.Train, store)
+				grads := nn.NewGradients(store)
+				opts := model.Options{Seed: 1, Sink: grads, Frozen: cfg.Train.frozen}
+				straight.apply(&opts)
+				tokens, targets := make([]int, 12), make([]int, 12)
+				for i := range tokens {
+					tokens[i], targets[i] = i*i%50, (3*i+1)%50
+				}
+				program := func(c Config, s *nn.Store, o model.Options) *model.Program {
+					t.Helper()
+					session, err := model.NewSession(c.Model, c.dims(50), s, o)
+					if err != nil {
+						t.Fatal(err)
+					}
+					p, err := session.Train(1, len(tokens))
+					if err != nil {
+						t.Fatal(err)
+					}
+					p.Feed(tokens, targets)
+					if err := p.Run(); err != nil {
+						t.Fatal(err)
+					}
+					return p
+				}
+				program(cfg, store, opts)
+				if grads.Get(codesOf(layer)) != nil || (grads.Get(dictionaryOf(layer)) != nil) != (kind == "support") {
+					t.Error("gradients of C or D are not as they should be")
+				}
+				got := straight.grads.Get(nn.Latent(layer)).Float64s()
+				l := store.Layer(layer)
+				side, vectors := l.Cut()
+
+				// The same network with that layer dense; its weight moves.
+				free := cfg
+				free.Model.Linear, free.Train.STF = nil, nil
+				other := nn.NewStore(tensor.Float64)
+				session, err := model.NewSession(free.Model, free.dims(50), other, model.Options{Seed: 1, Sink: nn.NewGradients(other)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, name := range other.Names() {
+					if d := store.Get(name); d != nil {
+						copy(other.Get(name).Float64s(), d.Float64s())
+					}
+				}
+				w := other.Get(layer + ".weight").Float64s()
+				copy(w, store.DenseWeight(layer))
+				p, err := session.Train(1, len(tokens))
+				if err != nil {
+					t.Fatal(err)
+				}
+				p.Feed(tokens, targets)
+				loss := func(move func(step float64)) float64 {
+					const h = 1e-5
+					var l [2]float64
+					for i, step := range []float64{h, -h} {
+						move(step)
+						if err := p.Run(); err != nil {
+							t.Fatal(err)
+						}
+						l[i] = p.Loss()
+						move(-step)
+					}
+					return (l[0] - l[1]) / (2 * h)
+				}
+				place := func(vector, column int) int { // of w
+					if axis == "out" {
+						return column*l.In + vector
+					}
+					return vector*l.In + column
+				}
+				r := rng.New(3, "places", 0)
+				atoms := store.Get(dictionaryOf(layer)).Float64s()
+				for range 25 {
+					i := r.Intn(len(got))
+					want := loss(func(step float64) {
+						if kind == "latent" {
+							w[place(i/side, i%side)] += step
+							return
+						}
+						g, vector, k := i/l.Config.Atoms/vectors, i/l.Config.Atoms%vectors, i%l.Config.Atoms
+						for j := range l.Config.Block {
+							w[place(vector, g*l.Config.Block+j)] += step * atoms[(g*l.Config.Atoms+k)*l.Config.Block+j]
+						}
+					})
+					if math.Abs(got[i]-want) > 1e-7*(1+math.Abs(want)) {
+						t.Errorf("latent value %d gets %g, want %g", i, got[i], want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestLargestScores: the largest are taken in ascending order of place; of equal ones those that were there, then the first.
+func TestLargestScores(t *testing.T) {
+	for name, tc := range map[string]struct {
+		scores []float64
+		had    []int
+		want   []int32
+	}{
+		"largest":   {[]float64{1, 5, 2, 4}, []int{0, 1}, []int32{1, 3}},
+		"ties stay": {[]float64{2, 2, 2, 2}, []int{1, 3}, []int32{1, 3}},
+		"zeros":     {[]float64{0, 0, 0, 7}, []int{2}, []int32{2, 3}},
+		"first":     {[]float64{3, 3, 3, 1}, nil, []int32{0, 1}},
+	} {
+		had := make([]bool, len(tc.scores))
+		for _, k := range tc.had {
+			had[k] = true
+		}
+		got := make([]int32, len(tc.want))
+		if largestScores(tc.scores, had, got); !slices.Equal(got, tc.want) {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+	}
+}
+
+// TestNewAtoms counts what a vector did not have, in each block by itself.
+func TestNewAtoms(t *testing.T) {
+	l := nn.Layer{Kind: "dense_sparse", In: 4, Out: 2, Config: nn.LinearConfig{Block: 2, Atoms: 9, Nonzeros: []int{2, 1}, Axis: "in"}}
+	before := []uint8{0, 3, 5, 4 /* block 1 */, 7, 7}
+	for name, tc := range map[string]struct {
+		after []uint8
+		want  int
+	}{
+		"same":          {[]uint8{0, 3, 5, 4, 7, 7}, 0},
+		"one":           {[]uint8{0, 3, 6, 4, 7, 7}, 1},
+		"shifted":       {[]uint8{5, 2, 8, 3, 7, 7}, 2},
+		"another block": {[]uint8{0, 3, 5, 4, 0, 7}, 1},
+		"all":           {[]uint8{1, 5, 2, 6, 0, 0}, 6},
+	} {
+		if got := newAtoms(l, before, tc.after); got != tc.want {
+			t.Errorf("%s: %d, want %d", name, got, tc.want)
+		}
+	}
+}
+
+// TestSTFConfig: what the table cannot be, one line for each mistake.
+func TestSTFConfig(t *testing.T) {
+	for _, tc := range []struct{ set, want string }{
+		{`kind="frozen"`, ""},
+		{`kind="latent",refresh=10,sweeps=0,margin=0.2,rate=0.5,freeze_share=0.0,decay=0.1,from="runs/a"`, ""},
+		{`kind="support",decay=2e-4,match="*.mlp.*"`, ""},
+		{`kind="hard"`, `kind = "hard" is unknown; want one of frozen, latent, support`},
+		{`kind="frozen",rate=0.1`, `rate = 0.1 is for kind = "latent" or "support" only, but kind = "frozen"`},
+		{`kind="support",refresh=5`, `refresh = 5 is for kind = "latent" only, but kind = "support"`},
+		{`kind="latent",refresh=0`, `refresh = 0 is too small; want at least 1`},
+		{`kind="latent",margin=1.5`, `margin = 1.5 is out of range; want 0 (any gain) to 1 (never)`},
+		{`kind="latent",rate=0`, `rate = 0.0 is out of range; want a finite number above 0`},
+		{`kind="support",freeze_share=1.0`, `freeze_share = 1.0 is out of range; want at least 0 and less than 1`},
+		{`kind="support",decay=-1`, `decay = -1.0 is out of range; want 0 to 1`},
+		{`kind="support",match=""`, `is no glob pattern; want one like`},
+		{`kind="support"},ema=0.9,extra={`, `ema = 0.9 does not go with [train.stf] kind = "support"`},
+		{`kind="latent"},per_layer_update=true,grad_clip=0,extra={`, `per_layer_update = true does not go with [train.stf] kind = "latent"`},
+	} {
+		text := "train={stf={" + strings.TrimSuffix(tc.set, ",extra={") + "}"
+		if strings.HasSuffix(tc.set, ",extra={") {
+			text = strings.TrimSuffix(text, "}")
+		}
+		cfg := DefaultConfig()
+		err := configs.Decode("a.toml", []byte(text+"}\n"), nil, &cfg)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
+		}
+	}
+}
+
+// TestSTFRefuses: a network or a checkpoint without what the table is about is refused before anything is written.
+func TestSTFRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"no layer":   {func(c *Config) { c.Model.Linear = nil }, `[train.stf]: the network has no layer of kind "dense_sparse"`},
+		"no match":   {func(c *Config) { c.Train.STF.Match = "*.mpl.*" }, `[train.stf] match = "*.mpl.*": no layer`},
+		"frozen":     {func(c *Config) { c.Train.Freeze = []FreezeConfig{{Match: "*.dictionary.*"}} }, `[[train.freeze]] freezes model.layers.0`},
+		"from":       {func(c *Config) { c.Train.STF.From = "nowhere" }, `nowhere`},
+		"other from": {func(c *Config) { c.Train.STF.From = sparseRun(t, *c) }, `has no weight model.layers.0`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := stfConfig(t, "latent", "in", true)
+			tc.change(&cfg)
+			dir := filepath.Join(t.TempDir(), "out")
+			_, err := New(context.Background(), cfg, dir, false, io.Discard)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v; want %q", err, tc.want)
+			}
+			if isRun(dir) {
+				t.Error("there is a run")
+			}
+		})
+	}
+}
+
+// sparseRun is a run whose layers are not dense.
+func sparseRun(t *testing.T, cfg Config) string {
+	t.Helper()
+	cfg.Train.STF, cfg.Train.Steps = nil, 1
+	dir := filepath.Join(t.TempDir(), "factored")
+	if _, err := mustTrain(t, cfg, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
