@@ -131,6 +131,15 @@ func (c Settings) Validate(r *configs.Report) {
 	if c.Cache == "" {
 		r.Errorf("cache", "is empty; want a folder")
 	}
+	if c.Finetune != nil && c.Finetune.STF != nil && !c.denseSparse() {
+		r.Errorf("finetune.stf", "trains dense-sparse layers, and no method here makes any; want method = \"dsformer\", or no such table")
+	}
+}
+
+// denseSparse tells whether some layer may become dense-sparse.
+func (c Settings) denseSparse() bool {
+	makes := func(method string) bool { return method == "dsformer" || method == "auto" }
+	return makes(c.Method) || slices.ContainsFunc(c.Layer, func(l LayerConfig) bool { return makes(l.Method) })
 }
 
 func (c Settings) validateBudget(r *configs.Report) {
@@ -183,5 +192,8 @@ func (c CalibrationConfig) Validate(r *configs.Report) {
 func (c FinetuneConfig) Validate(r *configs.Report) {
 	if c.InitFrom != "" {
 		r.Errorf("init_from", "is not for a fine-tuning, which starts from the compressed checkpoint; leave it out")
+	}
+	if c.STF != nil && c.STF.From != "" {
+		r.Errorf("stf.from", "is not for a fine-tuning, whose latent weights start from those that were compressed; leave it out")
 	}
 }

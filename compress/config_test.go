@@ -26,6 +26,8 @@ func TestConfigErrors(t *testing.T) {
 		{"batch", "ratio = 0.5\n[compress.calibration]\nexamples = 4\nfisher_batch = 5", `fisher_batch = 5 is out of range; want 1 to examples = 4`},
 		{"finetune", "ratio = 0.5\n[compress.finetune]\ninit_from = \"x\"", `a.toml:5: [compress.finetune] init_from = "x" is not for a fine-tuning`},
 		{"finetune steps", "ratio = 0.5\n[compress.finetune]\nsteps = 0", `a.toml:5: [compress.finetune] steps = 0 is too small`},
+		{"stf", "ratio = 0.5\n[compress.finetune.stf]\nkind = \"latent\"", `[compress.finetune.stf] trains dense-sparse layers, and no method here makes any`},
+		{"stf from", "ratio = 0.5\n[compress.finetune.stf]\nfrom = \"x\"", `[compress.finetune.stf] from = "x" is not for a fine-tuning, whose latent`},
 		{"data", "ratio = 0.5\n[compress.data]\nsource = \"web\"", `a.toml:5: [compress.data] source = "web" is unknown`},
 	} {
 		cfg := DefaultConfig()

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"sparrow/checkpoints"
+	"sparrow/nn"
 	"sparrow/train"
 )
 
@@ -45,10 +47,28 @@ func (s *subject) trainer(ctx context.Context, run, from string) (*train.Trainer
 	}
 	cfg := l.Config
 	cfg.Name, cfg.Seed = s.cfg.Name+"-"+tunedDir, s.cfg.Seed
-	cfg.Train = s.cfg.Compress.Finetune.LoopConfig
-	cfg.Train.InitFrom = from
+	cfg.Train = s.tuning(from, l.Session.Store())
 	t, err := train.New(ctx, cfg, run, true, s.out)
 	return t, false, err
+}
+
+// tuning is how the compressed checkpoint trains, whose layers the store tells. Latent values of [compress.finetune.stf]
+// stand for the weights that were compressed.
+func (s *subject) tuning(from string, store *nn.Store) train.LoopConfig {
+	loop := s.cfg.Compress.Finetune.LoopConfig
+	loop.InitFrom = from
+	if loop.STF == nil {
+		return loop
+	}
+	if !slices.ContainsFunc(store.Layers(), func(name string) bool { return store.Layer(name).Kind == "dense_sparse" }) {
+		fmt.Fprintln(s.out, "[compress.finetune.stf]: the plan has made no layer dense-sparse: fine-tuning without it")
+		loop.STF = nil
+		return loop
+	}
+	stf := *loop.STF
+	stf.From = s.loaded.Dir
+	loop.STF = &stf
+	return loop
 }
 
 // copyCheckpoint copies a checkpoint folder, but for the optimizer's state, which only its own run can use.

@@ -422,3 +422,26 @@ func sparseRun(t *testing.T, cfg Config) string {
 	}
 	return dir
 }
+
+// TestSTFKeepsItsKind: a run with latent values cannot continue as another, nor without them; it can with other rates, and
+// once they have settled also for more steps.
+func TestSTFKeepsItsKind(t *testing.T) {
+	cfg := stfConfig(t, "support", "in", true)
+	dir := filepath.Join(t.TempDir(), "run")
+	asked := 0
+	if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == 6 }); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	for _, set := range [][]string{{`train.stf.kind="latent"`, "train.stf.refresh=5"}, {`train.stf.kind="frozen"`, "train.stf.rate=0", "train.stf.freeze_share=0"}, {`train.stf.match="model.layers.0.*"`}} {
+		if _, _, err := Resume(context.Background(), dir, "", set, io.Discard); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "[train.stf] has another kind or match") {
+			t.Errorf("--set %s: %v", set, err)
+		}
+	}
+	again, _, err := Resume(context.Background(), dir, "", []string{"train.stf.rate=0.5", "train.steps=20"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.Run(context.Background(), nil); err != nil || again.state.Settled != 5 {
+		t.Errorf("%v; settled after step %d, want still 5", err, again.state.Settled)
+	}
+}

@@ -233,6 +233,8 @@ func (c LoopConfig) sameState(saved LoopConfig) error {
 	case c.AdamBlockSize != saved.AdamBlockSize:
 		return fmt.Errorf("%w: [train] adam_block_size = %d, but the run's state is in blocks of %d: keep it, or start anew with init_from",
 			ErrUsage, c.AdamBlockSize, saved.AdamBlockSize)
+	case c.STF.latent() != saved.STF.latent() || c.STF.latent() && (c.STF.Kind != saved.STF.Kind || c.STF.Match != saved.STF.Match):
+		return fmt.Errorf("%w: [train.stf] has another kind or match, but the run's state has the latent values of those that it had: keep them, or start anew with init_from", ErrUsage)
 	case !slices.Equal(c.Freeze, saved.Freeze):
 		return fmt.Errorf("%w: [[train.freeze]] has changed, but the run's state is of the parameters that trained: keep it, or start anew with init_from", ErrUsage)
 	}
