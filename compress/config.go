@@ -21,7 +21,7 @@ type Config struct {
 // Settings is the [compress] table.
 type Settings struct {
 	From   string `toml:"from"`   // run or checkpoint to compress
-	Method string `toml:"method"` // svd | fwsvd | tfwsvd | svd_llm | asvd | magnitude | auto
+	Method string `toml:"method"` // svd | fwsvd | tfwsvd | svd_llm | asvd | magnitude | dsformer | auto
 
 	// The budget, of which one is set. All count the weights of the layers that match, without biases: values of 4 bytes,
 	// and indices.
@@ -33,11 +33,13 @@ type Settings struct {
 	// equal shares of each.
 	Allocation string `toml:"allocation"`
 
-	Row    string  `toml:"row"`    // weights of fwsvd and tfwsvd: in (the paper's, a weight for each input) | out | both
+	Row    string  `toml:"row"`    // weights of fwsvd, tfwsvd and dsformer: in (the paper's, a weight for each input) | out | both
 	Floor  float64 `toml:"floor"`  // added to weights over their mean, so that none is 0
 	Alpha  float64 `toml:"alpha"`  // of asvd: power of the inputs' mean size
 	Sweeps int     `toml:"sweeps"` // of tfwsvd, at most
 	Group  int     `toml:"group"`  // of magnitude: M of N:M, inputs of which N keep their weight
+
+	DSFormer DSFormerConfig `toml:"dsformer"` // of dsformer
 
 	Cache string `toml:"cache"` // folder that keeps statistics of calibration data
 
@@ -80,7 +82,8 @@ func DefaultConfig() Config {
 		Name: "compressed", Seed: 1,
 		Compress: Settings{
 			Method: "fwsvd", Allocation: "loss", Row: "both", Floor: factor.DefaultFloor, Alpha: 0.5, Sweeps: 10, Group: 4,
-			Cache: "runs/.cache", Calibration: CalibrationConfig{Examples: 256, FisherBatch: 1},
+			DSFormer: DSFormerConfig{Block: 16, Atoms: []int{64, 128}, Axis: "in", Shared: true, Sweeps: 10, Weights: "fisher"},
+			Cache:    "runs/.cache", Calibration: CalibrationConfig{Examples: 256, FisherBatch: 1},
 		},
 	}
 }
@@ -93,7 +96,7 @@ func Load(file string, set []string) (Config, error) {
 }
 
 // methods are the values of method; newMethod has the switch.
-var methods = []string{"svd", "fwsvd", "tfwsvd", "svd_llm", "asvd", "magnitude", "auto"}
+var methods = []string{"svd", "fwsvd", "tfwsvd", "svd_llm", "asvd", "magnitude", "dsformer", "auto"}
 
 // Validate reports a name that is none.
 func (c Config) Validate(r *configs.Report) {

@@ -28,6 +28,16 @@ func TestConfigErrors(t *testing.T) {
 		{"finetune steps", "ratio = 0.5\n[compress.finetune]\nsteps = 0", `a.toml:5: [compress.finetune] steps = 0 is too small`},
 		{"stf", "ratio = 0.5\n[compress.finetune.stf]\nkind = \"latent\"", `[compress.finetune.stf] trains dense-sparse layers, and no method here makes any`},
 		{"stf from", "ratio = 0.5\n[compress.finetune.stf]\nfrom = \"x\"", `[compress.finetune.stf] from = "x" is not for a fine-tuning, whose latent`},
+		{"dsformer block", "ratio = 0.5\n[compress.dsformer]\nblock = 0", `a.toml:5: [compress.dsformer] block = 0 is too small; want at least 1`},
+		{"dsformer atoms", "ratio = 0.5\n[compress.dsformer]\natoms = [64, 300]", `[compress.dsformer] atoms = [64, 300] has 300; want different numbers from 1 to 256`},
+		{"dsformer atoms twice", "ratio = 0.5\n[compress.dsformer]\natoms = [64, 64]", `atoms = [64, 64] has 64; want different numbers`},
+		{"dsformer no atoms", "ratio = 0.5\n[compress.dsformer]\natoms = []", `atoms = [] is empty; want one number, or several to choose from`},
+		{"dsformer nonzeros", "ratio = 0.5\n[compress.dsformer]\nnonzeros = [4, 3]", `nonzeros = [4, 3] is no range; want the least and the most atoms of a vector`},
+		{"dsformer few atoms", "ratio = 0.5\n[compress.dsformer]\natoms = [4, 8]\nnonzeros = [5, 8]", `nonzeros = [5, 8] is no range`},
+		{"dsformer axis", "ratio = 0.5\n[compress.dsformer]\naxis = \"up\"", `axis = "up" is unknown; want one of in, out`},
+		{"dsformer sweeps", "ratio = 0.5\n[compress.dsformer]\nsweeps = -1", `sweeps = -1 is negative; want 0 or more`},
+		{"dsformer weights", "ratio = 0.5\n[compress.dsformer]\nweights = \"hessian\"", `weights = "hessian" is unknown; want one of fisher, none`},
+		{"dsformer typo", "ratio = 0.5\n[compress.dsformer]\nblocks = 8", `unknown key "blocks" in [compress.dsformer]; did you mean "block"?`},
 		{"data", "ratio = 0.5\n[compress.data]\nsource = \"web\"", `a.toml:5: [compress.data] source = "web" is unknown`},
 	} {
 		cfg := DefaultConfig()
@@ -41,7 +51,7 @@ func TestConfigErrors(t *testing.T) {
 // TestConfigSurvivesItsText: a config is the same after writing and reading, as a continued run needs.
 func TestConfigSurvivesItsText(t *testing.T) {
 	cfg := DefaultConfig()
-	text := "[compress]\nfrom = \"x\"\nratio = 0.5\n[[compress.layer]]\nmatch = \"*.mlp.*\"\nmethod = \"svd\"\n[compress.data]\nseq_len = 32\n[compress.finetune]\nsteps = 20\n"
+	text := "[compress]\nfrom = \"x\"\nratio = 0.5\n[[compress.layer]]\nmatch = \"*.mlp.*\"\nmethod = \"svd\"\n[compress.dsformer]\natoms = [32]\nnonzeros = [1, 8]\n[compress.data]\nseq_len = 32\n[compress.finetune]\nsteps = 20\n"
 	if err := configs.Decode("a.toml", []byte(text), nil, &cfg); err != nil {
 		t.Fatal(err)
 	}

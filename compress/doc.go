@@ -13,5 +13,6 @@
 //
 // Papers: Hsu et al., "Language model compression with weighted low-rank factorization" (FWSVD, 2022); Hua et al.,
 // "Numerical optimizations for weighted low-rank estimation on language models" (TFWSVD, 2022); Wang et al., "SVD-LLM"
-// (2024); Yuan et al., "ASVD" (2023); Mishra et al., "Accelerating sparse deep neural networks" (N:M sparsity, 2021).
+// (2024); Yuan et al., "ASVD" (2023); Mishra et al., "Accelerating sparse deep neural networks" (N:M sparsity, 2021); Chand,
+// Prabhu and Kumar, "DSFormer: effective compression of text-transformers by dense-sparse weight factorization" (2023).
 package compress

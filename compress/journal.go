@@ -38,12 +38,13 @@ func (j journal) do(key string, read func(*checkpoints.Checkpoint) error, make f
 }
 
 // layerKey is the hash of what a layer's result depends on: the checkpoint, the statistics, the settings of methods (but
-// for the budget, which decides only about the option) and what is asked for.
+// for the budget, which decides only about the option, and of which the options know the unit) and what is asked for.
 func (s *subject) layerKey(what string, t Target, asked any) string {
 	cfg := s.cfg.Compress
 	return hashOf(map[string]any{
 		"version": 1, "what": what, "layer": t.Name, "asked": asked, "checkpoint": s.loaded.Files.Manifest().SHA256, "statistics": s.keys,
-		"row": cfg.Row, "floor": cfg.Floor, "alpha": cfg.Alpha, "sweeps": cfg.Sweeps, "group": cfg.Group, "instruction_set": kernel.ISA(),
+		"row": cfg.Row, "floor": cfg.Floor, "alpha": cfg.Alpha, "sweeps": cfg.Sweeps, "group": cfg.Group, "dsformer": cfg.DSFormer,
+		"unit": cfg.budget(nil).Unit, "instruction_set": kernel.ISA(),
 	})
 }
 

@@ -14,7 +14,9 @@ import (
 type Option struct {
 	Method   string  `json:"method"`             // dense: the layer stays as it is
 	Rank     int     `json:"rank,omitempty"`     // of low rank
-	Nonzeros int     `json:"nonzeros,omitempty"` // of magnitude: N of N:M
+	Atoms    int     `json:"atoms,omitempty"`    // of dsformer: K
+	Blocks   int     `json:"blocks,omitempty"`   // of dsformer, of the cut side
+	Nonzeros int     `json:"nonzeros,omitempty"` // of magnitude: N of N:M; of dsformer: of a vector in all blocks together
 	Params   int     `json:"params"`             // values
 	Bytes    int     `json:"bytes"`              // of values and indices
 	Loss     float64 `json:"loss"`               // predicted increase, by the layer's measure
@@ -50,8 +52,10 @@ func newMethod(name string, cfg Settings) method {
 		return lowRank{name: name, uses: needs{moments: true}, decompose: scaledSVD(cfg)}
 	case "magnitude":
 		return magnitude{group: cfg.Group}
+	case "dsformer":
+		return dsformer{cfg}
 	case "auto":
-		return auto{[]method{newMethod("svd", cfg), newMethod("fwsvd", cfg)}, cfg}
+		return auto{[]method{newMethod("svd", cfg), newMethod("fwsvd", cfg), newMethod("dsformer", cfg)}, cfg}
 	}
 	panic(fmt.Sprintf("compress: method %q was validated and is unknown", name))
 }
@@ -72,18 +76,34 @@ func float32s(x []float64) []float32 {
 
 // product is the weight [out, in] that a form stands for.
 func (f *Form) product(t Target) *factor.Matrix {
-	matrix := func(i int) *factor.Matrix {
-		a := f.Arrays[i]
-		m := factor.NewMatrix(a.Shape[0], a.Shape[1])
-		for k, v := range a.Data.([]float32) {
-			m.Data[k] = float64(v)
-		}
-		return m
+	switch f.Linear.Kind {
+	case "low_rank":
+		return f.matrix(1).Mul(f.matrix(0))
+	case "dense_sparse":
+		return f.denseSparse(t).Product()
 	}
-	if f.Linear.Kind == "low_rank" {
-		return matrix(1).Mul(matrix(0))
+	return f.matrix(0)
+}
+
+// matrix is one of the parameters.
+func (f *Form) matrix(i int) *factor.Matrix {
+	a := f.Arrays[i]
+	m := factor.NewMatrix(a.Shape[0], a.Shape[1])
+	for k, v := range a.Data.([]float32) {
+		m.Data[k] = float64(v)
 	}
-	return matrix(0)
+	return m
+}
+
+// linear is how a layer is represented that becomes an option; ok is false if it stays dense.
+func (c Settings) linear(o Option) (linear nn.LinearConfig, ok bool) {
+	switch {
+	case o.Rank > 0:
+		return nn.LinearConfig{Kind: "low_rank", Rank: o.Rank}, true
+	case o.Atoms > 0:
+		return c.DSFormer.linear(o), true
+	}
+	return nn.LinearConfig{}, false
 }
 
 // quality is how far a form is from its layer.
@@ -121,6 +141,9 @@ func (a auto) options(ctx context.Context, t Target, w *factor.Matrix, s *Statis
 	var all []Option
 	var shown *factor.SVD
 	for _, m := range a.methods {
+		if d, ok := m.(dsformer); ok && !d.divides(t) {
+			continue
+		}
 		options, d, err := m.options(ctx, t, w, s)
 		if err != nil {
 			return nil, nil, err
@@ -128,18 +151,18 @@ func (a auto) options(ctx context.Context, t Target, w *factor.Matrix, s *Statis
 		if d != nil {
 			shown = d
 		}
-		all = mergeOptions(all, options)
+		all = mergeOptions(all, options, a.cfg.cost)
 	}
 	return all, shown, nil
 }
 
-// mergeOptions joins two lists in ascending order of bytes to the best of both.
-func mergeOptions(a, b []Option) []Option {
+// mergeOptions joins two lists in ascending order of cost to the best of both.
+func mergeOptions(a, b []Option, cost func(Option) int) []Option {
 	var out []Option
 	best := math.Inf(1)
 	for len(a)+len(b) > 0 {
 		var o Option
-		if len(b) == 0 || len(a) > 0 && (a[0].Bytes < b[0].Bytes || a[0].Bytes == b[0].Bytes && a[0].Loss <= b[0].Loss) {
+		if len(b) == 0 || len(a) > 0 && (cost(a[0]) < cost(b[0]) || cost(a[0]) == cost(b[0]) && a[0].Loss <= b[0].Loss) {
 			o, a = a[0], a[1:]
 		} else {
 			o, b = b[0], b[1:]

@@ -106,7 +106,7 @@ func (s *subject) plan(ctx context.Context, j journal) (*Plan, error) {
 	for i, t := range s.targets {
 		o := options[i][chosen[i]]
 		l := LayerPlan{Name: t.Name, Out: t.Out, In: t.In, Option: o}
-		if o.Nonzeros > 0 {
+		if o.Method == "magnitude" {
 			l.Group = cfg.Group
 		}
 		if p.Measure == "fisher" {
@@ -175,8 +175,8 @@ func (s *subject) options(ctx context.Context, j journal, t Target) (spectrum, e
 func (s *subject) whole(p *Plan) ([2]Size, error) {
 	chosen := map[string]nn.LinearConfig{}
 	for _, l := range p.Layers {
-		if l.Option.Rank > 0 {
-			chosen[l.Name] = nn.LinearConfig{Kind: "low_rank", Rank: l.Option.Rank}
+		if c, ok := s.cfg.Compress.linear(l.Option); ok {
+			chosen[l.Name] = c
 		}
 	}
 	before := s.loaded.Session.Store()
@@ -187,6 +187,12 @@ func (s *subject) whole(p *Plan) ([2]Size, error) {
 	if _, err := model.NewSession(cfg, s.loaded.Session.Dims(), after, model.Options{}); err != nil {
 		return [2]Size{}, fmt.Errorf("compress: %w", err)
 	}
-	size := func(s *nn.Store) Size { return Size{s.Parameters(), s.Bytes() + s.IndexBytes()} }
+	size := func(s *nn.Store) Size {
+		stored := Size{s.Parameters(), s.Bytes() + s.IndexBytes()}
+		for _, name := range s.AtomNames() { // packed
+			stored.Bytes += s.Atoms(name).PackedLen() - s.Atoms(name).Len()
+		}
+		return stored
+	}
 	return [2]Size{size(before), size(after)}, nil
 }

@@ -39,6 +39,9 @@ func (b Budget) cost(o Option) int {
 	return o.Bytes
 }
 
+// cost is an option's share of any budget in the config's unit.
+func (c Settings) cost(o Option) int { return c.budget(nil).cost(o) }
+
 // allocation is a choice of one option for each layer, under way.
 type allocation struct {
 	budget  Budget
@@ -200,6 +203,8 @@ func (o Option) Describe() string {
 	switch {
 	case o.Rank > 0:
 		words = append(words, fmt.Sprintf("rank %d", o.Rank))
+	case o.Atoms > 0:
+		words = append(words, fmt.Sprintf("%.2f of %d atoms", float64(o.Nonzeros)/float64(o.Blocks), o.Atoms))
 	case o.Nonzeros > 0:
 		words = append(words, fmt.Sprintf("%d of a group", o.Nonzeros))
 	}

@@ -173,7 +173,7 @@ func TestBudgets(t *testing.T) {
 func TestMergedOptions(t *testing.T) {
 	a := []Option{{Method: "svd", Bytes: 10, Loss: 5}, {Method: "svd", Bytes: 20, Loss: 2}, {Method: "dense", Bytes: 40}}
 	b := []Option{{Method: "fwsvd", Bytes: 10, Loss: 4}, {Method: "fwsvd", Bytes: 20, Loss: 2}, {Method: "fwsvd", Bytes: 30, Loss: 3}, {Method: "dense", Bytes: 40}}
-	got := mergeOptions(a, b)
+	got := mergeOptions(a, b, func(o Option) int { return o.Bytes })
 	want := []Option{{Method: "fwsvd", Bytes: 10, Loss: 4}, {Method: "svd", Bytes: 20, Loss: 2}, {Method: "dense", Bytes: 40}}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -126,6 +126,7 @@ func configOf(t *testing.T, from, method string, ratio float64) Config {
 	cfg := DefaultConfig()
 	cfg.Compress.From, cfg.Compress.Method, cfg.Compress.Ratio, cfg.Compress.Cache = from, method, ratio, t.TempDir()
 	cfg.Compress.Calibration.Examples = 64
+	cfg.Compress.DSFormer.Block, cfg.Compress.DSFormer.Atoms = 8, []int{8, 12} // the layers are small
 	return cfg
 }
 

@@ -217,10 +217,14 @@ func (s *subject) assemble(linear []nn.LinearConfig, forms map[string]*Form) (*n
 	if _, err := model.NewSession(cfg, s.loaded.Session.Dims(), store, model.Options{}); err != nil {
 		return nil, fmt.Errorf("compress: %w", err)
 	}
-	fresh := map[string][]float32{}
+	fresh, atoms := map[string][]float32{}, map[string][]uint8{}
 	for name, form := range forms {
 		for _, a := range form.Arrays {
-			fresh[name+a.Name] = a.Data.([]float32)
+			if index, ok := a.Data.([]uint8); ok {
+				atoms[name+a.Name] = index
+			} else {
+				fresh[name+a.Name] = a.Data.([]float32)
+			}
 		}
 	}
 	for _, name := range store.Names() {
@@ -241,7 +245,14 @@ func (s *subject) assemble(linear []nn.LinearConfig, forms map[string]*Form) (*n
 	for _, name := range store.IndexNames() {
 		copy(store.Index(name), old.Index(name))
 	}
-	return store, nil
+	for _, name := range store.AtomNames() {
+		src, ok := atoms[name]
+		if !ok {
+			src = old.Atoms(name).Index
+		}
+		copy(store.Atoms(name).Index, src)
+	}
+	return store, store.CheckIndices()
 }
 
 // form is what a layer becomes, from the journal if it is there.

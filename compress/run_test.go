@@ -52,8 +52,10 @@ func TestRun(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if low := strings.Count(strings.Join(l.Session.Store().Names(), " "), ".down.weight"); (low > 0) == (method == "magnitude") {
-					t.Errorf("%d layers are of low rank", low)
+				names := strings.Join(l.Session.Store().Names(), " ")
+				low, sparse := strings.Count(names, ".down.weight"), strings.Count(names, ".sparse.values")
+				if (low > 0) == (method == "magnitude" || method == "dsformer") || (sparse > 0) != (method == "dsformer" || method == "auto") {
+					t.Errorf("%d layers are of low rank, %d dense-sparse", low, sparse)
 				}
 				if method != "magnitude" && v.After.Weights >= v.Before.Weights {
 					t.Errorf("%d bytes of weights, before %d", v.After.Weights, v.Before.Weights)
@@ -94,34 +96,55 @@ func TestFullRankIsTheModel(t *testing.T) {
 }
 
 // TestFinetune: the compressed checkpoint is trained, what is used is the best checkpoint of that run, and its lineage
-// leads through the compressed checkpoint to the source.
+// leads through the compressed checkpoint to the source. Of dsformer the support stays, atoms and values are trained.
 func TestFinetune(t *testing.T) {
-	cfg := configOf(t, trainedRun(t), "svd", 0.7)
-	cfg.Compress.Finetune = &FinetuneConfig{}
-	cfg.Compress.Finetune.SetDefaults()
-	cfg.Compress.Finetune.Steps, cfg.Compress.Finetune.LearningRate = 30, 3e-3
-	dir := filepath.Join(t.TempDir(), "out")
-	r := mustRun(t, cfg, dir)
-	if r.Tuned.Loss() >= r.Compressed.Loss() {
-		t.Errorf("loss %g after fine-tuning, %g before", r.Tuned.Loss(), r.Compressed.Loss())
-	}
-	v, err := Verify(context.Background(), dir, io.Discard)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		t.Error(err)
-	}
-	l, err := train.Open(dir, false, model.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := filepath.Join(dir, filepath.FromSlash(r.Checkpoint)); l.Dir != want {
-		t.Errorf("the folder stands for %s, want %s", l.Dir, want)
-	}
-	parent, err := checkpoints.Open(filepath.FromSlash(l.Files.Manifest().Parent.Path))
-	if err != nil || parent.Manifest().Parent.SHA256 != v0(t, cfg) {
-		t.Errorf("the parent's parent is not the source (%v)", err)
+	for _, method := range []string{"svd", "dsformer"} {
+		cfg := configOf(t, trainedRun(t), method, 0.55)
+		cfg.Compress.Finetune = &FinetuneConfig{}
+		cfg.Compress.Finetune.SetDefaults()
+		cfg.Compress.Finetune.Steps, cfg.Compress.Finetune.LearningRate = 30, 3e-3
+		dir := filepath.Join(t.TempDir(), "out")
+		r := mustRun(t, cfg, dir)
+		if r.Tuned.Loss() >= r.Compressed.Loss() {
+			t.Errorf("%s: loss %g after fine-tuning, %g before", method, r.Tuned.Loss(), r.Compressed.Loss())
+		}
+		v, err := Verify(context.Background(), dir, io.Discard)
+		if err == nil {
+			err = v.Err()
+		}
+		if err != nil {
+			t.Errorf("%s: %v", method, err)
+		}
+		l, err := train.Open(dir, false, model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := filepath.Join(dir, filepath.FromSlash(r.Checkpoint)); l.Dir != want {
+			t.Errorf("%s: the folder stands for %s, want %s", method, l.Dir, want)
+		}
+		parent, err := checkpoints.Open(filepath.FromSlash(l.Files.Manifest().Parent.Path))
+		if err != nil || parent.Manifest().Parent.SHA256 != v0(t, cfg) {
+			t.Errorf("%s: the parent's parent is not the source (%v)", method, err)
+		}
+		oneoff, err := train.Open(checkpoints.StepDir(dir, 0), false, model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, after := oneoff.Session.Store(), l.Session.Store()
+		if method == "dsformer" != (len(after.AtomNames()) > 0) {
+			t.Errorf("%s: %d layers have indices", method, len(after.AtomNames()))
+		}
+		for _, name := range after.AtomNames() {
+			layer := strings.TrimSuffix(name, ".sparse.indices")
+			if !slices.Equal(before.Atoms(name).Index, after.Atoms(name).Index) {
+				t.Errorf("%s has changed", name)
+			}
+			for _, trained := range []string{layer + ".sparse.values", layer + ".dictionary.weight"} {
+				if slices.Equal(before.Get(trained).Float32s(), after.Get(trained).Float32s()) {
+					t.Errorf("%s has not changed", trained)
+				}
+			}
+		}
 	}
 }
 
@@ -165,7 +188,13 @@ func (s *stopper) Write(p []byte) (int, error) {
 // TestContinuedRunsEndEqual: stopped after any of its messages and continued, a run ends with the bytes of one that was
 // not; and once more changes nothing.
 func TestContinuedRunsEndEqual(t *testing.T) {
-	cfg := configOf(t, trainedRun(t), "fwsvd", 0.5)
+	for _, method := range []string{"fwsvd", "dsformer"} {
+		t.Run(method, func(t *testing.T) { continuedRunsEndEqual(t, method) })
+	}
+}
+
+func continuedRunsEndEqual(t *testing.T, method string) {
+	cfg := configOf(t, trainedRun(t), method, 0.5)
 	want := filepath.Join(t.TempDir(), "whole")
 	mustRun(t, cfg, want)
 	for after := 1; after < 12; after += 3 {

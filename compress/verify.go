@@ -60,7 +60,7 @@ type verifier struct {
 	known  map[string]checkpoints.Array // of the plan's folder, by name
 	result Result
 	source *train.Loaded
-	oneoff *train.Loaded // the compressed checkpoint, before any fine-tuning
+	oneoff *train.Loaded // the compressed checkpoint, before any fine-tuning; nil if it cannot be used
 }
 
 // Verify checks a compression's folder against what it promises, without trust in what the compression itself has
@@ -111,7 +111,7 @@ func (v *verifier) open() error {
 	if v.source, err = train.Open(v.cfg.Compress.From, false, model.Options{}); err != nil {
 		return err
 	}
-	err = v.read()
+	crowded, err := v.openCompressed()
 	if errors.Is(err, checkpoints.ErrCheckpoint) || errors.Is(err, train.ErrNotFound) {
 		v.promise("files", "", []string{err.Error()})
 		v.oneoff = nil
@@ -120,7 +120,23 @@ func (v *verifier) open() error {
 	if err == nil {
 		v.promise("files", "every file is as its manifest says", nil)
 	}
+	if len(crowded) > 0 {
+		v.promise("occupancy", "", crowded)
+	}
 	return err
+}
+
+// openCompressed reads what the compression has written. Vectors with other numbers of atoms than planned are returned:
+// a checkpoint that has them may be one that cannot be opened.
+func (v *verifier) openCompressed() (crowded []string, err error) {
+	if err := v.read(); err != nil {
+		return nil, err
+	}
+	if crowded, err = v.occupancy(); err != nil || len(crowded) > 0 {
+		return crowded, err
+	}
+	v.oneoff, err = train.Open(checkpoints.StepDir(v.dir, 0), false, model.Options{})
+	return nil, err
 }
 
 func (v *verifier) read() error {
@@ -149,8 +165,7 @@ func (v *verifier) read() error {
 		v.known[a.Name] = a
 	}
 	v.Checkpoint = filepath.Join(v.dir, filepath.FromSlash(v.result.Checkpoint))
-	v.oneoff, err = train.Open(checkpoints.StepDir(v.dir, 0), false, model.Options{})
-	return err
+	return nil
 }
 
 // lineage: the compressed checkpoint names the source, and the source is the one of then.
@@ -163,58 +178,6 @@ func (v *verifier) lineage() {
 		broken = append(broken, fmt.Sprintf("%s names another parent than SHA-256 %.12s", v.oneoff.Dir, v.plan.Parent))
 	}
 	v.promise("lineage", "made from "+v.source.Dir, broken)
-}
-
-// count: shapes, values and bytes of each layer are the plan's, and all together are within the budget. Shapes are those
-// of the manifest, which the reading has compared with the bytes.
-func (v *verifier) count() {
-	shapes := map[string][]int{}
-	for _, f := range v.oneoff.Files.Manifest().Files {
-		for _, e := range f.Entries {
-			if f.Name == "model.npz" {
-				shapes[e.Name] = e.Shape
-			}
-		}
-	}
-	var wrong, crowdedRows []string
-	var total Size
-	for _, l := range v.plan.Layers {
-		want := map[string][]int{".weight": {l.Out, l.In}}
-		if l.Option.Rank > 0 {
-			want = map[string][]int{".down.weight": {l.Option.Rank, l.In}, ".up.weight": {l.Out, l.Option.Rank}}
-		}
-		n := 0
-		for suffix, shape := range want {
-			if got := shapes[l.Name+suffix]; !slices.Equal(got, shape) {
-				wrong = append(wrong, fmt.Sprintf("%s%s has shape %v, want %v", l.Name, suffix, got, shape))
-			}
-			n += shape[0] * shape[1]
-		}
-		bytes := valueBytes * n
-		if l.Option.Nonzeros > 0 {
-			w := v.weight(v.oneoff, l)
-			if i, g, ok := crowded(w, l.Option.Nonzeros, l.Group); ok {
-				crowdedRows = append(crowdedRows, fmt.Sprintf("%s, output %d, group %d has more than %d of %d weights", l.Name, i, g, l.Option.Nonzeros, l.Group))
-			}
-			n, bytes = l.Option.Params, l.Option.Bytes // of which at most so many are stored, as occupancy says
-		}
-		if n != l.Option.Params || bytes != l.Option.Bytes {
-			wrong = append(wrong, fmt.Sprintf("%s has %d values in %d bytes, want %d in %d", l.Name, n, bytes, l.Option.Params, l.Option.Bytes))
-		}
-		total = Size{total.Params + n, total.Bytes + bytes}
-	}
-	slices.Sort(wrong)
-	v.promise("sizes", fmt.Sprintf("%d layers have %d values in %d bytes, as planned", len(v.plan.Layers), total.Params, total.Bytes), wrong)
-	v.promise("occupancy", "no group has more weights than planned", crowdedRows)
-	used, b := total.Bytes, v.plan.Budget
-	if b.Unit == "params" {
-		used = total.Params
-	}
-	var over []string
-	if used > b.Limit {
-		over = append(over, fmt.Sprintf("%d %s, want at most %d", used, b.Unit, b.Limit))
-	}
-	v.promise("budget", fmt.Sprintf("%d of %d %s", used, b.Limit, b.Unit), over)
 }
 
 // tight: no layer's next step would still fit.
@@ -284,7 +247,7 @@ func (v *verifier) others() {
 	old, now := v.source.Session.Store(), v.oneoff.Session.Store()
 	changed := map[string]bool{}
 	for _, l := range v.plan.Layers {
-		for _, suffix := range []string{".weight", ".down.weight", ".up.weight"} {
+		for _, suffix := range []string{".weight", ".down.weight", ".up.weight", ".dictionary.weight", ".sparse.values"} {
 			changed[l.Name+suffix] = l.Option.Method != "dense"
 		}
 	}

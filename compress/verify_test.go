@@ -94,6 +94,67 @@ func TestVerifyFindsBrokenPromises(t *testing.T) {
 	}
 }
 
+// TestVerifyFindsWrongOccupancy: a dsformer checkpoint, sealed again after each change of its indices or their layout, breaks
+// the promise that names it, and none of it breaks verify.
+func TestVerifyFindsWrongOccupancy(t *testing.T) {
+	cfg := configOf(t, trainedRun(t), "dsformer", 0.4)
+	cfg.Compress.DSFormer.Atoms = []int{12}
+	dir := filepath.Join(t.TempDir(), "out")
+	mustRun(t, cfg, dir)
+	indices := func(change func(a *checkpoints.Array)) func(t *testing.T, dir string) {
+		return func(t *testing.T, dir string) {
+			rewrite(t, checkpoints.StepDir(dir, 0), func(c *checkpoints.Contents) {
+				i := slices.IndexFunc(c.Arrays["model.npz"], func(a checkpoints.Array) bool { return strings.HasSuffix(a.Name, ".sparse.indices") })
+				change(&c.Arrays["model.npz"][i])
+			})
+		}
+	}
+	plan := func(old, now string) func(t *testing.T, dir string) {
+		return func(t *testing.T, dir string) {
+			rewrite(t, filepath.Join(dir, planDir), func(c *checkpoints.Contents) {
+				re := regexp.MustCompile(old)
+				if !re.Match(c.Files["plan.json"]) {
+					t.Fatalf("the plan has no %s", old)
+				}
+				c.Files["plan.json"] = re.ReplaceAll(c.Files["plan.json"], []byte(now))
+			})
+		}
+	}
+	for _, c := range []struct {
+		name, want string
+		damage     func(t *testing.T, dir string)
+	}{
+		{"an atom twice", "occupancy: .*sparse.indices: a vector of a block has atom 0 after 0, want ascending",
+			indices(func(a *checkpoints.Array) { clear(a.Data.([]uint8)) })},
+		{"an atom that is none", `occupancy: .*sparse.indices: nn: index \d+ of \d+ is 15, want a number from 0 to `,
+			indices(func(a *checkpoints.Array) {
+				for i := range a.Data.([]uint8) {
+					a.Data.([]uint8)[i] = 255
+				}
+			})},
+		{"indices cut short", "(?s)files: .*sparse.indices",
+			indices(func(a *checkpoints.Array) { a.Data = a.Data.([]uint8)[1:]; a.Shape = []int{a.Shape[0] - 1} })},
+		{"more planned than stored", "sizes: .* values in .* bytes, want ", plan(`"nonzeros": \d+,`, `"nonzeros": 9,`)},
+		{"no block planned", "files: .*plan.json: .* cannot become dsformer", plan(`"blocks": 2`, `"blocks": 0`)},
+		{"negative atoms planned", "files: .*plan.json: .* cannot become dsformer", plan(`"atoms": \d+`, `"atoms": -3`)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			damaged := filepath.Join(t.TempDir(), "out")
+			if err := os.CopyFS(damaged, os.DirFS(dir)); err != nil {
+				t.Fatal(err)
+			}
+			c.damage(t, damaged)
+			v, err := Verify(context.Background(), damaged, io.Discard)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := v.Err(); !errors.Is(err, ErrBroken) || !regexp.MustCompile("broken promise: "+c.want).MatchString(err.Error()) {
+				t.Errorf("got %v, want %s", err, c.want)
+			}
+		})
+	}
+}
+
 func planText(t *testing.T, dir string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, planDir, "plan.json"))

@@ -138,6 +138,7 @@ type pursuit struct {
 	w, c   []float64 // [s]
 	chosen []int32
 	closed []bool // [K], chosen or dependent
+	each   func() // is called with each atom more, when chosen and c are those of the code so far; may be nil
 }
 
 func newPursuit(gram []float64, atoms, s int) *pursuit {
@@ -188,6 +189,9 @@ func (p *pursuit) run(correlations []float64, index []int32, values []float64) {
 		p.l[n*s+n] = math.Sqrt(rest)
 		p.chosen = append(p.chosen, int32(best))
 		p.solve(correlations, s)
+		if p.each != nil {
+			p.each()
+		}
 		if n+1 < s {
 			copy(p.now, correlations)
 			for t, k := range p.chosen {

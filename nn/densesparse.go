@@ -191,20 +191,39 @@ func chooseAtoms(r *rng.Source, dst []uint8, stride, s, k int) {
 
 // checkAtoms is CheckIndices of one dense_sparse layer.
 func (s *Store) checkAtoms(layer string) error {
-	l, index := s.layers[layer], s.atoms[layer+".sparse.indices"].Index
+	index := s.atoms[layer+".sparse.indices"].Index
 	if index == nil {
 		return nil // of a virtual store
 	}
+	if err := s.layers[layer].checkOccupancy(index); err != nil {
+		return fmt.Errorf("nn: %s.sparse.indices: %w", layer, err)
+	}
+	return nil
+}
+
+// checkOccupancy says whether the atoms of each vector of a block are distinct and ascending.
+func (l Layer) checkOccupancy(index []uint8) error {
 	_, vectors := l.Cut()
 	for _, nonzeros := range l.BlockNonzeros() {
 		for at := vectors; at < nonzeros*vectors; at++ {
 			if index[at] <= index[at-vectors] {
-				return fmt.Errorf("nn: %s.sparse.indices: a vector of a block has atom %d after %d, want ascending numbers", layer, index[at], index[at-vectors])
+				return fmt.Errorf("a vector of a block has atom %d after %d, want ascending numbers", index[at], index[at-vectors])
 			}
 		}
 		index = index[nonzeros*vectors:]
 	}
 	return nil
+}
+
+// CheckPacked says whether the indices of a dense_sparse layer, as a checkpoint holds them, give every vector of a block
+// exactly as many different atoms as the layer says.
+func (l Layer) CheckPacked(packed []uint8) error {
+	a := l.atoms()
+	a.Index = make([]uint8, a.Len())
+	if err := a.Unpack(packed); err != nil {
+		return err
+	}
+	return l.checkOccupancy(a.Index)
 }
 
 // denseSparseProduct is the weight [Out, In] that a dense_sparse layer stands for.

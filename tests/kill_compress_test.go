@@ -14,6 +14,12 @@ import (
 // TestKilledCompressionsEndEqual: SIGKILL at random moments, then the same command, again and again, ends with the bytes
 // of a compression that nobody disturbed, fine-tuning included; so does another number of threads.
 func TestKilledCompressionsEndEqual(t *testing.T) {
+	for _, method := range []string{"fwsvd", "dsformer"} {
+		t.Run(method, func(t *testing.T) { killedCompressionsEndEqual(t, method) })
+	}
+}
+
+func killedCompressionsEndEqual(t *testing.T, method string) {
 	rounds, most := 2, 10
 	if testing.Short() {
 		rounds, most = 1, 3
@@ -23,8 +29,11 @@ func TestKilledCompressionsEndEqual(t *testing.T) {
 	write(t, dir, "c.toml", `name = "small"
 [compress]
 from = "out"
-method = "fwsvd"
+method = "`+method+`"
 ratio = 0.5
+[compress.dsformer]
+block = 8
+atoms = [8, 12]
 [compress.calibration]
 examples = 64
 [compress.finetune]

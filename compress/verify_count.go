@@ -1,0 +1,120 @@
+package compress
+
+import (
+	"fmt"
+	"slices"
+
+	"sparrow/checkpoints"
+	"sparrow/nn"
+)
+
+// occupancy reads the indices of all dsformer layers from the file and returns those whose vectors do not have exactly as
+// many different atoms as planned. Other numbers of indices than planned are a matter of sizes.
+func (v *verifier) occupancy() ([]string, error) {
+	c, err := checkpoints.Open(checkpoints.StepDir(v.dir, 0))
+	if err != nil {
+		return nil, err
+	}
+	arrays, err := c.Arrays("model.npz")
+	if err != nil {
+		return nil, err
+	}
+	packed := map[string][]uint8{}
+	for _, a := range arrays {
+		if index, ok := a.Data.([]uint8); ok {
+			packed[a.Name] = index
+		}
+	}
+	var broken []string
+	for _, l := range v.plan.Layers {
+		if o, side := l.Option, (dsformer{v.cfg.Compress}).side(l.target()); o.Atoms != 0 && (o.Atoms < 1 || o.Blocks < 1 || o.Blocks*v.cfg.Compress.DSFormer.Block != side || o.Nonzeros < o.Blocks || o.Nonzeros > o.Blocks*o.Atoms) {
+			return nil, fmt.Errorf("%w: plan.json: %s cannot become %s, %d blocks with %d nonzeros", checkpoints.ErrCheckpoint, l.Name, o.Method, o.Blocks, o.Nonzeros)
+		}
+		if l.Option.Atoms == 0 {
+			continue
+		}
+		if index, layer := packed[l.Name+".sparse.indices"], v.planned(l); len(index) == layer.IndexBytes() {
+			if err := layer.CheckPacked(index); err != nil {
+				broken = append(broken, fmt.Sprintf("%s.sparse.indices: %v", l.Name, err))
+			}
+		}
+	}
+	return broken, nil
+}
+
+// planned is the dense_sparse layer that the plan wants of a dsformer option.
+func (v *verifier) planned(l LayerPlan) nn.Layer {
+	return nn.Layer{Kind: "dense_sparse", Out: l.Out, In: l.In, Config: v.cfg.Compress.DSFormer.linear(l.Option)}
+}
+
+// stored are the shapes that a layer's arrays must have, and the bytes of its indices.
+func (v *verifier) stored(l LayerPlan) (shapes map[string][]int, indexBytes int) {
+	o := l.Option
+	switch {
+	case o.Rank > 0:
+		return map[string][]int{".down.weight": {o.Rank, l.In}, ".up.weight": {l.Out, o.Rank}}, 0
+	case o.Atoms > 0:
+		layer := v.planned(l)
+		c, vectors, dictionaries := layer.Config, l.Out, 1
+		if c.Axis == "out" {
+			vectors = l.In
+		}
+		if !c.Shared {
+			dictionaries = o.Blocks
+		}
+		return map[string][]int{".dictionary.weight": {dictionaries * c.Atoms, c.Block}, ".sparse.values": {o.Nonzeros, vectors}}, layer.IndexBytes()
+	}
+	return map[string][]int{".weight": {l.Out, l.In}}, 0
+}
+
+// count: shapes, values and bytes of each layer are the plan's, and all together are within the budget. Shapes are those
+// of the manifest, which the reading has compared with the bytes.
+func (v *verifier) count() {
+	shapes := map[string][]int{}
+	for _, f := range v.oneoff.Files.Manifest().Files {
+		for _, e := range f.Entries {
+			if f.Name == "model.npz" {
+				shapes[e.Name] = e.Shape
+			}
+		}
+	}
+	var wrong, crowdedRows []string
+	var total Size
+	for _, l := range v.plan.Layers {
+		want, indexBytes := v.stored(l)
+		n := 0
+		for suffix, shape := range want {
+			if got := shapes[l.Name+suffix]; !slices.Equal(got, shape) {
+				wrong = append(wrong, fmt.Sprintf("%s%s has shape %v, want %v", l.Name, suffix, got, shape))
+			}
+			n += shape[0] * shape[1]
+		}
+		if got := shapes[l.Name+".sparse.indices"]; indexBytes > 0 && !slices.Equal(got, []int{indexBytes}) {
+			wrong = append(wrong, fmt.Sprintf("%s.sparse.indices has shape %v, want [%d]", l.Name, got, indexBytes))
+		}
+		bytes := valueBytes*n + indexBytes
+		if l.Option.Method == "magnitude" {
+			w := v.weight(v.oneoff, l)
+			if i, g, ok := crowded(w, l.Option.Nonzeros, l.Group); ok {
+				crowdedRows = append(crowdedRows, fmt.Sprintf("%s, output %d, group %d has more than %d of %d weights", l.Name, i, g, l.Option.Nonzeros, l.Group))
+			}
+			n, bytes = l.Option.Params, l.Option.Bytes // of which at most so many are stored, as occupancy says
+		}
+		if n != l.Option.Params || bytes != l.Option.Bytes {
+			wrong = append(wrong, fmt.Sprintf("%s has %d values in %d bytes, want %d in %d", l.Name, n, bytes, l.Option.Params, l.Option.Bytes))
+		}
+		total = Size{total.Params + n, total.Bytes + bytes}
+	}
+	slices.Sort(wrong)
+	v.promise("sizes", fmt.Sprintf("%d layers have %d values in %d bytes, as planned", len(v.plan.Layers), total.Params, total.Bytes), wrong)
+	v.promise("occupancy", "no group has more weights than planned, and each vector exactly its atoms", crowdedRows)
+	used, b := total.Bytes, v.plan.Budget
+	if b.Unit == "params" {
+		used = total.Params
+	}
+	var over []string
+	if used > b.Limit {
+		over = append(over, fmt.Sprintf("%d %s, want at most %d", used, b.Unit, b.Limit))
+	}
+	v.promise("budget", fmt.Sprintf("%d of %d %s", used, b.Limit, b.Unit), over)
+}
