@@ -11,7 +11,7 @@ import "unsafe"
 type cacheArgs struct {
 	rows, x, out        unsafe.Pointer
 	ldRows, ldX, ldOut  uintptr
-	ahead               uintptr // from a row to what to fetch meanwhile
+	ahead               uintptr // from the first row to what to fetch meanwhile
 	count               int
 	mask                uint64
 	masks               unsafe.Pointer
@@ -78,7 +78,7 @@ func vecCacheValues(y []float32, ldy int, p []float32, ldp int, rows CacheRows[f
 	lanes, elem := level.lanes(), rows.elem()
 	args := cacheArgs{ldRows: uintptr(rows.LD) * elem, ldX: 4 * uintptr(ldp), ldOut: 4 * uintptr(ldy)}
 	for j := 0; j < n; j += cacheChunk {
-		args.count, args.ahead = min(cacheChunk, n-j), ahead
+		args.count = min(cacheChunk, n-j)
 		for i := 0; i < queries; i += args.shape {
 			args.shape = queriesAtOnce(queries - i)
 			args.x = unsafe.Pointer(&p[i*ldp+j])
@@ -92,10 +92,14 @@ func vecCacheValues(y []float32, ldy int, p []float32, ldp int, rows CacheRows[f
 				}
 				args.rows = unsafe.Add(rows.start(), uintptr(j)*args.ldRows+uintptr(c)*elem)
 				args.out = unsafe.Pointer(&y[i*ldy+c])
+				// Strip after strip fetches one run of the memory that follows: in order it comes faster.
+				args.ahead = 0
+				if i == 0 && ahead != 0 {
+					args.ahead = ahead + uintptr(c*(args.count-1))*elem
+				}
 				runCacheValues(level, codes, &args)
 				c += step
 			}
-			args.ahead = 0
 		}
 	}
 	return true

@@ -74,7 +74,11 @@ func cachedAttention[T kernel.Float](c *KVCache, partial *buffer, s AttentionSha
 		}
 		kernel.Parallel(s.Batch*s.KVHeads, func(i int) { a.store(i/s.KVHeads, i%s.KVHeads) })
 		tasks = a.plan(tasks[:0])
-		kernel.Parallel(len(tasks), func(i int) { a.attend(tasks[i]) })
+		kernel.Ranges(len(tasks), a.chain(len(tasks)), func(lo, hi int) {
+			for i := lo; i < hi; i++ {
+				a.attend(tasks[i], tasks[i+1:hi])
+			}
+		})
 		if s.SeqLen == 1 {
 			kernel.Parallel(s.Batch*s.KVHeads, func(i int) { a.combine(i/s.KVHeads, i%s.KVHeads) })
 		}
@@ -133,6 +137,19 @@ func (a *cachedRun[T]) plan(tasks []cachedTask) []cachedTask {
 	return tasks
 }
 
+// maxChain bounds how many pieces a thread takes at once.
+const maxChain = 16
+
+// chain is how many of n tasks a thread does one after the other: with one new token
+// a sequence all are short, and a thread that knows what it will do next can fetch its
+// beginning meanwhile. Each thread gets four chains or more, so that all end together.
+func (a *cachedRun[T]) chain(n int) int {
+	if a.SeqLen > 1 {
+		return 1
+	}
+	return max(1, min(maxChain, n/(4*kernel.Threads())))
+}
+
 // piece returns where the result of piece p for the rows of head g of sequence b
 // is, and its log-sum-exp.
 func (a *cachedRun[T]) piece(b, g, p int) (y, lse []T) {
@@ -143,8 +160,8 @@ func (a *cachedRun[T]) piece(b, g, p int) (y, lse []T) {
 	return m[:group*a.ValueDim], m[group*a.ValueDim:]
 }
 
-// attend computes one task.
-func (a *cachedRun[T]) attend(t cachedTask) {
+// attend computes one task, before those that are next.
+func (a *cachedRun[T]) attend(t cachedTask, next []cachedTask) {
 	K, V := a.HeadDim, a.ValueDim
 	mem, done := scratch[T](t.rows*(K+V) + attendScratch(t.rows) + a.loadScratch(t.rows))
 	defer done()
@@ -160,7 +177,7 @@ func (a *cachedRun[T]) attend(t cachedTask) {
 	block.q, block.ldq = fold(a.AttentionShape, a.q, K, cut(t.rows*K), t.b, t.g, t.r0, t.rows)
 	block.y, block.ldy = foldedOutput(a.AttentionShape, a.y, V, cut(t.rows*V), t.b, t.g, t.r0)
 	block.mem = cut(attendScratch(t.rows))
-	block.load = a.loader(t, block.q, block.ldq, mem)
+	block.load = a.loader(t, next, block.q, block.ldq, mem)
 	if t.piece >= 0 {
 		out, lse := a.piece(t.b, t.g, t.piece)
 		block.y, block.ldy, block.lse = out[t.r0*V:], V, lse[t.r0:]
@@ -181,7 +198,7 @@ func (a *cachedRun[T]) loadScratch(rows int) int {
 // Where keys are turned when read, those of a block turn by their distance to its
 // first token and the queries back by that token's angle, since only differences
 // count: so the angles of one block serve all, and stay in the second-level cache.
-func (a *cachedRun[T]) loader(t cachedTask, q []T, ldq int, mem []T) func(j0, cols int) cachedBlock[T] {
+func (a *cachedRun[T]) loader(t cachedTask, next []cachedTask, q []T, ldq int, mem []T) func(j0, cols int) cachedBlock[T] {
 	K, c := a.HeadDim, a.c
 	turnedQ, mem := mem[:t.rows*K], mem[t.rows*K:]
 	keys, turnedK, values := mem[:keyBlock*K], mem[keyBlock*K:2*keyBlock*K], mem[2*keyBlock*K:]
@@ -189,8 +206,12 @@ func (a *cachedRun[T]) loader(t cachedTask, q []T, ldq int, mem []T) func(j0, co
 	decoded := c.Int8 && (!kernel.InPlace(t.rows) || c.Shared || c.Rotary != nil)
 	return func(j0, cols int) cachedBlock[T] {
 		in := cachedBlock[T]{q: q, ldq: ldq}
-		if j0+keyBlock < t.end {
+		switch {
+		case j0+keyBlock < t.end:
 			in.nextK = stored[T](c.keys, at+j0+keyBlock, min(keyBlock, t.end-j0-keyBlock))
+		case len(next) > 0:
+			n := next[0]
+			in.nextK = stored[T](c.keys, (n.b*a.KVHeads+n.g)*c.Capacity+n.begin, min(keyBlock, n.end-n.begin))
 		}
 		in.k = stored[T](c.keys, at+j0, cols)
 		if decoded {

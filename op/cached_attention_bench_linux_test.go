@@ -36,7 +36,7 @@ func BenchmarkCachedAttention(b *testing.B) {
 		newCacheBench("mfa-int8", 8, batch, past, CacheLayout{KVHeads: 1, KeyDim: 128, ValueDim: 128, Int8: true}),
 		newCacheBench("mfa-kr-int8", 8, batch, past, CacheLayout{KVHeads: 1, KeyDim: 128, ValueDim: 128, Shared: true, Rotary: rotary, Int8: true}),
 	}
-	flush := make([]float32, 16<<20) // 64 MiB, read between turns: the caches come from memory
+	flush := kernel.Large[float32](16 << 20) // 64 MiB, read between turns: the caches come from memory
 	for i := range flush {
 		flush[i] = 1
 	}

@@ -86,10 +86,16 @@ func newVectors(dtype tensor.Dtype, rows int, segments []int, int8s bool) *vecto
 		v.width += n
 	}
 	if int8s {
-		v.codes, v.scales = make([]int8, rows*v.width), make([]float32, rows*len(segments))
-	} else {
-		v.dense = tensor.New(tensor.Of(dtype), tensor.WithShape(rows, v.width))
+		v.codes, v.scales = kernel.Large[int8](rows*v.width), kernel.Large[float32](rows*len(segments))
+		return v
 	}
+	var backing any
+	if dtype == tensor.Float64 {
+		backing = kernel.Large[float64](rows * v.width)
+	} else {
+		backing = kernel.Large[float32](rows * v.width)
+	}
+	v.dense = tensor.New(tensor.WithShape(rows, v.width), tensor.WithBacking(backing))
 	return v
 }
 

@@ -31,6 +31,7 @@ func (v variant) values() {
 	MOVQ(field(argLDRows), reg.R12)
 	MOVQ(field(argAhead), reg.R14)
 	MOVQ(field(argRows), reg.RSI)
+	ADDQ(reg.RSI, reg.R14) // what to fetch next: a strip's share of it in one run
 	MOVQ(field(argX), reg.R8)
 	LEAQ(operand.Mem{Base: reg.R8, Index: reg.R10, Scale: 4}, reg.R9)
 	MOVQ(field(argCount), reg.RCX)
@@ -89,9 +90,7 @@ func (v variant) valuesStrip(label string, s strip, part bool) {
 				v.loadRow(src, v.last(spare+i))
 			}
 		}
-		for line := 0; line < s.vectors*v.rowBytes(); line += 64 {
-			PREFETCHT1(operand.Mem{Base: reg.RSI, Index: reg.R14, Scale: 1, Disp: line})
-		}
+		v.fetch(s.vectors * v.rowBytes())
 		ADDQ(reg.R12, reg.RSI)
 		for x := range s.queries {
 			w := v.last(spare + s.vectors + x%2)
