@@ -53,10 +53,16 @@ func (s *subject) trainer(ctx context.Context, run, from string) (*train.Trainer
 }
 
 // tuning is how the compressed checkpoint trains, whose layers the store tells. Latent values of [compress.finetune.stf]
-// stand for the weights that were compressed.
+// stand for the weights that were compressed, and the teacher of [compress.finetune.distill] is what was compressed unless it
+// names another.
 func (s *subject) tuning(from string, store *nn.Store) train.LoopConfig {
 	loop := s.cfg.Compress.Finetune.LoopConfig
 	loop.InitFrom = from
+	if loop.Distill != nil && loop.Distill.Teacher == "" {
+		distill := *loop.Distill
+		distill.Teacher = s.loaded.Dir
+		loop.Distill = &distill
+	}
 	if loop.STF == nil {
 		return loop
 	}

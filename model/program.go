@@ -33,6 +33,9 @@ type Program struct {
 	pixels *tensor.Dense // [Batch*SeqLen, channels], of images
 	soft   *tensor.Dense // [Batch, C], targets of images in training
 
+	teacher *tensor.Dense // as logits, of a teacher
+	counts  *tensor.Dense // [rows of the logits], how much each counts in the distance to the teacher
+
 	pixelGradient *inputGradient     // of explaining
 	taps          map[string]*G.Node // by name
 }
@@ -79,7 +82,12 @@ func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
 	if patterns := b.Unmatched(); len(patterns) > 0 {
 		return nil, fmt.Errorf("model: no linear layer is named like match = %q, or a later table replaces it", patterns)
 	}
-	return p, p.finish(b, m, m == decoding || m != training && s.dims.Outputs() > 0, s.opts.Poison)
+	if m == training && s.opts.Distill != nil {
+		if err := s.distill(p); err != nil {
+			return nil, err
+		}
+	}
+	return p, p.finish(b, m, m == decoding || m != training && (s.dims.Outputs() > 0 || s.opts.Scores), s.opts.Poison)
 }
 
 // read extends a program by a network that reads tokens.

@@ -17,6 +17,8 @@ type Options struct {
 	Tapped func(name string) bool // activations to keep for Program.Tap; nil: none
 
 	Straight *nn.StraightThrough // latent values that get gradients in training; nil: none
+	Distill  *Distill            // a teacher's part in the loss of training, which Program.Teach must be called for; nil: none
+	Scores   bool                // scoring programs keep their logits, as a teacher's must; a classifier's always do
 
 	// Int8Cache keeps keys and values of decoding in 8 bits an element.
 	Int8Cache bool

@@ -54,6 +54,7 @@ type LoopConfig struct {
 	InitFrom string         `toml:"init_from"` // checkpoint to take matching weights from; "": none
 	Freeze   []FreezeConfig `toml:"freeze"`    // parameters that do not train
 	STF      *STFConfig     `toml:"stf"`       // how dense_sparse layers train; none: as kind = "frozen"
+	Distill  *DistillConfig `toml:"distill"`   // what a teacher adds to the loss; none: nothing
 }
 
 // FreezeConfig is one [[train.freeze]] table.
@@ -118,6 +119,9 @@ func (c Config) Validate(r *configs.Report) {
 		r.Errorf("name", "is no name for the run's folder; want one without slashes that does not begin with a dot")
 	}
 	c.validateTask(r)
+	if d := c.Train.Distill; d != nil && d.Teacher == "" {
+		r.Errorf("train.distill.teacher", "is empty; want the run or checkpoint to learn from")
+	}
 }
 
 // validateTask reports a network and data that do not suit each other.

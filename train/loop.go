@@ -143,6 +143,11 @@ func (t *Trainer) step() (Record, error) {
 			return Record{}, err
 		}
 		program.SetStep(t.state.MicroBatch)
+		if t.teacher != nil {
+			if err := program.Teach(t.teacher); err != nil {
+				return Record{}, err
+			}
+		}
 		count += targets
 		if t.layers != nil {
 			t.layers.begin(t.state.Step+1, rate, 1/float64(count))

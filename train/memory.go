@@ -19,6 +19,7 @@ type MemoryPlan struct {
 	Optimizer   int
 	Averages    int // of the weights
 	Latents     int // values of [train.stf]
+	Teacher     int // of [train.distill]: its weights and activations
 	Activations int // of the largest graph, with buffers shared by liveness
 	Corpus      int // the text; its tokens take as much or less
 	Program     int // code, runtime, graphs and garbage that is not collected yet
@@ -30,7 +31,7 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
-	opts, straight := model.Options{Sink: sink, Frozen: cfg.Train.frozen}, newStraight(cfg.Train, store)
+	opts, straight := model.Options{Sink: sink, Frozen: cfg.Train.frozen, Distill: cfg.Train.Distill.options()}, newStraight(cfg.Train, store)
 	straight.apply(&opts)
 	s, err := model.NewSession(cfg.Model, dims, store, opts)
 	if err != nil {
@@ -58,6 +59,9 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 				m.Averages += n * size
 			}
 		}
+	}
+	if m.Teacher, err = cfg.Train.Distill.bytes(cfg.Train.BatchSize, cfg.Data.SeqLen); err != nil {
+		return MemoryPlan{}, err
 	}
 	if straight != nil {
 		m.addLatents(cfg.Train, straight.latents, store, opts.Frozen)
@@ -134,7 +138,7 @@ const smaller = "try a smaller batch_size, d_model or n_layer, or checkpoint_act
 
 // Total is the sum of all parts: the peak of the process.
 func (m MemoryPlan) Total() int {
-	return m.Weights + m.Indices + m.Gradients + m.Optimizer + m.Averages + m.Latents + m.Activations + m.Corpus + m.Program
+	return m.Weights + m.Indices + m.Gradients + m.Optimizer + m.Averages + m.Latents + m.Teacher + m.Activations + m.Corpus + m.Program
 }
 
 // inProcess adds what a process takes beside its model.
@@ -157,7 +161,7 @@ const (
 func (m MemoryPlan) rows() []row {
 	all := []row{
 		{"weights", float64(m.Weights)}, {"indices", float64(m.Indices)}, {"gradients", float64(m.Gradients)}, {"optimizer", float64(m.Optimizer)},
-		{"averages", float64(m.Averages)}, {"latents", float64(m.Latents)}, {"activations", float64(m.Activations)}, {"corpus", float64(m.Corpus)}, {"program", float64(m.Program)},
+		{"averages", float64(m.Averages)}, {"latents", float64(m.Latents)}, {"teacher", float64(m.Teacher)}, {"activations", float64(m.Activations)}, {"corpus", float64(m.Corpus)}, {"program", float64(m.Program)},
 	}
 	return slices.DeleteFunc(all, func(r row) bool { return r.bytes == 0 })
 }

@@ -35,7 +35,8 @@ type Trainer struct {
 	session   *model.Session
 	optimizer Optimizer
 	schedule  Schedule
-	averages  *averages // nil without [train] ema
+	averages  *averages      // nil without [train] ema
+	teacher   *model.Session // nil without [train.distill]
 	state     State
 	plan      MemoryPlan
 	parent    *checkpoints.Lineage
@@ -281,6 +282,9 @@ func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Wri
 		t.sink = layers
 	}
 	t.straight = newStraight(cfg.Train, t.store)
+	if t.teacher, err = cfg.Train.Distill.openTeacher(t.about); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
 	if t.session, err = t.newSession(); err == nil {
 		err = t.task.begin(t.session, func(batch, seqLen int) (*model.Program, error) { return t.session.Train(batch, seqLen) })
 	}
@@ -305,7 +309,7 @@ func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Wri
 
 // newSession prepares to run the network over the store.
 func (t *Trainer) newSession() (*model.Session, error) {
-	opts := model.Options{Seed: t.cfg.Seed, Sink: t.sink, Frozen: t.cfg.Train.frozen}
+	opts := model.Options{Seed: t.cfg.Seed, Sink: t.sink, Frozen: t.cfg.Train.frozen, Distill: t.cfg.Train.Distill.options()}
 	t.straight.apply(&opts)
 	return model.NewSession(t.cfg.Model, t.about.dims, t.store, opts)
 }

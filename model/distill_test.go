@@ -1,0 +1,162 @@
+package model_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/internal/rng"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/op"
+)
+
+// distillCases are networks of each kind of scores, with what a batch of theirs is.
+func distillCases() map[string]func() (model.Config, model.Dims, func(*model.Program)) {
+	text := func(n, below int) []int {
+		r, out := rng.New(5, "text", 0), make([]int, n)
+		for i := range out {
+			out[i] = r.Intn(below)
+		}
+		return out
+	}
+	small := func(kind string) model.Config {
+		c := model.DefaultConfig()
+		if kind != "decoder" {
+			c.UseKind(kind)
+		}
+		c.DModel, c.NLayer, c.DFF, c.Attention.NHead, c.Dropout = 8, 1, 12, 2, 0
+		return c
+	}
+	return map[string]func() (model.Config, model.Dims, func(*model.Program)){
+		"decoder": func() (model.Config, model.Dims, func(*model.Program)) {
+			return small("decoder"), model.Dims{VocabSize: 11, Context: 6}, func(p *model.Program) {
+				targets := text(12, 11)
+				targets[3] = op.Ignored
+				p.Feed(text(12, 11), targets)
+			}
+		},
+		"classifier": func() (model.Config, model.Dims, func(*model.Program)) {
+			return small("encoder"), model.Dims{VocabSize: 11, Context: 6, Classes: 3}, func(p *model.Program) {
+				p.FeedExamples(model.Examples{Tokens: text(12, 11), Lengths: []int{6, 3}, Labels: []int{2, op.Ignored}})
+			}
+		},
+		"images": func() (model.Config, model.Dims, func(*model.Program)) {
+			cfg, dims := imageConfig()
+			return cfg, dims, func(p *model.Program) {
+				targets := make([]float32, 2*dims.Classes)
+				targets[0], targets[1] = 0.75, 0.25 // the other image does not count
+				p.FeedImages(model.Images{Pixels: noise(2 * dims.Context * dims.Channels), Targets: targets})
+			}
+		},
+	}
+}
+
+// TestDistillFromATeacher: the loss is the blend of the task's and the distance to the teacher's scores for the same batch,
+// by its equation from both networks' scores; gradients are those of that loss, by central differences in float64.
+func TestDistillFromATeacher(t *testing.T) {
+	for name, makes := range distillCases() {
+		t.Run(name, func(t *testing.T) {
+			cfg, dims, feed := makes()
+			session := func(seed uint64, opts model.Options) (*model.Session, *nn.Store) {
+				store := nn.NewStore(tensor.Float64)
+				opts.Seed = seed
+				s, err := model.NewSession(cfg, dims, store, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, name := range store.Names() { // far from zero, where scores would be alike
+					rng.FillNormal(rng.New(seed, name, 1), store.Get(name).Float64s(), 0, 0.5)
+				}
+				return s, store
+			}
+			train := func(opts model.Options) (*model.Program, *nn.Store, *nn.Gradients) {
+				s, store := session(1, opts)
+				grads := nn.NewGradients(store)
+				opts.Sink = grads
+				opts.Seed = 1
+				s, err := model.NewSession(cfg, dims, store, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, err := s.Train(2, dims.Context)
+				if err != nil {
+					t.Fatal(err)
+				}
+				feed(p)
+				return p, store, grads
+			}
+			teacher, _ := session(2, model.Options{Scores: true})
+			self, _ := session(1, model.Options{Scores: true})
+			run := func(p *model.Program) float64 {
+				if err := p.Run(); err != nil {
+					t.Fatal(err)
+				}
+				return p.Loss()
+			}
+			with := func(weight float64) (*model.Program, *nn.Store, *nn.Gradients) {
+				p, store, grads := train(model.Options{Distill: &model.Distill{Weight: weight, Temperature: 2}})
+				if err := p.Teach(teacher); err != nil {
+					t.Fatal(err)
+				}
+				return p, store, grads
+			}
+			plain, _, _ := train(model.Options{})
+			task := run(plain)
+			distance, _, _ := with(1)
+			far := run(distance)
+			p, store, grads := with(0.3)
+			if got, want := run(p), 0.7*task+0.3*far; math.Abs(got-want) > 1e-12*(1+want) || far < 1e-3 {
+				t.Errorf("loss %g, want %g of the task's %g and the distance %g", got, want, task, far)
+			}
+			if err := distance.Teach(self); err != nil {
+				t.Fatal(err)
+			}
+			if near := run(distance); math.Abs(near) > 1e-9 {
+				t.Errorf("a teacher of the student's own scores is at distance %g", near)
+			}
+			var got []float64
+			names := store.Names()
+			for _, name := range names {
+				got = append(got, grads.Get(name).Float64s()[0])
+			}
+			for i, name := range names {
+				w := store.Get(name).Float64s()
+				const h = 1e-5
+				w[0] += h
+				up := run(p)
+				w[0] -= 2 * h
+				down := run(p)
+				w[0] += h
+				if want := (up - down) / (2 * h); math.Abs(got[i]-want) > 1e-6*(1+math.Abs(want)) {
+					t.Errorf("gradient of %s is %g, want %g", name, got[i], want)
+				}
+			}
+		})
+	}
+}
+
+// TestTeachRefuses: a teacher of other scores.
+func TestTeachRefuses(t *testing.T) {
+	cfg, dims, feed := distillCases()["decoder"]()
+	store := nn.NewStore(tensor.Float64)
+	s, err := model.NewSession(cfg, dims, store, model.Options{Sink: nn.NewGradients(store), Distill: &model.Distill{Weight: 0.5, Temperature: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Train(2, dims.Context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	feed(p)
+	dims.VocabSize = 12
+	other, err := model.NewSession(cfg, dims, nn.NewStore(tensor.Float64), model.Options{Scores: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Teach(other); err == nil || !strings.Contains(err.Error(), "want the student's (12, 11)") {
+		t.Errorf("%v", err)
+	}
+}

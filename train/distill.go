@@ -1,0 +1,88 @@
+package train
+
+import (
+	"bytes"
+	"fmt"
+
+	"sparrow/configs"
+	"sparrow/model"
+)
+
+// DistillConfig is the [train.distill] table: part of the loss of training is the distance to the scores that a teacher, an
+// uncompressed network for the same data, gives for the same batch (Hinton, Vinyals and Dean 2015):
+//
+//	loss = (1 - weight) task + weight temperature² KL(teacher || student), both at that temperature.
+//
+// It is for tokens and classes. Evaluations measure the task's loss alone.
+type DistillConfig struct {
+	Teacher     string  `toml:"teacher"`     // run or checkpoint
+	Weight      float64 `toml:"weight"`      // of the distance, more than 0 and at most 1
+	Temperature float64 `toml:"temperature"` // divides the scores of both
+}
+
+// SetDefaults implements configs.Defaulter.
+func (c *DistillConfig) SetDefaults() { *c = DistillConfig{Weight: 0.7, Temperature: 2} }
+
+// Validate reports what no loss can be.
+func (c DistillConfig) Validate(r *configs.Report) {
+	if !(c.Weight > 0 && c.Weight <= 1) {
+		r.Errorf("weight", "is out of range; want more than 0 and at most 1")
+	}
+	if !(c.Temperature > 0 && c.Temperature <= 100) {
+		r.Errorf("temperature", "is out of range; want more than 0 and at most 100")
+	}
+}
+
+// options is the teacher's part in a session's loss, nil without one.
+func (c *DistillConfig) options() *model.Distill {
+	if c == nil {
+		return nil
+	}
+	return &model.Distill{Weight: c.Weight, Temperature: c.Temperature}
+}
+
+// openTeacher loads the network that a run learns from, nil if there is none. It must give scores for the same classes or
+// tokens.
+func (c *DistillConfig) openTeacher(a about) (*model.Session, error) {
+	if c == nil {
+		return nil, nil
+	}
+	where := fmt.Sprintf("[train.distill] teacher = %q", c.Teacher)
+	if a.dims.Regression {
+		return nil, fmt.Errorf("%s: the data has scores to predict, and no classes whose probabilities a teacher could tell", where)
+	}
+	l, err := Open(c.Teacher, false, model.Options{Scores: true})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", where, err)
+	}
+	for _, name := range []string{"tokenizer.json", "labels.json", "images.json"} {
+		ours, kept := a.files[name]
+		if !kept {
+			continue
+		}
+		if theirs, err := l.Files.File(name); err != nil || !bytes.Equal(theirs, ours) {
+			return nil, fmt.Errorf("%s: its %s is not that of this run's data; want a network for the same data", where, name)
+		}
+	}
+	if a.dims.Context > l.Session.Dims().Context {
+		return nil, fmt.Errorf("%s: its context is %d; want at least %d", where, l.Session.Dims().Context, a.dims.Context)
+	}
+	return l.Session, nil
+}
+
+// bytes is the memory of the teacher, without a batch's graphs but for the largest.
+func (c *DistillConfig) bytes(batch, seqLen int) (int, error) {
+	if c == nil {
+		return 0, nil
+	}
+	l, err := Describe(c.Teacher, "", false)
+	if err != nil {
+		return 0, fmt.Errorf("[train.distill] teacher = %q: %w", c.Teacher, err)
+	}
+	store := l.Session.Store()
+	p, err := l.Session.Score(batch, min(seqLen, l.Session.Dims().Context))
+	if err != nil {
+		return 0, fmt.Errorf("[train.distill] teacher = %q: %w", c.Teacher, err)
+	}
+	return store.Bytes() + store.BaseBytes() + store.IndexBytes() + p.ActivationBytes(), nil
+}
