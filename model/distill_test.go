@@ -73,7 +73,7 @@ func TestDistillFromATeacher(t *testing.T) {
 				return s, store
 			}
 			train := func(opts model.Options) (*model.Program, *nn.Store, *nn.Gradients) {
-				s, store := session(1, opts)
+				_, store := session(1, opts)
 				grads := nn.NewGradients(store)
 				opts.Sink = grads
 				opts.Seed = 1

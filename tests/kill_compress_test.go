@@ -14,12 +14,17 @@ import (
 // TestKilledCompressionsEndEqual: SIGKILL at random moments, then the same command, again and again, ends with the bytes
 // of a compression that nobody disturbed, fine-tuning included; so does another number of threads.
 func TestKilledCompressionsEndEqual(t *testing.T) {
-	for _, method := range []string{"fwsvd", "dsformer"} {
-		t.Run(method, func(t *testing.T) { killedCompressionsEndEqual(t, method) })
+	for _, c := range []struct{ name, method, tables string }{
+		{"fwsvd", "fwsvd", "[compress.finetune.distill]"},
+		{"dsformer", "dsformer", ""},
+		{"dsformer with latent weights", "dsformer", "[compress.finetune.stf]\nkind = \"latent\"\nrefresh = 2\n[compress.finetune.distill]"},
+	} {
+		t.Run(c.name, func(t *testing.T) { killedCompressionsEndEqual(t, c.method, c.tables) })
 	}
 }
 
-func killedCompressionsEndEqual(t *testing.T, method string) {
+// killedCompressionsEndEqual is for a method and further tables of the config.
+func killedCompressionsEndEqual(t *testing.T, method, tables string) {
 	rounds, most := 2, 10
 	if testing.Short() {
 		rounds, most = 1, 3
@@ -40,7 +45,7 @@ examples = 64
 steps = 8
 batch_size = 2
 warmup_steps = 2
-`)
+`+tables+"\n")
 	args := func(out string, threads int) []string {
 		return []string{"run", "-c", "c.toml", "-o", out, "--threads", fmt.Sprint(threads)}
 	}

@@ -1,0 +1,109 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sparrow/configs"
+	"sparrow/model"
+)
+
+// taught is a run that learns from another of the same data.
+func taught(t *testing.T) Config {
+	t.Helper()
+	cfg := smallConfig(t)
+	teacher := filepath.Join(t.TempDir(), "teacher")
+	if _, err := mustTrain(t, cfg, teacher, nil); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Model.DModel, cfg.Model.DFF = 8, 12
+	cfg.Train.Distill = &DistillConfig{}
+	cfg.Train.Distill.SetDefaults()
+	cfg.Train.Distill.Teacher = teacher
+	return cfg
+}
+
+// TestDistillResumes: a run with a teacher continues to the bytes of one that was not stopped; its teacher matters; and
+// what is measured on the validation split is the task's loss alone.
+func TestDistillResumes(t *testing.T) {
+	cfg := taught(t)
+	whole, other := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "other")
+	r, err := mustTrain(t, cfg, whole, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	asked := 0
+	if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == 3 }); !errors.Is(err, ErrInterrupted) {
+		t.Fatal(err)
+	}
+	again, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := again.Run(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"model.npz", "optimizer.npz", "state.json"} {
+		if !bytes.Equal(checkpointFile(t, whole, cfg.Train.Steps, file), checkpointFile(t, dir, cfg.Train.Steps, file)) {
+			t.Errorf("%s differs", file)
+		}
+	}
+	cfg.Train.Distill = nil
+	if _, err := mustTrain(t, cfg, other, nil); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Equal(modelBytes(t, whole, cfg.Train.Steps), modelBytes(t, other, cfg.Train.Steps)) {
+		t.Error("without its teacher the run is the same")
+	}
+	l, err := Open(whole, true, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	score, err := l.Evaluate(context.Background(), l.Config, Part{Split: "validation"}, nil)
+	if err != nil || score.Loss != r.Score.Loss {
+		t.Errorf("the run's last loss is %v, and %v of its checkpoint (%v)", r.Score.Loss, score.Loss, err)
+	}
+}
+
+// TestDistillRefuses: what cannot teach this run.
+func TestDistillRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*Config)
+		want   string
+	}{
+		"nobody":          {func(c *Config) { c.Train.Distill.Teacher = "nowhere" }, `[train.distill] teacher = "nowhere"`},
+		"other tokenizer": {func(c *Config) { c.Data.Tokenizer = "char" }, "its tokenizer.json is not that of this run's data"},
+		"shorter context": {func(c *Config) { c.Data.SeqLen = 24 }, "its context is 16; want at least 24"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := taught(t)
+			tc.change(&cfg)
+			if _, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("%v; want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// TestDistillConfig: what the table cannot be.
+func TestDistillConfig(t *testing.T) {
+	for _, tc := range []struct{ set, want string }{
+		{`teacher="x",weight=1.0,temperature=1.0`, ""},
+		{`weight=0.5`, `[train.distill] teacher = "" is empty; want the run or checkpoint to learn from`},
+		{`teacher="x",weight=0.0`, "weight = 0.0 is out of range; want more than 0 and at most 1"},
+		{`teacher="x",weight=1.5`, "weight = 1.5 is out of range"},
+		{`teacher="x",temperature=0.0`, "temperature = 0.0 is out of range; want more than 0"},
+	} {
+		cfg := DefaultConfig()
+		err := configs.Decode("a.toml", []byte("train={distill={"+tc.set+"}}\n"), nil, &cfg)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
+		}
+	}
+}
