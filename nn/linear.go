@@ -23,12 +23,14 @@ type LinearConfig struct {
 	UpInit     string  `toml:"up_init"`     // of B: zeros | uniform; "": uniform for low_rank, else zeros
 	TrainScale bool    `toml:"train_scale"` // learn the product's factor as tanh(s), s = 1 at the start, sltrain
 	Mode       string  `toml:"mode"`        // materialized | factored; "": whichever costs less by shape, sltrain and dense_sparse
-	Base       string  `toml:"base"`        // how the frozen weight is kept: float32 | int8; "": float32, lora
+	Base       string  `toml:"base"`        // how the frozen weight is kept: float32 | int8 | int4; "": float32, lora
 	Block      int     `toml:"block"`       // b, width of a block, which divides the cut side, dense_sparse
 	Atoms      int     `toml:"atoms"`       // K of a dictionary, up to 256, dense_sparse
 	Nonzeros   []int   `toml:"nonzeros"`    // s, atoms that each vector of a block uses: one number, or one for each block, dense_sparse
 	Axis       string  `toml:"axis"`        // side of W that is cut into blocks: in | out; "": in, whose products are faster, dense_sparse
 	Shared     bool    `toml:"shared"`      // one dictionary for all blocks, dense_sparse
+	Quantize   string  `toml:"quantize"`    // how a checkpoint holds the values: int8 | int4; "": float32, all kinds but lora; such layers do not train
+	QuantBlock int     `toml:"quant_block"` // values that share a scale; 0: 64, of a lora layer's base 256
 }
 
 // linearKinds are the representations that exist.
@@ -55,6 +57,7 @@ func (c LinearConfig) keys() []linearKey {
 		{"nonzeros", len(c.Nonzeros) > 0, []string{"dense_sparse"}},
 		{"axis", c.Axis != "", []string{"dense_sparse"}},
 		{"shared", c.Shared, []string{"dense_sparse"}},
+		{"quantize", c.Quantize != "", []string{"dense", "low_rank", "sltrain", "dense_sparse"}},
 	}
 }
 
@@ -72,7 +75,8 @@ func (c LinearConfig) Validate(r *configs.Report) {
 	oneOf("kind", c.Kind, slices.Clone(linearKinds)...)
 	oneOf("up_init", c.UpInit, "", "zeros", "uniform")
 	oneOf("mode", c.Mode, "", "materialized", "factored")
-	oneOf("base", c.Base, "", "float32", "int8")
+	oneOf("base", c.Base, "", "float32", "int8", "int4")
+	oneOf("quantize", c.Quantize, "", "int8", "int4")
 	oneOf("axis", c.Axis, "", "in", "out")
 	if !slices.Contains(linearKinds, c.Kind) {
 		return
@@ -82,6 +86,7 @@ func (c LinearConfig) Validate(r *configs.Report) {
 			r.Errorf(k.key, "is for kind = \"%s\" only, but kind = %q", strings.Join(k.kinds, `" or "`), c.Kind)
 		}
 	}
+	c.validateQuantBlock(r)
 	if c.Kind == "dense" {
 		return
 	}
@@ -142,6 +147,12 @@ func (l *observed) Forward(x *G.Node) *G.Node {
 }
 
 func newLinear(b *Builder, in, out int, bias bool, init Init) Linear {
+	l := newLinearOf(b, in, out, bias, init)
+	b.Store.quantize(b.prefix)
+	return l
+}
+
+func newLinearOf(b *Builder, in, out int, bias bool, init Init) Linear {
 	var offset *Weight
 	if bias {
 		w := b.Weight("bias", Constant(0), out)
@@ -200,7 +211,7 @@ func (l Layer) BaseBytes(dtype tensor.Dtype) int {
 	if l.Kind != "lora" {
 		return 0
 	}
-	return (&Base{Out: l.Out, In: l.In, Int8: l.Config.Base == "int8"}).Bytes(dtype)
+	return l.Config.base().Bytes(l.Out*l.In, int(dtype.Size()))
 }
 
 // Nonzeros is the number of entries of S, or of the sparse factor of a dense_sparse layer.

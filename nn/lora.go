@@ -13,25 +13,21 @@ import (
 )
 
 // Base is the frozen weight [Out, In] of a lora layer: no gradient, no optimizer
-// state, and none of a store's parameters. It is Weight or Codes, which are both
-// nil in a virtual store.
+// state, and none of a store's parameters. It is Weight or Codes, of which there
+// is neither in a virtual store.
 type Base struct {
 	Out, In int
-	Int8    bool
-	Weight  *tensor.Dense // of the store's type
-	Codes   kernel.Int8   // row-major, in blocks of kernel.Int8Block
+	Stored  Quantization     // the zero value: as floating-point numbers
+	Weight  *tensor.Dense    // of the store's type
+	Codes   kernel.Quantized // row-major
 }
 
 // Bytes is the memory that the base takes.
 func (b *Base) Bytes(dtype tensor.Dtype) int {
-	n := b.Out * b.In
-	if b.Int8 {
-		return n + 4*((n+kernel.Int8Block-1)/kernel.Int8Block)
-	}
-	return n * int(dtype.Size())
+	return b.Stored.Bytes(b.Out*b.In, int(dtype.Size()))
 }
 
-// Set makes the base of w, rounded to 8 bits if that is how it is kept. Weights
+// Set makes the base of w, rounded to few bits if that is how it is kept. Weights
 // that are no finite numbers are an error.
 func (b *Base) Set(w []float32) error {
 	if len(w) != b.Out*b.In {
@@ -41,7 +37,7 @@ func (b *Base) Set(w []float32) error {
 		return fmt.Errorf("nn: the weights of a frozen base are not all finite numbers")
 	}
 	switch {
-	case b.Int8:
+	case b.Stored.Bits > 0:
 		b.Codes.Quantize(w)
 	case b.Weight.Dtype() == tensor.Float32:
 		copy(b.Weight.Float32s(), w)
@@ -56,9 +52,9 @@ func (b *Base) Set(w []float32) error {
 // addTo adds the base to a dense weight.
 func (b *Base) addTo(w []float64) {
 	switch {
-	case b.Int8:
+	case b.Stored.Bits > 0:
 		values := make([]float64, len(w))
-		kernel.Dequantize8(values, b.Codes)
+		kernel.Dequantize(values, b.Codes)
 		kernel.Add(w, w, values)
 	case b.Weight.Dtype() == tensor.Float32:
 		for i, x := range b.Weight.Float32s() {
@@ -79,19 +75,20 @@ func (b *Builder) base(cfg LinearConfig, out, in int, init Init) *Base {
 		}
 		return have
 	}
-	w := &Base{Out: out, In: in, Int8: cfg.Base == "int8"}
+	w := &Base{Out: out, In: in, Stored: cfg.base()}
+	w.Codes = w.Stored.planned(out * in)
 	b.Store.baseNames = append(b.Store.baseNames, full)
 	b.Store.bases[full] = w
 	if b.Store.Virtual {
 		return w
 	}
 	dtype := b.Store.Dtype
-	if w.Int8 {
-		w.Codes, dtype = kernel.NewInt8(out*in), tensor.Float32
+	if w.Stored.Bits > 0 {
+		w.Codes, dtype = w.Stored.zeros(out*in), tensor.Float32
 	}
 	values := tensor.New(tensor.Of(dtype), tensor.WithShape(out, in))
 	init.fill(values, rng.New(b.opts.Seed, "init/"+full, 0))
-	if w.Int8 {
+	if w.Stored.Bits > 0 {
 		w.Codes.Quantize(values.Float32s())
 	} else {
 		w.Weight = values
@@ -106,7 +103,7 @@ func (b *Builder) base(cfg LinearConfig, out, in int, init Init) *Base {
 // them. A starts uniformly within 1/sqrt(in) (Kaiming with a = sqrt(5), as in the
 // paper's code; its text says Gaussian) and B at zero, so that training starts at
 // the base's own outputs. Frozen: weight W0 [out, in], or weight.codes and
-// weight.absmax in 8 bits (see kernel.Int8).
+// weight.absmax in 8 or 4 bits (see kernel.Quantized).
 type lora struct {
 	cfg      LinearConfig
 	b        *Builder
@@ -130,8 +127,8 @@ func newLoRA(b *Builder, cfg LinearConfig, in, out int, bias *Weight, init Init)
 // Forward maps [N, in] to [N, out].
 func (l *lora) Forward(x *G.Node) *G.Node {
 	spec := op.LoRA{Down: l.down.Use(), Up: l.up.Use(), Bias: l.bias.use(), Scale: l.cfg.Scale()}
-	if l.base.Int8 {
-		spec.Base8 = &l.base.Codes
+	if l.base.Stored.Bits > 0 {
+		spec.Packed = &l.base.Codes
 	} else {
 		w := l.b.Tape.Param(l.b.Name("weight"), tensor.Shape{l.base.Out, l.base.In}, l.base.Weight, nil)
 		spec.Base = &w

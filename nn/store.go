@@ -25,6 +25,8 @@ type Store struct {
 	baseNames []string // frozen weights of lora layers
 	bases     map[string]*Base
 
+	quantized map[string]Quantization // parameters that a checkpoint holds in few bits
+
 	layerNames []string // linear layers in the order of their creation
 	layers     map[string]Layer
 }
@@ -33,7 +35,8 @@ type Store struct {
 func NewStore(dtype tensor.Dtype) *Store {
 	return &Store{
 		Dtype: dtype, shapes: map[string]tensor.Shape{}, values: map[string]*tensor.Dense{},
-		sizes: map[string]int{}, indices: map[string][]int32{}, atoms: map[string]*Atoms{}, bases: map[string]*Base{}, layers: map[string]Layer{},
+		sizes: map[string]int{}, indices: map[string][]int32{}, atoms: map[string]*Atoms{}, bases: map[string]*Base{},
+		quantized: map[string]Quantization{}, layers: map[string]Layer{},
 	}
 }
 

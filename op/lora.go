@@ -12,10 +12,10 @@ import (
 // Shapes: N rows, I inputs, O outputs, R rank.
 
 // LoRA describes the weight W = W0 + scale B A of Hu et al. (2021, section 4.1):
-// W0 is frozen, B is up, A is down. W0 is Base or Base8.
+// W0 is frozen, B is up, A is down. W0 is Base or Packed.
 type LoRA struct {
-	Base     *Param       // W0 [O, I], of which no gradient is computed
-	Base8    *kernel.Int8 // W0 in 8 bits, row-major; its Codes are nil in a graph that is planned and never run
+	Base     *Param            // W0 [O, I], of which no gradient is computed
+	Packed   *kernel.Quantized // W0 in 8 or 4 bits, row-major; its Codes are nil in a graph that is planned and never run
 	Down, Up Param
 	Bias     *Param
 	Scale    float64 // alpha / R
@@ -28,7 +28,7 @@ type LoRA struct {
 // The factors' product is never formed. With h = x Aᵀ, which is kept, and
 // g = dy B: dx = dy W0 + scale g A, dA = scale gᵀ x, dB = scale dyᵀ h,
 // db = sum over rows of dy. W0 has no gradient: that saves a third of the work of
-// a dense layer. An 8-bit W0 becomes floating-point in a scratch that all layers
+// a dense layer. A packed W0 becomes floating-point in a scratch that all layers
 // share, in the forward and again in the backward pass.
 func LoRALinear(x *G.Node, l LoRA) *G.Node {
 	if l.Down.tape.Dtype == tensor.Float32 {
@@ -58,9 +58,9 @@ func lora[T kernel.Float](x *G.Node, l LoRA) *G.Node {
 	o := t.operator("lora", tensor.Shape{n, out})
 	o.aux = []*buffer{s.hidden}
 	var scratch *buffer
-	if l.Base8 != nil {
-		if have := len(l.Base8.Codes); l.Base8.Codes != nil && have != out*in {
-			panic(&ShapeError{"lora", "8-bit base", tensor.Shape{have}, fmt.Sprintf("%d elements for [%d, %d]", out*in, out, in)})
+	if l.Packed != nil {
+		if have := l.Packed.Elements; have != out*in {
+			panic(&ShapeError{"lora", "packed base", tensor.Shape{have}, fmt.Sprintf("%d elements for [%d, %d]", out*in, out, in)})
 		}
 		scratch = t.buffer(out * in)
 		o.aux = append(o.aux, scratch)
@@ -90,13 +90,13 @@ func lora[T kernel.Float](x *G.Node, l LoRA) *G.Node {
 	return t.apply(o, operands...)
 }
 
-// base is W0 [O, I], in scratch if it is stored in 8 bits.
+// base is W0 [O, I], in scratch if it is stored packed.
 func (s *loraLayer[T]) base(v []G.Value, scratch *buffer) []T {
-	if s.Base8 == nil {
+	if s.Packed == nil {
 		return data[T](v[loraRest])
 	}
 	w := floats[T](scratch)
-	kernel.Dequantize8(w, *s.Base8)
+	kernel.Dequantize(w, *s.Packed)
 	return w
 }
 
@@ -104,7 +104,7 @@ func (s *loraLayer[T]) bias(v []G.Value) []T {
 	if s.Bias == nil {
 		return nil
 	}
-	return data[T](v[loraRest+btoi(s.Base8 == nil)])
+	return data[T](v[loraRest+btoi(s.Packed == nil)])
 }
 
 // backward adds the operator that computes all gradients of the layer.
@@ -126,7 +126,7 @@ func (s *loraLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.Node {
 	dh := t.buffer(s.n * s.rank)
 	back.aux = []*buffer{dh, s.hidden}
 	var scratch *buffer
-	if s.Base8 != nil && wantX {
+	if s.Packed != nil && wantX {
 		scratch = t.buffer(s.out * s.in)
 		back.aux = append(back.aux, scratch)
 	}

@@ -14,12 +14,12 @@ import (
 
 const loraScale = 0.5
 
-// loraOf is a layer with a frozen base in float or in 8 bits.
-func loraOf(n, in, out, rank int, bits8, bias bool) subject {
-	s := subject{name: fmt.Sprintf("lora/%dx%dx%d/r%d/int8=%v/bias=%v", n, in, out, rank, bits8, bias),
+// loraOf is a layer with a frozen base in 8 or 4 bits, or 0: in float.
+func loraOf(n, in, out, rank, bits int, bias bool) subject {
+	s := subject{name: fmt.Sprintf("lora/%dx%dx%d/r%d/bits=%d/bias=%v", n, in, out, rank, bits, bias),
 		floats: draws("x", []int{n, in}, "down", []int{rank, in}, "up", []int{out, rank})}
 	base := normal(source(), out, in)
-	if !bits8 {
+	if bits == 0 {
 		s.floats["base"], s.frozen = base, map[string]bool{"base": true}
 	}
 	if bias {
@@ -28,9 +28,9 @@ func loraOf(n, in, out, rank int, bits8, bias bool) subject {
 	s.build = func(g *graph) *G.Node {
 		x := g.x("x")
 		l := LoRA{Down: g.p("down"), Up: g.p("up"), Scale: loraScale}
-		if bits8 {
-			q := quantized(base)
-			l.Base8 = &q
+		if bits > 0 {
+			q := quantized(base, bits)
+			l.Packed = &q
 		} else {
 			w := g.p("base")
 			l.Base = &w
@@ -44,8 +44,8 @@ func loraOf(n, in, out, rank int, bits8, bias bool) subject {
 	return s
 }
 
-func quantized(a array) kernel.Int8 {
-	q := kernel.NewInt8(len(a.data))
+func quantized(a array, bits int) kernel.Quantized {
+	q := kernel.NewQuantized(bits, 256, len(a.data))
 	q.Quantize(a.dense(tensor.Float32).Float32s())
 	return q
 }
@@ -58,9 +58,17 @@ func naiveLoRA(s subject) []float64 {
 	if base, ok := s.floats["base"]; ok {
 		copy(w, base.data)
 	} else {
-		q := quantized(normal(source(), out, in))
-		for i, c := range q.Codes {
-			w[i] = float64(int(c)-128) * (float64(q.AbsMax[i/256]) / 127)
+		bits, top := 8, 127
+		if strings.Contains(s.name, "bits=4") {
+			bits, top = 4, 7
+		}
+		q := quantized(normal(source(), out, in), bits)
+		for i := range w {
+			code := int(q.Codes[i*bits/8])
+			if bits == 4 {
+				code = code >> (4 * (i % 2)) % 16
+			}
+			w[i] = float64(code-top-1) * (float64(q.AbsMax[i/256]) / float64(top))
 		}
 	}
 	y := make([]float64, n*out)
@@ -84,11 +92,11 @@ func naiveLoRA(s subject) []float64 {
 // loraSubjects are tiny, but for the last: its base has several blocks of 8 bits.
 func loraSubjects() []subject {
 	var all []subject
-	for _, bits8 := range []bool{false, true} {
+	for _, bits := range []int{0, 8, 4} {
 		for _, bias := range []bool{false, true} {
-			all = append(all, loraOf(5, 4, 3, 2, bits8, bias), loraOf(1, 3, 6, 1, bits8, bias), loraOf(3, 4, 4, 4, bits8, bias))
+			all = append(all, loraOf(5, 4, 3, 2, bits, bias), loraOf(1, 3, 6, 1, bits, bias), loraOf(3, 4, 4, 4, bits, bias))
 		}
-		all = append(all, loraOf(2, 20, 31, 1, bits8, true))
+		all = append(all, loraOf(2, 20, 31, 1, bits, true))
 	}
 	return all
 }
@@ -111,11 +119,11 @@ func TestLoRA(t *testing.T) {
 
 // TestLoRAFrozen: without the gradient of one operand the others stay as they are.
 func TestLoRAFrozen(t *testing.T) {
-	for _, bits8 := range []bool{false, true} {
-		all := loraOf(5, 4, 3, 2, bits8, true).compile(t, tensor.Float64).result(t)
+	for _, bits := range []int{0, 8, 4} {
+		all := loraOf(5, 4, 3, 2, bits, true).compile(t, tensor.Float64).result(t)
 		for _, name := range []string{"x", "down", "up", "b"} {
-			t.Run(fmt.Sprintf("int8=%v without %s", bits8, name), func(t *testing.T) {
-				s := loraOf(5, 4, 3, 2, bits8, true)
+			t.Run(fmt.Sprintf("%d bits without %s", bits, name), func(t *testing.T) {
+				s := loraOf(5, 4, 3, 2, bits, true)
 				s.frozen = map[string]bool{name: true, "base": true}
 				got := s.compile(t, tensor.Float64).result(t)
 				if _, ok := got.grads[name]; ok || len(got.grads) != 3 {
@@ -133,7 +141,7 @@ func TestLoRAFrozen(t *testing.T) {
 // TestLoRAOfZero: with B = 0 the outputs are those of the dense layer, bit for bit.
 func TestLoRAOfZero(t *testing.T) {
 	for _, dtype := range []tensor.Dtype{tensor.Float32, tensor.Float64} {
-		s := loraOf(37, 19, 23, 3, false, true)
+		s := loraOf(37, 19, 23, 3, 0, true)
 		clear(s.floats["up"].data)
 		l := linearOf("linear", 37, 19, 23, true)
 		l.floats["x"], l.floats["w"], l.floats["b"] = s.floats["x"], s.floats["base"], s.floats["b"]
@@ -143,7 +151,7 @@ func TestLoRAOfZero(t *testing.T) {
 
 // TestLoRAAccumulates: a second micro-batch adds to the gradients of the first.
 func TestLoRAAccumulates(t *testing.T) {
-	m := loraOf(5, 4, 3, 2, true, true).compile(t, tensor.Float64)
+	m := loraOf(5, 4, 3, 2, 8, true).compile(t, tensor.Float64)
 	once := m.result(t).grads
 	m.sink.add = true
 	if err := m.tape.Run(m.vm); err != nil {
@@ -161,8 +169,8 @@ func TestLoRAAccumulates(t *testing.T) {
 // TestLoRAThreads: the same bits on one thread and on several.
 func TestLoRAThreads(t *testing.T) {
 	t.Cleanup(func() { kernel.SetThreads(0) })
-	for _, bits8 := range []bool{false, true} {
-		m := loraOf(131, 259, 131, 8, bits8, true).compile(t, tensor.Float32)
+	for _, bits := range []int{0, 8, 4} {
+		m := loraOf(131, 259, 131, 8, bits, true).compile(t, tensor.Float32)
 		kernel.SetThreads(1)
 		want := m.result(t)
 		for _, threads := range []int{2, 3, runtime.NumCPU()} {
@@ -176,7 +184,7 @@ func TestLoRAThreads(t *testing.T) {
 // of planned memory, which a float base does without.
 func TestLoRAScratch(t *testing.T) {
 	const width, layers = 128, 6
-	planned := func(bits8 bool) int {
+	planned := func(bits int) int {
 		s := subject{name: "stack", floats: draws("x", []int{4, width}), frozen: map[string]bool{}}
 		for i := range layers {
 			s.floats[fmt.Sprint("down", i)], s.floats[fmt.Sprint("up", i)] = normal(source(), 2, width), normal(source(), width, 2)
@@ -186,9 +194,9 @@ func TestLoRAScratch(t *testing.T) {
 			x := g.x("x")
 			for i := range layers {
 				l := LoRA{Down: g.p(fmt.Sprint("down", i)), Up: g.p(fmt.Sprint("up", i)), Scale: 1}
-				if bits8 {
-					q := quantized(s.floats[fmt.Sprint("base", i)])
-					l.Base8 = &q
+				if bits > 0 {
+					q := quantized(s.floats[fmt.Sprint("base", i)], bits)
+					l.Packed = &q
 				} else {
 					w := g.p(fmt.Sprint("base", i))
 					l.Base = &w
@@ -201,7 +209,7 @@ func TestLoRAScratch(t *testing.T) {
 		m.result(t)
 		return m.plan.Bytes()
 	}
-	more, scratch := planned(true)-planned(false), 4*width*width
+	more, scratch := planned(8)-planned(0), 4*width*width
 	if more < scratch/2 || more > scratch+scratch/4 {
 		t.Errorf("8-bit bases of %d layers plan %d bytes more, want about one scratch of %d", layers, more, scratch)
 	}
@@ -211,17 +219,17 @@ func TestLoRAScratch(t *testing.T) {
 func TestLoRAShapes(t *testing.T) {
 	for _, tc := range []struct {
 		name  string
-		bits8 bool
+		bits  int
 		spoil func(s *subject)
 		want  string
 	}{
-		{"up of another rank", false, func(s *subject) { s.floats["up"] = normal(source(), 3, 3) }, "up has shape (3, 3)"},
-		{"down of another width", false, func(s *subject) { s.floats["down"] = normal(source(), 2, 5) }, "down has shape (2, 5)"},
-		{"base of another width", false, func(s *subject) { s.floats["base"] = normal(source(), 3, 5) }, "base has shape (3, 5)"},
-		{"8-bit base of another size", true, func(s *subject) { s.floats["up"] = normal(source(), 5, 2) }, "8-bit base has shape (12)"},
+		{"up of another rank", 0, func(s *subject) { s.floats["up"] = normal(source(), 3, 3) }, "up has shape (3, 3)"},
+		{"down of another width", 0, func(s *subject) { s.floats["down"] = normal(source(), 2, 5) }, "down has shape (2, 5)"},
+		{"base of another width", 0, func(s *subject) { s.floats["base"] = normal(source(), 3, 5) }, "base has shape (3, 5)"},
+		{"packed base of another size", 8, func(s *subject) { s.floats["up"] = normal(source(), 5, 2) }, "packed base has shape (12)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			s := loraOf(5, 4, 3, 2, tc.bits8, false)
+			s := loraOf(5, 4, 3, 2, tc.bits, false)
 			tc.spoil(&s)
 			if text := panicOf(func() { s.tryCompile(tensor.Float64, true) }); !strings.Contains(text, tc.want) {
 				t.Errorf("panic %q, want %q in it", text, tc.want)

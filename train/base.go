@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"gorgonia.org/tensor"
 
@@ -39,54 +40,63 @@ func baseArrays(s *nn.Store) []checkpoints.Array {
 	var out []checkpoints.Array
 	for _, name := range s.BaseNames() {
 		b := s.Base(name)
-		if !b.Int8 {
+		if b.Stored.Bits == 0 {
 			out = append(out, checkpoints.Array{Name: name, Shape: []int{b.Out, b.In}, Data: b.Weight.Data()})
 			continue
 		}
-		out = append(out,
-			checkpoints.Array{Name: name + ".codes", Shape: []int{b.Out, b.In}, Data: b.Codes.Codes},
-			checkpoints.Array{Name: name + ".absmax", Shape: []int{len(b.Codes.AbsMax)}, Data: b.Codes.AbsMax})
+		out = append(out, packedArrays(name, []int{b.Out, b.In}, b.Codes)...)
 	}
 	return out
 }
 
-// denseBases are the weights of which a store's 8-bit bases are made, by name.
+// denseBases are the weights of which a store's packed bases are made, by name.
 type denseBases map[string]checkpoints.Array
 
 // denseArrays views a store as what a checkpoint of dense layers can fill: in
-// place of each 8-bit base its dense weight, which settle rounds. Until then
-// those weights are all in memory.
+// place of each packed base its dense weight, which settle rounds, and in place of
+// codes of parameters their values. Until then the bases' weights are all in memory.
 func denseArrays(s *nn.Store) (dst map[string]checkpoints.Array, dense denseBases) {
 	dst, dense = byName(modelArrays(s)), denseBases{}
 	for _, name := range s.BaseNames() {
 		b := s.Base(name)
-		if !b.Int8 {
+		if b.Stored.Bits == 0 {
 			continue
 		}
-		delete(dst, name+".codes")
-		delete(dst, name+".absmax")
+		delete(dst, name+codesSuffix)
+		delete(dst, name+scalesSuffix)
 		w := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(b.Out, b.In))
 		dense[name] = checkpoints.Array{Name: name, Shape: w.Shape(), Data: w.Float32s()}
 		dst[name] = dense[name]
 	}
+	for _, name := range s.Names() {
+		if s.Quantization(name).Bits == 0 {
+			continue
+		}
+		delete(dst, name+codesSuffix)
+		delete(dst, name+scalesSuffix)
+		dst[name] = arrays([]string{name}, "", s.Get)[0]
+	}
 	return dst, dense
 }
 
-// settle puts the dense weights that have been loaded into the 8-bit bases, and
-// returns the names of all arrays of the store that came from that checkpoint.
+// settle puts the dense weights that have been loaded into the packed bases, rounds
+// loaded parameters that are stored in few bits, and returns the names of all arrays of the store that came from that checkpoint.
 func (d denseBases) settle(s *nn.Store, loaded []string) (map[string]bool, error) {
 	names := map[string]bool{}
 	for _, name := range loaded {
-		names[name] = true
-		w, ok := d[name]
-		if !ok {
+		var err error
+		if w, ok := d[name]; ok {
+			err = s.Base(name).Set(w.Data.([]float32))
+		} else if q := s.Quantization(name); q.Bits > 0 {
+			err = q.Round(s.Get(name).Float32s())
+		} else {
+			names[name] = true
 			continue
 		}
-		if err := s.Base(name).Set(w.Data.([]float32)); err != nil {
+		if err != nil {
 			return nil, fmt.Errorf("train: %s: %w", name, err)
 		}
-		delete(names, name)
-		names[name+".codes"], names[name+".absmax"] = true, true
+		names[name+codesSuffix], names[name+scalesSuffix] = true, true
 	}
 	return names, s.CheckIndices()
 }
@@ -110,6 +120,9 @@ func readAdapter(c, base *checkpoints.Checkpoint, s *nn.Store) (map[string]bool,
 		} else {
 			delete(mine, name)
 		}
+		if held, packed := strings.CutSuffix(name, codesSuffix); packed && own[name] {
+			delete(rest, held)
+		}
 	}
 	if err := c.ReadInto("model.npz", mine); err != nil {
 		return nil, err
@@ -117,7 +130,7 @@ func readAdapter(c, base *checkpoints.Checkpoint, s *nn.Store) (map[string]bool,
 	if err := unpack(s, mine); err != nil {
 		return nil, err
 	}
-	loaded, missing, _, err := base.Match("model.npz", rest)
+	loaded, missing, _, err := matchValues(base, rest)
 	if err != nil {
 		return nil, damagedBase(c, err)
 	}

@@ -51,7 +51,7 @@ func scoreOf(t *testing.T, s *model.Session, trainer *Trainer) Score {
 // TestAdapter: a run on a frozen base starts at the base's loss, changes no byte
 // of it, saves only what trains, and resumes from any step to the same bytes.
 func TestAdapter(t *testing.T) {
-	for _, form := range []string{"float32", "int8"} {
+	for _, form := range []string{"float32", "int8", "int4"} {
 		t.Run(form, func(t *testing.T) {
 			root := t.TempDir()
 			base := filepath.Join(root, "base")
@@ -305,7 +305,7 @@ func TestAdapterRefusals(t *testing.T) {
 // TestLoRAWithoutBase: without init_from the frozen weights would stay random, so
 // the run is refused.
 func TestLoRAWithoutBase(t *testing.T) {
-	for _, form := range []string{"float32", "int8"} {
+	for _, form := range []string{"float32", "int8", "int4"} {
 		t.Run(form, func(t *testing.T) {
 			_, cfg := adapterConfigs(t, "", form)
 			dir := filepath.Join(t.TempDir(), "out")

@@ -45,6 +45,9 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 			return MemoryPlan{}, err
 		}
 	}
+	if err := cfg.Train.checkQuantized(store); err != nil {
+		return MemoryPlan{}, err
+	}
 	p, err := s.Train(cfg.Train.BatchSize, cfg.Data.SeqLen)
 	if err != nil {
 		return MemoryPlan{}, err

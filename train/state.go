@@ -48,10 +48,18 @@ func arrays(names []string, prefix string, get func(string) *tensor.Dense) []che
 	return out
 }
 
-// modelArrays views all of a model: parameters, then fixed integers, of which those
-// of dense_sparse layers are packed copies, then the frozen weights of lora layers.
+// modelArrays views all of a model: parameters, those stored in few bits as copies,
+// then fixed integers, of which those of dense_sparse layers are packed copies, then
+// the frozen weights of lora layers.
 func modelArrays(s *nn.Store) []checkpoints.Array {
-	out := arrays(s.Names(), "", s.Get)
+	var out []checkpoints.Array
+	for _, n := range s.Names() {
+		if s.Quantization(n).Bits > 0 {
+			out = append(out, packedArrays(n, s.Shape(n), s.Codes(n))...)
+		} else {
+			out = append(out, arrays([]string{n}, "", s.Get)...)
+		}
+	}
 	for _, n := range s.IndexNames() {
 		out = append(out, checkpoints.Array{Name: n, Shape: []int{len(s.Index(n))}, Data: s.Index(n)})
 	}
@@ -62,12 +70,26 @@ func modelArrays(s *nn.Store) []checkpoints.Array {
 	return append(out, baseArrays(s)...)
 }
 
-// unpack takes the packed indices of dense_sparse layers over from arrays that a checkpoint has filled. Arrays that are
-// not there change nothing.
+// unpack takes the packed indices of dense_sparse layers, and the values of codes, over from arrays that a checkpoint has
+// filled. Arrays that are not there change nothing.
 func unpack(s *nn.Store, filled map[string]checkpoints.Array) error {
 	for _, n := range s.AtomNames() {
 		if a, ok := filled[n]; ok {
 			if err := s.Atoms(n).Unpack(a.Data.([]uint8)); err != nil {
+				return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, n, err)
+			}
+		}
+	}
+	for _, n := range s.Names() {
+		if q := s.Quantization(n); q.Bits > 0 {
+			if err := unpackValues(s.Get(n).Float32s(), n, q, filled); err != nil {
+				return err
+			}
+		}
+	}
+	for _, n := range s.BaseNames() {
+		if b := s.Base(n); b.Stored.Bits > 0 && filled[n+codesSuffix].Data != nil {
+			if err := b.Codes.Check(); err != nil {
 				return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, n, err)
 			}
 		}
@@ -192,7 +214,7 @@ func (t *Trainer) initFrom(path string) error {
 		return fmt.Errorf("init_from = %q: %s holds an adapter without its base: fold the two first by: model merge %s -o NEW", path, dir, Quote(dir))
 	}
 	dst, dense := denseArrays(t.store)
-	loaded, missing, unused, err := c.Match("model.npz", dst)
+	loaded, missing, unused, err := matchValues(c, dst)
 	if err != nil {
 		return err
 	}

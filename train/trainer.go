@@ -255,7 +255,7 @@ func (t *Trainer) sameWeights(m checkpoints.Manifest) bool {
 			}
 		}
 		return t.cfg.adapter() || !slices.ContainsFunc(t.store.Names(), func(name string) bool {
-			return !slices.ContainsFunc(f.Entries, func(e checkpoints.Entry) bool { return e.Name == name })
+			return !slices.ContainsFunc(f.Entries, func(e checkpoints.Entry) bool { return e.Name == name || e.Name == name+codesSuffix })
 		})
 	}
 	return true

@@ -50,8 +50,10 @@ type layerInfo struct {
 	Block      int     `json:"block,omitempty"` // width of a dense_sparse layer's blocks
 	Atoms      int     `json:"atoms,omitempty"` // of each of its dictionaries
 	Nonzeros   []int   `json:"nonzeros,omitempty"`
+	Quantize   string  `json:"quantize,omitempty"`    // int8 or int4: how the values are stored
+	QuantBlock int     `json:"quant_block,omitempty"` // of them share a scale
 	Parameters int     `json:"parameters"`
-	Bytes      int     `json:"bytes"` // of parameters, indices and frozen weights
+	Bytes      int     `json:"bytes"` // of parameters, scales, indices and frozen weights, as stored
 }
 
 // layers lists the linear layers with their sizes, biases left out.
@@ -60,7 +62,10 @@ func layers(s *nn.Store) []layerInfo {
 	for _, name := range s.Layers() {
 		l := s.Layer(name)
 		info := layerInfo{Name: name, Kind: l.Kind, Shape: [2]int{l.Out, l.In}, Parameters: l.Parameters()}
-		info.Bytes = info.Parameters*int(s.Dtype.Size()) + l.IndexBytes() + l.BaseBytes(s.Dtype)
+		info.Bytes = l.StoredBytes(s.Dtype)
+		if q := l.Config.Quantization(); q.Bits > 0 {
+			info.Quantize, info.QuantBlock = q.Name(), q.Block
+		}
 		if l.Factored() {
 			info.Rank = l.Config.Rank
 		}
@@ -151,6 +156,9 @@ func (in inspection) print() error {
 		kind := l.Kind
 		if l.Base != "" {
 			kind += ", base " + l.Base
+		}
+		if l.Quantize != "" {
+			kind += ", " + l.Quantize
 		}
 		fmt.Fprintf(w, "%s\t%s\t[%d, %d]\t%s\t%s\t%d\t%d\n", l.Name, kind, l.Shape[0], l.Shape[1], optional(float64(l.Rank)), optional(l.Density), l.Parameters, l.Bytes)
 	}

@@ -18,7 +18,7 @@ func mergeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "merge RUN|CHECKPOINT -o CHECKPOINT",
 		Short:   "Fold factored layers into dense ones",
-		Long:    "Fold factored layers into dense ones, W = scale B A + S or W0 + scale B A, in a new checkpoint.",
+		Long:    "Fold factored layers into dense ones, W = scale B A + S or W0 + scale B A, in a new checkpoint. Layers stored in\n8 or 4 bits become the float32 weights that they stand for.",
 		Example: "  model merge runs/sltrain-small -o merged",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

@@ -1,0 +1,128 @@
+package nn_test
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/configs"
+	"sparrow/nn"
+)
+
+// TestQuantizeConfig: which tables may ask for few bits, in one line each.
+func TestQuantizeConfig(t *testing.T) {
+	for _, tc := range []struct{ set, want string }{
+		{`kind="dense",quantize="int8"`, ""},
+		{`kind="low_rank",rank=3,quantize="int4",quant_block=32`, ""},
+		{`kind="sltrain",rank=3,density=0.1,quantize="int8"`, ""},
+		{`kind="dense_sparse",quantize="int4"`, ""},
+		{`kind="lora",rank=3,base="int4"`, ""},
+		{`kind="lora",rank=3,base="int8",quant_block=64`, ""},
+		{`kind="dense",quantize="int2"`, `quantize = "int2" is unknown; want one of int8, int4`},
+		{`kind="dense",quantize="int8",quant_block=4`, "quant_block = 4 is out of range; want 8 to 65536 values"},
+		{`kind="dense",quantize="int8",quant_block=-1`, "quant_block = -1 is out of range"},
+		{`kind="dense",quant_block=64`, `quant_block = 64 is for values in few bits`},
+		{`kind="lora",rank=3,base="float32",quant_block=64`, `quant_block = 64 is for values in few bits`},
+		{`kind="lora",rank=3,quantize="int8"`, `quantize = "int8" is for kind = "dense" or "low_rank" or "sltrain" or "dense_sparse" only, but kind = "lora"`},
+	} {
+		var cfg struct {
+			Linear []nn.LinearConfig `toml:"linear"`
+		}
+		err := configs.Decode("a.toml", nil, []string{`linear=[{match="*",` + tc.set + "}]"}, &cfg)
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
+		}
+	}
+}
+
+// quantizedKinds are layers [19, 24] of every kind that a checkpoint can hold in few bits, with the sizes of the arrays that
+// are, and the bytes of all others but the bias.
+var quantizedKinds = []struct {
+	cfg    nn.LinearConfig
+	arrays map[string]int
+	other  int
+}{
+	{nn.LinearConfig{Kind: "dense"}, map[string]int{"layer.weight": 19 * 24}, 0},
+	{nn.LinearConfig{Kind: "low_rank", Rank: 5}, map[string]int{"layer.down.weight": 5 * 24, "layer.up.weight": 19 * 5}, 0},
+	{nn.LinearConfig{Kind: "sltrain", Rank: 5, Density: 0.1, UpInit: "uniform"},
+		map[string]int{"layer.down.weight": 5 * 24, "layer.up.weight": 19 * 5, "layer.sparse.values": 45}, 4 * 45},
+	{nn.LinearConfig{Kind: "sltrain", Rank: 5, Density: 0.1, UpInit: "uniform", TrainScale: true},
+		map[string]int{"layer.down.weight": 5 * 24, "layer.up.weight": 19 * 5, "layer.sparse.values": 45}, 4*45 + 4},
+	{nn.LinearConfig{Kind: "dense_sparse", Block: 8, Atoms: 12, Nonzeros: []int{3}},
+		map[string]int{"layer.dictionary.weight": 3 * 12 * 8, "layer.sparse.values": 3 * 3 * 19}, 3 * 29}, // ceil(57 indices of 4 bits) a block
+}
+
+// TestQuantizedLayers: of every kind just the values that make the weight are stored in few bits, in as many bytes as counted;
+// what comes back is within half a step, and is stored as the same codes again.
+func TestQuantizedLayers(t *testing.T) {
+	for _, kind := range quantizedKinds {
+		for _, bits := range []int{8, 4} {
+			for _, block := range []int{0, 24} {
+				cfg := kind.cfg
+				cfg.Quantize, cfg.QuantBlock = fmt.Sprintf("int%d", bits), block
+				t.Run(fmt.Sprintf("%s scale %v %s block %d", cfg.Kind, cfg.TrainScale, cfg.Quantize, block), func(t *testing.T) {
+					store := factored(cfg, 3, tensor.Float32, 24, 19, true)
+					wide := max(block, 24)
+					if block == 0 {
+						wide = 64
+					}
+					bytes := kind.other
+					for _, name := range store.Names() {
+						n, few := kind.arrays[name]
+						if q := store.Quantization(name); few != (q.Bits == bits) || few && q.Block != wide {
+							t.Errorf("%s is stored as %s in blocks of %d", name, q.Name(), q.Block)
+						}
+						if !few {
+							continue
+						}
+						bytes += (n*bits+7)/8 + 4*((n+wide-1)/wide)
+						w := store.Get(name).Float32s()
+						before, codes := slices.Clone(w), store.Codes(name)
+						if err := store.Quantization(name).Round(w); err != nil {
+							t.Fatal(err)
+						}
+						top := float64(int(1)<<(bits-1) - 1)
+						for i := range w {
+							if a := float64(codes.AbsMax[i/wide]); math.Abs(float64(w[i]-before[i])) > a/(2*top)*1.00001 {
+								t.Fatalf("%s[%d] = %g comes back as %g, more than %g off", name, i, before[i], w[i], a/(2*top))
+							}
+						}
+						if again := store.Codes(name); !slices.Equal(again.Codes, codes.Codes) || !slices.Equal(again.AbsMax, codes.AbsMax) {
+							t.Errorf("%s: stored again it has other codes", name)
+						}
+					}
+					l := store.Layer("layer")
+					if got := l.StoredBytes(store.Dtype); got != bytes || store.StoredBytes() != bytes+4*19 {
+						t.Errorf("the layer is stored in %d bytes and all in %d, want %d and %d", got, store.StoredBytes(), bytes, bytes+4*19)
+					}
+					plain := cfg
+					plain.Quantize, plain.QuantBlock = "", 0
+					if got, want := l.Parameters(), factored(plain, 3, tensor.Float32, 24, 19, true).Layer("layer").Parameters(); got != want {
+						t.Errorf("%d parameters, want %d as in float32", got, want)
+					}
+					if name, ok := store.Quantized(); !ok || name != "layer" {
+						t.Errorf("the first quantized layer is %q (%v)", name, ok)
+					}
+					if d := store.Dense(); d.Quantization("layer.weight").Bits != 0 || d.StoredBytes() != 4*(19*24+19) {
+						t.Error("folded, the layer is still in few bits")
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestRoundRefuses: values that are no numbers cannot be stored in few bits, and stay as they are.
+func TestRoundRefuses(t *testing.T) {
+	for _, x := range []float32{float32(math.NaN()), float32(math.Inf(-1))} {
+		w := []float32{1, x, 0.3}
+		err := nn.Quantization{Bits: 4, Block: 64}.Round(w)
+		if err == nil || !strings.Contains(err.Error(), "int4 are not all finite numbers") || w[2] != 0.3 {
+			t.Errorf("%g: %v, %v", x, err, w)
+		}
+	}
+}

@@ -1,0 +1,298 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/model"
+	"sparrow/nn"
+)
+
+// storedAs writes the model of a run at out with its blocks' layers stored as quantize says, in blocks of block.
+func storedAs(t *testing.T, run, out, quantize string, block int) *Loaded {
+	t.Helper()
+	l, err := Open(run, false, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := l.Config.Model
+	cfg.Linear = slices.Clone(cfg.Linear)
+	if len(cfg.Linear) == 0 {
+		cfg.Linear = []nn.LinearConfig{{Match: "*.layers.*", Kind: "dense"}}
+	}
+	for i := range cfg.Linear {
+		cfg.Linear[i].Quantize, cfg.Linear[i].QuantBlock = quantize, block
+	}
+	store := nn.NewStore(tensor.Float32)
+	if _, err := model.NewSession(cfg, l.Session.Dims(), store, model.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	old := l.Session.Store()
+	for _, name := range store.Names() {
+		copy(store.Get(name).Float32s(), old.Get(name).Float32s())
+	}
+	for _, name := range store.IndexNames() {
+		copy(store.Index(name), old.Index(name))
+	}
+	for _, name := range store.AtomNames() {
+		copy(store.Atoms(name).Index, old.Atoms(name).Index)
+	}
+	if err := l.DeriveFresh(out, cfg, store); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// arraysOf are those of a checkpoint's model, by name.
+func arraysOf(t *testing.T, dir string) map[string]checkpoints.Array {
+	t.Helper()
+	c, err := checkpoints.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := c.Arrays("model.npz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return byName(all)
+}
+
+// TestQuantizedCheckpoint: of every kind of layer a checkpoint in few bits is as large as counted, opens with the values that
+// its codes stand for, and written again has the same arrays.
+func TestQuantizedCheckpoint(t *testing.T) {
+	for _, kind := range []nn.LinearConfig{
+		{Kind: "dense"},
+		{Kind: "low_rank", Rank: 3},
+		{Kind: "sltrain", Rank: 3, Density: 0.1, TrainScale: true},
+		{Kind: "dense_sparse", Block: 8, Atoms: 5, Nonzeros: []int{2}},
+	} {
+		kind.Match = "*.layers.*"
+		cfg := smallConfig(t)
+		cfg.Model.Linear = []nn.LinearConfig{kind}
+		run := filepath.Join(t.TempDir(), "run")
+		if _, err := mustTrain(t, cfg, run, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, form := range []string{"int8", "int4"} {
+			t.Run(kind.Kind+" "+form, func(t *testing.T) {
+				first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
+				source := storedAs(t, run, first, form, 32)
+				l, err := Open(first, false, model.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				s, held, bytes, few := l.Session.Store(), arraysOf(t, first), 0, 0
+				for _, a := range held {
+					switch x := a.Data.(type) {
+					case []uint8:
+						bytes += len(x)
+					case []int32:
+						bytes += 4 * len(x)
+					case []float32:
+						bytes += 4 * len(x)
+					}
+				}
+				if bytes != s.StoredBytes() || bytes >= source.Session.Store().StoredBytes() {
+					t.Errorf("%d bytes of arrays, want %d as counted and fewer than %d", bytes, s.StoredBytes(), source.Session.Store().StoredBytes())
+				}
+				for _, name := range s.Names() {
+					got, was := s.Get(name).Float32s(), source.Session.Store().Get(name).Float32s()
+					if s.Quantization(name).Bits == 0 {
+						if !slices.Equal(got, was) {
+							t.Errorf("%s has changed", name)
+						}
+						continue
+					}
+					few++
+					codes, scales := held[name+".codes"].Data.([]uint8), held[name+".absmax"].Data.([]float32)
+					for i := range got {
+						want := naiveValue(codes, scales, form, 32, i)
+						if float64(got[i]) != float64(float32(want)) || math.Abs(want-float64(was[i])) > float64(scales[i/32])/13.99 {
+							t.Fatalf("%s[%d] = %g, want %g by its code, and near %g", name, i, got[i], want, was[i])
+						}
+					}
+				}
+				if few < 7 {
+					t.Errorf("%d arrays in few bits", few)
+				}
+				if err := l.Derive(second, l.Config.Model, s); err != nil {
+					t.Fatal(err)
+				}
+				again := arraysOf(t, second)
+				for name, a := range held {
+					if fmt.Sprint(a) != fmt.Sprint(again[name]) {
+						t.Errorf("%s differs when it is written again", name)
+					}
+				}
+			})
+		}
+	}
+}
+
+// naiveValue is what code i stands for, from the documentation.
+func naiveValue(codes []uint8, scales []float32, form string, block, i int) float64 {
+	a := float64(scales[i/block])
+	if form == "int8" {
+		return (float64(codes[i]) - 128) * (a / 127)
+	}
+	code := codes[i/2] % 16
+	if i%2 == 1 {
+		code = codes[i/2] / 16
+	}
+	return (float64(code) - 8) * (a / 7)
+}
+
+// TestQuantizedDamage: codes and scales that cannot be are an error that names the array.
+func TestQuantizedDamage(t *testing.T) {
+	run := filepath.Join(t.TempDir(), "run")
+	if _, err := mustTrain(t, smallConfig(t), run, nil); err != nil {
+		t.Fatal(err)
+	}
+	const name = "model.layers.0.mlp.up_proj.weight"
+	for want, damage := range map[string]func(held map[string]checkpoints.Array){
+		"code 7 is 0":   func(held map[string]checkpoints.Array) { held[name+".codes"].Data.([]uint8)[7] = 0 },
+		"scale 2 is -1": func(held map[string]checkpoints.Array) { held[name+".absmax"].Data.([]float32)[2] = -1 },
+		"scale 0 is NaN": func(held map[string]checkpoints.Array) {
+			held[name+".absmax"].Data.([]float32)[0] = float32(math.NaN())
+		},
+		`missing: "` + name + `.abs`: func(held map[string]checkpoints.Array) { delete(held, name+".absmax") },
+	} {
+		dir := filepath.Join(t.TempDir(), "small")
+		storedAs(t, run, dir, "int8", 64)
+		c, err := checkpoints.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		held := arraysOf(t, dir)
+		damage(held)
+		contents := checkpoints.Contents{Kind: c.Manifest().Kind, Arrays: map[string][]checkpoints.Array{}, Files: map[string][]byte{}}
+		for _, f := range c.Manifest().Files {
+			if f.Name != "model.npz" {
+				if contents.Files[f.Name], err = c.File(f.Name); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			for _, e := range f.Entries {
+				if a, ok := held[e.Name]; ok {
+					contents.Arrays[f.Name] = append(contents.Arrays[f.Name], a)
+				}
+			}
+		}
+		if err := checkpoints.Write(dir, contents); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Open(dir, false, model.Options{}); !errors.Is(err, checkpoints.ErrCheckpoint) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want ErrCheckpoint about %s: %s", err, name, want)
+		}
+	}
+}
+
+// TestFromQuantized: a run starts from the values that codes stand for, in float32 or as the base of lora layers, which in
+// the same bits and blocks has the same codes.
+func TestFromQuantized(t *testing.T) {
+	root := t.TempDir()
+	dense, lora := adapterConfigs(t, filepath.Join(root, "few"), "int8")
+	if _, err := mustTrain(t, dense, filepath.Join(root, "run"), nil); err != nil {
+		t.Fatal(err)
+	}
+	storedAs(t, filepath.Join(root, "run"), filepath.Join(root, "few"), "int8", 64)
+	few, err := Open(filepath.Join(root, "few"), false, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "model.layers.0.mlp.up_proj.weight"
+
+	var out strings.Builder
+	tuned := dense
+	tuned.Train.InitFrom = filepath.Join(root, "few")
+	trainer, err := New(context.Background(), tuned, filepath.Join(root, "tuned"), false, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(trainer.store.Get(name).Float32s(), few.Session.Store().Get(name).Float32s()) {
+		t.Error("the run does not start from the checkpoint's values")
+	}
+	if text := out.String(); !strings.Contains(text, "12 weights taken") || strings.Contains(text, "new, with") || strings.Contains(text, "unused") {
+		t.Errorf("messages %q", text)
+	}
+
+	held := arraysOf(t, filepath.Join(root, "few"))
+	for i := range lora.Model.Linear {
+		lora.Model.Linear[i].QuantBlock = 64
+	}
+	if trainer, err = New(context.Background(), lora, filepath.Join(root, "lora"), false, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	base := trainer.store.Base(name)
+	if !slices.Equal(base.Codes.Codes, held[name+".codes"].Data.([]uint8)) || !slices.Equal(base.Codes.AbsMax, held[name+".absmax"].Data.([]float32)) {
+		t.Error("the adapter's base has other codes than the checkpoint")
+	}
+	if _, err := trainer.Run(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Open(filepath.Join(root, "lora"), false, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Session.Store().Base(name); !slices.Equal(got.Codes.Codes, base.Codes.Codes) {
+		t.Error("read back, the base has other codes")
+	}
+}
+
+// TestQuantizedDoesNotTrain: values in few bits are refused unless they are frozen; frozen, they are the same in every
+// checkpoint.
+func TestQuantizedDoesNotTrain(t *testing.T) {
+	root := t.TempDir()
+	cfg := smallConfig(t)
+	if _, err := mustTrain(t, cfg, filepath.Join(root, "run"), nil); err != nil {
+		t.Fatal(err)
+	}
+	storedAs(t, filepath.Join(root, "run"), filepath.Join(root, "few"), "int4", 64)
+	cfg.Model.Linear = []nn.LinearConfig{{Match: "*.mlp.*", Kind: "dense", Quantize: "int4"}}
+	for _, from := range []string{"", filepath.Join(root, "few")} {
+		cfg.Train.InitFrom = from
+		dir := filepath.Join(root, "none")
+		_, err := New(context.Background(), cfg, dir, false, io.Discard)
+		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), `quantize = "int4": model.layers.0.mlp.gate_proj.weight does not train`) {
+			t.Errorf("from %q: %v, want ErrUsage that names the weight", from, err)
+		}
+		if _, err := os.Stat(dir); err == nil {
+			t.Error("a folder was made")
+		}
+	}
+	cfg.Train.Freeze = []FreezeConfig{{Match: "*.mlp.*"}}
+	frozen := filepath.Join(root, "frozen")
+	if _, err := mustTrain(t, cfg, frozen, nil); err != nil {
+		t.Fatal(err)
+	}
+	before, after := arraysOf(t, filepath.Join(root, "few")), arraysOf(t, checkpoints.StepDir(frozen, 6))
+	same := 0
+	for name, a := range after {
+		if strings.Contains(name, ".mlp.") {
+			same++
+			if fmt.Sprint(a) != fmt.Sprint(before[name]) {
+				t.Errorf("%s has changed", name)
+			}
+		}
+	}
+	if same != 6 {
+		t.Errorf("%d arrays of frozen codes and scales, want 6", same)
+	}
+	if trainer, _, err := Resume(context.Background(), frozen, "", []string{"train.steps=8"}, io.Discard); err != nil {
+		t.Error(err)
+	} else if _, err := trainer.Run(context.Background(), nil); err != nil {
+		t.Error(err)
+	}
+}
