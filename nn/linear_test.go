@@ -25,7 +25,7 @@ func TestLinearConfig(t *testing.T) {
 		{`kind="sparse",rank=2,base="int8"`, `kind = "sparse" is unknown; want one of dense, low_rank, sltrain, dense_sparse, lora`},
 		{`kind="sltrain",rank=2,density=0.1,mode="lazy"`, `mode = "lazy" is unknown; want one of materialized, factored`},
 		{`kind="low_rank",rank=2,up_init="ones"`, `up_init = "ones" is unknown; want one of zeros, uniform`},
-		{`kind="lora",rank=2,base="int4"`, `base = "int4" is unknown; want one of float32, int8`},
+		{`kind="lora",rank=2,base="int2"`, `base = "int2" is unknown; want one of float32, int8, int4`},
 
 		{`kind="lora"`, `rank = 0 is too small; lora wants at least 1`},
 		{`kind="lora",rank=2,alpha=-1.0`, `alpha = -1.0 is out of range; want 0 (as rank) or a finite number above`},
