@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"image/color"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -19,6 +22,7 @@ import (
 const (
 	figureWidth  = 7.2 * vg.Inch
 	figureHeight = 4.2 * vg.Inch
+	titleWidth   = 76 // letters of a line of the title
 )
 
 var (
@@ -31,10 +35,11 @@ var (
 // figure draws what the claim is about: the costs of a sweep over its sizes;
 // accuracy of classifiers over the parameters of their attention, of those of
 // images on spoilt ones over that on clean ones; loss over
-// parameters if an expectation is of the loss; else a bar of peak memory for each
-// arm.
+// the cache if an expectation is of that, over parameters if one is of the loss;
+// else a bar of peak memory for each arm.
 func (o *outcome) figure() ([]byte, error) {
 	p := newFigure(o.claim.Title)
+	expects := func(f func(Expect) bool) bool { return slices.ContainsFunc(o.claim.Expect, f) }
 	var err error
 	if o.claim.Sweep != nil {
 		err = o.drawSweep(p)
@@ -44,7 +49,10 @@ func (o *outcome) figure() ([]byte, error) {
 	} else if o.claim.classifies() {
 		p.X.Label.Text, p.Y.Label.Text = "parameters of the attention", "test accuracy"
 		err = o.drawMeans(p, "accuracy", "attention_parameters")
-	} else if slices.ContainsFunc(o.claim.Expect, func(e Expect) bool { return !metrics[e.Of].exact }) {
+	} else if expects(func(e Expect) bool { return e.Of == "cache_bytes" }) {
+		p.X.Label.Text, p.Y.Label.Text = "cache (bytes a token)", "validation loss (nats)"
+		err = o.drawMeans(p, "loss", "cache_bytes")
+	} else if expects(func(e Expect) bool { return !metrics[e.Of].exact }) {
 		p.X.Label.Text, p.Y.Label.Text = "parameters", "validation loss (nats)"
 		err = o.drawMeans(p, "loss", "parameters")
 	} else {
@@ -69,7 +77,7 @@ func sans(size float64) font.Font {
 
 func newFigure(title string) *plot.Plot {
 	p := plot.New()
-	p.Title.Text, p.Title.Padding = title, vg.Points(8)
+	p.Title.Text, p.Title.Padding = strings.Join(wrap(title, titleWidth), "\n"), vg.Points(8)
 	p.Title.TextStyle.Font, p.Title.TextStyle.Color = sans(13), inkColor
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Label.TextStyle.Font, axis.Label.TextStyle.Color = sans(11), inkColor
@@ -86,18 +94,10 @@ func newFigure(title string) *plot.Plot {
 // drawMeans marks each arm's mean of a metric with its standard error, and its
 // seeds, over another metric.
 func (o *outcome) drawMeans(p *plot.Plot, metric, over string) error {
-	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick {
-		ticks := plot.DefaultTicks{}.Ticks(low, high)
-		for i := range ticks {
-			if ticks[i].Label != "" {
-				ticks[i].Label = shortCount(ticks[i].Value)
-			}
-		}
-		return ticks
-	})
+	p.X.Tick.Marker = plot.TickerFunc(shortTicks)
 	var seeds, means plotter.XYs
 	var errors plotter.YErrors
-	var labels plotter.XYLabels
+	var labels []string
 	for _, a := range o.arms {
 		mean, spread, ok := a.mean(metric)
 		if !ok {
@@ -112,8 +112,7 @@ func (o *outcome) drawMeans(p *plot.Plot, metric, over string) error {
 		}
 		means = append(means, plotter.XY{X: x, Y: mean})
 		errors = append(errors, struct{ Low, High float64 }{spread, spread})
-		labels.XYs = append(labels.XYs, plotter.XY{X: x, Y: mean})
-		labels.Labels = append(labels.Labels, a.Label)
+		labels = append(labels, a.Label)
 	}
 	if len(means) == 0 {
 		return nil
@@ -127,22 +126,41 @@ func (o *outcome) drawMeans(p *plot.Plot, metric, over string) error {
 		return err
 	}
 	bars.LineStyle = draw.LineStyle{Color: markColor, Width: vg.Points(1.2)}
-	text, err := plotter.NewLabels(labels)
-	if err != nil {
-		return err
+	p.Add(bars, &plotter.Scatter{XYs: means, GlyphStyle: draw.GlyphStyle{Color: markColor, Radius: vg.Points(3.4), Shape: draw.CircleGlyph{}}})
+	return addLabels(p, means, labels)
+}
+
+// addLabels writes beside each point what it is, on the side of the middle so that no label leaves the figure, and above
+// another label that would lie under it.
+func addLabels(p *plot.Plot, points plotter.XYs, labels []string) error {
+	width, middle := spanX(points)
+	line := (p.Y.Max - p.Y.Min) / 20 // the height of a label
+	order := make([]int, len(points))
+	for i := range order {
+		order[i] = i
 	}
-	_, middle := spanX(means)
-	for i := range text.TextStyle {
-		text.TextStyle[i].Font, text.TextStyle[i].Color = sans(10), inkColor
-		text.TextStyle[i].YAlign = draw.YCenter
-		if means[i].X > middle { // towards the middle, so that no label leaves the figure
-			text.TextStyle[i].XAlign = draw.XRight
+	slices.SortFunc(order, func(i, j int) int { return cmp.Compare(points[i].Y, points[j].Y) })
+	var placed plotter.XYs
+	for _, i := range order {
+		at := points[i]
+		for _, other := range placed { // in ascending order
+			if math.Abs(at.X-other.X) <= width/3 && at.Y < other.Y+line {
+				at.Y = max(at.Y, other.Y+line)
+			}
 		}
+		placed = append(placed, at)
+		text, err := plotter.NewLabels(plotter.XYLabels{XYs: plotter.XYs{at}, Labels: labels[i : i+1]})
+		if err != nil {
+			return err
+		}
+		style := &text.TextStyle[0]
+		style.Font, style.Color, style.YAlign = sans(10), inkColor, draw.YCenter
+		text.Offset.X = vg.Points(8)
+		if at.X > middle {
+			style.XAlign, text.Offset.X = draw.XRight, -text.Offset.X
+		}
+		p.Add(text)
 	}
-	for i := range text.XYs {
-		text.Labels[i] = "   " + text.Labels[i] + "   "
-	}
-	p.Add(bars, &plotter.Scatter{XYs: means, GlyphStyle: draw.GlyphStyle{Color: markColor, Radius: vg.Points(3.4), Shape: draw.CircleGlyph{}}}, text)
 	return nil
 }
 
@@ -186,13 +204,44 @@ func (o *outcome) drawMemory(p *plot.Plot) error {
 	return nil
 }
 
-// shortCount writes a number of parameters: 450k, 1.05M.
-func shortCount(x float64) string {
+// shortTicks are the usual ticks of an axis with counts in short, of as many digits as tell them apart.
+func shortTicks(low, high float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(low, high)
+	for digits, alike := 3, true; alike && digits < 8; digits++ {
+		alike = false
+		seen := map[string]bool{}
+		for i := range ticks {
+			if ticks[i].Label == "" {
+				continue // a minor one
+			}
+			ticks[i].Label = shortCount(ticks[i].Value, digits)
+			alike = alike || seen[ticks[i].Label]
+			seen[ticks[i].Label] = true
+		}
+	}
+	return ticks
+}
+
+// shortCount writes a number in that many digits: 450k, 1.05M.
+func shortCount(x float64, digits int) string {
 	switch {
 	case x >= 1e6:
-		return strconv.FormatFloat(x/1e6, 'g', 3, 64) + "M"
+		return strconv.FormatFloat(x/1e6, 'g', digits, 64) + "M"
 	case x >= 1e3:
-		return strconv.FormatFloat(x/1e3, 'g', 3, 64) + "k"
+		return strconv.FormatFloat(x/1e3, 'g', digits, 64) + "k"
 	}
-	return strconv.FormatFloat(x, 'g', 3, 64)
+	return strconv.FormatFloat(x, 'g', digits, 64)
+}
+
+// wrap breaks a text between words into lines of at most that many letters.
+func wrap(text string, width int) []string {
+	var lines []string
+	for _, word := range strings.Fields(text) {
+		if n := len(lines); n > 0 && utf8.RuneCountInString(lines[n-1])+1+utf8.RuneCountInString(word) <= width {
+			lines[n-1] += " " + word
+		} else {
+			lines = append(lines, word)
+		}
+	}
+	return lines
 }
