@@ -13,12 +13,12 @@ func eachISA(t *testing.T, f func(t *testing.T)) {
 	}
 }
 
-// useISA switches the kernels to level l until the test ends.
+// useISA switches all kernels to level l until the test ends.
 func useISA(t testing.TB, l isaLevel) {
 	t.Helper()
-	old := isa
-	isa = l
-	t.Cleanup(func() { isa = old })
+	old, halves := isa, halvesVectors
+	isa, halvesVectors = l, false
+	t.Cleanup(func() { isa, halvesVectors = old, halves })
 }
 
 func TestStartISA(t *testing.T) {

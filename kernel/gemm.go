@@ -18,7 +18,20 @@ func Gemm[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b 
 	if m*n*k >= threadedSize {
 		threads = Threads()
 	}
-	gemm(threads, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	gemm(threads, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil)
+}
+
+// GemmBias computes C = op(A) op(B) + bias with bias [n] added to every row, over the pool:
+// a linear layer. C is never read. Otherwise as Gemm.
+func GemmBias[T Float](transA, transB bool, m, n, k int, a []T, lda int, b []T, ldb int, bias []T, c []T, ldc int) {
+	if len(bias) != n {
+		panic(fmt.Sprintf("kernel: gemm: got a bias of %d elements, want %d", len(bias), n))
+	}
+	threads := 1
+	if m*n*k >= threadedSize {
+		threads = Threads()
+	}
+	gemm(threads, transA, transB, m, n, k, 1, a, lda, b, ldb, 0, c, ldc, bias)
 }
 
 // threadedSize is the number of multiply-adds from which a product is worth the microsecond that
@@ -27,13 +40,19 @@ const threadedSize = 1 << 17
 
 // GemmSerial is Gemm on the calling goroutine alone, for use inside Parallel.
 func GemmSerial[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	gemm(1, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	gemm(1, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil)
 }
 
-func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
+func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int, bias []T) {
 	checkGemm(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
 	if m == 0 || n == 0 {
 		return
+	}
+	if bias != nil && (k == 0 || isThin(transA, transB, m, n)) {
+		for i := range m {
+			copy(c[i*ldc:], bias)
+		}
+		beta, bias = 1, nil
 	}
 	if k == 0 {
 		scale(m, n, beta, c, ldc)
@@ -48,6 +67,7 @@ func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T
 	op.a, op.lda = unsafe.Pointer(unsafe.SliceData(a)), uintptr(lda)*op.elem
 	op.b, op.ldb = unsafe.Pointer(unsafe.SliceData(b)), uintptr(ldb)*op.elem
 	op.c, op.ldc = unsafe.Pointer(unsafe.SliceData(c)), uintptr(ldc)*op.elem
+	op.bias = unsafe.Pointer(unsafe.SliceData(bias))
 	op.alpha, op.beta = 0, 0
 	*(*T)(unsafe.Pointer(&op.alpha)) = alpha
 	*(*T)(unsafe.Pointer(&op.beta)) = beta

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func microF32AVX2(args *byte)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·microF32AVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), DI
 	MOVQ 24(DI), R10
@@ -32,13 +32,19 @@ tile:
 	VXORPS Y11, Y11, Y11
 	MOVQ   BX, SI
 	MOVQ   80(DI), CX
+	MOVQ   120(DI), R8
+	MOVQ   128(DI), R9
 
 prefetch:
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
+	ADDQ       R9, R8
 	MOVQ       SI, R14
 	PREFETCHT0 (SI)
 	ADDQ       AX, SI
 	DECQ       CX
 	JNZ        prefetch
+	MOVQ       R8, 120(DI)
 	MOVQ       R15, R8
 	MOVQ       8(DI), SI
 	MOVQ       80(DI), CX
@@ -88,6 +94,13 @@ loop6:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain6
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled6
 
 k5:
@@ -120,6 +133,13 @@ loop5:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain5
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled5
 
 k4:
@@ -149,6 +169,13 @@ loop4:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain4
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled4
 
 k3:
@@ -175,6 +202,13 @@ loop3:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain3
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled3
 
 k2:
@@ -198,6 +232,13 @@ loop2:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain2
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled2
 
 k1:
@@ -218,59 +259,71 @@ loop1:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain1
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled1
 
 scaled6:
 	VMULPS      Y15, Y10, Y10
 	VMULPS      Y15, Y11, Y11
-	VFMADD231PS (R14), Y14, Y10
+	VFMADD231PS (R9), Y14, Y10
 	VMOVUPS     Y10, (R14)
-	VFMADD231PS 32(R14), Y14, Y11
+	VFMADD231PS 32(R9), Y14, Y11
 	VMOVUPS     Y11, 32(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled5:
 	VMULPS      Y15, Y8, Y8
 	VMULPS      Y15, Y9, Y9
-	VFMADD231PS (R14), Y14, Y8
+	VFMADD231PS (R9), Y14, Y8
 	VMOVUPS     Y8, (R14)
-	VFMADD231PS 32(R14), Y14, Y9
+	VFMADD231PS 32(R9), Y14, Y9
 	VMOVUPS     Y9, 32(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled4:
 	VMULPS      Y15, Y6, Y6
 	VMULPS      Y15, Y7, Y7
-	VFMADD231PS (R14), Y14, Y6
+	VFMADD231PS (R9), Y14, Y6
 	VMOVUPS     Y6, (R14)
-	VFMADD231PS 32(R14), Y14, Y7
+	VFMADD231PS 32(R9), Y14, Y7
 	VMOVUPS     Y7, 32(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled3:
 	VMULPS      Y15, Y4, Y4
 	VMULPS      Y15, Y5, Y5
-	VFMADD231PS (R14), Y14, Y4
+	VFMADD231PS (R9), Y14, Y4
 	VMOVUPS     Y4, (R14)
-	VFMADD231PS 32(R14), Y14, Y5
+	VFMADD231PS 32(R9), Y14, Y5
 	VMOVUPS     Y5, 32(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled2:
 	VMULPS      Y15, Y2, Y2
 	VMULPS      Y15, Y3, Y3
-	VFMADD231PS (R14), Y14, Y2
+	VFMADD231PS (R9), Y14, Y2
 	VMOVUPS     Y2, (R14)
-	VFMADD231PS 32(R14), Y14, Y3
+	VFMADD231PS 32(R9), Y14, Y3
 	VMOVUPS     Y3, 32(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled1:
 	VMULPS      Y15, Y0, Y0
 	VMULPS      Y15, Y1, Y1
-	VFMADD231PS (R14), Y14, Y0
+	VFMADD231PS (R9), Y14, Y0
 	VMOVUPS     Y0, (R14)
-	VFMADD231PS 32(R14), Y14, Y1
+	VFMADD231PS 32(R9), Y14, Y1
 	VMOVUPS     Y1, 32(R14)
 	JMP         next
 
@@ -326,7 +379,7 @@ next:
 	RET
 
 // func microF64AVX2(args *byte)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, CMOV, FMA3, MMX+
 TEXT ·microF64AVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), DI
 	MOVQ 24(DI), R10
@@ -353,13 +406,19 @@ tile:
 	VXORPS Y11, Y11, Y11
 	MOVQ   BX, SI
 	MOVQ   80(DI), CX
+	MOVQ   120(DI), R8
+	MOVQ   128(DI), R9
 
 prefetch:
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
+	ADDQ       R9, R8
 	MOVQ       SI, R14
 	PREFETCHT0 (SI)
 	ADDQ       AX, SI
 	DECQ       CX
 	JNZ        prefetch
+	MOVQ       R8, 120(DI)
 	MOVQ       R15, R8
 	MOVQ       8(DI), SI
 	MOVQ       80(DI), CX
@@ -409,6 +468,13 @@ loop6:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain6
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled6
 
 k5:
@@ -441,6 +507,13 @@ loop5:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain5
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled5
 
 k4:
@@ -470,6 +543,13 @@ loop4:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain4
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled4
 
 k3:
@@ -496,6 +576,13 @@ loop3:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain3
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled3
 
 k2:
@@ -519,6 +606,13 @@ loop2:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain2
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled2
 
 k1:
@@ -539,59 +633,71 @@ loop1:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain1
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled1
 
 scaled6:
 	VMULPD      Y15, Y10, Y10
 	VMULPD      Y15, Y11, Y11
-	VFMADD231PD (R14), Y14, Y10
+	VFMADD231PD (R9), Y14, Y10
 	VMOVUPD     Y10, (R14)
-	VFMADD231PD 32(R14), Y14, Y11
+	VFMADD231PD 32(R9), Y14, Y11
 	VMOVUPD     Y11, 32(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled5:
 	VMULPD      Y15, Y8, Y8
 	VMULPD      Y15, Y9, Y9
-	VFMADD231PD (R14), Y14, Y8
+	VFMADD231PD (R9), Y14, Y8
 	VMOVUPD     Y8, (R14)
-	VFMADD231PD 32(R14), Y14, Y9
+	VFMADD231PD 32(R9), Y14, Y9
 	VMOVUPD     Y9, 32(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled4:
 	VMULPD      Y15, Y6, Y6
 	VMULPD      Y15, Y7, Y7
-	VFMADD231PD (R14), Y14, Y6
+	VFMADD231PD (R9), Y14, Y6
 	VMOVUPD     Y6, (R14)
-	VFMADD231PD 32(R14), Y14, Y7
+	VFMADD231PD 32(R9), Y14, Y7
 	VMOVUPD     Y7, 32(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled3:
 	VMULPD      Y15, Y4, Y4
 	VMULPD      Y15, Y5, Y5
-	VFMADD231PD (R14), Y14, Y4
+	VFMADD231PD (R9), Y14, Y4
 	VMOVUPD     Y4, (R14)
-	VFMADD231PD 32(R14), Y14, Y5
+	VFMADD231PD 32(R9), Y14, Y5
 	VMOVUPD     Y5, 32(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled2:
 	VMULPD      Y15, Y2, Y2
 	VMULPD      Y15, Y3, Y3
-	VFMADD231PD (R14), Y14, Y2
+	VFMADD231PD (R9), Y14, Y2
 	VMOVUPD     Y2, (R14)
-	VFMADD231PD 32(R14), Y14, Y3
+	VFMADD231PD 32(R9), Y14, Y3
 	VMOVUPD     Y3, 32(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled1:
 	VMULPD      Y15, Y0, Y0
 	VMULPD      Y15, Y1, Y1
-	VFMADD231PD (R14), Y14, Y0
+	VFMADD231PD (R9), Y14, Y0
 	VMOVUPD     Y0, (R14)
-	VFMADD231PD 32(R14), Y14, Y1
+	VFMADD231PD 32(R9), Y14, Y1
 	VMOVUPD     Y1, 32(R14)
 	JMP         next
 
@@ -647,7 +753,7 @@ next:
 	RET
 
 // func microF32AVX512(args *byte)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·microF32AVX512(SB), NOSPLIT, $0-8
 	MOVQ  args+0(FP), DI
 	MOVQ  88(DI), AX
@@ -694,14 +800,20 @@ tile:
 	VPXORD Z27, Z27, Z27
 	MOVQ   BX, SI
 	MOVQ   80(DI), CX
+	MOVQ   120(DI), R8
+	MOVQ   128(DI), R9
 
 prefetch:
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
+	ADDQ       R9, R8
 	MOVQ       SI, R14
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
 	ADDQ       AX, SI
 	DECQ       CX
 	JNZ        prefetch
+	MOVQ       R8, 120(DI)
 	MOVQ       R15, R8
 	LEAQ       (R8)(R10*2), R9
 	ADDQ       R12, R9
@@ -794,6 +906,13 @@ loop14:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain14
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled14
 
 k13:
@@ -851,6 +970,13 @@ loop13:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain13
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled13
 
 k12:
@@ -905,6 +1031,13 @@ loop12:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain12
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled12
 
 k11:
@@ -956,6 +1089,13 @@ loop11:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain11
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled11
 
 k10:
@@ -1004,6 +1144,13 @@ loop10:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain10
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled10
 
 k9:
@@ -1049,6 +1196,13 @@ loop9:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain9
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled9
 
 k8:
@@ -1091,6 +1245,13 @@ loop8:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain8
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled8
 
 k7:
@@ -1129,6 +1290,13 @@ loop7:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain7
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled7
 
 k6:
@@ -1164,6 +1332,13 @@ loop6:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain6
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled6
 
 k5:
@@ -1196,6 +1371,13 @@ loop5:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain5
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled5
 
 k4:
@@ -1225,6 +1407,13 @@ loop4:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain4
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled4
 
 k3:
@@ -1251,6 +1440,13 @@ loop3:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain3
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled3
 
 k2:
@@ -1274,6 +1470,13 @@ loop2:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain2
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled2
 
 k1:
@@ -1294,131 +1497,151 @@ loop1:
 	MOVL         104(DI), CX
 	SHLL         $0x01, CX
 	JZ           plain1
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled1
 
 scaled14:
 	VMULPS      Z31, Z26, Z26
 	VMULPS      Z31, Z27, Z27
-	VFMADD231PS (R14), Z30, K1, Z26
+	VFMADD231PS (R9), Z30, K1, Z26
 	VMOVUPS     Z26, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z27
+	VFMADD231PS 64(R9), Z30, K2, Z27
 	VMOVUPS     Z27, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled13:
 	VMULPS      Z31, Z24, Z24
 	VMULPS      Z31, Z25, Z25
-	VFMADD231PS (R14), Z30, K1, Z24
+	VFMADD231PS (R9), Z30, K1, Z24
 	VMOVUPS     Z24, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z25
+	VFMADD231PS 64(R9), Z30, K2, Z25
 	VMOVUPS     Z25, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled12:
 	VMULPS      Z31, Z22, Z22
 	VMULPS      Z31, Z23, Z23
-	VFMADD231PS (R14), Z30, K1, Z22
+	VFMADD231PS (R9), Z30, K1, Z22
 	VMOVUPS     Z22, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z23
+	VFMADD231PS 64(R9), Z30, K2, Z23
 	VMOVUPS     Z23, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled11:
 	VMULPS      Z31, Z20, Z20
 	VMULPS      Z31, Z21, Z21
-	VFMADD231PS (R14), Z30, K1, Z20
+	VFMADD231PS (R9), Z30, K1, Z20
 	VMOVUPS     Z20, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z21
+	VFMADD231PS 64(R9), Z30, K2, Z21
 	VMOVUPS     Z21, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled10:
 	VMULPS      Z31, Z18, Z18
 	VMULPS      Z31, Z19, Z19
-	VFMADD231PS (R14), Z30, K1, Z18
+	VFMADD231PS (R9), Z30, K1, Z18
 	VMOVUPS     Z18, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z19
+	VFMADD231PS 64(R9), Z30, K2, Z19
 	VMOVUPS     Z19, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled9:
 	VMULPS      Z31, Z16, Z16
 	VMULPS      Z31, Z17, Z17
-	VFMADD231PS (R14), Z30, K1, Z16
+	VFMADD231PS (R9), Z30, K1, Z16
 	VMOVUPS     Z16, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z17
+	VFMADD231PS 64(R9), Z30, K2, Z17
 	VMOVUPS     Z17, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled8:
 	VMULPS      Z31, Z14, Z14
 	VMULPS      Z31, Z15, Z15
-	VFMADD231PS (R14), Z30, K1, Z14
+	VFMADD231PS (R9), Z30, K1, Z14
 	VMOVUPS     Z14, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z15
+	VFMADD231PS 64(R9), Z30, K2, Z15
 	VMOVUPS     Z15, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled7:
 	VMULPS      Z31, Z12, Z12
 	VMULPS      Z31, Z13, Z13
-	VFMADD231PS (R14), Z30, K1, Z12
+	VFMADD231PS (R9), Z30, K1, Z12
 	VMOVUPS     Z12, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z13
+	VFMADD231PS 64(R9), Z30, K2, Z13
 	VMOVUPS     Z13, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled6:
 	VMULPS      Z31, Z10, Z10
 	VMULPS      Z31, Z11, Z11
-	VFMADD231PS (R14), Z30, K1, Z10
+	VFMADD231PS (R9), Z30, K1, Z10
 	VMOVUPS     Z10, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z11
+	VFMADD231PS 64(R9), Z30, K2, Z11
 	VMOVUPS     Z11, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled5:
 	VMULPS      Z31, Z8, Z8
 	VMULPS      Z31, Z9, Z9
-	VFMADD231PS (R14), Z30, K1, Z8
+	VFMADD231PS (R9), Z30, K1, Z8
 	VMOVUPS     Z8, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z9
+	VFMADD231PS 64(R9), Z30, K2, Z9
 	VMOVUPS     Z9, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled4:
 	VMULPS      Z31, Z6, Z6
 	VMULPS      Z31, Z7, Z7
-	VFMADD231PS (R14), Z30, K1, Z6
+	VFMADD231PS (R9), Z30, K1, Z6
 	VMOVUPS     Z6, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z7
+	VFMADD231PS 64(R9), Z30, K2, Z7
 	VMOVUPS     Z7, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled3:
 	VMULPS      Z31, Z4, Z4
 	VMULPS      Z31, Z5, Z5
-	VFMADD231PS (R14), Z30, K1, Z4
+	VFMADD231PS (R9), Z30, K1, Z4
 	VMOVUPS     Z4, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z5
+	VFMADD231PS 64(R9), Z30, K2, Z5
 	VMOVUPS     Z5, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled2:
 	VMULPS      Z31, Z2, Z2
 	VMULPS      Z31, Z3, Z3
-	VFMADD231PS (R14), Z30, K1, Z2
+	VFMADD231PS (R9), Z30, K1, Z2
 	VMOVUPS     Z2, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z3
+	VFMADD231PS 64(R9), Z30, K2, Z3
 	VMOVUPS     Z3, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled1:
 	VMULPS      Z31, Z0, Z0
 	VMULPS      Z31, Z1, Z1
-	VFMADD231PS (R14), Z30, K1, Z0
+	VFMADD231PS (R9), Z30, K1, Z0
 	VMOVUPS     Z0, K1, (R14)
-	VFMADD231PS 64(R14), Z30, K2, Z1
+	VFMADD231PS 64(R9), Z30, K2, Z1
 	VMOVUPS     Z1, K2, 64(R14)
 	JMP         next
 
@@ -1530,7 +1753,7 @@ next:
 	RET
 
 // func microF64AVX512(args *byte)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·microF64AVX512(SB), NOSPLIT, $0-8
 	MOVQ  args+0(FP), DI
 	MOVQ  88(DI), AX
@@ -1577,14 +1800,20 @@ tile:
 	VPXORD Z27, Z27, Z27
 	MOVQ   BX, SI
 	MOVQ   80(DI), CX
+	MOVQ   120(DI), R8
+	MOVQ   128(DI), R9
 
 prefetch:
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
+	ADDQ       R9, R8
 	MOVQ       SI, R14
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
 	ADDQ       AX, SI
 	DECQ       CX
 	JNZ        prefetch
+	MOVQ       R8, 120(DI)
 	MOVQ       R15, R8
 	LEAQ       (R8)(R10*2), R9
 	ADDQ       R12, R9
@@ -1677,6 +1906,13 @@ loop14:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain14
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled14
 
 k13:
@@ -1734,6 +1970,13 @@ loop13:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain13
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled13
 
 k12:
@@ -1788,6 +2031,13 @@ loop12:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain12
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled12
 
 k11:
@@ -1839,6 +2089,13 @@ loop11:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain11
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled11
 
 k10:
@@ -1887,6 +2144,13 @@ loop10:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain10
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled10
 
 k9:
@@ -1932,6 +2196,13 @@ loop9:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain9
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled9
 
 k8:
@@ -1974,6 +2245,13 @@ loop8:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain8
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled8
 
 k7:
@@ -2012,6 +2290,13 @@ loop7:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain7
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled7
 
 k6:
@@ -2047,6 +2332,13 @@ loop6:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain6
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled6
 
 k5:
@@ -2079,6 +2371,13 @@ loop5:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain5
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled5
 
 k4:
@@ -2108,6 +2407,13 @@ loop4:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain4
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled4
 
 k3:
@@ -2134,6 +2440,13 @@ loop3:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain3
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled3
 
 k2:
@@ -2157,6 +2470,13 @@ loop2:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain2
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled2
 
 k1:
@@ -2177,131 +2497,151 @@ loop1:
 	MOVQ         104(DI), CX
 	SHLQ         $0x01, CX
 	JZ           plain1
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
 	JMP          scaled1
 
 scaled14:
 	VMULPD      Z31, Z26, Z26
 	VMULPD      Z31, Z27, Z27
-	VFMADD231PD (R14), Z30, K1, Z26
+	VFMADD231PD (R9), Z30, K1, Z26
 	VMOVUPD     Z26, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z27
+	VFMADD231PD 64(R9), Z30, K2, Z27
 	VMOVUPD     Z27, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled13:
 	VMULPD      Z31, Z24, Z24
 	VMULPD      Z31, Z25, Z25
-	VFMADD231PD (R14), Z30, K1, Z24
+	VFMADD231PD (R9), Z30, K1, Z24
 	VMOVUPD     Z24, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z25
+	VFMADD231PD 64(R9), Z30, K2, Z25
 	VMOVUPD     Z25, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled12:
 	VMULPD      Z31, Z22, Z22
 	VMULPD      Z31, Z23, Z23
-	VFMADD231PD (R14), Z30, K1, Z22
+	VFMADD231PD (R9), Z30, K1, Z22
 	VMOVUPD     Z22, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z23
+	VFMADD231PD 64(R9), Z30, K2, Z23
 	VMOVUPD     Z23, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled11:
 	VMULPD      Z31, Z20, Z20
 	VMULPD      Z31, Z21, Z21
-	VFMADD231PD (R14), Z30, K1, Z20
+	VFMADD231PD (R9), Z30, K1, Z20
 	VMOVUPD     Z20, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z21
+	VFMADD231PD 64(R9), Z30, K2, Z21
 	VMOVUPD     Z21, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled10:
 	VMULPD      Z31, Z18, Z18
 	VMULPD      Z31, Z19, Z19
-	VFMADD231PD (R14), Z30, K1, Z18
+	VFMADD231PD (R9), Z30, K1, Z18
 	VMOVUPD     Z18, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z19
+	VFMADD231PD 64(R9), Z30, K2, Z19
 	VMOVUPD     Z19, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled9:
 	VMULPD      Z31, Z16, Z16
 	VMULPD      Z31, Z17, Z17
-	VFMADD231PD (R14), Z30, K1, Z16
+	VFMADD231PD (R9), Z30, K1, Z16
 	VMOVUPD     Z16, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z17
+	VFMADD231PD 64(R9), Z30, K2, Z17
 	VMOVUPD     Z17, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled8:
 	VMULPD      Z31, Z14, Z14
 	VMULPD      Z31, Z15, Z15
-	VFMADD231PD (R14), Z30, K1, Z14
+	VFMADD231PD (R9), Z30, K1, Z14
 	VMOVUPD     Z14, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z15
+	VFMADD231PD 64(R9), Z30, K2, Z15
 	VMOVUPD     Z15, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled7:
 	VMULPD      Z31, Z12, Z12
 	VMULPD      Z31, Z13, Z13
-	VFMADD231PD (R14), Z30, K1, Z12
+	VFMADD231PD (R9), Z30, K1, Z12
 	VMOVUPD     Z12, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z13
+	VFMADD231PD 64(R9), Z30, K2, Z13
 	VMOVUPD     Z13, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled6:
 	VMULPD      Z31, Z10, Z10
 	VMULPD      Z31, Z11, Z11
-	VFMADD231PD (R14), Z30, K1, Z10
+	VFMADD231PD (R9), Z30, K1, Z10
 	VMOVUPD     Z10, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z11
+	VFMADD231PD 64(R9), Z30, K2, Z11
 	VMOVUPD     Z11, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled5:
 	VMULPD      Z31, Z8, Z8
 	VMULPD      Z31, Z9, Z9
-	VFMADD231PD (R14), Z30, K1, Z8
+	VFMADD231PD (R9), Z30, K1, Z8
 	VMOVUPD     Z8, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z9
+	VFMADD231PD 64(R9), Z30, K2, Z9
 	VMOVUPD     Z9, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled4:
 	VMULPD      Z31, Z6, Z6
 	VMULPD      Z31, Z7, Z7
-	VFMADD231PD (R14), Z30, K1, Z6
+	VFMADD231PD (R9), Z30, K1, Z6
 	VMOVUPD     Z6, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z7
+	VFMADD231PD 64(R9), Z30, K2, Z7
 	VMOVUPD     Z7, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled3:
 	VMULPD      Z31, Z4, Z4
 	VMULPD      Z31, Z5, Z5
-	VFMADD231PD (R14), Z30, K1, Z4
+	VFMADD231PD (R9), Z30, K1, Z4
 	VMOVUPD     Z4, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z5
+	VFMADD231PD 64(R9), Z30, K2, Z5
 	VMOVUPD     Z5, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled2:
 	VMULPD      Z31, Z2, Z2
 	VMULPD      Z31, Z3, Z3
-	VFMADD231PD (R14), Z30, K1, Z2
+	VFMADD231PD (R9), Z30, K1, Z2
 	VMOVUPD     Z2, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z3
+	VFMADD231PD 64(R9), Z30, K2, Z3
 	VMOVUPD     Z3, K2, 64(R14)
 	SUBQ        AX, R14
+	SUBQ        R8, R9
 
 scaled1:
 	VMULPD      Z31, Z0, Z0
 	VMULPD      Z31, Z1, Z1
-	VFMADD231PD (R14), Z30, K1, Z0
+	VFMADD231PD (R9), Z30, K1, Z0
 	VMOVUPD     Z0, K1, (R14)
-	VFMADD231PD 64(R14), Z30, K2, Z1
+	VFMADD231PD 64(R9), Z30, K2, Z1
 	VMOVUPD     Z1, K2, 64(R14)
 	JMP         next
 
@@ -2412,23 +2752,31 @@ next:
 	VZEROUPPER
 	RET
 
-// func copyRowsAVX2(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, width uintptr, mask *byte)
+// func copyRowsAVX2(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, width uintptr, mask *byte, strips uintptr, dstNext uintptr, srcNext uintptr)
 // Requires: AVX
-TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-56
-	MOVQ    dst+0(FP), DI
-	MOVQ    src+8(FP), SI
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-80
+	MOVQ    dst+0(FP), R13
+	MOVQ    src+8(FP), R14
 	MOVQ    dstStride+16(FP), R8
 	MOVQ    srcStride+24(FP), R9
-	MOVQ    rows+32(FP), CX
+	MOVQ    rows+32(FP), BX
 	MOVQ    width+40(FP), DX
 	MOVQ    mask+48(FP), AX
+	MOVQ    strips+56(FP), R10
+	MOVQ    dstNext+64(FP), R11
+	MOVQ    srcNext+72(FP), R12
 	VMOVUPS (AX), Y15
 	CMPQ    DX, $0x20
-	JLE     vectors1
+	JLE     strip1
 	CMPQ    DX, $0x40
-	JLE     vectors2
+	JLE     strip2
 	CMPQ    DX, $0x60
-	JLE     vectors3
+	JLE     strip3
+
+strip4:
+	MOVQ R13, DI
+	MOVQ R14, SI
+	MOVQ BX, CX
 
 vectors4:
 	VMOVUPS    (SI), Y0
@@ -2443,8 +2791,17 @@ vectors4:
 	ADDQ       R8, DI
 	DECQ       CX
 	JNZ        vectors4
+	ADDQ       R11, R13
+	ADDQ       R12, R14
+	DECQ       R10
+	JNZ        strip4
 	VZEROUPPER
 	RET
+
+strip3:
+	MOVQ R13, DI
+	MOVQ R14, SI
+	MOVQ BX, CX
 
 vectors3:
 	VMOVUPS    (SI), Y0
@@ -2457,8 +2814,17 @@ vectors3:
 	ADDQ       R8, DI
 	DECQ       CX
 	JNZ        vectors3
+	ADDQ       R11, R13
+	ADDQ       R12, R14
+	DECQ       R10
+	JNZ        strip3
 	VZEROUPPER
 	RET
+
+strip2:
+	MOVQ R13, DI
+	MOVQ R14, SI
+	MOVQ BX, CX
 
 vectors2:
 	VMOVUPS    (SI), Y0
@@ -2469,8 +2835,17 @@ vectors2:
 	ADDQ       R8, DI
 	DECQ       CX
 	JNZ        vectors2
+	ADDQ       R11, R13
+	ADDQ       R12, R14
+	DECQ       R10
+	JNZ        strip2
 	VZEROUPPER
 	RET
+
+strip1:
+	MOVQ R13, DI
+	MOVQ R14, SI
+	MOVQ BX, CX
 
 vectors1:
 	VMASKMOVPS (SI), Y15, Y0
@@ -2479,6 +2854,10 @@ vectors1:
 	ADDQ       R8, DI
 	DECQ       CX
 	JNZ        vectors1
+	ADDQ       R11, R13
+	ADDQ       R12, R14
+	DECQ       R10
+	JNZ        strip1
 	VZEROUPPER
 	RET
 
@@ -4952,4 +5331,16 @@ again:
 	PAUSE
 	DECL CX
 	JNZ  again
+	RET
+
+// func cpuid(leaf uint32) (eax uint32, ebx uint32, ecx uint32, edx uint32)
+// Requires: CPUID
+TEXT ·cpuid(SB), NOSPLIT, $0-24
+	MOVL leaf+0(FP), AX
+	XORL CX, CX
+	CPUID
+	MOVL AX, eax+8(FP)
+	MOVL BX, ebx+12(FP)
+	MOVL CX, ecx+16(FP)
+	MOVL DX, edx+20(FP)
 	RET

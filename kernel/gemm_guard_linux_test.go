@@ -50,5 +50,12 @@ func testStaysInside[T Float](t *testing.T) {
 		p.a, p.b = a, b
 		GemmSerial(p.transA, p.transB, p.m, p.n, p.k, p.alpha, p.a, p.lda, p.b, p.ldb, p.beta, c, p.ldc)
 		p.check(t, c)
+		bias := guarded[T](t, p.n)
+		for i := range p.m {
+			copy(p.c[i*p.ldc:], bias) // zeros
+		}
+		copy(c, p.c)
+		GemmBias(p.transA, p.transB, p.m, p.n, p.k, p.a, p.lda, p.b, p.ldb, bias, c, p.ldc)
+		p.check(t, c)
 	}
 }

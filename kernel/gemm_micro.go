@@ -4,7 +4,7 @@ import "unsafe"
 
 // microArgs is what a micro-kernel works on: C = alpha A B + beta C for a column of `tiles`
 // micro-tiles of mr rows each, one under the other. Strides are in bytes. The assembly reads this
-// struct by offset and counts tiles down.
+// struct by offset, counts tiles down and moves next on.
 type microArgs struct {
 	a, b, c     unsafe.Pointer
 	ars, acs    uintptr // from a row, a column of A to the next
@@ -15,6 +15,10 @@ type microArgs struct {
 	mr          int
 	mask        uint64 // one bit for each valid column
 	alpha, beta uint64 // bits of the element type
+
+	bias       unsafe.Pointer // a row in place of C in beta C; nil: C
+	next       uintptr        // memory to bring into the second-level cache, two lines for each row; not kept alive
+	nextStride uintptr        // from the lines of a row to those of the next
 }
 
 // tileShape is the size of a level's largest micro-tile.

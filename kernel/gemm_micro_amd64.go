@@ -31,13 +31,17 @@ var laneMask = [32]int32{-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
 // selectBytes returns a mask of the first n bytes of a vector, n a multiple of 4 up to 64.
 func selectBytes(n int) *byte { return (*byte)(unsafe.Pointer(&laneMask[16-n/4])) }
 
-// copyStrip copies rows of width bytes, see packStrip; dst has packSlack spare bytes at its end.
-func copyStrip(l isaLevel, dst, src unsafe.Pointer, dstStride, srcStride uintptr, rows, width int) {
+// copyStrips copies strips of rows of width bytes, each strip that far behind the one before; dst
+// has packSlack spare bytes at its end, and what is written later covers the slack of what is before.
+func copyStrips(l isaLevel, dst, src unsafe.Pointer, dstStride, srcStride uintptr, rows, width, strips int, dstNext, srcNext uintptr) {
 	if l == isaGo {
-		copyStripGo(dst, src, dstStride, srcStride, rows, width)
+		copyStripsGo(dst, src, dstStride, srcStride, rows, width, strips, dstNext, srcNext)
 		return
 	}
-	copyRowsAVX2((*byte)(dst), (*byte)(src), dstStride, srcStride, uintptr(rows), uintptr(width), selectBytes((width-1)%32+1))
+	if rows > 0 && strips > 0 {
+		copyRowsAVX2((*byte)(dst), (*byte)(src), dstStride, srcStride, uintptr(rows), uintptr(width), selectBytes((width-1)%32+1),
+			uintptr(strips), dstNext, srcNext)
+	}
 }
 
 // transposeStrip writes count rows of k elements as columns.

@@ -12,8 +12,8 @@ func micro(_ isaLevel, double bool, args *microArgs) {
 	}
 }
 
-func copyStrip(_ isaLevel, dst, src unsafe.Pointer, dstStride, srcStride uintptr, rows, width int) {
-	copyStripGo(dst, src, dstStride, srcStride, rows, width)
+func copyStrips(_ isaLevel, dst, src unsafe.Pointer, dstStride, srcStride uintptr, rows, width, strips int, dstNext, srcNext uintptr) {
+	copyStripsGo(dst, src, dstStride, srcStride, rows, width, strips, dstNext, srcNext)
 }
 
 func transposeStrip(_ isaLevel, double bool, dst, src unsafe.Pointer, dstStride, srcStride uintptr, count, k int) {

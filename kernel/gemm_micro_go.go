@@ -80,16 +80,27 @@ func microGo1[T Float](args *microArgs, a, c unsafe.Pointer, cols int) {
 	storeGo(args, c, sum, cols)
 }
 
-// storeGo writes alpha sum + beta C to cols columns of a row of C.
+// storeGo writes alpha sum + beta C, or beta bias, to cols columns of a row of C.
 func storeGo[T Float](args *microArgs, c unsafe.Pointer, sum [4]T, cols int) {
 	alpha, beta := *(*T)(unsafe.Pointer(&args.alpha)), *(*T)(unsafe.Pointer(&args.beta))
 	row := unsafe.Slice((*T)(c), cols)
+	old := row
+	if args.bias != nil {
+		old = unsafe.Slice((*T)(args.bias), cols)
+	}
 	for j := range row {
 		if beta == 0 {
 			row[j] = alpha * sum[j&3]
 		} else {
-			row[j] = alpha*sum[j&3] + beta*row[j]
+			row[j] = alpha*sum[j&3] + beta*old[j]
 		}
+	}
+}
+
+// copyStripsGo copies strips of rows of width bytes, each strip that far behind the one before.
+func copyStripsGo(dst, src unsafe.Pointer, dstStride, srcStride uintptr, rows, width, strips int, dstNext, srcNext uintptr) {
+	for i := range uintptr(strips) {
+		copyStripGo(unsafe.Add(dst, i*dstNext), unsafe.Add(src, i*srcNext), dstStride, srcStride, rows, width)
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 // serves both element types, and is recycled, so that a product allocates nothing.
 type gemmOp struct {
 	a, b, c        unsafe.Pointer
-	lda, ldb, ldc  uintptr // bytes
+	bias           unsafe.Pointer // a row to add to every row of C; nil: none
+	lda, ldb, ldc  uintptr        // bytes
 	transA, transB bool
 	m, n, k        int
 	alpha, beta    uint64 // bits of the element type
@@ -25,7 +26,8 @@ type gemmOp struct {
 	rowTasks       int // tiles of tasks that cover C
 	colTasks       int
 	packed         buffer
-	pack, tile     func(int) // packPanel and runTask, bound once
+
+	packPanels, packRows, tile func(int) // packPanel, packRow and runTask, bound once
 
 	// A thin product, see gemv.go.
 	thin thinOp
@@ -38,6 +40,7 @@ type microBench struct {
 	a    buffer // packed rows of A
 	b    buffer // an edge of B
 	c    buffer // an edge of C, widened to whole tiles
+	bias buffer // an edge of the bias
 }
 
 // buffer is scratch memory that only grows, aligned to cache lines.
@@ -91,14 +94,14 @@ func getOp() *gemmOp {
 		return op
 	}
 	op := new(gemmOp)
-	op.pack, op.tile = op.packPanel, op.runTask
+	op.packPanels, op.packRows, op.tile = op.packPanel, op.packRow, op.runTask
 	op.thin.run = op.runThin
 	return op
 }
 
 // release drops the references to the caller's slices and recycles the op.
 func (op *gemmOp) release() {
-	op.a, op.b, op.c = nil, nil, nil
+	op.a, op.b, op.c, op.bias = nil, nil, nil, nil
 	op.thin.w, op.thin.x, op.thin.c = nil, nil, nil
 	gemmOps.put(op)
 }

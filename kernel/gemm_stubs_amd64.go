@@ -24,12 +24,13 @@ func microF32AVX512(args *byte)
 //go:noescape
 func microF64AVX512(args *byte)
 
-// copyRowsAVX2 copies rows of width bytes (at most 128, a multiple of 4). It reads no byte
-// outside them, but writes up to 31 bytes after each: ascending rows repair that, so dst
-// needs 32 spare bytes at its end. mask selects the 4-byte words of the last 32 bytes.
+// copyRowsAVX2 copies strips of rows of width bytes (at most 128, a multiple of 4): the first of
+// each strip is dstNext and srcNext bytes behind that of the strip before. It reads no byte
+// outside the rows, but writes up to 31 bytes after each: what is written later repairs that, so
+// dst needs 32 spare bytes at its end. mask selects the 4-byte words of the last 32 bytes.
 //
 //go:noescape
-func copyRowsAVX2(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, width uintptr, mask *byte)
+func copyRowsAVX2(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, width uintptr, mask *byte, strips uintptr, dstNext uintptr, srcNext uintptr)
 
 // transposeF32AVX2 writes 8 rows of 8*blocks elements (srcStride bytes apart) as columns:
 // row k of dst (dstStride bytes apart) gets element k of the 8 rows.
@@ -71,3 +72,6 @@ func peakF32AVX512(rounds uintptr)
 
 // pause executes PAUSE rounds times: some tens of cycles each.
 func pause(rounds uint32)
+
+// cpuid asks the processor about itself.
+func cpuid(leaf uint32) (eax uint32, ebx uint32, ecx uint32, edx uint32)

@@ -153,3 +153,34 @@ func testGemm[T Float](t *testing.T) {
 		p.check(t, p.runSerial())
 	}
 }
+
+// TestGemmBias compares with the definition: C starts as NaN, since it is never read.
+func TestGemmBias(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		t.Run("float32", testGemmBias[float32])
+		t.Run("float64", testGemmBias[float64])
+	})
+}
+
+func testGemmBias[T Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 9))
+	for range cases(300) {
+		p := newProduct[T](rng, rng.IntN(2) == 1, rng.IntN(2) == 1,
+			oddSizes[rng.IntN(len(oddSizes))], oddSizes[rng.IntN(len(oddSizes))], append(oddDepths, 0, 800)[rng.IntN(len(oddDepths)+2)], 1, 1, 40*rng.IntN(2))
+		bias := make([]T, p.n)
+		for j := range bias {
+			bias[j] = T(rng.NormFloat64())
+		}
+		for i := range p.m { // what check expects beta C to have been
+			copy(p.c[i*p.ldc:], bias)
+		}
+		got := append([]T(nil), p.c...)
+		for i := range p.m {
+			for j := range p.n {
+				got[i*p.ldc+j] = T(math.NaN())
+			}
+		}
+		GemmBias(p.transA, p.transB, p.m, p.n, p.k, p.a, p.lda, p.b, p.ldb, bias, got, p.ldc)
+		p.check(t, got)
+	}
+}

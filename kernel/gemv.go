@@ -46,10 +46,17 @@ type thinOp struct {
 	transposed buffer
 }
 
+// isThin says that dot products compute a product of that shape.
+func isThin(transA, transB bool, m, n int) bool {
+	return m <= thinRows && transB || n <= thinCols && !transA
+}
+
 // planThin sets up the dot products if the shape asks for them. The rule depends on shapes only.
 func (op *gemmOp) planThin() bool {
 	t := &op.thin
 	switch {
+	case !isThin(op.transA, op.transB, op.m, op.n):
+		return false
 	case op.m <= thinRows && op.transB:
 		t.w, t.ldw, t.wn = op.b, op.ldb, op.n
 		t.x, t.ldx, t.xn = op.a, op.lda, op.m
@@ -57,15 +64,13 @@ func (op *gemmOp) planThin() bool {
 		if op.transA {
 			op.transposeX(op.a, op.lda)
 		}
-	case op.n <= thinCols && !op.transA:
+	default:
 		t.w, t.ldw, t.wn = op.a, op.lda, op.m
 		t.x, t.ldx, t.xn = op.b, op.ldb, op.n
 		t.cx, t.cw = op.elem, op.ldc
 		if !op.transB {
 			op.transposeX(op.b, op.ldb)
 		}
-	default:
-		return false
 	}
 	t.c = op.c
 	t.chunk = max(thinChunk/(op.k*int(op.elem))/dotGroup, 1) * dotGroup

@@ -137,19 +137,35 @@ func goZeroDot[T Float](x []T) T {
 	return s
 }
 
-// ColSum computes dst[j] = sum_i x[i,j] (added to dst when add is set) for x [rows, cols], four rows at a time from the
-// top: dst += (x0+x1) + (x2+x3).
+// ColSum computes dst[j] = sum_i x[i,j] (added to dst when add is set) for x [rows, cols], over the pool, four rows at a
+// time from the top: dst += (x0+x1) + (x2+x3).
 func ColSum[T Float](dst, x []T, rows, cols int, add bool) {
 	dst = dst[:cols]
 	if !add {
 		clear(dst)
 	}
-	i := 0
+	if rows*cols < threadedSums || Threads() == 1 {
+		colSum(dst, x, rows, cols)
+		return
+	}
+	Ranges(cols, sumCols, func(lo, hi int) { colSum(dst[lo:hi], x[lo:], rows, cols) })
+}
+
+const (
+	// threadedSums is the number of elements from which ColSum wakes the pool.
+	threadedSums = 1 << 15
+	// sumCols is how many columns a piece of its work covers: whole cache lines, enough of them to be read as a stream.
+	sumCols = 128
+)
+
+// colSum adds the first len(dst) columns of rows that are ld elements apart.
+func colSum[T Float](dst, x []T, rows, ld int) {
+	n, i := len(dst), 0
 	for ; i+4 <= rows; i += 4 {
-		addRows4(dst, x[i*cols:(i+1)*cols], x[(i+1)*cols:(i+2)*cols], x[(i+2)*cols:(i+3)*cols], x[(i+3)*cols:(i+4)*cols])
+		addRows4(dst, x[i*ld:][:n], x[(i+1)*ld:][:n], x[(i+2)*ld:][:n], x[(i+3)*ld:][:n])
 	}
 	for ; i < rows; i++ {
-		Add(dst, dst, x[i*cols:(i+1)*cols])
+		Add(dst, dst, x[i*ld:][:n])
 	}
 }
 

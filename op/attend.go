@@ -62,11 +62,13 @@ func attendScratch(rows int) int { return rows * (keyBlock + 2) }
 func attend[T kernel.Float](a *attendBlock[T]) {
 	V, s := a.valueDim, a.mem
 	maxes, sums := s[a.rows*keyBlock:][:a.rows], s[a.rows*(keyBlock+1):][:a.rows]
+	inPlace := a.load != nil && kernel.InPlace(a.rows)
 	for r := range a.rows {
-		clear(a.y[r*a.ldy : r*a.ldy+V])
+		if inPlace || a.begin >= a.end { // else the first block's product overwrites y
+			clear(a.y[r*a.ldy : r*a.ldy+V])
+		}
 		maxes[r], sums[r] = T(math.Inf(-1)), 0
 	}
-	inPlace := a.load != nil && kernel.InPlace(a.rows)
 	for j0 := a.begin; j0 < a.end; j0 += keyBlock {
 		cols := min(keyBlock, a.end-j0)
 		var in cachedBlock[T]
@@ -100,7 +102,7 @@ func attend[T kernel.Float](a *attendBlock[T]) {
 		if inPlace {
 			kernel.CacheValues(a.y, a.ldy, s, cols, in.v, a.rows, cols, V, &in.nextK)
 		} else {
-			kernel.GemmSerial(false, false, a.rows, V, cols, 1, s, cols, in.v.X, in.v.LD, 1, a.y, a.ldy)
+			kernel.GemmSerial(false, false, a.rows, V, cols, 1, s, cols, in.v.X, in.v.LD, betaOf[T](j0 > a.begin), a.y, a.ldy)
 		}
 	}
 	for r := range a.rows {

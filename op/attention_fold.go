@@ -15,14 +15,20 @@ func (s AttentionShape) foldedRows() int { return s.SeqLen * s.group() }
 // Block sizes. Scores of one block are 64 x 256 values, which fit a core's
 // second-level cache beside the keys and values that they are made from; up to
 // four times as many rows when heads share the keys, because then a block of keys
-// is prepared for fewer tokens.
+// is prepared for fewer tokens, and twice as many at least without a causal mask,
+// of which smaller blocks compute less that nobody sees.
 const (
 	queryBlock = 64
 	keyBlock   = 256
 )
 
 // blockRows is how many folded rows are computed together.
-func (s AttentionShape) blockRows() int { return queryBlock * min(4, s.group()) }
+func (s AttentionShape) blockRows() int {
+	if !s.Causal {
+		return queryBlock * min(4, max(2, s.group()))
+	}
+	return queryBlock * min(4, s.group())
+}
 
 // rowBlocks is how many blocks the rows of one key/value head make.
 func (s AttentionShape) rowBlocks() int {

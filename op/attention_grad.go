@@ -66,17 +66,23 @@ func (a *attentionRun[T]) backward(b, g, split, splits int) {
 	}
 	dk, ldk := a.keyRows(dks, b, g)
 	dv, ldv := a.valueRows(dvs, b, g)
-	for i := range a.SeqLen {
+	// Without a causal mask, all rows see the same keys, so the first block may overwrite dk and dv.
+	untouched := 0
+	if !a.Causal && split < a.rowBlocks() {
+		sees := a.sees(b, 0)
+		untouched = sees.visible(0, 0, a.SeqLen)
+	}
+	for i := untouched; i < a.SeqLen; i++ {
 		clear(dk[i*ldk : i*ldk+a.HeadDim])
 		clear(dv[i*ldv : i*ldv+a.ValueDim])
 	}
 	for block := split; block < a.rowBlocks(); block += splits {
-		a.backwardBlock(dk, dv, b, g, block*a.blockRows())
+		a.backwardBlock(dk, dv, b, g, block*a.blockRows(), a.Causal || block > split)
 	}
 }
 
-// backwardBlock adds the shares of rows r0.. to dk and dv.
-func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int) {
+// backwardBlock adds the shares of rows r0.. to dk and dv, or without add writes them.
+func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int, add bool) {
 	K, V := a.HeadDim, a.ValueDim
 	rows := min(a.blockRows(), a.foldedRows()-r0)
 	lse := a.lse[(b*a.KVHeads+g)*a.foldedRows()+r0:][:rows]
@@ -91,7 +97,6 @@ func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int) {
 	q, ldq := fold(a.AttentionShape, a.q, K, take(K), b, g, r0, rows)
 	dy, ldy := fold(a.AttentionShape, a.dy, V, take(V), b, g, r0, rows)
 	y, _ := fold(a.AttentionShape, a.y, V, take(V), b, g, r0, rows)
-	clear(dqi)
 	for r := range rows {
 		delta[r] = kernel.Dot(dy[r*ldy:r*ldy+V], y[r*ldy:r*ldy+V])
 	}
@@ -99,6 +104,16 @@ func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int) {
 	values, ldv := a.valueRows(a.v, b, g)
 	sees := a.sees(b, r0)
 	end := sees.visible(rows-1, 0, a.SeqLen)
+	beta := betaOf[T](add)
+	dqs, lddq := dqi, K
+	if step := a.rowStride(); step > 0 && end <= keyBlock {
+		dqs, lddq = a.dq[a.rowAt(b, g, r0)*K:], step*K // dq may be q: its rows are not read after the last product
+	}
+	if end == 0 {
+		for r := range rows {
+			clear(dqs[r*lddq : r*lddq+K])
+		}
+	}
 	for j0 := 0; j0 < end; j0 += keyBlock {
 		cols := min(keyBlock, end-j0)
 		k, v := keys[j0*ldk:], values[j0*ldv:]
@@ -114,11 +129,13 @@ func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int) {
 				kernel.SoftmaxGradRow(dprow[:seen], prow[:seen], dprow[:seen], delta[r], T(a.Scale))
 			}
 		}
-		kernel.GemmSerial(true, false, cols, V, rows, 1, p, cols, dy, ldy, 1, dv[j0*ldv:], ldv)
-		kernel.GemmSerial(true, false, cols, K, rows, 1, dp, cols, q, ldq, 1, dk[j0*ldk:], ldk)
-		kernel.GemmSerial(false, false, rows, K, cols, 1, dp, cols, k, ldk, 1, dqi, K)
+		kernel.GemmSerial(true, false, cols, V, rows, 1, p, cols, dy, ldy, beta, dv[j0*ldv:], ldv)
+		kernel.GemmSerial(true, false, cols, K, rows, 1, dp, cols, q, ldq, beta, dk[j0*ldk:], ldk)
+		kernel.GemmSerial(false, false, rows, K, cols, 1, dp, cols, k, ldk, betaOf[T](j0 > 0), dqs, lddq)
 	}
-	for r := range rows { // dq may be q: its rows are not read again
-		copy(a.dq[a.rowAt(b, g, r0+r)*K:][:K], dqi[r*K:(r+1)*K])
+	if lddq == K && &dqs[0] == &dqi[0] {
+		for r := range rows { // dq may be q: its rows are not read again
+			copy(a.dq[a.rowAt(b, g, r0+r)*K:][:K], dqi[r*K:(r+1)*K])
+		}
 	}
 }

@@ -75,7 +75,7 @@ func dot(a, b []float64) (sum float64) {
 // TestAttention compares output and gradients with the naive form for lengths of
 // sequence that end before, at and behind the edges of query and key blocks.
 func TestAttention(t *testing.T) {
-	sizes := []int{1, 2, queryBlock - 1, queryBlock, queryBlock + 1, keyBlock + 1, 600}
+	sizes := []int{1, 2, queryBlock - 1, queryBlock, queryBlock + 1, 2*queryBlock + 1, keyBlock + 1, 600}
 	if testing.Short() {
 		sizes = sizes[:5]
 	}

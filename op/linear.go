@@ -58,16 +58,11 @@ func linearForward[T kernel.Float](y, x, w, b []T, n int) {
 		return
 	}
 	in, out := len(x)/n, len(y)/n
-	var beta T
 	if b != nil {
-		beta = 1
-		kernel.Ranges(n, 64, func(lo, hi int) {
-			for i := lo; i < hi; i++ {
-				copy(y[i*out:(i+1)*out], b)
-			}
-		})
+		kernel.GemmBias(false, true, n, out, in, x, in, w, in, b, y, out)
+		return
 	}
-	kernel.Gemm(false, true, n, out, in, 1, x, in, w, in, beta, y, out)
+	kernel.Gemm(false, true, n, out, in, 1, x, in, w, in, 0, y, out)
 }
 
 // linearGrad adds the operator that computes all gradients of a linear layer and

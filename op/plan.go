@@ -317,22 +317,3 @@ func (p *Plan) Bind(a *Arena) {
 		}
 	}
 }
-
-// Arena is memory that graphs share.
-type Arena struct {
-	mem     []byte
-	version int
-}
-
-func (a *Arena) grow(size int) {
-	if len(a.mem) >= size && a.version > 0 {
-		return
-	}
-	raw := make([]byte, size+align)
-	skip := int(-uintptr(unsafe.Pointer(&raw[0])) & (align - 1))
-	a.mem = raw[skip : skip+size]
-	a.version++
-}
-
-// Bytes is the arena's present size.
-func (a *Arena) Bytes() int { return len(a.mem) }

@@ -1,5 +1,6 @@
 // Command gemm writes the assembly of the matrix products: the micro-kernels of the blocked
-// product, the packing routines, the dot kernels of thin products and the measure of the peak.
+// product, the packing routines, the dot kernels of thin products, the measure of the peak
+// and the processor's identification.
 //
 // Run it through `go generate` in package kernel.
 package main
@@ -27,6 +28,7 @@ func main() {
 		}
 	}
 	pause()
+	cpuid()
 	Generate()
 }
 

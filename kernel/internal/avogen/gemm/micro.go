@@ -24,6 +24,9 @@ const (
 	argMask             // one bit for each valid column (AVX-512)
 	argAlpha
 	argBeta
+	argBias       // a row in place of C in beta C; 0: C
+	argNext       // memory to bring near, two cache lines for each row of a tile
+	argNextStride // from the lines of a row to those of the next
 )
 
 // microKernel emits
@@ -64,7 +67,13 @@ func microKernel(v variant) {
 	// C comes from the second-level cache or beyond; ask for it before the sums need it.
 	MOVQ(reg.RBX, reg.RSI)
 	MOVQ(field(argMR), reg.RCX)
+	// What the next blocks read comes from memory, later: into the second-level cache.
+	MOVQ(field(argNext), reg.R8)
+	MOVQ(field(argNextStride), reg.R9)
 	Label("prefetch")
+	PREFETCHT1(operand.Mem{Base: reg.R8})
+	PREFETCHT1(operand.Mem{Base: reg.R8, Disp: 64})
+	ADDQ(reg.R9, reg.R8)
 	MOVQ(reg.RSI, reg.R14) // ends as the tile's last row of C
 	PREFETCHT0(operand.Mem{Base: reg.RSI})
 	if v.wide {
@@ -73,6 +82,7 @@ func microKernel(v variant) {
 	ADDQ(reg.RAX, reg.RSI)
 	DECQ(reg.RCX)
 	JNZ(operand.LabelRef("prefetch"))
+	MOVQ(reg.R8, field(argNext))
 	MOVQ(reg.R15, reg.R8)
 	if v.mr > 7 {
 		LEAQ(operand.Mem{Base: reg.R8, Index: reg.R10, Scale: 2}, reg.R9)
@@ -181,11 +191,19 @@ func microLoop(v variant, mr int) {
 		SHLL(operand.U8(1), reg.ECX)
 	}
 	JZ(operand.LabelRef(fmt.Sprintf("plain%d", mr)))
+	// R9 walks over what beta scales: C, or the same row for all.
+	MOVQ(reg.R14, reg.R9)
+	MOVQ(reg.RAX, reg.R8)
+	XORL(reg.ESI, reg.ESI)
+	MOVQ(field(argBias), reg.RCX)
+	TESTQ(reg.RCX, reg.RCX)
+	CMOVQNE(reg.RCX, reg.R9)
+	CMOVQNE(reg.RSI, reg.R8)
 	JMP(operand.LabelRef(fmt.Sprintf("scaled%d", mr)))
 }
 
-// microStore emits C = alpha sum (+ beta C, which beta == 0 must not read) for all rows, from the
-// last, which R14 addresses, to the first.
+// microStore emits C = alpha sum (+ beta times the rows that R9 addresses, which beta == 0 must not
+// read) for all rows, from the last, which R14 addresses, to the first.
 func microStore(v variant, label string, scaled bool) {
 	alpha, beta := v.last(0), v.last(1)
 	for i := v.mr - 1; i >= 0; i-- {
@@ -196,12 +214,15 @@ func microStore(v variant, label string, scaled bool) {
 		for j := range 2 {
 			at := operand.Mem{Base: reg.R14, Disp: j * v.vectorBytes()}
 			if scaled {
-				v.fma(v.masked(j, at, beta, v.sum(i, j))...)
+				v.fma(v.masked(j, operand.Mem{Base: reg.R9, Disp: j * v.vectorBytes()}, beta, v.sum(i, j))...)
 			}
 			v.move(v.masked(j, v.sum(i, j), at)...)
 		}
 		if i > 0 {
 			SUBQ(reg.RAX, reg.R14)
+			if scaled {
+				SUBQ(reg.R8, reg.R9)
+			}
 		}
 	}
 	if scaled {

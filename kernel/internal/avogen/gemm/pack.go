@@ -8,27 +8,35 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// copyRows emits the copy of a strided strip of narrow rows, the packing of an operand whose rows
+// copyRows emits the copy of strided strips of narrow rows, the packing of an operand whose rows
 // already run along the micro-tile. Widths are in bytes, so it serves both element types.
 func copyRows() {
-	TEXT("copyRowsAVX2", NOSPLIT, "func(dst, src *byte, dstStride, srcStride, rows, width uintptr, mask *byte)")
-	Doc("copyRowsAVX2 copies rows of width bytes (at most 128, a multiple of 4). It reads no byte",
-		"outside them, but writes up to 31 bytes after each: ascending rows repair that, so dst",
-		"needs 32 spare bytes at its end. mask selects the 4-byte words of the last 32 bytes.")
+	TEXT("copyRowsAVX2", NOSPLIT, "func(dst, src *byte, dstStride, srcStride, rows, width uintptr, mask *byte, strips, dstNext, srcNext uintptr)")
+	Doc("copyRowsAVX2 copies strips of rows of width bytes (at most 128, a multiple of 4): the first of",
+		"each strip is dstNext and srcNext bytes behind that of the strip before. It reads no byte",
+		"outside the rows, but writes up to 31 bytes after each: what is written later repairs that, so",
+		"dst needs 32 spare bytes at its end. mask selects the 4-byte words of the last 32 bytes.")
 	Pragma("noescape")
-	Load(Param("dst"), reg.RDI)
-	Load(Param("src"), reg.RSI)
+	Load(Param("dst"), reg.R13)
+	Load(Param("src"), reg.R14)
 	Load(Param("dstStride"), reg.R8)
 	Load(Param("srcStride"), reg.R9)
-	Load(Param("rows"), reg.RCX)
+	Load(Param("rows"), reg.RBX)
 	Load(Param("width"), reg.RDX)
 	Load(Param("mask"), reg.RAX)
+	Load(Param("strips"), reg.R10)
+	Load(Param("dstNext"), reg.R11)
+	Load(Param("srcNext"), reg.R12)
 	VMOVUPS(operand.Mem{Base: reg.RAX}, reg.Y15)
 	for n := 1; n < 4; n++ {
 		CMPQ(reg.RDX, operand.U8(32*n))
-		JLE(operand.LabelRef(fmt.Sprintf("vectors%d", n)))
+		JLE(operand.LabelRef(fmt.Sprintf("strip%d", n)))
 	}
 	for n := 4; n >= 1; n-- {
+		Label(fmt.Sprintf("strip%d", n))
+		MOVQ(reg.R13, reg.RDI)
+		MOVQ(reg.R14, reg.RSI)
+		MOVQ(reg.RBX, reg.RCX)
 		Label(fmt.Sprintf("vectors%d", n))
 		for i := range n {
 			src := operand.Mem{Base: reg.RSI, Disp: 32 * i}
@@ -45,6 +53,10 @@ func copyRows() {
 		ADDQ(reg.R8, reg.RDI)
 		DECQ(reg.RCX)
 		JNZ(operand.LabelRef(fmt.Sprintf("vectors%d", n)))
+		ADDQ(reg.R11, reg.R13)
+		ADDQ(reg.R12, reg.R14)
+		DECQ(reg.R10)
+		JNZ(operand.LabelRef(fmt.Sprintf("strip%d", n)))
 		VZEROUPPER()
 		RET()
 	}
