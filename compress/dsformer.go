@@ -17,8 +17,8 @@ import (
 // vector tells what each number of nonzeros leaves. On trained decoders atoms learned at the number that they are used at
 // were no better, and left up to a fifth more.
 //
-// With weights "fisher" codes are those of the least weighted error. Atoms that blocks share are learned under the weights
-// of vectors and the mean weight of each block, those of one block under all weights.
+// With weights "fisher" codes are those of the least weighted error that pursuit finds. Atoms that blocks share are learned
+// under the weights of vectors and the mean weight of each block, those of one block under all weights.
 type dsformer struct{ cfg Settings }
 
 // learnAt is the number of nonzeros at which atoms are learned.

@@ -13,8 +13,8 @@ import (
 type blocks struct {
 	cut        *factor.Matrix // [V, G b]: W or, of axis "out", its transpose
 	width      int            // b
-	row, col   []float64      // [V] and [G b], factors before coding: roots of weights
-	rows, cols []float64      // the same sides in the layer's measure, times 1/row² and 1/col²
+	row, col   []float64      // [V] and [G b], roots of the weights
+	rows, cols []float64      // the same sides in the layer's measure
 	scale      float64        // of the measure
 }
 
@@ -43,7 +43,7 @@ func (d dsformer) blocks(t Target, w *factor.Matrix, s *Statistics) (*blocks, er
 	return x, nil
 }
 
-// complete returns a side's factors, 1 where there are none, and its weights in the measure over their squares.
+// complete returns a side's roots of weights and its weights in the measure, 1 where there are none.
 func complete(factors, weights []float64, n int) (f, w []float64) {
 	f, w = make([]float64, n), make([]float64, n)
 	for i := range n {
@@ -54,22 +54,8 @@ func complete(factors, weights []float64, n int) (f, w []float64) {
 		if weights != nil {
 			w[i] = weights[i]
 		}
-		w[i] /= f[i] * f[i]
 	}
 	return f, w
-}
-
-// block is block g of all vectors, scaled.
-func (x *blocks) block(g int) *factor.Matrix {
-	m := factor.NewMatrix(x.cut.Rows, x.width)
-	col := x.col[g*x.width : (g+1)*x.width]
-	for i := range m.Rows {
-		row := x.cut.Row(i)[g*x.width:]
-		for j, c := range col {
-			m.Data[i*x.width+j] = x.row[i] * c * row[j]
-		}
-	}
-	return m
 }
 
 // learn returns the atoms of each block, or those that all share, of unit norm.
@@ -130,45 +116,4 @@ func scaleAtoms(d *factor.Matrix, by []float64) (*factor.Matrix, []float64) {
 		}
 	}
 	return out, norms
-}
-
-// dictionary is what block g is coded with.
-func (x *blocks) dictionary(atoms []*factor.Matrix, g int) (*factor.Matrix, []float64) {
-	return scaleAtoms(atoms[g%len(atoms)], x.col[g*x.width:(g+1)*x.width])
-}
-
-// losses are the predicted losses of each block with 0 to most nonzeros a vector.
-func (x *blocks) losses(ctx context.Context, atoms []*factor.Matrix, most int) ([][]float64, error) {
-	out := make([][]float64, x.count())
-	for g := range out {
-		dictionary, _ := x.dictionary(atoms, g)
-		errors, err := factor.OMPErrors(ctx, x.block(g), dictionary, most, x.rows, x.cols[g*x.width:(g+1)*x.width], nil)
-		if err != nil {
-			return nil, err
-		}
-		for s := range errors {
-			errors[s] *= x.scale
-		}
-		out[g] = errors
-	}
-	return out, nil
-}
-
-// code returns the codes of each block with so many nonzeros a vector.
-func (x *blocks) code(ctx context.Context, atoms []*factor.Matrix, nonzeros []int) ([]*factor.Codes, error) {
-	out := make([]*factor.Codes, x.count())
-	for g := range out {
-		dictionary, norms := x.dictionary(atoms, g)
-		c, err := factor.OMP(ctx, x.block(g), dictionary, nonzeros[g], nil)
-		if err != nil {
-			return nil, err
-		}
-		for i := range c.Values {
-			if norm := norms[c.Index[i]]; norm > 0 {
-				c.Values[i] /= norm * x.row[i/c.Nonzeros]
-			}
-		}
-		out[g] = c
-	}
-	return out, nil
 }

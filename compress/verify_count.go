@@ -27,11 +27,13 @@ func (v *verifier) occupancy() ([]string, error) {
 	}
 	var broken []string
 	for _, l := range v.plan.Layers {
-		if o, side := l.Option, (dsformer{v.cfg.Compress}).side(l.target()); o.Atoms != 0 && (o.Atoms < 1 || o.Blocks < 1 || o.Blocks*v.cfg.Compress.DSFormer.Block != side || o.Nonzeros < o.Blocks || o.Nonzeros > o.Blocks*o.Atoms) {
-			return nil, fmt.Errorf("%w: plan.json: %s cannot become %s, %d blocks with %d nonzeros", checkpoints.ErrCheckpoint, l.Name, o.Method, o.Blocks, o.Nonzeros)
-		}
-		if l.Option.Atoms == 0 {
+		o := l.Option
+		if o.Atoms == 0 {
 			continue
+		}
+		d := dsformer{v.cfg.Compress}
+		if o.Atoms < 1 || o.Blocks < 1 || o.Blocks*d.cfg.DSFormer.Block != d.side(l.target()) || o.Nonzeros < o.Blocks || o.Nonzeros > o.Blocks*o.Atoms {
+			return nil, fmt.Errorf("%w: plan.json: %s cannot become %s, %d blocks with %d nonzeros", checkpoints.ErrCheckpoint, l.Name, o.Method, o.Blocks, o.Nonzeros)
 		}
 		if index, layer := packed[l.Name+".sparse.indices"], v.planned(l); len(index) == layer.IndexBytes() {
 			if err := layer.CheckPacked(index); err != nil {
