@@ -21,7 +21,7 @@ type Config struct {
 // Settings is the [compress] table.
 type Settings struct {
 	From   string `toml:"from"`   // run or checkpoint to compress
-	Method string `toml:"method"` // svd | fwsvd | tfwsvd | svd_llm | asvd | magnitude | dsformer | auto
+	Method string `toml:"method"` // svd | fwsvd | tfwsvd | svd_llm | asvd | magnitude | dsformer | quantize | auto
 
 	// The budget, of which one is set. All count the weights of the layers that match, without biases: values of 4 bytes,
 	// and indices.
@@ -37,9 +37,10 @@ type Settings struct {
 	Floor  float64 `toml:"floor"`  // added to weights over their mean, so that none is 0
 	Alpha  float64 `toml:"alpha"`  // of asvd: power of the inputs' mean size
 	Sweeps int     `toml:"sweeps"` // of tfwsvd, at most
-	Group  int     `toml:"group"`  // of magnitude: M of N:M, inputs of which N keep their weight
+	Group  int     `toml:"group"`  // of magnitude: M of N:M, inputs of which N keep their weight; it divides all inputs
 
-	DSFormer DSFormerConfig `toml:"dsformer"` // of dsformer
+	DSFormer DSFormerConfig  `toml:"dsformer"` // of dsformer
+	Quantize *QuantizeConfig `toml:"quantize"` // bits that values are stored in; none: float32
 
 	Cache string `toml:"cache"` // folder that keeps statistics of calibration data
 
@@ -96,7 +97,7 @@ func Load(file string, set []string) (Config, error) {
 }
 
 // methods are the values of method; newMethod has the switch.
-var methods = []string{"svd", "fwsvd", "tfwsvd", "svd_llm", "asvd", "magnitude", "dsformer", "auto"}
+var methods = []string{"svd", "fwsvd", "tfwsvd", "svd_llm", "asvd", "magnitude", "dsformer", "quantize", "auto"}
 
 // Validate reports a name that is none.
 func (c Config) Validate(r *configs.Report) {

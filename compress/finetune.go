@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"sparrow/checkpoints"
+	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/train"
 )
@@ -33,6 +34,13 @@ func (s *subject) finetune(ctx context.Context, dir, from string) (string, error
 	if _, err := checkpoints.Open(final); err == nil {
 		return final, nil
 	}
+	before, err := train.Describe(from, "", false)
+	if err != nil {
+		return "", err
+	}
+	if _, few := before.Session.Store().Quantized(); few {
+		return final, s.requantize(best, before.Config.Model.Linear, final)
+	}
 	return final, copyCheckpoint(best, final)
 }
 
@@ -47,6 +55,7 @@ func (s *subject) trainer(ctx context.Context, run, from string) (*train.Trainer
 	}
 	cfg := l.Config
 	cfg.Name, cfg.Seed = s.cfg.Name+"-"+tunedDir, s.cfg.Seed
+	cfg.Model.Linear = float32Tables(cfg.Model.Linear)
 	cfg.Train = s.tuning(from, l.Session.Store())
 	t, err := train.New(ctx, cfg, run, true, s.out)
 	return t, false, err
@@ -75,6 +84,30 @@ func (s *subject) tuning(from string, store *nn.Store) train.LoopConfig {
 	stf.From = s.loaded.Dir
 	loop.STF = &stf
 	return loop
+}
+
+// float32Tables are [[model.linear]] tables of layers that train: none is stored in few bits.
+func float32Tables(tables []nn.LinearConfig) []nn.LinearConfig {
+	tables = slices.Clone(tables)
+	for i := range tables {
+		tables[i].Quantize, tables[i].QuantBlock = "", 0
+	}
+	return tables
+}
+
+// requantize writes the checkpoint that was trained with layers as tables say, in few bits.
+func (s *subject) requantize(best string, linear []nn.LinearConfig, to string) error {
+	tuned, err := train.Open(best, false, model.Options{})
+	if err != nil {
+		return err
+	}
+	network := tuned.Config.Model
+	network.Linear = linear
+	store, err := s.assemble(tuned.Session.Store(), network.Linear, nil)
+	if err != nil {
+		return err
+	}
+	return tuned.Derive(to, network, store)
 }
 
 // copyCheckpoint copies a checkpoint folder, but for the optimizer's state, which only its own run can use.

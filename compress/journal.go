@@ -43,7 +43,7 @@ func (s *subject) layerKey(what string, t Target, asked any) string {
 	cfg := s.cfg.Compress
 	return hashOf(map[string]any{
 		"version": 1, "what": what, "layer": t.Name, "asked": asked, "checkpoint": s.loaded.Files.Manifest().SHA256, "statistics": s.keys,
-		"row": cfg.Row, "floor": cfg.Floor, "alpha": cfg.Alpha, "sweeps": cfg.Sweeps, "group": cfg.Group, "dsformer": cfg.DSFormer,
+		"row": cfg.Row, "floor": cfg.Floor, "alpha": cfg.Alpha, "sweeps": cfg.Sweeps, "group": cfg.Group, "dsformer": cfg.DSFormer, "quantize": cfg.Quantize,
 		"unit": cfg.budget(nil).Unit, "instruction_set": kernel.ISA(),
 	})
 }

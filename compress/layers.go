@@ -58,6 +58,9 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 			if l.Kind != "dense" {
 				return nil, fmt.Errorf("%w: %s: layer %s is of kind %s; want dense ones: fold it first by: model merge %s -o NEW", train.ErrUsage, from, name, l.Kind, train.Quote(from))
 			}
+			if q := l.Config.Quantization(); q.Bits > 0 {
+				return nil, fmt.Errorf("%w: %s: layer %s is stored as %s; want float32: make it that first by: model merge %s -o NEW", train.ErrUsage, from, name, q.Name(), train.Quote(from))
+			}
 			out = append(out, t)
 			break
 		}

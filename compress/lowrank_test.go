@@ -2,11 +2,15 @@ package compress
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 
 	"sparrow/factor"
+	"sparrow/train"
 )
 
 // randomStatistics are as calibration might find them for a weight [out, in]: uneven, and inputs that correlate.
@@ -212,24 +216,43 @@ func TestEntrywiseBettersItsStart(t *testing.T) {
 	}
 }
 
-// TestMagnitude: the largest N of every M stay, bytes count their places, and a group of a last few is no exception.
+// TestMagnitude: the largest N of every M stay, zeros where there are no others; the layer holds just them, the identity and
+// their places; and groups that do not divide the inputs are refused.
 func TestMagnitude(t *testing.T) {
 	m := magnitude{group: 4}
-	w := &factor.Matrix{Rows: 2, Cols: 6, Data: []float64{1, -3, 2, 0.5, 7, 8, 0, 0, 5, 5, -1, 0}}
-	want := []float64{0, -3, 2, 0, 7, 8, 0, 0, 5, 5, -1, 0}
+	w := &factor.Matrix{Rows: 2, Cols: 8, Data: []float64{1, -3, 2, 0.5, 7, 8, 0, 6, 0, 0, 5, 0, -1, 0, 0, 2}}
+	want := []float64{0, -3, 2, 0, 7, 8, 0, 0, 0, 0, 5, 0, -1, 0, 0, 2}
 	got := m.prune(w, 2)
 	for i := range want {
 		if got.Data[i] != want[i] {
 			t.Fatalf("pruned %v, want %v", got.Data, want)
 		}
 	}
-	target := Target{Out: 2, In: 6}
+	target := Target{Name: "layer", Out: 2, In: 8}
 	options, _, err := m.options(context.Background(), target, w, &Statistics{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := options[1]; o.Nonzeros != 2 || o.Params != 8 || o.Bytes != 8*4+2 {
-		t.Errorf("2 of 4: got %+v, want 8 values in 34 bytes", o)
+	if len(options) != 1 {
+		t.Errorf("%v, want dense only: the identity of 16 values is as large as the layer", options)
+	}
+	tall := Target{Out: 32, In: 8}
+	if options, _, err = m.options(context.Background(), tall, factor.NewMatrix(32, 8), &Statistics{}); err != nil {
+		t.Fatal(err)
+	}
+	if o := options[1]; o.Nonzeros != 2 || o.Params != 128+16 || o.Bytes != 4*(128+16)+128*2/8 {
+		t.Errorf("2 of 4: got %+v, want 144 values in 608 bytes", o)
+	}
+	form, err := m.apply(context.Background(), target, w, &Statistics{}, Option{Nonzeros: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := form.product(target); !slices.Equal(p.Data, want) || len(form.Arrays[1].Data.([]float32)) != 8 {
+		t.Errorf("the form stands for %v in %d values, want %v in 8", p.Data, len(form.Arrays[1].Data.([]float32)), want)
+	}
+	if _, _, err := m.options(context.Background(), Target{Name: "odd", Out: 2, In: 6}, w, &Statistics{}); !errors.Is(err, train.ErrUsage) ||
+		!strings.Contains(err.Error(), "odd: [compress] group = 4 does not divide the 6 inputs of [2, 6]") {
+		t.Errorf("6 inputs: %v", err)
 	}
 	if _, _, ok := crowded(got, 2, 4); ok {
 		t.Error("pruned weights are crowded")

@@ -12,14 +12,16 @@ import (
 
 // Option is something that a layer can become.
 type Option struct {
-	Method   string  `json:"method"`             // dense: the layer stays as it is
-	Rank     int     `json:"rank,omitempty"`     // of low rank
-	Atoms    int     `json:"atoms,omitempty"`    // of dsformer: K
-	Blocks   int     `json:"blocks,omitempty"`   // of dsformer, of the cut side
-	Nonzeros int     `json:"nonzeros,omitempty"` // of magnitude: N of N:M; of dsformer: of a vector in all blocks together
-	Params   int     `json:"params"`             // values
-	Bytes    int     `json:"bytes"`              // of values and indices
-	Loss     float64 `json:"loss"`               // predicted increase, by the layer's measure
+	Method     string  `json:"method"`                // dense: the layer stays as it is
+	Rank       int     `json:"rank,omitempty"`        // of low rank
+	Atoms      int     `json:"atoms,omitempty"`       // of dsformer: K
+	Blocks     int     `json:"blocks,omitempty"`      // of dsformer, of the cut side
+	Nonzeros   int     `json:"nonzeros,omitempty"`    // of magnitude: N of N:M; of dsformer: of a vector in all blocks together
+	Params     int     `json:"params"`                // values
+	Quantize   string  `json:"quantize,omitempty"`    // int8 or int4: how a checkpoint holds the values; none: float32
+	QuantBlock int     `json:"quant_block,omitempty"` // of them share a scale
+	Bytes      int     `json:"bytes"`                 // of values and indices
+	Loss       float64 `json:"loss"`                  // predicted increase, by the layer's measure
 }
 
 // Form is a layer in another representation.
@@ -37,8 +39,16 @@ type method interface {
 	apply(ctx context.Context, t Target, w *factor.Matrix, s *Statistics, o Option) (*Form, error)
 }
 
-// newMethod returns the method of that name, which Validate knows.
+// newMethod returns the method of that name, which Validate knows, under [compress.quantize].
 func newMethod(name string, cfg Settings) method {
+	m := float32Method(name, cfg)
+	if cfg.Quantize == nil || name == "auto" {
+		return m // those of auto are under it each
+	}
+	return quantized{m, cfg}
+}
+
+func float32Method(name string, cfg Settings) method {
 	switch name {
 	case "svd":
 		return lowRank{name: name, decompose: plainSVD}
@@ -54,6 +64,8 @@ func newMethod(name string, cfg Settings) method {
 		return magnitude{group: cfg.Group}
 	case "dsformer":
 		return dsformer{cfg}
+	case "quantize", "dense": // "dense" of an option in few bits
+		return keep{cfg}
 	case "auto":
 		return auto{[]method{newMethod("svd", cfg), newMethod("fwsvd", cfg), newMethod("dsformer", cfg)}, cfg}
 	}
@@ -97,13 +109,17 @@ func (f *Form) matrix(i int) *factor.Matrix {
 
 // linear is how a layer is represented that becomes an option; ok is false if it stays dense.
 func (c Settings) linear(o Option) (linear nn.LinearConfig, ok bool) {
+	linear.Kind = "dense"
 	switch {
 	case o.Rank > 0:
-		return nn.LinearConfig{Kind: "low_rank", Rank: o.Rank}, true
+		linear = nn.LinearConfig{Kind: "low_rank", Rank: o.Rank}
 	case o.Atoms > 0:
-		return c.DSFormer.linear(o), true
+		linear = c.DSFormer.linear(o)
+	case o.Method == "magnitude":
+		linear = magnitude{group: c.Group}.linear(o.Nonzeros)
 	}
-	return nn.LinearConfig{}, false
+	linear.Quantize, linear.QuantBlock = o.Quantize, o.QuantBlock
+	return linear, !o.untouched()
 }
 
 // quality is how far a form is from its layer.
@@ -140,11 +156,14 @@ func (a auto) needs() needs {
 func (a auto) options(ctx context.Context, t Target, w *factor.Matrix, s *Statistics) ([]Option, *factor.SVD, error) {
 	var all []Option
 	var shown *factor.SVD
-	for _, m := range a.methods {
+	for i, m := range a.methods {
+		if q, ok := m.(quantized); ok {
+			m = q.method
+		}
 		if d, ok := m.(dsformer); ok && !d.divides(t) {
 			continue
 		}
-		options, d, err := m.options(ctx, t, w, s)
+		options, d, err := a.methods[i].options(ctx, t, w, s)
 		if err != nil {
 			return nil, nil, err
 		}

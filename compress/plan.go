@@ -187,12 +187,6 @@ func (s *subject) whole(p *Plan) ([2]Size, error) {
 	if _, err := model.NewSession(cfg, s.loaded.Session.Dims(), after, model.Options{}); err != nil {
 		return [2]Size{}, fmt.Errorf("compress: %w", err)
 	}
-	size := func(s *nn.Store) Size {
-		stored := Size{s.Parameters(), s.Bytes() + s.IndexBytes()}
-		for _, name := range s.AtomNames() { // packed
-			stored.Bytes += s.Atoms(name).PackedLen() - s.Atoms(name).Len()
-		}
-		return stored
-	}
+	size := func(s *nn.Store) Size { return Size{s.Parameters(), s.StoredBytes()} }
 	return [2]Size{size(before), size(after)}, nil
 }

@@ -208,5 +208,9 @@ func (o Option) Describe() string {
 	case o.Nonzeros > 0:
 		words = append(words, fmt.Sprintf("%d of a group", o.Nonzeros))
 	}
-	return strings.Join(append([]string{o.Method}, words...), " ")
+	text := strings.Join(append([]string{o.Method}, words...), " ")
+	if o.Quantize != "" {
+		text += ", " + o.Quantize
+	}
+	return text
 }

@@ -196,7 +196,7 @@ func shareChart(layers []LayerPlan) template.HTML {
 		y := 4 + row*i
 		share := float64(l.Option.Bytes) / float64(valueBytes*l.Out*l.In)
 		color := colorMain
-		if l.Option.Method == "dense" {
+		if l.Option.untouched() {
 			color = colorQuiet
 		}
 		fmt.Fprintf(&b, `<text x="%d" y="%d" class="r">%s</text><rect x="%d" y="%d" width="%d" height="%d" fill="#eef1f4"/><rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/><text x="%d" y="%d">%.0f%%</text>`,

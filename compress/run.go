@@ -178,15 +178,12 @@ func (s *subject) factorize(ctx context.Context, p *Plan, j journal, final strin
 	began := time.Now()
 	for i, l := range p.Layers {
 		got := LayerResult{Name: l.Name, Option: l.Option}
-		if l.Option.Method != "dense" {
+		if !l.Option.untouched() {
 			form, q, err := s.form(ctx, j, l)
 			if err != nil {
 				return err
 			}
-			forms[l.Name], got.Quality = form, q
-			if form.Linear.Kind != "dense" {
-				chosen[l.Name] = form.Linear
-			}
+			forms[l.Name], got.Quality, chosen[l.Name] = form, q, form.Linear
 		}
 		r.Layers = append(r.Layers, got)
 		r.Loss += got.Quality.Loss
@@ -200,7 +197,7 @@ func (s *subject) factorize(ctx context.Context, p *Plan, j journal, final strin
 	}
 	old := s.loaded.Session.Store()
 	linear := representation(s.loaded.Config.Model.Linear, old.Layers(), chosen)
-	store, err := s.assemble(linear, forms)
+	store, err := s.assemble(old, linear, forms)
 	if err != nil {
 		return err
 	}
@@ -209,9 +206,9 @@ func (s *subject) factorize(ctx context.Context, p *Plan, j journal, final strin
 	return s.loaded.DeriveFresh(final, network, store)
 }
 
-// assemble makes the store of the network in its new representation.
-func (s *subject) assemble(linear []nn.LinearConfig, forms map[string]*Form) (*nn.Store, error) {
-	old, store := s.loaded.Session.Store(), nn.NewStore(tensor.Float32)
+// assemble makes the store of the network in its new representation, with forms in place of layers of the old one.
+func (s *subject) assemble(old *nn.Store, linear []nn.LinearConfig, forms map[string]*Form) (*nn.Store, error) {
+	store := nn.NewStore(tensor.Float32)
 	cfg := s.loaded.Config.Model
 	cfg.Linear = linear
 	if _, err := model.NewSession(cfg, s.loaded.Session.Dims(), store, model.Options{}); err != nil {
@@ -291,6 +288,9 @@ func (s *subject) form(ctx context.Context, j journal, l LayerPlan) (*Form, qual
 		}
 		if form, err = m.apply(ctx, t, w, &stats, l.Option); err != nil {
 			return checkpoints.Contents{}, err
+		}
+		if err := form.round(l.Option); err != nil {
+			return checkpoints.Contents{}, fmt.Errorf("compress: %s%w", t.Name, err)
 		}
 		q = importanceOf(w, &stats).quality(w, form.product(t))
 		return checkpoints.Contents{

@@ -54,10 +54,13 @@ func TestRun(t *testing.T) {
 				}
 				names := strings.Join(l.Session.Store().Names(), " ")
 				low, sparse := strings.Count(names, ".down.weight"), strings.Count(names, ".sparse.values")
-				if (low > 0) == (method == "magnitude" || method == "dsformer") || (sparse > 0) != (method == "dsformer" || method == "auto") {
+				if (low > 0) == (method == "magnitude" || method == "dsformer" || method == "quantize") || (sparse > 0) != (method == "dsformer" || method == "auto" || method == "magnitude") {
 					t.Errorf("%d layers are of low rank, %d dense-sparse", low, sparse)
 				}
-				if method != "magnitude" && v.After.Weights >= v.Before.Weights {
+				if method == "quantize" && v.After.Disk >= v.Before.Disk {
+					t.Errorf("%d bytes on disk, before %d", v.After.Disk, v.Before.Disk)
+				}
+				if method != "quantize" && v.After.Weights >= v.Before.Weights {
 					t.Errorf("%d bytes of weights, before %d", v.After.Weights, v.Before.Weights)
 				}
 			})

@@ -206,9 +206,10 @@ func (v *verifier) weight(l *train.Loaded, p LayerPlan) *factor.Matrix {
 
 // Tolerances of errors that are computed again.
 const (
-	sameError = 1e-6 // relative, of the same factors on another instruction set
-	planError = 1e-3 // relative, of factors whose spectrum was computed by another algorithm
-	rounding  = 1e-6 // of a float32 factor, relative to the weight
+	sameError    = 1e-6 // relative, of the same factors on another instruction set
+	planError    = 1e-3 // relative, of factors whose spectrum was computed by another algorithm
+	roundedError = 0.1  // relative, where what rounding to few bits adds was interpolated
+	rounding     = 1e-6 // of a float32 factor, relative to the weight
 )
 
 // errors: each stored layer is as far from its source as recorded and, where the method predicts that exactly, as planned.
@@ -216,7 +217,7 @@ func (v *verifier) errors() {
 	var broken []string
 	total := 0.0
 	for i, l := range v.plan.Layers {
-		if l.Option.Method == "dense" {
+		if l.Option.untouched() {
 			continue
 		}
 		stats := &Statistics{}
@@ -230,7 +231,11 @@ func (v *verifier) errors() {
 		if !near(got.Loss, want.Loss, sameError, floor) || !near(got.Relative, want.Relative, sameError, rounding) {
 			broken = append(broken, fmt.Sprintf("%s: predicted loss %g and relative error %g, want %g and %g as recorded", l.Name, got.Loss, got.Relative, want.Loss, want.Relative))
 		}
-		if l.Option.Method != "tfwsvd" && !near(got.Loss, l.Option.Loss, planError, floor) {
+		tolerance := planError
+		if l.Option.Quantize != "" {
+			tolerance = roundedError
+		}
+		if l.Option.Method != "tfwsvd" && !near(got.Loss, l.Option.Loss, tolerance, floor) {
 			broken = append(broken, fmt.Sprintf("%s: predicted loss %g, want %g as planned", l.Name, got.Loss, l.Option.Loss))
 		}
 	}
@@ -248,7 +253,7 @@ func (v *verifier) others() {
 	changed := map[string]bool{}
 	for _, l := range v.plan.Layers {
 		for _, suffix := range []string{".weight", ".down.weight", ".up.weight", ".dictionary.weight", ".sparse.values"} {
-			changed[l.Name+suffix] = l.Option.Method != "dense"
+			changed[l.Name+suffix] = !l.Option.untouched()
 		}
 	}
 	var broken []string

@@ -44,29 +44,45 @@ func (v *verifier) occupancy() ([]string, error) {
 	return broken, nil
 }
 
-// planned is the dense_sparse layer that the plan wants of a dsformer option.
+// planned is the layer that the plan wants.
 func (v *verifier) planned(l LayerPlan) nn.Layer {
-	return nn.Layer{Kind: "dense_sparse", Out: l.Out, In: l.In, Config: v.cfg.Compress.DSFormer.linear(l.Option)}
+	c, _ := v.cfg.Compress.linear(l.Option)
+	return nn.Layer{Kind: c.Kind, Out: l.Out, In: l.In, Config: c}
 }
 
-// stored are the shapes that a layer's arrays must have, and the bytes of its indices.
+// stored are the shapes that a layer's values must have, and the bytes of its indices.
 func (v *verifier) stored(l LayerPlan) (shapes map[string][]int, indexBytes int) {
-	o := l.Option
-	switch {
-	case o.Rank > 0:
-		return map[string][]int{".down.weight": {o.Rank, l.In}, ".up.weight": {l.Out, o.Rank}}, 0
-	case o.Atoms > 0:
-		layer := v.planned(l)
-		c, vectors, dictionaries := layer.Config, l.Out, 1
-		if c.Axis == "out" {
-			vectors = l.In
+	layer := v.planned(l)
+	c := layer.Config
+	switch c.Kind {
+	case "low_rank":
+		return map[string][]int{".down.weight": {c.Rank, l.In}, ".up.weight": {l.Out, c.Rank}}, 0
+	case "dense_sparse":
+		_, vectors := layer.Cut()
+		blocks, rows, dictionaries := layer.BlockNonzeros(), 0, 1
+		for _, s := range blocks {
+			rows += s
 		}
 		if !c.Shared {
-			dictionaries = o.Blocks
+			dictionaries = len(blocks)
 		}
-		return map[string][]int{".dictionary.weight": {dictionaries * c.Atoms, c.Block}, ".sparse.values": {o.Nonzeros, vectors}}, layer.IndexBytes()
+		return map[string][]int{".dictionary.weight": {dictionaries * c.Atoms, c.Block}, ".sparse.values": {rows, vectors}}, layer.IndexBytes()
 	}
 	return map[string][]int{".weight": {l.Out, l.In}}, 0
+}
+
+// inBits are the arrays that a checkpoint holds of values of a shape, with their bytes.
+func inBits(suffix string, shape []int, o Option) (arrays map[string][]int, bytes int) {
+	n := shape[0] * shape[1]
+	if o.Quantize == "" {
+		return map[string][]int{suffix: shape}, valueBytes * n
+	}
+	codes, scales := n, (n+max(o.QuantBlock, 1)-1)/max(o.QuantBlock, 1)
+	if o.Quantize == "int4" {
+		codes = (n + 1) / 2
+		shape = []int{codes}
+	}
+	return map[string][]int{suffix + ".codes": shape, suffix + ".absmax": {scales}}, codes + valueBytes*scales
 }
 
 // count: shapes, values and bytes of each layer are the plan's, and all together are within the budget. Shapes are those
@@ -84,23 +100,24 @@ func (v *verifier) count() {
 	var total Size
 	for _, l := range v.plan.Layers {
 		want, indexBytes := v.stored(l)
-		n := 0
+		n, bytes := 0, indexBytes
 		for suffix, shape := range want {
-			if got := shapes[l.Name+suffix]; !slices.Equal(got, shape) {
-				wrong = append(wrong, fmt.Sprintf("%s%s has shape %v, want %v", l.Name, suffix, got, shape))
+			arrays, size := inBits(suffix, shape, l.Option)
+			for name, shape := range arrays {
+				if got := shapes[l.Name+name]; !slices.Equal(got, shape) {
+					wrong = append(wrong, fmt.Sprintf("%s%s has shape %v, want %v", l.Name, name, got, shape))
+				}
 			}
-			n += shape[0] * shape[1]
+			n, bytes = n+shape[0]*shape[1], bytes+size
 		}
 		if got := shapes[l.Name+".sparse.indices"]; indexBytes > 0 && !slices.Equal(got, []int{indexBytes}) {
 			wrong = append(wrong, fmt.Sprintf("%s.sparse.indices has shape %v, want [%d]", l.Name, got, indexBytes))
 		}
-		bytes := valueBytes*n + indexBytes
 		if l.Option.Method == "magnitude" {
 			w := v.weight(v.oneoff, l)
 			if i, g, ok := crowded(w, l.Option.Nonzeros, l.Group); ok {
 				crowdedRows = append(crowdedRows, fmt.Sprintf("%s, output %d, group %d has more than %d of %d weights", l.Name, i, g, l.Option.Nonzeros, l.Group))
 			}
-			n, bytes = l.Option.Params, l.Option.Bytes // of which at most so many are stored, as occupancy says
 		}
 		if n != l.Option.Params || bytes != l.Option.Bytes {
 			wrong = append(wrong, fmt.Sprintf("%s has %d values in %d bytes, want %d in %d", l.Name, n, bytes, l.Option.Params, l.Option.Bytes))
