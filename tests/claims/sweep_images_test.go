@@ -147,3 +147,22 @@ func TestBadImageSweeps(t *testing.T) {
 		t.Errorf("images that are too small: exit code %d, want %d\n%s", code, exitFailed, &stderr)
 	}
 }
+
+// Every arm of favit-cost can look at images of every size.
+func TestFaViTCostArms(t *testing.T) {
+	c, err := Load("favit-cost.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range c.Arms {
+		for _, size := range c.Sweep.Sizes {
+			cfg, err := c.sizeConfig(i, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cfg.Model.FaViT.Check(model.FaViTDims{Classes: c.Sweep.VocabSize, ImageSize: size, Channels: imageChannels}); err != nil {
+				t.Errorf("arm %s: images of %d pixels: %v", a.Name, size, err)
+			}
+		}
+	}
+}
