@@ -35,6 +35,24 @@ type FaViT struct {
 	head   nn.Linear
 }
 
+// FaViTStageNames are the names that belong to one stage.
+type FaViTStageNames struct {
+	Parameters []string // what its parameters' names begin with
+	Output     string   // tap of its last block's output [B*H*W, C], before the norm
+}
+
+// StageNames lists the names of each stage.
+func (c FaViTConfig) StageNames() []FaViTStageNames {
+	var names []FaViTStageNames
+	for i, depth := range c.Resolved().Depths {
+		names = append(names, FaViTStageNames{
+			Parameters: []string{fmt.Sprintf("patch_embed%d.", i+1), fmt.Sprintf("block%d.", i+1), fmt.Sprintf("norm%d.", i+1)},
+			Output:     fmt.Sprintf("block%d.%d.output", i+1, depth-1),
+		})
+	}
+	return names
+}
+
 // faViTLayers are the layers of one stage.
 type faViTLayers struct {
 	b      *nn.Builder // of the stage's norm

@@ -13,6 +13,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/kernel"
+	"sparrow/model"
 )
 
 // Result is what a finished run tells.
@@ -137,11 +138,13 @@ func (t *Trainer) step() (Record, error) {
 	rate := t.schedule.At(t.state.Step)
 	var loss float64
 	count := 0
+	var last *model.Program
 	for micro := range c.GradAccum {
 		program, targets, err := t.task.next()
 		if err != nil {
 			return Record{}, err
 		}
+		last = program
 		program.SetStep(t.state.MicroBatch)
 		if t.teacher != nil {
 			if err := program.Teach(t.teacher); err != nil {
@@ -190,6 +193,7 @@ func (t *Trainer) step() (Record, error) {
 	values := []Value{{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {t.about.unit, float64(t.state.Tokens)}}
 	if t.state.Step == 1 || t.due(t.cfg.Eval.Every) {
 		values = append(values, t.factorNorms(1/float64(count))...)
+		values = append(values, t.stageNorms(last, 1/float64(count))...)
 		latent, err := t.straight.values(t.state.Swaps)
 		if err != nil {
 			return Record{}, err

@@ -31,7 +31,7 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
-	opts, straight := model.Options{Sink: sink, Frozen: cfg.Train.frozen, Distill: cfg.Train.Distill.options()}, newStraight(cfg.Train, store)
+	opts, straight := model.Options{Sink: sink, Frozen: cfg.Train.frozen, Tapped: cfg.stageOutput, Distill: cfg.Train.Distill.options()}, newStraight(cfg.Train, store)
 	straight.apply(&opts)
 	s, err := model.NewSession(cfg.Model, dims, store, opts)
 	if err != nil {

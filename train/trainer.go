@@ -309,7 +309,7 @@ func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Wri
 
 // newSession prepares to run the network over the store.
 func (t *Trainer) newSession() (*model.Session, error) {
-	opts := model.Options{Seed: t.cfg.Seed, Sink: t.sink, Frozen: t.cfg.Train.frozen, Distill: t.cfg.Train.Distill.options()}
+	opts := model.Options{Seed: t.cfg.Seed, Sink: t.sink, Frozen: t.cfg.Train.frozen, Tapped: t.cfg.stageOutput, Distill: t.cfg.Train.Distill.options()}
 	t.straight.apply(&opts)
 	return model.NewSession(t.cfg.Model, t.about.dims, t.store, opts)
 }

@@ -1,0 +1,52 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"sparrow/kernel"
+	"sparrow/model"
+)
+
+// stageNorms tells of a classifier of images how its stages fare, the first of which has the most pixels and the longest way
+// from the loss: a stage whose gradients vanish or whose activations grow without bound spoils a run long before its loss
+// shows where. Of each stage i, from 1, and of the classifier behind them:
+//
+//	stagei_weight_norm     of the weights, after the step
+//	stagei_grad_norm       of their gradients, as grad_norm before clipping
+//	stagei_activation_rms  root mean square of the last block's output, before its norm
+//	head_weight_norm, head_grad_norm
+//
+// Squares of the gradients sum to that of grad_norm. last is the program of the step's last micro-batch, scale what the
+// gradients are to be multiplied with. Other networks have none of these.
+func (t *Trainer) stageNorms(last *model.Program, scale float64) []Value {
+	if t.cfg.Model.Kind != "favit" {
+		return nil
+	}
+	var values []Value
+	norms := func(part string, prefixes ...string) {
+		var weights, grads float64
+		for _, name := range t.store.Names() {
+			if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
+				weights += squares(t.store.Get(name))
+				grads += t.gradSquares(name)
+			}
+		}
+		values = append(values, Value{part + "_weight_norm", math.Sqrt(weights)}, Value{part + "_grad_norm", math.Sqrt(grads) * scale})
+	}
+	for i, stage := range t.cfg.Model.FaViT.StageNames() {
+		part := fmt.Sprintf("stage%d", i+1)
+		norms(part, stage.Parameters...)
+		x, _ := last.Tap(stage.Output)
+		values = append(values, Value{part + "_activation_rms", math.Sqrt(kernel.SumSquares(x) / float64(len(x)))})
+	}
+	norms("head", "head.")
+	return values
+}
+
+// stageOutput is for model.Options.Tapped: what stageNorms looks at.
+func (c Config) stageOutput(name string) bool {
+	return c.Model.Kind == "favit" && slices.ContainsFunc(c.Model.FaViT.StageNames(), func(s model.FaViTStageNames) bool { return s.Output == name })
+}
