@@ -185,8 +185,8 @@ func (l *faViTBlock) forward(x *G.Node, m op.Map) *G.Node {
 	a := l.attn(l.norm1.Forward(x), m)
 	l.b.Tap("attn", a)
 	x = op.Add(t, x, l.b.DropPath(a, "attn", m.Batch, l.dropPath))
-	h := l.dwconv.Forward(l.fc1.Forward(l.norm2.Forward(x)), m) // [B*H*W, ratio C]
-	h = l.fc2.Forward(op.Activation(t, "gelu", h))
+	h := l.dwconv.Activated(t, l.fc1.Forward(l.norm2.Forward(x)), m, "gelu") // [B*H*W, ratio C]
+	h = l.fc2.Forward(h)
 	l.b.Tap("mlp", h)
 	return op.Add(t, x, l.b.DropPath(h, "mlp", m.Batch, l.dropPath))
 }

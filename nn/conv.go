@@ -71,3 +71,12 @@ func NewDepthwiseConv(b *Builder, channels int, residual bool) *DepthwiseConv {
 func (l *DepthwiseConv) Forward(x *G.Node, m op.Map) *G.Node {
 	return op.DepthwiseConv(x, l.weight.Use(), l.bias.Use(), op.DepthwiseShape{Map: m, Residual: l.residual})
 }
+
+// Activated is Forward, then an activation of op.Activation: in one operator where
+// no gradient asks for what is between them.
+func (l *DepthwiseConv) Activated(t *op.Tape, x *G.Node, m op.Map, kind string) *G.Node {
+	if t.Training() {
+		return op.Activation(t, kind, l.Forward(x, m))
+	}
+	return op.DepthwiseConv(x, l.weight.Use(), l.bias.Use(), op.DepthwiseShape{Map: m, Residual: l.residual, Activation: kind})
+}

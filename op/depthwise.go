@@ -12,13 +12,19 @@ import (
 type DepthwiseShape struct {
 	Map
 	Residual bool // y = x + convolution of x
+
+	// Activation of [Activation], if not "", is applied to the sum while its line is
+	// still in a cache. Only a tape that does not train can have one: the gradient
+	// wants the sum too.
+	Activation string
 }
 
 // DepthwiseConv convolves each channel with a 3x3 kernel of its own,
 //
 //	y[i,j,c] = b[c] + sum over k, l in 0..2 of w[c,0,k,l] * x[i+k-1,j+l-1,c],
 //
-// plus x with Residual. Pixels outside the map are 0.
+// plus x with Residual, then by an activation if there is one. Pixels outside the
+// map are 0.
 //
 // x [B*H*W, C], w [C, 1, 3, 3], b [C] -> y [B*H*W, C].
 //
@@ -39,6 +45,13 @@ func depthwiseConv[T kernel.Float](x *G.Node, w, b Param, s DepthwiseShape) *G.N
 	wantShape("depthwise_conv", "weight", w.Node, c, 1, 3, 3)
 	wantShape("depthwise_conv", "bias", b.Node, c)
 	t := w.tape
+	activate := func(dst, x []T) {}
+	if s.Activation != "" {
+		if t.Training() {
+			panic(&ShapeError{"depthwise_conv", "activation", x.Shape(), "a tape that does not train"})
+		}
+		activate = functionOf[T](s.Activation).forward
+	}
 	packed := t.buffer(depthwiseTaps * c)
 	o := t.operator("depthwise_conv", x.Shape().Clone())
 	o.aux = []*buffer{packed}
@@ -48,7 +61,9 @@ func depthwiseConv[T kernel.Float](x *G.Node, w, b Param, s DepthwiseShape) *G.N
 		bias := data[T](in[2])
 		kernel.Ranges(s.lines(), s.grain(c), func(lo, hi int) {
 			for line := lo; line < hi; line++ {
-				kernel.DepthwiseRow(y[line*s.Width*c:(line+1)*s.Width*c], linesAround(x, s.Map, line, c), packed, bias, s.Width, c)
+				row := y[line*s.Width*c : (line+1)*s.Width*c]
+				kernel.DepthwiseRow(row, linesAround(x, s.Map, line, c), packed, bias, s.Width, c)
+				activate(row, row)
 			}
 		})
 		return nil

@@ -37,7 +37,8 @@ type KeySet struct {
 // q [B*T, C], and for each set k and v [B*S, H*K] -> y [B*T, C]. The sets' parts
 // must cover the channels of q, and those of y, once.
 //
-// Forward keeps log-sum-exp of each row; backward recomputes the probabilities.
+// Forward in training keeps log-sum-exp of each row; backward recomputes the
+// probabilities.
 func SetAttention(t *Tape, q *G.Node, batch int, sets []KeySet, keysAndValues ...*G.Node) *G.Node {
 	if t.Dtype == tensor.Float32 {
 		return setAttention[float32](t, q, batch, sets, keysAndValues)
@@ -108,12 +109,13 @@ func setAttention[T kernel.Float](t *Tape, q *G.Node, batch int, sets []KeySet, 
 		}
 		heads += s.Heads
 	}
+	keep := t.Training() // logarithms of sums of exponentials, for the gradients
 	lse := t.buffer(batch * heads * n)
 	o := t.operator("set_attention", q.Shape().Clone())
 	o.aux = []*buffer{lse}
 	shape := setShape{sets: sets, headOf: headOf, queries: n, width: c}
 	o.run = func(in []G.Value, out *tensor.Dense) error {
-		a := setRun[T]{setShape: shape, q: data[T](in[0]), y: data[T](out), lse: floats[T](lse), kv: in[1:]}
+		a := setRun[T]{setShape: shape, q: data[T](in[0]), y: data[T](out), lse: floats[T](lse), kv: in[1:], keep: keep}
 		blocks := (n + setBlock - 1) / setBlock
 		kernel.Parallel(batch*blocks, func(i int) {
 			for head := range headOf {
@@ -163,6 +165,7 @@ type setRun[T kernel.Float] struct {
 	q, y, lse, dy, dq []T
 	kv                []G.Value
 	grads             []*buffer
+	keep              bool // lse
 }
 
 // block is the work on up to setBlock queries from i0 of element b by one head.
@@ -212,7 +215,9 @@ func (a *setRun[T]) forward(b, head, i0 int) {
 		row := s[r*w.Keys : (r+1)*w.Keys]
 		top := T(w.Scale) * kernel.MaxValue(row)
 		sums[r] = kernel.ExpShift(row, row, T(w.Scale), top)
-		w.lse[r] = top + T(math.Log(float64(sums[r])))
+		if a.keep {
+			w.lse[r] = top + T(math.Log(float64(sums[r])))
+		}
 	}
 	y := a.y[w.out:]
 	kernel.GemmSerial(false, false, w.rows, w.HeadDim, w.Keys, 1, s, w.Keys, w.v, w.ldkv, 0, y, a.width)

@@ -123,6 +123,9 @@ func TestMapShapeErrors(t *testing.T) {
 		{"depthwise bias", "depthwise_conv", "bias", func(tp *Tape) {
 			DepthwiseConv(float(tp, "x", 32, 3), param(tp, "w", 3, 1, 3, 3), param(tp, "b", 1), DepthwiseShape{Map: m})
 		}},
+		{"depthwise with an activation in training", "depthwise_conv", "activation", func(tp *Tape) {
+			DepthwiseConv(float(tp, "x", 32, 3), param(tp, "w", 3, 1, 3, 3), param(tp, "b", 3), DepthwiseShape{Map: m, Activation: "gelu"})
+		}},
 		{"reshape", "reshape", "x", func(tp *Tape) { Reshape(tp, float(tp, "x", 3, 4), 5, 2) }},
 		{"columns outside", "columns", "x", func(tp *Tape) { Columns(tp, float(tp, "x", 3, 4), 2, 5) }},
 		{"mean of half an image", "mean_tokens", "x", func(tp *Tape) { MeanTokens(tp, float(tp, "x", 7, 4), 2) }},
