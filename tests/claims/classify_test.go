@@ -187,7 +187,7 @@ func TestLAMAIMDBArms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]int{"lama": 12_200, "lama-ctx": 12_100, "structured": 38_500, "structured-matched": 12_210, "single": 10_200, "encoder": 2 * 40_400}
+	want := map[string]int{"lama": 12_200, "lama-ctx": 12_100, "structured": 38_500, "structured-matched": 12_210, "single": 10_200, "encoder": 40_400}
 	for i, a := range c.Arms {
 		cfg, err := c.Config(i)
 		if err != nil {
@@ -223,7 +223,7 @@ func TestQuickIMDB(t *testing.T) {
 	if code := run([]string{"lama-imdb", "--quick", "--seeds", "1"}, &stdout, &stderr); code != exitOK {
 		t.Fatalf("exit code %d\n%s", code, &stderr)
 	}
-	for _, want := range []string{"the numbers and the verdict mean nothing", "| Transformer, 2 layers |", "| 80800 |", "| 12200 |"} {
+	for _, want := range []string{"the numbers and the verdict mean nothing", "| Transformer, 1 layer |", "| 40400 |", "| 12200 |"} {
 		if !strings.Contains(stdout.String(), want) {
 			t.Errorf("printed no %q:\n%s", want, &stdout)
 		}
