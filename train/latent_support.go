@@ -3,6 +3,8 @@ package train
 import (
 	"math"
 
+	"gorgonia.org/tensor"
+
 	"sparrow/factor"
 	"sparrow/kernel"
 	"sparrow/nn"
@@ -112,6 +114,24 @@ func largestScores(scores []float64, had []bool, index []int32) {
 		}
 		index[at] = int32(best)
 	}
+}
+
+// chosen sets dst [S, V], which belongs to the values of a layer, to what src [G V, K] has for the atoms that they use.
+func (r latentSupport) chosen(layer string, src, dst *tensor.Dense) error {
+	f, err := r.store.DenseSparse(layer)
+	if err != nil {
+		return err
+	}
+	size, first := f.Dictionary(0).Rows, 0
+	for g, c := range f.Codes {
+		for i := range c.Vectors {
+			for t, k := range c.Index[i*c.Nonzeros : (i+1)*c.Nonzeros] {
+				setAt(dst, (first+t)*c.Vectors+i, at(src, (g*c.Vectors+i)*size+int(k)))
+			}
+		}
+		first += c.Nonzeros
+	}
+	return nil
 }
 
 func (r latentSupport) rest(layer string) ([]float64, error) {

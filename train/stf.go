@@ -25,8 +25,9 @@ import (
 //	         of each vector that are largest by |C~| times the atom's norm; backward hands dL/dC = P Dᵀ to all of C~ alike;
 //	         D trains by its exact gradient.
 //
-// After the steps of latent values come those of freeze_share, as frozen from then on: the optimizer begins anew with C (and
-// D, which a latent weight's run did not train), at a rate that warms up as at the start. A checkpoint's model always holds
+// After the steps of latent values come those of freeze_share, as frozen from then on. AdamW's means of latent coefficients
+// become those of C; else the optimizer begins anew with C (and D, which a latent weight's run did not train), at a rate that
+// warms up as at the start. A checkpoint's model always holds
 // the C and D that forward computes with; latent values are part of the state of a run that goes on.
 type STFConfig struct {
 	Kind  string `toml:"kind"`  // frozen | latent | support

@@ -445,3 +445,39 @@ func TestSTFKeepsItsKind(t *testing.T) {
 		t.Errorf("%v; settled after step %d, want still 5", err, again.state.Settled)
 	}
 }
+
+// TestSTFSettles: when latent coefficients settle, each value of C goes on with the optimizer's means of its own; the step
+// after is that of a run which had trained C all along with them.
+func TestSTFSettles(t *testing.T) {
+	for _, axis := range []string{"in", "out"} {
+		cfg := stfConfig(t, "support", axis, axis == "in")
+		trainer := mustPrepare(t, cfg)
+		for range 4 {
+			mustStep(t, trainer)
+		}
+		s := trainer.straight
+		layer := s.layers[0]
+		old := s.optimizer.(*AdamW)
+		mean, latents := old.mean[nn.Latent(layer)], s.latents.Get(nn.Latent(layer))
+		mustStep(t, trainer) // the last with latent values
+		if trainer.state.Settled != 5 || s.latents != nil || s.began != 0 {
+			t.Fatalf("settled after step %d, began %d", trainer.state.Settled, s.began)
+		}
+		values, means := trainer.store.Get(codesOf(layer)).Float32s(), s.optimizer.(*AdamW).mean[codesOf(layer)].Float32s()
+		l := trainer.store.Layer(layer)
+		_, vectors := l.Cut()
+		index, at := trainer.store.Atoms(layer+".sparse.indices").Index, 0
+		for g, nonzeros := range l.BlockNonzeros() {
+			for range nonzeros {
+				for i := range vectors {
+					from := (g*vectors+i)*l.Config.Atoms + int(index[at])
+					if values[at] != latents.Float32s()[from] || means[at] != mean.Float32s()[from] || means[at] == 0 {
+						t.Fatalf("axis %s: value %d is %g with mean %g, want %g with %g", axis, at, values[at], means[at], latents.Float32s()[from], mean.Float32s()[from])
+					}
+					at++
+				}
+			}
+		}
+		mustStep(t, trainer)
+	}
+}

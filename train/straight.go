@@ -120,7 +120,10 @@ func (s *straight) update(grads *nn.Gradients, step int, rate, scale float64) (s
 	}
 	at := step - s.began
 	if s.latents == nil {
-		UpdateAll(s.optimizer, grads, at, rate*warmUp(at, s.cfg.WarmupSteps), scale)
+		if s.began > 0 {
+			rate *= warmUp(at, s.cfg.WarmupSteps)
+		}
+		UpdateAll(s.optimizer, grads, at, rate, scale)
 		return 0, nil
 	}
 	for _, layer := range s.layers {
@@ -215,10 +218,26 @@ func (s *straight) values(swaps int) ([]Value, error) {
 	return []Value{{"latent_gap", gap}, {"atoms_changed", float64(swaps) / float64(entries)}}, err
 }
 
-// settle ends the latent values after a step.
-func (s *straight) settle(step int) {
-	s.latents, s.grads, s.began = nil, nil, step
-	s.optimizer = newOptimizer(s.cfg, s.store, s.owns)
+// settle ends the latent values after a step. The optimizer begins anew, but for AdamW's means of latent coefficients: those
+// of the chosen ones are the means of C.
+func (s *straight) settle(step int) error {
+	old, next := s.optimizer, newOptimizer(s.cfg, s.store, s.owns)
+	s.latents, s.grads, s.optimizer = nil, nil, next
+	r, ok := s.reading.(latentSupport)
+	from, isAdamW := old.(*AdamW)
+	if !ok || !isAdamW {
+		s.began = step
+		return nil
+	}
+	to := next.(*AdamW)
+	for _, layer := range s.layers {
+		for _, means := range [][2]map[string]*tensor.Dense{{from.mean, to.mean}, {from.square, to.square}} {
+			if err := r.chosen(layer, means[0][nn.Latent(layer)], means[1][codesOf(layer)]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // arrays views what a checkpoint keeps.
@@ -261,7 +280,9 @@ func (t *Trainer) turn() error {
 
 // settle continues without latent values, in a session of its own.
 func (t *Trainer) settle() (err error) {
-	t.straight.settle(t.state.Settled)
+	if err := t.straight.settle(t.state.Settled); err != nil {
+		return err
+	}
 	t.session, err = t.newSession()
 	return err
 }
