@@ -51,7 +51,7 @@ var stfKinds = []string{"frozen", "latent", "support"}
 // SetDefaults implements configs.Defaulter.
 func (c *STFConfig) SetDefaults() { *c = STFConfig{Kind: "frozen", Match: "*", FirstSweeps: 4} }
 
-// UseKind implements configs.Kinded.
+// UseKind implements configs.Kinded: of the settings that were tried, those that came closest to frozen, which none surpassed.
 func (c *STFConfig) UseKind(kind string) {
 	if kind == c.Kind || !slices.Contains(stfKinds, kind) {
 		return
@@ -59,9 +59,9 @@ func (c *STFConfig) UseKind(kind string) {
 	c.SetDefaults()
 	switch c.Kind = kind; kind {
 	case "latent":
-		c.Refresh, c.Sweeps, c.Margin, c.Rate, c.FreezeShare = 5, 1, 0, 0.1, 0.4
+		c.Refresh, c.Sweeps, c.Margin, c.Rate, c.FreezeShare = 5, 1, 0.5, 0.5, 0.85
 	case "support":
-		c.Rate, c.FreezeShare = 1, 0.4
+		c.Rate, c.FreezeShare = 0.25, 0.7
 	}
 }
 

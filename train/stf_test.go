@@ -35,8 +35,11 @@ func stfConfig(t *testing.T, kind, axis string, shared bool) Config {
 	c.Train.STF = &STFConfig{}
 	c.Train.STF.SetDefaults()
 	c.Train.STF.UseKind(kind)
+	if kind != "frozen" {
+		c.Train.STF.Rate, c.Train.STF.FreezeShare = 1, 0.4
+	}
 	if kind == "latent" {
-		c.Train.STF.Refresh, c.Train.STF.Rate = 2, 1
+		c.Train.STF.Refresh, c.Train.STF.Margin = 2, 0
 	}
 	return c
 }
