@@ -8,8 +8,10 @@ import (
 )
 
 // WriteAttentionPage writes one HTML page, complete in itself, that shades each word of each text by the weight that each
-// head gives it, as the figures of LAMA's paper do: white for none, the strongest blue for the head's largest weight in
-// that text. The weight itself is the word's tooltip. Above the heads stands their mean.
+// head gives it, as the figures of LAMA's paper do: white for the head's smallest weight in that text, the strongest blue
+// for its largest. What these are, in shares of what even attention would give, stands at the end of the row, because
+// LAMA's bounded scores keep the weights of a text within a factor of e²; the weight itself is the word's tooltip. Above
+// the heads stands their mean.
 func WriteAttentionPage(w io.Writer, title string, predictions []Prediction) error {
 	page := attentionPage{Title: title}
 	for i, p := range predictions {
@@ -46,6 +48,7 @@ type attentionText struct {
 type attentionRow struct {
 	Name  string
 	Words []shadedWord
+	Range string // the smallest and the largest weight, over an even one
 }
 
 type shadedWord struct {
@@ -56,12 +59,13 @@ type shadedWord struct {
 }
 
 func shadedRow(name string, tokens []string, weights []float64) attentionRow {
-	row := attentionRow{Name: name}
-	top := slices.Max(weights)
+	low, high := slices.Min(weights), slices.Max(weights)
+	n := float64(len(weights))
+	row := attentionRow{Name: name, Range: fmt.Sprintf("%.3f to %.3f", low*n, high*n)}
 	for i, token := range tokens {
-		shade := 0.0
-		if top > 0 {
-			shade = weights[i] / top
+		shade := 0.0 // of even attention
+		if high > low {
+			shade = (weights[i] - low) / (high - low)
 		}
 		row.Words = append(row.Words, shadedWord{token, fmt.Sprintf("%.4f", weights[i]), fmt.Sprintf("%.3f", shade), shade > 0.6})
 	}
@@ -89,16 +93,18 @@ body { font: 15px/1.7 system-ui, sans-serif; max-width: 62em; margin: 2em auto; 
 h1 { font-size: 1.3em; } h2 { font-size: 1.05em; margin-top: 2em; }
 table { border-spacing: 0 0.5em; width: 100%; }
 th { font-weight: normal; color: #666; text-align: left; vertical-align: top; width: 5.5em; white-space: nowrap; }
-td span { padding: 0.1em 0.2em; border-radius: 3px; } .dark { color: #fff; } footer { color: #666; margin-top: 3em; }
+td span { padding: 0.1em 0.2em; border-radius: 3px; } .dark { color: #fff; }
+td + td { color: #666; font-size: 0.85em; text-align: right; vertical-align: top; width: 7em; white-space: nowrap; }
+footer { color: #666; margin-top: 3em; }
 </style>
 </head>
 <body>
 <h1>{{.Title}}</h1>
 {{range .Texts}}<h2>{{.Number}}. {{.Label}} {{printf "%.4f" .Value}}</h2>
 <table>
-{{range .Rows}}<tr><th scope="row">{{.Name}}</th><td>{{range .Words}}<span{{if .Dark}} class="dark"{{end}} title="{{.Weight}}" style="background:rgba(27,102,174,{{.Shade}})">{{.Text}}</span> {{end}}</td></tr>
+{{range .Rows}}<tr><th scope="row">{{.Name}}</th><td>{{range .Words}}<span{{if .Dark}} class="dark"{{end}} title="{{.Weight}}" style="background:rgba(27,102,174,{{.Shade}})">{{.Text}}</span> {{end}}</td><td>{{.Range}}</td></tr>
 {{end}}</table>
-{{end}}<footer>A word is the bluer the more of its head's weight it has; the bluest of each row has the head's largest weight in that text.</footer>
+{{end}}<footer>The bluest word of each row has the head's largest weight in that text, a white one the smallest. Beside the row stand both, smallest and largest, in multiples of an even share: 1.000 to 1.000 would be attention to all words alike.</footer>
 </body>
 </html>
 `))
