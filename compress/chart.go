@@ -74,11 +74,7 @@ func (c chart) svg() template.HTML {
 				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="4.5" fill="%s" stroke="#fff"/>`, px(s.x[i]), py(s.y[i]), s.color)
 				continue
 			}
-			verb := "L"
-			if i == 0 {
-				verb = "M"
-			}
-			fmt.Fprintf(&path, "%s%.1f %.1f", verb, px(s.x[i]), py(s.y[i]))
+			c.draw(&path, s, i, px, py)
 		}
 		if path.Len() > 0 {
 			fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.6"/>`, path.String(), s.color)
@@ -96,6 +92,25 @@ func (c chart) svg() template.HTML {
 	}
 	b.WriteString("</svg>")
 	return template.HTML(b.String()) // of numbers and escaped labels
+}
+
+// draw adds point i of a line to its path. A line leaves the chart where it crosses the top and comes back there.
+func (c chart) draw(path *strings.Builder, s series, i int, px, py func(float64) float64) {
+	over := func(i int) bool { return c.yMax > 0 && s.y[i] > c.yMax }
+	verb := "L"
+	if i == 0 {
+		verb = "M"
+	} else if over(i) != over(i-1) {
+		share := (c.yMax - s.y[i-1]) / (s.y[i] - s.y[i-1])
+		if over(i - 1) {
+			verb = "M"
+		}
+		fmt.Fprintf(path, "%s%.1f %.1f", verb, px(s.x[i-1]+share*(s.x[i]-s.x[i-1])), py(c.yMax))
+		verb = "L"
+	}
+	if !over(i) {
+		fmt.Fprintf(path, "%s%.1f %.1f", verb, px(s.x[i]), py(s.y[i]))
+	}
 }
 
 // span is the span of the y axis, of logarithms if it is logarithmic.
