@@ -6,6 +6,9 @@ const (
 	// passBytes is about how much of B is packed at once, in whole k blocks: it should still be in
 	// a cache when it is used.
 	passBytes = 4 << 20
+	// passBytesTransA is the same for a transposed A: a weight gradient, whose k is the many rows of
+	// a batch and whose C is small, so that C goes to and fro more often for panels that stay nearer.
+	passBytesTransA = 1 << 20
 	// packedBytes bounds it for a very wide B, which is then packed by columns, too.
 	packedBytes = 8 << 20
 	// tasksPerThread is how finely C is cut, so that a thread that loses its core for a while
@@ -33,7 +36,11 @@ func (op *gemmOp) multiply() {
 	blocks := (op.k + kBlock - 1) / kBlock
 	op.kc = roundUp((op.k+blocks-1)/blocks, 8)
 	blocks = (op.k + op.kc - 1) / op.kc
-	pass := max(passBytes/(int(op.elem)*op.n*op.kc), 1)
+	size := passBytes
+	if op.transA {
+		size = passBytesTransA
+	}
+	pass := max(size/(int(op.elem)*op.n*op.kc), 1)
 	pass = (blocks + (blocks+pass-1)/pass - 1) / ((blocks + pass - 1) / pass) // as many blocks in each
 	for op.k0 = 0; op.k0 < op.k; op.k0 = op.k1 {
 		op.k1 = min(op.k, op.k0+pass*op.kc)
@@ -72,11 +79,16 @@ func (op *gemmOp) runTasks(n int, f func(int)) {
 
 // planTasks cuts C into rowTasks by colTasks pieces.
 func (op *gemmOp) planTasks(panels int) {
-	op.rowTasks = (op.m + op.mc - 1) / op.mc
 	op.colTasks = 1
 	if op.threads == 1 {
+		mc := op.mc
+		if op.transA && op.level == isaAVX2 {
+			mc += mc / 3 // A is packed, without gaps, and fewer tasks read the panels of B less often
+		}
+		op.rowTasks = (op.m + mc - 1) / mc
 		return
 	}
+	op.rowTasks = (op.m + op.mc - 1) / op.mc
 	want := op.threads * tasksPerThread
 	op.rowTasks = max(op.rowTasks, min(want, op.m/minTaskRows))
 	if op.rowTasks < want {

@@ -22,6 +22,8 @@ var sameShapes = []struct {
 	{"square", false, true, 120, 120, 120},
 	{"wide", false, true, 30, 700, 64},
 	{"weight gradient", true, false, 72, 130, 400},
+	{"weight gradient in passes", true, false, 20, 300, 2300},
+	{"weight gradient of many rows", true, false, 270, 40, 130},
 	{"conflicting strides", false, false, 40, 90, 1024},
 	{"passes over k", false, false, 18, 35, 6500},
 	{"odd", true, true, 101, 97, 391},
