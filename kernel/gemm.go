@@ -18,7 +18,7 @@ func Gemm[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b 
 	if m*n*k >= threadedSize {
 		threads = Threads()
 	}
-	gemm(threads, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil)
+	gemm(threads, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil, nil)
 }
 
 // GemmBias computes C = op(A) op(B) + bias with bias [n] added to every row, over the pool:
@@ -31,7 +31,29 @@ func GemmBias[T Float](transA, transB bool, m, n, k int, a []T, lda int, b []T, 
 	if m*n*k >= threadedSize {
 		threads = Threads()
 	}
-	gemm(threads, transA, transB, m, n, k, 1, a, lda, b, ldb, 0, c, ldc, bias)
+	gemm(threads, transA, transB, m, n, k, 1, a, lda, b, ldb, 0, c, ldc, bias, nil)
+}
+
+// GemmSums computes C = Aᵀ B + beta C and the sums of A's columns, sums [m] (added to sums when add
+// is set), over the pool: the gradients of a linear layer's weight and bias. A is [k, m], B [k, n],
+// C [m, n]. The sums are those of ColSum, bit for bit, but A comes from memory once. Otherwise as
+// Gemm; a wrong number of sums panics.
+func GemmSums[T Float](m, n, k int, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int, sums []T, add bool) {
+	if len(sums) != m {
+		panic(fmt.Sprintf("kernel: gemm: got room for %d sums, want %d", len(sums), m))
+	}
+	threads := 1
+	if m*n*k >= threadedSize {
+		threads = Threads()
+	}
+	if !add {
+		clear(sums)
+	}
+	if m > 0 && (n == 0 || isThin(true, false, m, n)) {
+		colSum(sums, a, k, lda)
+		sums = nil
+	}
+	gemm(threads, true, false, m, n, k, 1, a, lda, b, ldb, beta, c, ldc, nil, sums)
 }
 
 // threadedSize is the number of multiply-adds from which a product is worth the microsecond that
@@ -40,10 +62,10 @@ const threadedSize = 1 << 17
 
 // GemmSerial is Gemm on the calling goroutine alone, for use inside Parallel.
 func GemmSerial[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	gemm(1, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil)
+	gemm(1, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil, nil)
 }
 
-func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int, bias []T) {
+func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int, bias, sums []T) {
 	checkGemm(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
 	if m == 0 || n == 0 {
 		return
@@ -68,6 +90,7 @@ func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T
 	op.b, op.ldb = unsafe.Pointer(unsafe.SliceData(b)), uintptr(ldb)*op.elem
 	op.c, op.ldc = unsafe.Pointer(unsafe.SliceData(c)), uintptr(ldc)*op.elem
 	op.bias = unsafe.Pointer(unsafe.SliceData(bias))
+	op.sums = unsafe.Pointer(unsafe.SliceData(sums))
 	op.alpha, op.beta = 0, 0
 	*(*T)(unsafe.Pointer(&op.alpha)) = alpha
 	*(*T)(unsafe.Pointer(&op.beta)) = beta

@@ -111,8 +111,27 @@ func (op *gemmOp) runTask(task int) {
 	for k := op.k0; k < op.k1; k += op.kc {
 		kc := min(op.kc, op.k1-k)
 		next := op.nextBlock(task, k+kc)
+		if op.sums != nil && op.j0 == 0 && p0 == 0 { // once for each block of A
+			op.addSums(i0, i1, k, kc)
+		}
 		op.runBlock(w, i0, i1, p0, p1, k, kc, next)
 	}
+}
+
+// addSums adds rows [k, k+kc) of A as it is stored, columns [i0, i1), to the sums. Blocks start at multiples of
+// four rows, so that the order is that of ColSum for the whole.
+func (op *gemmOp) addSums(i0, i1, k, kc int) {
+	src := unsafe.Add(op.a, uintptr(k)*op.lda+uintptr(i0)*op.elem)
+	dst := unsafe.Add(op.sums, uintptr(i0)*op.elem)
+	if op.double {
+		addSums[float64](dst, src, kc, i1-i0, int(op.lda/op.elem))
+	} else {
+		addSums[float32](dst, src, kc, i1-i0, int(op.lda/op.elem))
+	}
+}
+
+func addSums[T Float](dst, src unsafe.Pointer, rows, cols, ld int) {
+	colSum(unsafe.Slice((*T)(dst), cols), unsafe.Slice((*T)(src), (rows-1)*ld+cols), rows, ld)
 }
 
 // runBlock adds one k block to rows [i0, i1) and panels [p0, p1) of C, and meanwhile brings next

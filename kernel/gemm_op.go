@@ -10,6 +10,7 @@ import (
 type gemmOp struct {
 	a, b, c        unsafe.Pointer
 	bias           unsafe.Pointer // a row to add to every row of C; nil: none
+	sums           unsafe.Pointer // of the columns of a transposed A, m of them; nil: none
 	lda, ldb, ldc  uintptr        // bytes
 	transA, transB bool
 	m, n, k        int
@@ -101,7 +102,7 @@ func getOp() *gemmOp {
 
 // release drops the references to the caller's slices and recycles the op.
 func (op *gemmOp) release() {
-	op.a, op.b, op.c, op.bias = nil, nil, nil, nil
+	op.a, op.b, op.c, op.bias, op.sums = nil, nil, nil, nil, nil
 	op.thin.w, op.thin.x, op.thin.c = nil, nil, nil
 	gemmOps.put(op)
 }

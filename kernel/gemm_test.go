@@ -184,3 +184,40 @@ func testGemmBias[T Float](t *testing.T) {
 		p.check(t, got)
 	}
 }
+
+// TestGemmSums compares the product with Gemm and the sums with ColSum, bit for bit, for the cuts of
+// sameShapes on each number of threads, and for empty sizes.
+func TestGemmSums(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		t.Run("float32", testGemmSums[float32])
+		t.Run("float64", testGemmSums[float64])
+	})
+}
+
+func testGemmSums[T Float](t *testing.T) {
+	shapes := [][3]int{{0, 3, 4}, {3, 0, 4}, {3, 4, 0}, {1, 1, 1}, {300, 3, 41}, {270, 40, 131}, {20, 300, 2302}, {72, 130, 777}}
+	for i, s := range shapes {
+		add := i%2 == 1
+		p := newProduct[T](rand.New(rand.NewPCG(6, 6)), true, false, s[0], s[1], s[2], 1, 1, 3)
+		packed := make([]T, p.k*p.m) // A without the gaps between its rows
+		for q := range p.k {
+			copy(packed[q*p.m:], p.a[q*p.lda:q*p.lda+p.m])
+		}
+		for _, threads := range []int{1, 2, 5} {
+			setThreads(t, threads)
+			want, sums := make([]T, p.m), make([]T, p.m)
+			for j := range want {
+				want[j], sums[j] = T(j)/8, T(j)/8
+			}
+			ColSum(want, packed, p.k, p.m, add)
+			c := append([]T(nil), p.c...)
+			GemmSums(p.m, p.n, p.k, p.a, p.lda, p.b, p.ldb, p.beta, c, p.ldc, sums, add)
+			equalBits(t, p, c, p.run())
+			for j := range want {
+				if sums[j] != want[j] {
+					t.Fatalf("%v on %d threads, add %v: got %v as sum %d, want %v", p, threads, add, sums[j], j, want[j])
+				}
+			}
+		}
+	}
+}

@@ -105,11 +105,15 @@ func linearGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param, b 
 		byRows := w.inRows()
 		if byRows {
 			giveX()
+		} else if w.wanted() && b != nil && b.wanted() {
+			dw, add := w.open()
+			db, addSums := b.open()
+			kernel.GemmSums(out, width, n, dy, out, x, width, betaOf[T](add), data[T](dw), width, data[T](db), addSums)
 		} else if w.wanted() {
 			dw, add := w.open()
 			kernel.Gemm(true, false, out, width, n, 1, dy, out, x, width, betaOf[T](add), data[T](dw), width)
 		}
-		if b != nil && b.wanted() {
+		if b != nil && b.wanted() && (byRows || !w.wanted()) {
 			db, add := b.open()
 			kernel.ColSum(data[T](db), dy, n, out, add)
 		}
