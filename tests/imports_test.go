@@ -39,7 +39,7 @@ var imports = map[string][]string{
 
 	// What is above everything, and imported by nothing.
 	"bench":        {"factor", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
-	"tests/claims": {"train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
+	"tests/claims": {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 	"tests":        {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 }
 

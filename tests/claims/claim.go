@@ -38,15 +38,23 @@ type Claim struct {
 	Expect []Expect     `toml:"expect"` // what the comparison shall show
 	Sweep  *Sweep       `toml:"sweep"`  // of a claim about cost, in place of seeds, learning rates and [[expect]]
 
+	Compress *Compression `toml:"compress"` // of a claim about compression, in place of [[expect]]
+
 	Name   string `toml:"-"` // of the file, without .toml
 	SHA256 string `toml:"-"` // of the file
 	path   string
+
+	tunedLast []string // overrides of fine-tuned compressions after those of the arm, with --quick
 }
 
 // Quick holds overrides of [run] that make every run tiny; those of an arm come after.
 type Quick struct {
 	Set   []string `toml:"set"`
 	Sizes []int    `toml:"sizes"` // of a sweep: each in the place of one
+
+	// Of a compression: overrides of every arm's, and of those that are fine-tuned.
+	Compress []string `toml:"compress"`
+	Finetune []string `toml:"finetune"`
 }
 
 // Arm is one of the networks: [run] with overrides, in the words of train run --set.
@@ -58,6 +66,9 @@ type Arm struct {
 	// Of a sweep.
 	Measure string     `toml:"measure"` // "": the sweep's
 	At      [][]string `toml:"at"`      // overrides after Set at each of the sizes; empty: none
+
+	// Of a compression, where Set are overrides in the words of compress run --set.
+	Ratios []float64 `toml:"ratios"` // empty: those of [compress]
 }
 
 // title is how tables and figures call the arm.
@@ -128,7 +139,12 @@ func claimNames(paths []string) []string {
 }
 
 // Config is the resolved config of arm i.
-func (c *Claim) Config(i int) (train.Config, error) { return override(c.Run, c.Arms[i].Set) }
+func (c *Claim) Config(i int) (train.Config, error) {
+	if c.Compress != nil { // the arms are what is made of one network
+		return c.Run, nil
+	}
+	return override(c.Run, c.Arms[i].Set)
+}
 
 // override lays overrides over a config.
 func override(base train.Config, set []string) (train.Config, error) {
@@ -147,6 +163,9 @@ func (c *Claim) shrink() error {
 	c.Seeds = min(c.Seeds, 2)
 	if c.Sweep != nil {
 		c.Sweep.shrink(c.Quick.Sizes)
+	}
+	if c.Compress != nil {
+		c.shrinkCompression()
 	}
 	return err
 }
@@ -191,9 +210,24 @@ func (c *Claim) Validate(r *configs.Report) {
 			r.Errorf(fmt.Sprintf("arm.%d.set", i), "does not apply to [run]: %v", err)
 		}
 	}
-	if c.Sweep != nil {
+	switch {
+	case c.Sweep != nil && c.Compress != nil:
+		r.Errorf("compress", "stands beside [sweep]; want one of them")
+		return
+	case c.Sweep != nil:
 		c.validateSweep(r)
 		return
+	case c.Compress != nil:
+		c.validateCompression(r)
+		return
+	}
+	for i, a := range c.Arms {
+		if len(a.Ratios) > 0 {
+			r.Errorf(fmt.Sprintf("arm.%d.ratios", i), "has no meaning without [compress]")
+		}
+	}
+	if len(c.Quick.Compress)+len(c.Quick.Finetune) > 0 {
+		r.Errorf("quick.compress", "or finetune has no meaning without [compress]")
 	}
 	if len(c.Quick.Sizes) > 0 {
 		r.Errorf("quick.sizes", "has no meaning without [sweep]")

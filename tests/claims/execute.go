@@ -137,34 +137,51 @@ func (e *execution) expect(jobs []job) {
 
 // run makes the jobs, several at a time, and returns their results in order.
 func (e *execution) run(ctx context.Context, jobs []job) ([]Result, error) {
+	results := make([]Result, len(jobs))
+	err := spread(ctx, e.lanes, len(jobs), func(ctx context.Context, _, i int) (err error) {
+		results[i], err = e.one(ctx, jobs[i])
+		return err
+	})
+	switch {
+	case errors.Is(err, context.Canceled):
+		return nil, fmt.Errorf("interrupted; finished runs are in %s, the same command goes on: %w", e.cache.dir, context.Canceled)
+	case err != nil:
+		return nil, err
+	}
+	return results, nil
+}
+
+// spread does 0 to n-1 in that many lanes, side by side, until one fails: the error is the cause, not that of those that it
+// stopped.
+func spread(ctx context.Context, lanes, n int, do func(ctx context.Context, lane, i int) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	results, errs := make([]Result, len(jobs)), make([]error, len(jobs))
+	errs := make([]error, n)
 	next := make(chan int)
-	var lanes sync.WaitGroup
-	for range e.lanes {
-		lanes.Go(func() {
+	var all sync.WaitGroup
+	for lane := range lanes {
+		all.Go(func() {
 			for i := range next {
-				if results[i], errs[i] = e.one(ctx, jobs[i]); errs[i] != nil {
+				if errs[i] = ctx.Err(); errs[i] == nil {
+					errs[i] = do(ctx, lane, i)
+				}
+				if errs[i] != nil {
 					cancel()
 				}
 			}
 		})
 	}
-	for i := range jobs {
+	for i := range n {
 		next <- i
 	}
 	close(next)
-	lanes.Wait()
-	for _, err := range errs { // the cause, not the runs that it stopped
+	all.Wait()
+	for _, err := range errs {
 		if err != nil && !errors.Is(err, context.Canceled) {
-			return nil, err
+			return err
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("interrupted; finished runs are in %s, the same command goes on: %w", e.cache.dir, context.Canceled)
-	}
-	return results, nil
+	return errors.Join(errs...)
 }
 
 // one finds a run in the cache or makes it.

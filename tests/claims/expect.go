@@ -52,6 +52,8 @@ var metrics = map[string]struct {
 	"step_seconds":  {func(r Result) float64 { return r.StepSeconds }, false},
 
 	"corruption_accuracy": {func(r Result) float64 { return r.CorruptionAccuracy }, false},
+
+	"layer_bytes": {func(r Result) float64 { return float64(r.Bytes) }, true}, // of compressions, in their own expectations
 }
 
 var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters", "accuracy", "epoch_seconds", "step_seconds",

@@ -32,7 +32,8 @@ var (
 	inkColor  = color.NRGBA{R: 0x26, G: 0x26, B: 0x26, A: 0xff}
 )
 
-// figure draws what the claim is about: the costs of a sweep over its sizes;
+// figure draws what the claim is about: the costs of a sweep over its sizes; the
+// losses of compressed networks over their bytes;
 // accuracy of classifiers over the parameters of their attention, of those of
 // images on spoilt ones over that on clean ones; loss over
 // the cache if an expectation is of that, over parameters if one is of the loss;
@@ -43,6 +44,8 @@ func (o *outcome) figure() ([]byte, error) {
 	var err error
 	if o.claim.Sweep != nil {
 		err = o.drawSweep(p)
+	} else if o.claim.Compress != nil {
+		err = o.drawFrontiers(p)
 	} else if o.claim.seesImages() {
 		p.X.Label.Text, p.Y.Label.Text = "test accuracy", "accuracy on spoilt test images"
 		err = o.drawMeans(p, "corruption_accuracy", "accuracy")

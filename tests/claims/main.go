@@ -7,7 +7,8 @@
 //	go run ./tests/claims --quick                  a few steps of each, to check the machinery; writes nothing
 //
 // A claim is tests/claims/NAME.toml. Each training run is a process of its own,
-// and so is each network at each size, so that its peak memory is its own. A finished run is kept in the cache by the
+// and so is each network at each size, so that its peak memory is its own, and each
+// compression of a trained network. A finished run is kept in the cache by the
 // hash of its resolved config and corpus: a program that was killed goes on where
 // it stopped. A full run wants the claim's file committed.
 package main
@@ -150,6 +151,9 @@ func checkOne(ctx context.Context, o options, c *Claim, stdout, stderr io.Writer
 	measure := execute
 	if c.Sweep != nil {
 		measure = executeSweep
+	}
+	if c.Compress != nil {
+		measure = executeCompression
 	}
 	out, err := measure(ctx, c, o, stderr)
 	if err != nil {

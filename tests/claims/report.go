@@ -27,6 +27,7 @@ type outcome struct {
 type armRuns struct {
 	Arm          string   `json:"arm"`
 	Label        string   `json:"label"`
+	Ratio        float64  `json:"ratio,omitempty"` // of a compression: share of bytes to remove; 0: the parent
 	LearningRate float64  `json:"learning_rate"`
 	Tuning       []tried  `json:"tuning,omitempty"`
 	Runs         []Result `json:"runs"` // one a seed, from seed 1
@@ -60,32 +61,36 @@ type document struct {
 // the one with the lowest loss, of classifiers the highest validation accuracy, or
 // the lowest if all diverged.
 func (o *outcome) tune(results []Result) []float64 {
-	rates := o.claim.LearningRates
+	n := len(o.claim.LearningRates)
 	var chosen []float64
 	for _, a := range o.claim.Arms {
-		mine := results[:len(rates)]
-		results = results[len(rates):]
+		mine := results[:n]
+		results = results[n:]
 		runs := armRuns{Arm: a.Name, Label: a.title()}
-		low := rates[0]
-		for i, r := range mine {
-			t := tried{LearningRate: rates[i]}
-			if r.Diverged == "" {
-				t.Loss = &mine[i].Loss
-				if o.claim.classifies() {
-					t.Accuracy = &mine[i].ValidationAccuracy
-				}
-			}
-			runs.Tuning = append(runs.Tuning, t)
-			low = min(low, rates[i])
-		}
-		runs.LearningRate = low
-		if at := best(mine); at >= 0 {
-			runs.LearningRate = rates[at]
-		}
+		runs.LearningRate, runs.Tuning = o.claim.chooseRate(mine)
 		o.arms = append(o.arms, runs)
 		chosen = append(chosen, runs.LearningRate)
 	}
 	return chosen
+}
+
+// chooseRate is one arm's learning rate, from a run with each, and what they gave.
+func (c *Claim) chooseRate(mine []Result) (float64, []tried) {
+	var table []tried
+	for i, r := range mine {
+		t := tried{LearningRate: c.LearningRates[i]}
+		if r.Diverged == "" {
+			t.Loss = &mine[i].Loss
+			if c.classifies() {
+				t.Accuracy = &mine[i].ValidationAccuracy
+			}
+		}
+		table = append(table, t)
+	}
+	if at := best(mine); at >= 0 {
+		return c.LearningRates[at], table
+	}
+	return slices.Min(c.LearningRates), table
 }
 
 // conclude takes the results of the runs that count and computes the verdict.
@@ -121,6 +126,11 @@ func (o *outcome) report() document {
 	}
 	for _, e := range o.claim.Expect {
 		d.Expected = append(d.Expected, e.String())
+	}
+	if s := o.claim.Compress; s != nil {
+		for _, e := range s.Expect {
+			d.Expected = append(d.Expected, e.String())
+		}
 	}
 	for i := range o.claim.Seeds {
 		d.Seeds = append(d.Seeds, i+1)
@@ -191,6 +201,10 @@ func (o *outcome) text(quick bool) string {
 	b.WriteString("\n")
 	if c.Sweep != nil {
 		o.sweepTables(&b)
+		return b.String()
+	}
+	if c.Compress != nil {
+		o.compressionTables(&b)
 		return b.String()
 	}
 	if c.classifies() {
@@ -296,6 +310,9 @@ func (o *outcome) method() string {
 	c := o.claim
 	if c.Sweep != nil {
 		return o.sweepMethod()
+	}
+	if c.Compress != nil {
+		return o.compressionMethod()
 	}
 	if c.classifies() {
 		return o.classifiersMethod()

@@ -29,6 +29,9 @@ type request struct {
 	Dir     string `json:"dir"`
 	Threads int    `json:"threads"` // 0: all cores
 	Tuning  bool   `json:"tuning"`  // a classifier is not measured on its test split
+
+	Keep     string `json:"keep,omitempty"`     // folder for the checkpoint of a network that will be compressed
+	Compress string `json:"compress,omitempty"` // TOML of a compression of one that Config has trained; "": Config trains
 }
 
 // reply is a worker's answer.
@@ -57,6 +60,10 @@ type Result struct {
 	// Of a classifier of images, on its test split spoilt in the ways of data.Corruptions, over all severities.
 	CorruptionAccuracy float64   `json:"corruption_accuracy,omitempty"` // over all of them
 	Corruptions        []float64 `json:"corruptions,omitempty"`         // of each, in order
+
+	// Of a compressed network: what the layers of the budget take, values and indices, and took.
+	Bytes      int `json:"bytes,omitempty"`
+	DenseBytes int `json:"dense_bytes,omitempty"`
 
 	Steps          int     `json:"steps"`
 	Tokens         int     `json:"tokens"`  // trained on
@@ -92,7 +99,11 @@ func work(in io.Reader, out io.Writer) int {
 		os.Exit(exitInterrupted)
 	}()
 	var answer reply
-	answer.Result, err = trainOnce(r, dir)
+	do := trainOnce
+	if r.Compress != "" {
+		do = compressOnce
+	}
+	answer.Result, err = do(r, dir)
 	if err != nil {
 		answer.Error = err.Error()
 	}
@@ -137,6 +148,11 @@ func trainOnce(r request, dir string) (Result, error) {
 			}
 		}
 	}
+	if r.Keep != "" && out.Diverged == "" {
+		if err := out.keep(cfg, result.Best, r.Keep); err != nil {
+			return out, err
+		}
+	}
 	out.Seconds = time.Since(began).Seconds()
 	return out, nil
 }
@@ -145,13 +161,18 @@ func trainOnce(r request, dir string) (Result, error) {
 // where the system does not tell.
 func peakMemory() int { return memoryField("VmHWM") }
 
-// start makes one run in a process of its own, a copy of this program.
+// start makes one training run in a process of its own.
 func start(ctx context.Context, cfg train.Config, dir string, threads int, tuning bool) (Result, error) {
 	text, err := configs.Encode(cfg)
 	if err != nil {
 		return Result{}, err
 	}
-	line, err := json.Marshal(request{Config: string(text), Dir: dir, Threads: threads, Tuning: tuning})
+	return ask(ctx, request{Config: string(text), Dir: dir, Threads: threads, Tuning: tuning})
+}
+
+// ask has a request answered by a process of its own, a copy of this program.
+func ask(ctx context.Context, r request) (Result, error) {
+	line, err := json.Marshal(r)
 	if err != nil {
 		return Result{}, err
 	}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"sparrow/compress"
+	"sparrow/configs"
+)
+
+// Compression is the [compress] table: the claim is about the compression of trained networks. [run] trains one parent a seed;
+// an arm is a way to compress it, overrides in the words of compress run --set, and is measured at several ratios: one-shot,
+// or fine-tuned if its config has a table compress.finetune.
+type Compression struct {
+	Set      []string  `toml:"set"`      // overrides that all arms have in common; those of an arm come after
+	Finetune []string  `toml:"finetune"` // the same of fine-tuned arms only
+	Ratios   []float64 `toml:"ratios"`   // shares of the dense layers' bytes to remove, indices counted
+	// TunedRatios are those of fine-tuned arms. The learning rates of the claim are tried for each such arm at the middle one,
+	// with seed 1 and half the steps; none: that of the arm's config.
+	TunedRatios []float64        `toml:"tuned_ratios"`
+	Expect      []CompressExpect `toml:"expect"`
+}
+
+// parentName is how expectations call what is compressed.
+const parentName = "parent"
+
+// Validate reports ratios that are none.
+func (s *Compression) Validate(r *configs.Report) {
+	if len(s.Ratios) == 0 {
+		r.Errorf("ratios", "is missing; want shares of the bytes to remove")
+	}
+	for key, ratios := range map[string][]float64{"ratios": s.Ratios, "tuned_ratios": s.TunedRatios} {
+		if !goodRatios(ratios) {
+			r.Errorf(key, "wants different shares of bytes to remove, growing, more than 0 and less than 1")
+		}
+	}
+	if len(s.Expect) == 0 {
+		r.Errorf("expect", "is missing; want at least one [[compress.expect]]")
+	}
+}
+
+func goodRatios(ratios []float64) bool {
+	for i, x := range ratios {
+		if !(x > 0 && x < 1) || i > 0 && x <= ratios[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
+// compression is the resolved config of arm i at a ratio and its learning rate, 0: the config's, without the checkpoint that it
+// starts from.
+func (c *Claim) compression(i int, ratio, rate float64) (compress.Config, error) {
+	s := c.Compress
+	cfg, err := decodeCompression(slices.Concat(s.Set, c.Arms[i].Set), ratio)
+	if err != nil || cfg.Compress.Finetune == nil {
+		return cfg, err
+	}
+	if cfg, err = decodeCompression(slices.Concat(s.Set, s.Finetune, c.Arms[i].Set, c.tunedLast), ratio); err != nil {
+		return cfg, err
+	}
+	if rate > 0 {
+		cfg.Compress.Finetune.LearningRate = rate
+	}
+	return cfg, nil
+}
+
+func decodeCompression(set []string, ratio float64) (compress.Config, error) {
+	cfg := compress.DefaultConfig()
+	err := configs.Decode("[compress]", nil, slices.Concat(set, []string{`compress.from="parent"`, fmt.Sprintf("compress.ratio=%g", ratio)}), &cfg)
+	return cfg, err
+}
+
+// tuned tells whether arm i is fine-tuned. The claim was validated.
+func (c *Claim) tuned(i int) bool {
+	cfg, err := c.compression(i, 0.5, 0)
+	return err == nil && cfg.Compress.Finetune != nil
+}
+
+// ratios are those of arm i.
+func (c *Claim) ratios(i int) []float64 {
+	switch {
+	case len(c.Arms[i].Ratios) > 0:
+		return c.Arms[i].Ratios
+	case c.tuned(i):
+		return c.Compress.TunedRatios
+	}
+	return c.Compress.Ratios
+}
+
+// validateCompression reports what the claim around a [compress] table gets wrong.
+func (c *Claim) validateCompression(r *configs.Report) {
+	if len(c.Expect) > 0 {
+		r.Errorf("expect", "stands beside [compress]; want [[compress.expect]]")
+	}
+	if c.seesImages() {
+		r.Errorf("run.data.source", "is of images; [compress] wants texts")
+	}
+	if classifies(c.Run) && c.Run.Data.Source == "tsv" && c.Run.Data.Test == "" {
+		r.Errorf("run.data.test", "is empty; a claim about classifiers wants a test split")
+	}
+	for i, a := range c.Arms {
+		key := func(name string) string { return fmt.Sprintf("arm.%d.%s", i, name) }
+		if a.Name == parentName {
+			r.Errorf(key("name"), "is that of the network that is compressed")
+		}
+		if !goodRatios(a.Ratios) {
+			r.Errorf(key("ratios"), "wants different shares of bytes to remove, growing, more than 0 and less than 1")
+		}
+		if _, err := c.compression(i, 0.5, 0); err != nil {
+			r.Errorf(key("set"), "does not apply to a compression: %v", err)
+		} else if len(c.ratios(i)) == 0 {
+			r.Errorf(key("ratios"), "is missing; the arm is fine-tuned, and [compress] has no tuned_ratios")
+		}
+	}
+	for i, e := range c.Compress.Expect {
+		key := func(name string) string { return fmt.Sprintf("compress.expect.%d.%s", i, name) }
+		if e.Of == "accuracy" && !c.classifies() {
+			r.Errorf(key("of"), "is not measured of a language model")
+		}
+		for k, name := range append([]string{e.Arm}, e.Than...) {
+			where := "arm"
+			if k > 0 {
+				where = "than"
+			}
+			if k > 0 && name == parentName && e.Measure != "fewer_bytes" {
+				continue
+			}
+			at := c.arm(name)
+			if at < 0 {
+				r.Errorf(key(where), "is none of the arms: %q", name)
+			} else if e.Measure != "fewer_bytes" && !slices.Contains(c.ratios(at), e.At) {
+				r.Errorf(key("at"), "is none of the ratios of %s", name)
+			}
+		}
+	}
+}
+
+// shrinkCompression makes a compression small for --quick.
+func (c *Claim) shrinkCompression() {
+	c.Compress.Set = slices.Concat(c.Compress.Set, c.Quick.Compress)
+	c.tunedLast = c.Quick.Finetune
+	wanted := func(arm string, ratio float64) bool {
+		return slices.ContainsFunc(c.Compress.Expect, func(e CompressExpect) bool {
+			return e.At == ratio && (e.Arm == arm || slices.Contains(e.Than, arm))
+		})
+	}
+	for i := range c.Arms {
+		all := c.ratios(i)
+		var some []float64
+		for k, ratio := range all {
+			if k == 0 || k == len(all)-1 || wanted(c.Arms[i].Name, ratio) {
+				some = append(some, ratio)
+			}
+		}
+		c.Arms[i].Ratios = some
+	}
+}
+
+// ratioText names a ratio.
+func ratioText(ratio float64) string {
+	return strings.TrimSuffix(fmt.Sprintf("%.1f", 100*ratio), ".0") + "%"
+}

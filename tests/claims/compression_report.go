@@ -1,0 +1,208 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// point names an arm at a ratio.
+func (a armRuns) point() string {
+	if a.Arm == parentName {
+		return parentName
+	}
+	return fmt.Sprintf("%s with %s fewer bytes", a.Arm, ratioText(a.Ratio))
+}
+
+// concludeCompression takes what was measured and computes the verdict. The parent comes first, then each arm at its ratios.
+func (o *outcome) concludeCompression(parents []parent, rates []float64, tables [][]tried, results []Result) {
+	c := o.claim
+	whole := armRuns{Arm: parentName, Label: "not compressed", LearningRate: c.Run.Train.LearningRate}
+	dense := 0 // the same in all points but those that diverged
+	for _, r := range results {
+		dense = max(dense, r.DenseBytes)
+	}
+	for _, p := range parents {
+		r := p.result
+		r.Bytes, r.DenseBytes = dense, dense
+		whole.Runs = append(whole.Runs, r)
+	}
+	o.arms = []armRuns{whole}
+	for i, a := range c.Arms {
+		for _, ratio := range c.ratios(i) {
+			o.arms = append(o.arms, armRuns{Arm: a.Name, Label: a.title(), Ratio: ratio, LearningRate: rates[i], Tuning: tables[i], Runs: results[:c.Seeds]})
+			results = results[c.Seeds:]
+		}
+	}
+	for _, e := range c.Compress.Expect {
+		o.findings = append(o.findings, e.Evaluate(o.arms))
+	}
+	o.verdict = overall(o.findings)
+}
+
+// armPoints are an arm's, by ratio.
+func (o *outcome) armPoints(name string) []armRuns {
+	var mine []armRuns
+	for _, a := range o.arms {
+		if a.Arm == name {
+			mine = append(mine, a)
+		}
+	}
+	return mine
+}
+
+// allRatios are those of any arm, ascending.
+func (o *outcome) allRatios() []float64 {
+	var all []float64
+	for _, a := range o.arms[1:] {
+		all = append(all, a.Ratio)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// compressionTables have a line for each arm and a column for each ratio.
+func (o *outcome) compressionTables(b *strings.Builder) {
+	ratios := o.allRatios()
+	table := func(what string, cell func(armRuns) string) {
+		fmt.Fprintf(b, "%s; columns are shares of the layers' bytes that are removed, indices counted:\n\n| network |", what)
+		for _, ratio := range ratios {
+			fmt.Fprintf(b, " %s |", ratioText(ratio))
+		}
+		b.WriteString("\n|---|" + strings.Repeat("---|", len(ratios)) + "\n")
+		for _, a := range o.claim.Arms {
+			fmt.Fprintf(b, "| %s |", a.title())
+			mine := o.armPoints(a.Name)
+			for _, ratio := range ratios {
+				text := "-"
+				if at := slices.IndexFunc(mine, func(p armRuns) bool { return p.Ratio == ratio }); at >= 0 {
+					text = cell(mine[at])
+				}
+				fmt.Fprintf(b, " %s |", text)
+			}
+			b.WriteString("\n")
+		}
+		b.WriteString("\n")
+	}
+	withError := func(metric string, scale float64, digits int) func(armRuns) string {
+		return func(a armRuns) string {
+			mean, spread, ok := a.mean(metric)
+			if !ok {
+				return "diverged"
+			}
+			text := fmt.Sprintf("%.*f", digits, scale*mean)
+			if x := finite(scale * spread); x != nil {
+				text += fmt.Sprintf(" ± %.*f", digits, *x)
+			}
+			return text
+		}
+	}
+	whole := o.arms[0]
+	loss := withError("loss", 1, 4)
+	table(fmt.Sprintf("Loss on held-out data, nats, with its standard error (not compressed: %s)", loss(whole)), loss)
+	if o.claim.classifies() {
+		accuracy := withError("accuracy", 100, 2)
+		table(fmt.Sprintf("Accuracy on the test split, %%, with its standard error (not compressed: %s)", accuracy(whole)), accuracy)
+	}
+	table(fmt.Sprintf("Bytes of the layers, counted in the checkpoint (not compressed: %d)", whole.Runs[0].Bytes), func(a armRuns) string {
+		mean, _, ok := a.mean("layer_bytes")
+		if !ok {
+			return "-"
+		}
+		return fmt.Sprintf("%.0f", mean)
+	})
+	o.compressionRates(b)
+}
+
+// compressionRates has what the learning rates of fine-tuned arms gave.
+func (o *outcome) compressionRates(b *strings.Builder) {
+	var first []armRuns // of each fine-tuned arm
+	for _, a := range o.claim.Arms {
+		if mine := o.armPoints(a.Name); len(mine[0].Tuning) > 0 {
+			first = append(first, mine[len(mine)/2])
+		}
+	}
+	if len(first) > 0 {
+		tuned := &outcome{claim: o.claim, arms: first}
+		tuned.tuningTable(b)
+	}
+}
+
+// compressionMethod says how the numbers came about.
+func (o *outcome) compressionMethod() string {
+	c := o.claim
+	data := fmt.Sprintf("Losses are on %d tokens of held-out text", c.Run.Eval.Tokens)
+	if c.classifies() {
+		data = fmt.Sprintf("Losses and accuracies are on %s examples of the test split, learning rates are chosen by the validation split", countOrAll(c.Run.Eval.Examples))
+	}
+	return fmt.Sprintf("One network a seed is trained, %d steps, and compressed by all arms at all ratios, each time from the trained one, by what compress run does; %s. "+
+		"%s. Bytes are those of the layers that are compressed, values and indices, counted in the checkpoints; they are never above the budget. "+
+		"Equal loss is looked for between ratios by lines over log bytes. A verdict needs two standard errors, from leaving out one seed at a time.\n\n"+
+		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
+		c.Run.Train.Steps, threadsText(c), data, o.machine, o.commit, c.Name, c.SHA256, c.Name)
+}
+
+// drawFrontiers draws each arm's loss over its bytes, both by their logarithms; lines of fine-tuned arms have dashes.
+func (o *outcome) drawFrontiers(p *plot.Plot) error {
+	p.X.Label.Text, p.Y.Label.Text = "bytes of the layers", "loss on held-out data (nats)"
+	p.Legend.TextStyle.Font, p.Legend.TextStyle.Color = sans(9), inkColor
+	p.Legend.ThumbnailWidth, p.Legend.Padding, p.Legend.Top = vg.Points(20), vg.Points(1.5), true
+	dense, _, _ := o.arms[0].mean("layer_bytes")
+	loss, _, _ := o.arms[0].mean("loss")
+	least, low, high := dense, loss, loss
+	drawn := [2]int{} // how many arms, one-shot and fine-tuned
+	for i, a := range o.claim.Arms {
+		var points plotter.XYs
+		for _, at := range o.armPoints(a.Name) {
+			y, _, ok := at.mean("loss")
+			if !ok {
+				continue // the table tells of it
+			}
+			x, _, _ := at.mean("layer_bytes")
+			points = append(points, plotter.XY{X: x, Y: y})
+			least, low, high = min(least, x), min(low, y), max(high, y)
+		}
+		if len(points) == 0 {
+			continue
+		}
+		line, marks, err := plotter.NewLinePoints(points)
+		if err != nil {
+			return err
+		}
+		kind := 0
+		if o.claim.tuned(i) {
+			kind = 1
+			line.Dashes = []vg.Length{vg.Points(5), vg.Points(2.5)}
+		}
+		line.Color, line.Width = lineColors[drawn[kind]%len(lineColors)], vg.Points(1.4)
+		if drawn[kind] >= len(lineColors) {
+			line.Dashes = append(line.Dashes, vg.Points(1), vg.Points(2.5))
+		}
+		drawn[kind]++
+		marks.Color, marks.Shape, marks.Radius = line.Color, draw.CircleGlyph{}, vg.Points(2)
+		p.Add(line, marks)
+		p.Legend.Add(a.title(), line)
+	}
+	whole := &plotter.Scatter{XYs: plotter.XYs{{X: dense, Y: loss}}, GlyphStyle: draw.GlyphStyle{Color: inkColor, Radius: vg.Points(3), Shape: draw.CircleGlyph{}}}
+	p.Add(whole)
+	p.Legend.Add(o.arms[0].Label, whole)
+	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
+	p.Y.Min, p.Y.Max = low/1.05, high*1.05
+	p.Y.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return plot.DefaultTicks{}.Ticks(low, high) })
+	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick {
+		ticks := roundTicks(low, high)
+		for i := range ticks {
+			ticks[i].Label = shortCount(ticks[i].Value, 3)
+		}
+		return ticks
+	})
+	// The legend stands at the right of the data, in room of its own.
+	p.X.Min, p.X.Max = least/1.1, dense*math.Pow(dense/least, 0.8)
+	return nil
+}

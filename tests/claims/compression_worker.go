@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"sparrow/checkpoints"
+	"sparrow/compress"
+	"sparrow/configs"
+	"sparrow/kernel"
+	"sparrow/model"
+	"sparrow/train"
+)
+
+// keep moves the checkpoint of a parent to a folder that outlives the process, and measures it as what it becomes will be.
+func (r *Result) keep(cfg train.Config, best, to string) error {
+	l, err := train.Open(best, false, model.Options{})
+	if err != nil {
+		return err
+	}
+	if err := r.heldOut(cfg, l); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(to); err != nil { // of a result that was not kept
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	return os.Rename(best, to)
+}
+
+// heldOut measures a network on held-out data: the validation text of a language model, [run.eval] examples of the test split
+// of a classifier.
+func (r *Result) heldOut(cfg train.Config, l *train.Loaded) error {
+	part := train.Part{Split: "validation"}
+	if classifies(cfg) {
+		part.Split = "test"
+	}
+	score, err := l.Evaluate(context.Background(), cfg, part, nil)
+	r.Loss, r.Accuracy = score.Loss, score.Accuracy
+	return err
+}
+
+// compressOnce is one compression in this process: all that compress run does, then the test split of a classifier.
+func compressOnce(r request, dir string) (Result, error) {
+	kernel.SetThreads(r.Threads)
+	run, cfg := train.DefaultConfig(), compress.DefaultConfig()
+	if err := configs.Decode("run", []byte(r.Config), nil, &run); err != nil {
+		return Result{}, err
+	}
+	if err := configs.Decode("compress", []byte(r.Compress), nil, &cfg); err != nil {
+		return Result{}, err
+	}
+	began := time.Now()
+	out := Result{Steps: run.Train.Steps, Threads: kernel.Threads(), InstructionSet: kernel.ISA(), Go: runtime.Version()}
+	dir = filepath.Join(dir, "result")
+	result, err := compress.Run(context.Background(), cfg, dir, io.Discard)
+	var diverged *train.DivergedError
+	if errors.As(err, &diverged) {
+		out.Diverged = fmt.Sprintf("step %d: the %s is %v", diverged.Step, diverged.What, diverged.Value)
+		out.Seconds = time.Since(began).Seconds()
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	quality := result.Compressed
+	if result.Tuned != nil {
+		quality = result.Tuned
+	}
+	if quality == nil {
+		return out, errors.New("the data to measure on is not there")
+	}
+	for _, v := range quality.Values {
+		switch v.Name {
+		case "loss":
+			out.Loss = v.Value
+		case "accuracy":
+			out.ValidationAccuracy = v.Value
+		}
+	}
+	l, err := train.Open(filepath.Join(dir, filepath.FromSlash(result.Checkpoint)), false, model.Options{})
+	if err != nil {
+		return out, err
+	}
+	if err := out.count(cfg, dir, l); err != nil {
+		return out, err
+	}
+	if classifies(run) && !r.Tuning {
+		if err := out.heldOut(run, l); err != nil {
+			return out, err
+		}
+	}
+	out.PeakMemory, out.Seconds = peakMemory(), time.Since(began).Seconds()
+	return out, nil
+}
+
+// count counts the bytes of the layers from what the checkpoints store, not from what was planned: all but these layers is the
+// same in both.
+func (r *Result) count(cfg compress.Config, dir string, l *train.Loaded) error {
+	parent, err := train.Describe(cfg.Compress.From, "", false)
+	if err != nil {
+		return err
+	}
+	c, err := checkpoints.Open(filepath.Join(dir, "plan"))
+	if err != nil {
+		return err
+	}
+	text, err := c.File("plan.json")
+	if err != nil {
+		return err
+	}
+	var plan compress.Plan
+	if err := json.Unmarshal(text, &plan); err != nil {
+		return fmt.Errorf("plan.json: %w", err)
+	}
+	r.Parameters = l.Session.Store().Parameters()
+	r.DenseBytes = plan.Before.Bytes
+	r.Bytes = r.DenseBytes - (parent.Session.Store().StoredBytes() - l.Session.Store().StoredBytes())
+	if r.Bytes > plan.Budget.Limit {
+		return fmt.Errorf("the layers have %d bytes, the budget is %d", r.Bytes, plan.Budget.Limit)
+	}
+	return nil
+}
