@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
@@ -114,16 +113,9 @@ func TestWholeImagesClaim(t *testing.T) {
 	t.Setenv("SPARROW_TEST_IMAGES", writePictures(t, "train", "test"))
 	docs := filepath.Join(dir, "docs")
 	args := []string{claim, "--json", "--cache", filepath.Join(dir, "cache"), "--docs", docs}
-	var stdout, stderr bytes.Buffer
-	if code := run(args, &stdout, &stderr); code != exitOK {
-		t.Fatalf("exit code %d\n%s", code, &stderr)
-	}
-	var d document
-	if err := json.Unmarshal(stdout.Bytes(), &d); err != nil {
-		t.Fatal(err)
-	}
+	d, first, _ := runWhole(t, args)
 	if d.Verdict != Holds || len(d.PerSeed) != 2 {
-		t.Fatalf("verdict %s, %d arms; want holds, 2\n%s", d.Verdict, len(d.PerSeed), &stdout)
+		t.Fatalf("verdict %s, %d arms; want holds, 2\n%s", d.Verdict, len(d.PerSeed), first)
 	}
 	for _, a := range d.PerSeed {
 		for i, r := range a.Runs {
@@ -152,13 +144,8 @@ func TestWholeImagesClaim(t *testing.T) {
 	if svg, err := os.ReadFile(filepath.Join(docs, "pictures.svg")); err != nil || !bytes.Contains(svg, []byte("accuracy on spoilt test images")) {
 		t.Errorf("pictures.svg: %v, %d bytes; want a figure of accuracies", err, len(svg))
 	}
-	first := stdout.String()
 	t.Setenv("SPARROW_TEST_IMAGES", writePictures(t, "train", "test"))
-	stdout.Reset()
-	stderr.Reset()
-	if code := run(args, &stdout, &stderr); code != exitOK || stdout.String() != first || strings.Count(stderr.String(), "from the cache") != 4 {
-		t.Errorf("the second time: exit code %d\n%s\nthe first\n%s\n%s", code, &stdout, first, &stderr)
-	}
+	runAgain(t, args, first, 4)
 }
 
 // Without its images a claim is skipped, with the name of what tells where they are; without a test split it is an error.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -96,16 +95,9 @@ func TestWholeClassifierClaim(t *testing.T) {
 	claim, dir := writeReviews(t), t.TempDir()
 	docs := filepath.Join(dir, "docs")
 	args := []string{claim, "--json", "--cache", filepath.Join(dir, "cache"), "--docs", docs}
-	var stdout, stderr bytes.Buffer
-	if code := run(args, &stdout, &stderr); code != exitOK {
-		t.Fatalf("exit code %d\n%s", code, &stderr)
-	}
-	var d document
-	if err := json.Unmarshal(stdout.Bytes(), &d); err != nil {
-		t.Fatal(err)
-	}
+	d, first, _ := runWhole(t, args)
 	if d.Verdict != Holds || len(d.PerSeed) != 2 {
-		t.Fatalf("verdict %s, %d arms; want holds, 2\n%s", d.Verdict, len(d.PerSeed), &stdout)
+		t.Fatalf("verdict %s, %d arms; want holds, 2\n%s", d.Verdict, len(d.PerSeed), first)
 	}
 	// 2 D M + D² + D + D of a pooling of D = 16, M = 3; twice 4 D² + 4 D of an encoder.
 	for i, want := range []int{2*16*3 + 256 + 16 + 16, 2 * (4*256 + 4*16)} {
@@ -131,14 +123,9 @@ func TestWholeClassifierClaim(t *testing.T) {
 	if svg, err := os.ReadFile(filepath.Join(docs, "reviews.svg")); err != nil || !bytes.Contains(svg, []byte("test accuracy")) {
 		t.Errorf("reviews.svg: %v, %d bytes; want a figure of accuracies", err, len(svg))
 	}
-	first := stdout.String()
-	stdout.Reset()
-	stderr.Reset()
-	if code := run(args, &stdout, &stderr); code != exitOK || stdout.String() != first || strings.Count(stderr.String(), "from the cache") != 8 {
-		t.Errorf("the second time: exit code %d\n%s\nthe first\n%s\n%s", code, &stdout, first, &stderr)
-	}
-	if !strings.Contains(stderr.String(), "seed 2: test accuracy 0.9750, validation accuracy 1.0000, loss ") || strings.Contains(stderr.String(), "tuning: test") {
-		t.Errorf("progress has no accuracies, or those of the test split while tuning:\n%s", &stderr)
+	log := runAgain(t, args, first, 8)
+	if !strings.Contains(log, "seed 2: test accuracy 0.9750, validation accuracy 1.0000, loss ") || strings.Contains(log, "tuning: test") {
+		t.Errorf("progress has no accuracies, or those of the test split while tuning:\n%s", log)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -58,17 +57,10 @@ func TestWholeCompressionClaim(t *testing.T) {
 	claim, dir := writeCompression(t), t.TempDir()
 	docs := filepath.Join(dir, "docs")
 	args := []string{claim, "--json", "--cache", filepath.Join(dir, "cache"), "--docs", docs}
-	var stdout, stderr bytes.Buffer
-	if code := run(args, &stdout, &stderr); code != exitOK {
-		t.Fatalf("exit code %d\n%s", code, &stderr)
-	}
-	var d document
-	if err := json.Unmarshal(stdout.Bytes(), &d); err != nil {
-		t.Fatal(err)
-	}
+	d, first, _ := runWhole(t, args)
 	// The parent, two arms at two ratios, one at one.
 	if d.Verdict != Holds || len(d.PerSeed) != 6 || len(d.Measured) != 3 || len(d.Expected) != 3 || d.PerSeed[0].Arm != parentName {
-		t.Fatalf("verdict %s, %d points, %d findings; want holds, 6, 3\n%s", d.Verdict, len(d.PerSeed), len(d.Measured), &stdout)
+		t.Fatalf("verdict %s, %d points, %d findings; want holds, 6, 3\n%s", d.Verdict, len(d.PerSeed), len(d.Measured), first)
 	}
 	// 16 inputs and outputs: 4 of attention, 3 with d_ff = 48.
 	dense := d.PerSeed[0].Runs[0].Bytes
@@ -104,25 +96,15 @@ func TestWholeCompressionClaim(t *testing.T) {
 	if svg, err := os.ReadFile(filepath.Join(docs, "tiny.svg")); err != nil || !bytes.Contains(svg, []byte("bytes of the layers")) || !bytes.Contains(svg, []byte("FWSVD")) {
 		t.Errorf("tiny.svg: %v, %d bytes; want losses over bytes", err, len(svg))
 	}
-	first := stdout.String()
-	stdout.Reset()
-	stderr.Reset()
 	// 2 parents, 2 learning rates, 5 points of 2 seeds.
-	if code := run(args, &stdout, &stderr); code != exitOK || stdout.String() != first || strings.Count(stderr.String(), "from the cache") != 14 {
-		t.Errorf("the second time: exit code %d\n%s\nthe first\n%s\n%s", code, &stdout, first, &stderr)
-	}
+	runAgain(t, args, first, 14)
 	// A parent whose checkpoint is gone is trained again, to the same network; what was made of it counts.
 	if err := os.RemoveAll(filepath.Join(dir, "cache", "parents")); err != nil {
 		t.Fatal(err)
 	}
-	stdout.Reset()
-	stderr.Reset()
-	if code := run(args, &stdout, &stderr); code != exitOK || strings.Count(stderr.String(), "from the cache") != 12 {
-		t.Fatalf("the third time: exit code %d\n%s\nwant all but the parents from the cache", code, &stderr)
-	}
-	var again document
-	if err := json.Unmarshal(stdout.Bytes(), &again); err != nil {
-		t.Fatal(err)
+	again, _, log := runWhole(t, args)
+	if strings.Count(log, "from the cache") != 12 {
+		t.Fatalf("the third time:\n%s\nwant all but the parents from the cache", log)
 	}
 	if a, b := d.PerSeed[0].Runs[1].Loss, again.PerSeed[0].Runs[1].Loss; a != b {
 		t.Errorf("a parent has loss %v, trained again %v", a, b)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -184,14 +183,7 @@ func TestWholeSweep(t *testing.T) {
 	claim, dir := writeSweep(t), t.TempDir()
 	docs := filepath.Join(dir, "docs")
 	args := []string{claim, "--json", "--cache", filepath.Join(dir, "cache"), "--docs", docs}
-	var stdout, stderr bytes.Buffer
-	if code := run(args, &stdout, &stderr); code != exitOK {
-		t.Fatalf("exit code %d\n%s", code, &stderr)
-	}
-	var d document
-	if err := json.Unmarshal(stdout.Bytes(), &d); err != nil {
-		t.Fatal(err)
-	}
+	d, first, _ := runWhole(t, args)
 	if d.Verdict != Holds || len(d.Points) != 4 || len(d.Measured) != 3 || len(d.Expected) != 3 {
 		t.Fatalf("verdict %s, %d points, %d findings of %d; want holds, 4, 3 of 3", d.Verdict, len(d.Points), len(d.Measured), len(d.Expected))
 	}
@@ -222,12 +214,7 @@ func TestWholeSweep(t *testing.T) {
 	if svg, err := os.ReadFile(filepath.Join(docs, "costs.svg")); err != nil || !bytes.Contains(svg, []byte("tokens a second")) || !bytes.Contains(svg, []byte("batch 3")) {
 		t.Errorf("costs.svg: %v, %d bytes; want a figure of speeds with a legend", err, len(svg))
 	}
-	first := stdout.String()
-	stdout.Reset()
-	stderr.Reset()
-	if code := run(args, &stdout, &stderr); code != exitOK || stdout.String() != first || strings.Count(stderr.String(), "from the cache") != 4 {
-		t.Errorf("the second time: exit code %d\n%s\nthe first\n%s\n%s", code, &stdout, first, &stderr)
-	}
+	runAgain(t, args, first, 4)
 }
 
 // --quick measures the small sizes and writes no document.
