@@ -247,7 +247,7 @@ func (l *FaSA) Forward(x *G.Node, m op.Map) *G.Node {
 	local := l.point.Forward(l.depth.Forward(rest, m)) // [B*H*W, C_l]
 	at := 0
 	for _, g := range l.local {
-		k, v := l.localKeys(g, op.Columns(t, local, at, at+g.channels), m)
+		k, v := l.localKeys(g, local, at, m)
 		kv = append(kv, k, v)
 		at += g.channels
 	}
@@ -269,14 +269,15 @@ func (l *FaSA) globalKeys(x *G.Node, m op.Map) (k, v *G.Node, keys int) {
 	return op.Columns(t, kv, 0, width), v, small.Pixels()
 }
 
-// localKeys maps x [B*H*W, C_i] to keys and values [B*M², C_i].
-func (l *FaSA) localKeys(g localLayers, x *G.Node, m op.Map) (k, v *G.Node) {
+// localKeys maps the C_i columns of x [B*H*W, C_l] from the given one on to keys
+// and values [B*M², C_i].
+func (l *FaSA) localKeys(g localLayers, x *G.Node, from int, m op.Map) (k, v *G.Node) {
 	t, window := l.b.Tape, op.Map{Batch: m.Batch, Height: l.cfg.Window, Width: l.cfg.Window}
 	table, err := l.cfg.windows(g.localGroup, m.Height, m.Width)
 	if err != nil {
 		panic(&op.ShapeError{Op: "fasa", What: l.b.Name("x"), Got: x.Shape(), Want: "maps that Check accepts: " + err.Error()})
 	}
-	x = op.FuseWindows(t, x, op.FuseShape{Batch: m.Batch, Fusion: l.cfg.Fusion, Taps: window.Pixels(), Heads: l.cfg.NHead, Table: table})
+	x = op.FuseWindows(t, x, op.FuseShape{Batch: m.Batch, Fusion: l.cfg.Fusion, Taps: window.Pixels(), Heads: l.cfg.NHead, From: from, To: from + g.channels, Table: table})
 	a := g.channels / l.cfg.NHead
 	heads := window.Rows() * l.cfg.NHead
 	kv := g.kv.Forward(g.fc.Forward(op.Reshape(t, x, heads, a))) // [B*M²*n, 2 a]

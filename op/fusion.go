@@ -18,6 +18,8 @@ type FuseShape struct {
 	Fusion string // of Fusions
 	Taps   int    // S, pixels of a window
 	Heads  int    // parts of the channels, of which "reference" mixes each in itself
+	From   int    // first column of x that is fused
+	To     int    // the one after the last; 0: all from From on
 	// Table is where each window's taps are in an image, window by window (see
 	// UnfoldTable); its length is that of W windows of S taps.
 	Table []int32
@@ -37,7 +39,9 @@ type FuseShape struct {
 //
 // So it mixes channels within a window, and equals "mean" for one window only.
 //
-// x [B*N, C] -> y [B*S, C].
+// With From and To c counts these columns of x only.
+//
+// x [B*N, C] -> y [B*S, To-From].
 func FuseWindows(t *Tape, x *G.Node, s FuseShape) *G.Node {
 	if t.Dtype == tensor.Float32 {
 		return fuseWindows[float32](t, x, s)
@@ -46,7 +50,14 @@ func FuseWindows(t *Tape, x *G.Node, s FuseShape) *G.Node {
 }
 
 func fuseWindows[T kernel.Float](t *Tape, x *G.Node, s FuseShape) *G.Node {
-	rows, c := matrix("fuse_windows", "x", x)
+	rows, stride := matrix("fuse_windows", "x", x)
+	if s.To == 0 {
+		s.To = stride
+	}
+	if s.From < 0 || s.From >= s.To || s.To > stride {
+		panic(&ShapeError{"fuse_windows", "x", x.Shape(), fmt.Sprintf("columns %d to %d", s.From, s.To)})
+	}
+	c := s.To - s.From
 	if s.Batch < 1 || rows%s.Batch != 0 {
 		panic(&ShapeError{"fuse_windows", "x", x.Shape(), fmt.Sprintf("rows of %d images", s.Batch)})
 	}
@@ -71,31 +82,54 @@ func fuseWindows[T kernel.Float](t *Tape, x *G.Node, s FuseShape) *G.Node {
 	o := t.operator("fuse_windows", tensor.Shape{s.Batch * s.Taps, c})
 	o.run = func(in []G.Value, out *tensor.Dense) error {
 		x, y := data[T](in[0]), data[T](out)
-		kernel.Parallel(s.Batch, func(b int) {
-			fused := y[b*s.Taps*c : (b+1)*s.Taps*c]
-			clear(fused)
-			for i, j := range s.Table {
-				add(fused[i%s.Taps*c:][:c], x[(b*n+int(j))*c:][:c], i/s.Taps, s)
+		kernel.Ranges(s.Batch*s.Taps, s.grain(c), func(lo, hi int) {
+			for row := lo; row < hi; row++ {
+				b, tap := row/s.Taps, row%s.Taps
+				fused := y[row*c : (row+1)*c]
+				clear(fused)
+				for i := tap; i < len(s.Table); i += s.Taps {
+					add(fused, x[(b*n+int(s.Table[i]))*stride+s.From:][:c], i/s.Taps, s)
+				}
+				kernel.Scale(factor, fused)
 			}
-			kernel.Scale(factor, fused)
 		})
 		return nil
 	}
-	o.grad = func(_ *operator, _ G.Nodes, _, dy *G.Node) G.Nodes {
-		back := t.operator("fuse_windows.grad", tensor.Shape{rows, c})
+	o.grad = func(_ *operator, in G.Nodes, _, dy *G.Node) G.Nodes {
+		const iDy, iAcc = 0, 1
+		operands, inPlace := []*G.Node{dy}, []int(nil)
+		if acc := takePending(in[0]); acc != nil {
+			operands, inPlace = append(operands, acc), []int{iAcc}
+		}
+		readers := readersOf(s.Table, n)
+		back := t.operator("fuse_windows.grad", tensor.Shape{rows, stride}, inPlace...)
 		back.run = func(in []G.Value, out *tensor.Dense) error {
-			dy, dx := data[T](in[0]), data[T](out)
-			kernel.Parallel(s.Batch, func(b int) {
-				clear(dx[b*n*c : (b+1)*n*c])
-				for i, j := range s.Table {
-					spread(dx[(b*n+int(j))*c:][:c], dy[(b*s.Taps+i%s.Taps)*c:][:c], i/s.Taps, factor, s)
+			dy, dx := data[T](in[iDy]), data[T](out)
+			if len(in) > iAcc {
+				assign(dx, data[T](in[iAcc]))
+			}
+			kernel.Ranges(rows, max(1, elementGrain/stride), func(lo, hi int) {
+				for row := lo; row < hi; row++ {
+					pixel := dx[row*stride : (row+1)*stride]
+					if len(in) <= iAcc {
+						clear(pixel)
+					}
+					for _, i := range readers.of(row % n) {
+						tap := row/n*s.Taps + int(i)%s.Taps
+						spread(pixel[s.From:s.To], dy[tap*c:(tap+1)*c], int(i)/s.Taps, factor, s)
+					}
 				}
 			})
 			return nil
 		}
-		return G.Nodes{t.apply(back, dy)}
+		return G.Nodes{t.apply(back, operands...)}
 	}
 	return t.apply(o, x)
+}
+
+// grain is how many taps of c channels one piece of parallel work fuses.
+func (s FuseShape) grain(c int) int {
+	return max(1, elementGrain/(len(s.Table)/s.Taps*c))
 }
 
 // addWindow adds one pixel of a window to the fused one.

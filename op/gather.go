@@ -51,15 +51,15 @@ func gather[T kernel.Float](t *Tape, x *G.Node, batch int, table []int32) *G.Nod
 	}
 	o.grad = func(_ *operator, _ G.Nodes, _, dy *G.Node) G.Nodes {
 		back := t.operator("gather.grad", tensor.Shape{rows, c})
+		readers := readersOf(table, n)
 		back.run = func(in []G.Value, out *tensor.Dense) error {
 			dy, dx := data[T](in[0]), data[T](out)
-			kernel.Parallel(batch, func(b int) {
-				image := dx[b*n*c : (b+1)*n*c]
-				clear(image)
-				for i, j := range table {
-					if j >= 0 {
-						row := image[int(j)*c : (int(j)+1)*c]
-						kernel.Add(row, row, dy[(b*m+i)*c:])
+			kernel.Ranges(rows, max(1, elementGrain/c), func(lo, hi int) {
+				for at := lo; at < hi; at++ {
+					row := dx[at*c : (at+1)*c]
+					clear(row)
+					for _, i := range readers.of(at % n) {
+						kernel.Add(row, row, dy[(at/n*m+int(i))*c:])
 					}
 				}
 			})
@@ -69,6 +69,32 @@ func gather[T kernel.Float](t *Tape, x *G.Node, batch int, table []int32) *G.Nod
 	}
 	return t.apply(o, x)
 }
+
+// readers lists for each pixel the entries of a table that picked it, in their
+// order, so that each pixel's gradient is a sum of its own.
+type readers struct{ starts, entries []int32 }
+
+// readersOf is the reverse of a table over n pixels.
+func readersOf(table []int32, n int) readers {
+	r := readers{make([]int32, n+2), make([]int32, len(table))}
+	for _, j := range table {
+		if j >= 0 {
+			r.starts[j+2]++
+		}
+	}
+	for i := range n {
+		r.starts[i+2] += r.starts[i+1]
+	}
+	for i, j := range table {
+		if j >= 0 {
+			r.entries[r.starts[j+1]] = int32(i)
+			r.starts[j+1]++
+		}
+	}
+	return r
+}
+
+func (r readers) of(pixel int) []int32 { return r.entries[r.starts[pixel]:r.starts[pixel+1]] }
 
 // Paddings are the ways to continue a map to the right and below.
 var Paddings = []string{"zeros", "reflect", "replicate"}

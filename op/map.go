@@ -86,13 +86,17 @@ func columns[T kernel.Float](t *Tape, x *G.Node, lo, hi int) *G.Node {
 			dy, dx := data[T](in[iDy]), data[T](out)
 			if len(in) > iAcc {
 				assign(dx, data[T](in[iAcc]))
-			} else {
-				clear(dx)
 			}
-			kernel.Ranges(n, elementGrain/c, func(first, end int) {
+			kernel.Ranges(n, max(1, elementGrain/c), func(first, end int) {
 				for i := first; i < end; i++ {
-					row := dx[i*c+lo : i*c+hi]
-					kernel.Add(row, row, dy[i*width:])
+					row := dx[i*c : (i+1)*c]
+					if len(in) > iAcc {
+						kernel.Add(row[lo:hi], row[lo:hi], dy[i*width:])
+						continue
+					}
+					clear(row[:lo])
+					copy(row[lo:hi], dy[i*width:])
+					clear(row[hi:])
 				}
 			})
 			return nil

@@ -128,14 +128,25 @@ func setAttention[T kernel.Float](t *Tape, q *G.Node, batch int, sets []KeySet, 
 		const iDy, iQ, iKV = 0, 1, 2
 		back := t.operator("set_attention.grad", q.Shape().Clone())
 		back.aux = []*buffer{lse}
-		var grads []*buffer
+		splits := shape.splits(batch)
+		var grads, parts []*buffer
 		for _, x := range kv {
-			grads = append(grads, t.buffer(x.Shape().TotalSize()))
+			size := x.Shape().TotalSize()
+			grads = append(grads, t.buffer(size))
+			if splits > 1 {
+				parts = append(parts, t.buffer((splits-1)*size))
+			}
 		}
-		back.aux = append(back.aux, grads...)
+		back.aux = append(append(back.aux, grads...), parts...)
 		back.run = func(in []G.Value, out *tensor.Dense) error {
-			a := setRun[T]{setShape: shape, dy: data[T](in[iDy]), q: data[T](in[iQ]), kv: in[iKV:], lse: floats[T](lse), dq: data[T](out), grads: grads}
-			kernel.Parallel(batch*heads, func(i int) { a.backward(i/heads, i%heads) })
+			a := setRun[T]{setShape: shape, dy: data[T](in[iDy]), q: data[T](in[iQ]), kv: in[iKV:], lse: floats[T](lse), dq: data[T](out), grads: grads, parts: parts}
+			kernel.Parallel(batch*heads*splits, func(i int) { a.backward(i/splits/heads, i/splits%heads, i%splits, splits) })
+			for i, p := range parts {
+				sum, shares := floats[T](grads[i]), floats[T](p)
+				for at := 0; at < len(shares); at += len(sum) {
+					kernel.Add(sum, sum, shares[at:])
+				}
+			}
 			return nil
 		}
 		dq := t.apply(back, append(G.Nodes{dy}, in...)...)
@@ -159,13 +170,27 @@ type setShape struct {
 	width   int // C
 }
 
+// splits is how many shares the queries of one head are cut into in the backward
+// pass, each with sums of its own for the keys and values, so that a few heads over
+// one image keep all threads at work. It depends on the shape only, as the sums do.
+func (s setShape) splits(batch int) int {
+	tasks := batch * len(s.headOf)
+	blocks := (s.queries + setBlock - 1) / setBlock
+	return max(1, min((setTasks+tasks-1)/tasks, blocks))
+}
+
+// setTasks is how many pieces of parallel work the backward pass makes at least, if
+// it has blocks of queries enough.
+const setTasks = 8
+
 // setRun is one execution: the operands as slices.
 type setRun[T kernel.Float] struct {
 	setShape
 	q, y, lse, dy, dq []T
 	kv                []G.Value
 	grads             []*buffer
-	keep              bool // lse
+	parts             []*buffer // further shares of grads
+	keep              bool      // lse
 }
 
 // block is the work on up to setBlock queries from i0 of element b by one head.
@@ -226,14 +251,22 @@ func (a *setRun[T]) forward(b, head, i0 int) {
 	}
 }
 
-// backward computes dq, dk and dv of one head of element b. With P the
+// backward computes, of one head of element b, dq of every splits-th block of
+// queries from block split on, and their share of dk and dv. With P the
 // probabilities, row by row: dV = Pᵀ dY, dP = dY Vᵀ, dS = scale P (dP - sum(P dP)),
 // dQ = dS K, dK = dSᵀ Q.
-func (a *setRun[T]) backward(b, head int) {
+func (a *setRun[T]) backward(b, head, split, splits int) {
 	set := a.headOf[head][0]
-	for i0 := 0; i0 < a.queries; i0 += setBlock {
+	share := func(i int) []T {
+		if split == 0 {
+			return floats[T](a.grads[i])
+		}
+		return floats[T](a.parts[i])[(split-1)*a.grads[i].n:]
+	}
+	dks, dvs := share(2*set), share(2*set+1)
+	for i0 := split * setBlock; i0 < a.queries; i0 += splits * setBlock {
 		w := a.block(b, head, i0)
-		dk, dv := floats[T](a.grads[2*set])[w.key:], floats[T](a.grads[2*set+1])[w.key:]
+		dk, dv := dks[w.key:], dvs[w.key:]
 		n := w.rows * w.Keys
 		mem, done := scratch[T](2 * n)
 		p, dp := mem[:n], mem[n:2*n]
@@ -245,7 +278,7 @@ func (a *setRun[T]) backward(b, head int) {
 			kernel.ExpShift(prow, prow, T(w.Scale), w.lse[r])
 			kernel.SoftmaxGradRow(dprow, prow, dprow, kernel.Dot(prow, dprow), T(w.Scale))
 		}
-		beta := betaOf[T](i0 > 0)
+		beta := betaOf[T](i0 > split*setBlock)
 		kernel.GemmSerial(true, false, w.Keys, w.HeadDim, w.rows, 1, p, w.Keys, dy, a.width, beta, dv, w.ldkv)
 		kernel.GemmSerial(true, false, w.Keys, w.HeadDim, w.rows, 1, dp, w.Keys, a.q[w.query:], a.width, beta, dk, w.ldkv)
 		dq := a.dq[w.query:]

@@ -72,6 +72,18 @@ func fuseOf(fusion string, m Map, kernel, dilation, heads, c int) subject {
 		build: func(g *graph) *G.Node { return FuseWindows(g.tape, g.x("x"), s) }}
 }
 
+// fuseColumnsOf fuses two overlapping ranges of columns of one map.
+func fuseColumnsOf(fusion string, m Map, heads, c, width int) subject {
+	s := FuseShape{Batch: m.Batch, Fusion: fusion, Taps: 4, Heads: heads, Table: UnfoldTable(m.Height, m.Width, 2, 2, 1)}
+	return subject{name: "fuse columns " + fusion, floats: draws("x", []int{m.Rows(), c}),
+		build: func(g *graph) *G.Node {
+			x, first, last := g.x("x"), s, s
+			first.To = width
+			last.From, last.To = c-width, c
+			return Add(g.tape, FuseWindows(g.tape, x, first), FuseWindows(g.tape, x, last))
+		}}
+}
+
 func dropPathOf(name string, p float64, batch, n, c int) subject {
 	return subject{name: name, floats: draws("x", []int{batch * n, c}), ints: map[string][]int{"step": {3}},
 		build: func(g *graph) *G.Node { return DropPath(g.tape, g.x("x"), g.i("step"), batch, p, 5) }}
@@ -139,9 +151,13 @@ func tinyVisionSubjects() []subject {
 		fuseOf("mean", Map{1, 4, 6}, 2, 1, 1, 3),
 		fuseOf("reference", Map{1, 4, 6}, 2, 1, 2, 6),
 		fuseOf("reference", Map{2, 2, 2}, 2, 1, 2, 4),
+		fuseColumnsOf("mean", Map{2, 2, 4}, 2, 5, 4),
+		fuseColumnsOf("reference", Map{1, 4, 4}, 1, 4, 3),
 		dropPathOf("drop path", 0.4, 6, 2, 3),
 		softCrossEntropyOf("soft cross entropy", 4, 5),
 		setAttentionOf("set attention", 2, 5, 3*2+2*2*2, append(factorized(4, 3, 2, 2, 2), KeySet{Keys: 1, Heads: 1, HeadDim: 4, Query: 10, Out: 10})...),
+		setAttentionOf("set attention in shares", 1, 2*setBlock+1, 3,
+			KeySet{Keys: 2, Heads: 1, HeadDim: 1}, KeySet{Keys: 3, Heads: 1, HeadDim: 2, Query: 1, Out: 1}),
 		setAttentionOf("set attention in regions", 4, 3, 4, windowed(3, 2, 2, 0, 0, 0, 0, 1, 0)),
 	}
 }
@@ -159,9 +175,11 @@ func oddVisionSubjects() []subject {
 		fuseOf("mean", Map{2, 19, 23}, 7, 1, 1, 35),
 		fuseOf("mean", Map{1, 19, 23}, 7, 2, 1, 35),
 		fuseOf("reference", Map{2, 19, 23}, 7, 1, 5, 35),
+		fuseColumnsOf("mean", Map{3, 12, 14}, 1, 37, 19),
 		dropPathOf("drop path 5x67x35", 0.4, 5, 67, 35),
 		softCrossEntropyOf("soft cross entropy 131x67", 131, 67),
 		setAttentionOf("set attention 131", 2, 131, 67+2*3*19, factorized(49, 37, 67, 3, 19)...),
+		setAttentionOf("set attention in shares", 1, 3*setBlock+7, 4+2*3*14, factorized(49, 37, 4, 3, 14)...),
 		setAttentionOf("set attention of windows", 4, 17, 38, windowed(17, 2, 19, 0, 0, 1, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0)),
 	}
 }
