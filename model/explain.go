@@ -40,7 +40,8 @@ type GroupAttention struct {
 	Weights       []float64
 }
 
-// groupNames are those of the groups in the order of attention.FaSAConfig.KeySets.
+// groupNames are those of the groups in the order of attention.FaSAConfig.KeySets,
+// which has no global one where the config leaves it out.
 var groupNames = []string{"global", "local", "dilated"}
 
 // attentionOperand accepts the names of queries and keys of FaSA.
@@ -137,13 +138,17 @@ func (s *Session) groupAttention(p *Program) []GroupAttention {
 		name := fmt.Sprintf("block%d.%d.attn.", i+1, stage.depth-1)
 		q, shape := p.Tap(name + "q")
 		reduced := stage.side / stage.fasa.Reduction
+		names := groupNames
+		if stage.fasa.LocalOnly {
+			names = names[1:]
+		}
 		for j, set := range stage.fasa.KeySets(reduced * reduced) {
 			side := stage.fasa.Window
-			if j == 0 {
+			if names[j] == "global" {
 				side = reduced
 			}
 			k, _ := p.Tap(fmt.Sprintf("%sk.%d", name, j))
-			out = append(out, GroupAttention{Stage: i + 1, Group: groupNames[j], Height: side, Width: side, Weights: meanAttention(set, q, shape[0], shape[1], k)})
+			out = append(out, GroupAttention{Stage: i + 1, Group: names[j], Height: side, Width: side, Weights: meanAttention(set, q, shape[0], shape[1], k)})
 		}
 	}
 	return out

@@ -158,6 +158,28 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestExplainLocalGroups: without the global group, the others keep their names and sizes.
+func TestExplainLocalGroups(t *testing.T) {
+	cfg, dims := imageConfig()
+	cfg.FaViT.Groups, cfg.FaViT.Pad = "local", "replicate"
+	cfg.FaViT.Window = 2 // fewer keys than patches: nobody may take the one for the other
+	s := imageSession(t, cfg, dims, func(*nn.Store) model.Options { return model.Options{Seed: 3} })
+	x, err := s.Explain(noise(dims.Context * dims.Channels))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var groups []string
+	for _, a := range x.Attention {
+		groups = append(groups, a.Group)
+		if a.Height != 2 || a.Width != 2 || len(a.Weights) != 4 {
+			t.Errorf("stage %d, %s: %d weights of %dx%d keys, want 2x2", a.Stage, a.Group, len(a.Weights), a.Height, a.Width)
+		}
+	}
+	if want := []string{"local", "dilated", "local"}; !slices.Equal(groups, want) {
+		t.Errorf("groups %v, want %v", groups, want)
+	}
+}
+
 // TestImageDims: networks and data that do not suit each other are refused.
 func TestImageDims(t *testing.T) {
 	cfg, dims := imageConfig()
