@@ -161,7 +161,7 @@ func (op *gemmOp) runBlock(w *microBench, i0, i1, p0, p1, k, kc int, next block)
 		}
 		edge := cols < op.nr && !op.masks
 		if edge {
-			op.widen(w, c, rows, cols)
+			op.widen(w, c, rows, cols, args.beta != 0 && (op.bias == nil || k > 0))
 		}
 		args.bias = nil
 		if op.bias != nil && k == 0 {
@@ -207,11 +207,14 @@ func (op *gemmOp) placeBias(w *microBench, j, cols int) {
 	}
 }
 
-// widen points the kernel at a copy of an edge of C that is wide enough for whole tiles.
-func (op *gemmOp) widen(w *microBench, c unsafe.Pointer, rows, cols int) {
+// widen points the kernel at scratch in place of an edge of C, wide enough for whole tiles: a copy if the kernel reads it.
+func (op *gemmOp) widen(w *microBench, c unsafe.Pointer, rows, cols int, reads bool) {
 	args := &w.args
 	args.ldc = uintptr(op.nr) * op.elem
 	args.c = w.c.bytes(rows * int(args.ldc))
+	if !reads {
+		return
+	}
 	clear(unsafe.Slice((*byte)(args.c), uintptr(rows)*args.ldc))
 	copyStripGo(args.c, c, args.ldc, op.ldc, rows, cols*int(op.elem))
 }

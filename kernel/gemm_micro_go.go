@@ -104,8 +104,23 @@ func copyStripsGo(dst, src unsafe.Pointer, dstStride, srcStride uintptr, rows, w
 	}
 }
 
-// copyStripGo copies rows of width bytes.
+// narrowBytes is the most that is copied word by word: a call for each row would take longer.
+const narrowBytes = 64
+
+// copyStripGo copies rows of width bytes, a multiple of four.
 func copyStripGo(dst, src unsafe.Pointer, dstStride, srcStride uintptr, rows, width int) {
+	if width <= narrowBytes {
+		for i := range uintptr(rows) {
+			to, from, at := unsafe.Add(dst, i*dstStride), unsafe.Add(src, i*srcStride), 0
+			for ; at+8 <= width; at += 8 {
+				*(*uint64)(unsafe.Add(to, at)) = *(*uint64)(unsafe.Add(from, at))
+			}
+			if at < width {
+				*(*uint32)(unsafe.Add(to, at)) = *(*uint32)(unsafe.Add(from, at))
+			}
+		}
+		return
+	}
 	for i := range uintptr(rows) {
 		copy(unsafe.Slice((*byte)(unsafe.Add(dst, i*dstStride)), width), unsafe.Slice((*byte)(unsafe.Add(src, i*srcStride)), width))
 	}
