@@ -54,10 +54,12 @@ var benchmarks = []struct {
 	{"step-encoder", (*bench).step, true},
 	{"step-lama", (*bench).step, true},
 	{"decode-b", (*bench).decode, false},
+	{"decode-compressed", (*bench).decodeCompressed, false},
 	{"gru", (*bench).gru, false},
 	{"sltrain-layer", (*bench).sltrainLayer, false},
 	{"sltrain-step", (*bench).sltrainStep, false},
 	{"svd", (*bench).svd, false},
+	{"compress-bert", (*bench).compressBERT, false},
 	{"favit-b0", (*bench).favit, true},
 }
 

@@ -42,7 +42,8 @@ type reply struct {
 	Seconds     []float64 `json:"seconds"`
 	Loss        float64   `json:"loss"`
 	Norms       []float64 `json:"norms"`  // of a layer's gradients, squared
-	Values      []float64 `json:"values"` // singular values
+	Values      []float64 `json:"values"` // singular values; of a compression the weights before and after
+	Layers      int       `json:"layers"` // that were compressed
 	Bytes       float64   `json:"bytes"`  // 0: not known
 	BaseBytes   float64   `json:"base_bytes"`
 	GFLOPS      float64   `json:"gflops"`

@@ -9,12 +9,11 @@ import (
 // the same with dense ones, both ours: what the parameters that are saved cost in
 // time.
 func (b *bench) sltrainStep(name string) error {
-	dense, err := startOurs(b.threads)
+	dense, err := b.dense()
 	if err != nil {
 		return err
 	}
 	defer dense.end()
-	dense.name, dense.blas = "dense layers", "sparrow's own"
 	m := *b
 	m.peer = dense
 	sparse := networks[name]

@@ -48,6 +48,8 @@ type command struct {
 	Layer  layerConfig  `json:"layer"`
 	GRU    gruConfig    `json:"gru"`
 	Images imagesConfig `json:"images"`
+	BERT   bertConfig   `json:"bert"`
+	Dir    string       `json:"dir"` // of a compression
 }
 
 // worker is our side: it holds the network between commands.
@@ -91,7 +93,7 @@ func (w *worker) answer(c command) (reply, error) {
 		kernel.SetThreads(c.Threads)
 	}
 	switch c.Cmd {
-	case "step", "decode", "bandwidth":
+	case "step", "decode", "bandwidth", "layers":
 		if w.program == nil {
 			return reply{}, fmt.Errorf("%s: no network, send load first", c.Cmd)
 		}
@@ -113,6 +115,8 @@ func (w *worker) answer(c command) (reply, error) {
 		return w.step(c.Steps)
 	case "decode":
 		return w.decode(c)
+	case "layers":
+		return reply{Bytes: float64(w.layerBytes())}, nil
 	case "gemm":
 		return gemm(c)
 	case "layer":
@@ -127,6 +131,10 @@ func (w *worker) answer(c command) (reply, error) {
 		return w.layer.run(c.Repeat)
 	case "svd":
 		return decompose(c.Weights, c.Rank)
+	case "bert":
+		return reply{}, bertFolder(c.Dir, c.BERT)
+	case "compress":
+		return compressFolder(c.Dir)
 	case "images":
 		return reply{}, w.loadImages(c.Images, c.Weights)
 	case "images-step":
@@ -166,6 +174,7 @@ func (c config) network() (model.Config, model.Dims) {
 	case c.NKVHead != c.NHead:
 		m.Attention.Kind, m.Attention.NKVHead = "gqa", c.NKVHead
 	}
+	m.Linear = c.Linear
 	if c.SLTrain != nil {
 		m.Linear = []nn.LinearConfig{c.SLTrain.linear("model.layers.*")}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/sbinet/npyio/npz"
 
 	"sparrow/kernel"
+	"sparrow/nn"
 )
 
 // tiny is a network of a few thousand weights with every feature of the large ones.
@@ -104,6 +105,17 @@ func withFactors(load request) request {
 	return load
 }
 
+// loadLinear loads a tiny network whose heads are as wide in keys as in queries, with these linear layers.
+func loadLinear(t *testing.T, linear []nn.LinearConfig) request {
+	t.Helper()
+	c := tiny
+	c.NKVHead, c.Linear = c.NHead, linear
+	load := maps.Clone(loadTiny(t))
+	load["config"] = c
+	delete(load, "weights")
+	return load
+}
+
 // TestLayerFile: what the peer reads is what our side computes with.
 func TestLayerFile(t *testing.T) {
 	l, err := newLayer(tinyLayer)
@@ -141,6 +153,7 @@ func TestWorkerAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer done()
+	folder := t.TempDir()
 	positive := func(t *testing.T, a reply, n int) {
 		t.Helper()
 		if len(a.Seconds) != n {
@@ -200,6 +213,19 @@ func TestWorkerAnswers(t *testing.T) {
 				t.Errorf("singular values %v, want 12 above 0 that fall", a.Values)
 			}
 		}},
+		{"layers", []any{loadLinear(t, lowRankLayers(0.5, tiny.blockShapes())), request{"cmd": "layers"}}, func(t *testing.T, a reply) {
+			// Ranks 2 of q, k, v and o, which are alike here, and of gate, up and down.
+			if want := 4 * 2 * (4*(8+8) + 3*(8+12)); a.Bytes != float64(want) {
+				t.Errorf("%g bytes, want %d", a.Bytes, want)
+			}
+		}},
+		{"decode in factors", []any{loadLinear(t, lowRankLayers(0.5, tiny.blockShapes())), request{"cmd": "decode", "prompt": []int{1, 2}, "tokens": 5}}, func(t *testing.T, a reply) { positive(t, a, 3) }},
+		{"compress", []any{request{"cmd": "bert", "bert": bertConfig{DModel: 16, NLayer: 1, NHead: 2, DFF: 24}, "dir": folder}, request{"cmd": "compress", "dir": folder}}, func(t *testing.T, a reply) {
+			positive(t, a, 1)
+			if a.Layers != 6 || len(a.Values) != 2 || a.Values[0] != 4*16*16+2*16*24 || a.Values[1] > a.Values[0]/2 || a.Values[1] < a.Values[0]/2-40 {
+				t.Errorf("%d layers of %v weights before and after; want 6, of which half remains", a.Layers, a.Values)
+			}
+		}},
 		{"rss", []any{request{"cmd": "rss"}}, func(t *testing.T, a reply) {
 			if runtime.GOOS == "linux" && a.Bytes < 1e6 {
 				t.Errorf("%g bytes", a.Bytes)
@@ -238,6 +264,8 @@ func TestWorkerRefuses(t *testing.T) {
 		{"step without a network", "step: no network", request{"cmd": "step", "steps": 1}},
 		{"decode without a network", "decode: no network", request{"cmd": "decode", "tokens": 1}},
 		{"bandwidth without a network", "bandwidth: no network", request{"cmd": "bandwidth"}},
+		{"layers without a network", "layers: no network", request{"cmd": "layers"}},
+		{"nothing to compress", "no checkpoint to use", request{"cmd": "compress", "dir": "nowhere"}},
 		{"pass without a layer", "pass: no layer", request{"cmd": "pass", "repeat": 1}},
 		{"no layer", "layer: n, in, out, rank = 0, 4, 4, 2", request{"cmd": "layer", "layer": layerConfig{0, 4, 4, factors{2, 1, 0.5}}}},
 		{"no matrix", "svd: ", request{"cmd": "svd", "rank": 1}},

@@ -14,10 +14,7 @@ import (
 //
 // Cost: 2 m n k floating-point operations.
 func Gemm[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	threads := 1
-	if m*n*k >= threadedSize {
-		threads = Threads()
-	}
+	threads := threadsFor(transA, transB, m, n, k)
 	gemm(threads, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil, nil)
 }
 
@@ -27,10 +24,7 @@ func GemmBias[T Float](transA, transB bool, m, n, k int, a []T, lda int, b []T, 
 	if len(bias) != n {
 		panic(fmt.Sprintf("kernel: gemm: got a bias of %d elements, want %d", len(bias), n))
 	}
-	threads := 1
-	if m*n*k >= threadedSize {
-		threads = Threads()
-	}
+	threads := threadsFor(transA, transB, m, n, k)
 	gemm(threads, transA, transB, m, n, k, 1, a, lda, b, ldb, 0, c, ldc, bias, nil)
 }
 
@@ -42,10 +36,7 @@ func GemmSums[T Float](m, n, k int, a []T, lda int, b []T, ldb int, beta T, c []
 	if len(sums) != m {
 		panic(fmt.Sprintf("kernel: gemm: got room for %d sums, want %d", len(sums), m))
 	}
-	threads := 1
-	if m*n*k >= threadedSize {
-		threads = Threads()
-	}
+	threads := threadsFor(true, false, m, n, k)
 	if !add {
 		clear(sums)
 	}
@@ -59,6 +50,18 @@ func GemmSums[T Float](m, n, k int, a []T, lda int, b []T, ldb int, beta T, c []
 // threadedSize is the number of multiply-adds from which a product is worth the microsecond that
 // waking the pool takes.
 const threadedSize = 1 << 17
+
+// threadedThin is the same for the elements of the tall matrix of a product with few rows or columns, whose time is that of
+// reading it.
+const threadedThin = 1 << 16
+
+// threadsFor is how many threads a product is worth.
+func threadsFor(transA, transB bool, m, n, k int) int {
+	if m*n*k >= threadedSize || isThin(transA, transB, m, n) && max(m, n)*k >= threadedThin {
+		return Threads()
+	}
+	return 1
+}
 
 // GemmSerial is Gemm on the calling goroutine alone, for use inside Parallel.
 func GemmSerial[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {

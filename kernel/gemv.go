@@ -11,11 +11,13 @@ const (
 	// thinChunk is about how many bytes of W a task reads: they stay in the second-level cache
 	// while one group of rows of x after the other uses them.
 	thinChunk = 128 << 10
+	// thinTasks is about how many tasks a W of less than so many chunks has, so that threads share it.
+	thinTasks = 4
 	// streamMin and streamMax bound the bytes of a row of W for which a product with one row of x
-	// reads W as one stream. From memory that is 1.3 to 2 times as fast as groups of such rows, each
+	// reads W as one stream. From memory that is 1.3 to 2.5 times as fast as groups of such rows, each
 	// of which ends before the prefetcher has caught up. Longer rows are as fast in groups; in shorter
 	// ones the sum over lanes at the end of a row would cost as much as the row.
-	streamMin = 1 << 10
+	streamMin = 1 << 8
 	streamMax = 2 << 10
 )
 
@@ -73,7 +75,7 @@ func (op *gemmOp) planThin() bool {
 		}
 	}
 	t.c = op.c
-	t.chunk = max(thinChunk/(op.k*int(op.elem))/dotGroup, 1) * dotGroup
+	t.chunk = max(min(thinChunk/(op.k*int(op.elem)), t.wn/thinTasks)/dotGroup, 1) * dotGroup
 	t.tasks = (t.wn + t.chunk - 1) / t.chunk
 	return true
 }

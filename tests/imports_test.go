@@ -38,7 +38,7 @@ var imports = map[string][]string{
 	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data", "checkpoints", "configs"},
 
 	// What is above everything, and imported by nothing.
-	"bench":        {"factor", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
+	"bench":        {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
 	"tests/claims": {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 	"tests":        {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 }
