@@ -87,14 +87,16 @@ func scaleAndCrop(dst, plane []uint8, h, w, n int) {
 	}
 	columns := triangleWeights(w, scaledW, centre(scaledW, n), n)
 	rows := triangleWeights(h, scaledH, centre(scaledH, n), n)
-	narrow := make([]uint8, h*n) // [h, n]
-	for y := range h {
+	first, end := rows[0].start, rows[n-1].start+len(rows[n-1].w) // what is cut off may be most of a long image
+	narrow := make([]uint8, (end-first)*n)                        // [end-first, n]
+	for y := first; y < end; y++ {
 		for x, c := range columns {
-			narrow[y*n+x] = c.apply(plane[y*w:], 1)
+			narrow[(y-first)*n+x] = c.apply(plane[y*w:], 1)
 		}
 	}
 	for x := range n {
 		for y, r := range rows {
+			r.start -= first
 			dst[y*n+x] = r.apply(narrow[x:], n)
 		}
 	}

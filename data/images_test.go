@@ -314,6 +314,26 @@ func TestScaleAndCrop(t *testing.T) {
 	}
 }
 
+// TestLongImage: of an image one pixel wide only the middle that is kept takes memory.
+func TestLongImage(t *testing.T) {
+	const h, n = 1 << 20, 64
+	plane := make([]uint8, h)
+	for y := range plane {
+		plane[y] = uint8(255 * (2 * y / h)) // black above the middle, white below
+	}
+	dst := make([]uint8, n*n)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	scaleAndCrop(dst, plane, h, 1, n)
+	runtime.ReadMemStats(&after)
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > h {
+		t.Errorf("%d x 1 to %d: %d bytes taken, want less than the image has", h, n, taken)
+	}
+	if dst[0] > 4 || dst[n*n-1] < 251 {
+		t.Errorf("%d x 1 to %d: corners %d and %d, want about black and white", h, n, dst[0], dst[n*n-1])
+	}
+}
+
 // TestCIFAR reads real JPEG files where they are present.
 func TestCIFAR(t *testing.T) {
 	folder := os.Getenv("SPARROW_DATA")
