@@ -12,6 +12,7 @@ type attendBlock[T kernel.Float] struct {
 	y           []T // [rows, valueDim], row stride ldy
 	ldy         int
 	lse         []T // [rows], receives log-sum-exp of each row's scores, or nil
+	p           []T // [rows, end], receives the probabilities before division by their sum, where the keys make one block, or nil
 	mem         []T // attendScratch(rows) elements
 	rows        int
 	keyDim      int
@@ -62,6 +63,9 @@ func attendScratch(rows int) int { return rows * (keyBlock + 2) }
 func attend[T kernel.Float](a *attendBlock[T]) {
 	V, s := a.valueDim, a.mem
 	maxes, sums := s[a.rows*keyBlock:][:a.rows], s[a.rows*(keyBlock+1):][:a.rows]
+	if a.p != nil {
+		s = a.p
+	}
 	inPlace := a.load != nil && kernel.InPlace(a.rows)
 	for r := range a.rows {
 		if inPlace || a.begin >= a.end { // else the first block's product overwrites y

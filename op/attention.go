@@ -39,8 +39,8 @@ type AttentionShape struct {
 // sum (Dao et al. 2022, algorithm 1), so memory is linear in T, and blocks above
 // the causal diagonal are never computed. The H/G heads that share keys and values
 // are rows of one matrix, token by token, so that a block of keys serves all of
-// them. Forward keeps log-sum-exp of each row; backward recomputes the
-// probabilities from it.
+// them. Forward keeps log-sum-exp of each row, from which backward recomputes the
+// probabilities, or of a short sequence the probabilities themselves.
 func Attention(t *Tape, q, k, v, lengths *G.Node, s AttentionShape) *G.Node {
 	s = s.complete()
 	s.check("attention", q, k, v)
@@ -87,11 +87,12 @@ func attention[T kernel.Float](t *Tape, q, k, v, lengths *G.Node, s AttentionSha
 	if lengths != nil {
 		operands = append(operands, lengths)
 	}
-	lse := t.buffer(s.Batch * s.Heads * s.SeqLen) // [B, G, T * H/G]
+	keeps := t.records() && s.keepsProbabilities()
+	kept := t.buffer(s.Batch * s.Heads * s.SeqLen * s.keptWidth(keeps)) // [B, G, T * H/G, 1 or T]
 	o := t.operator("attention", s.output())
-	o.aux = []*buffer{lse}
+	o.aux = []*buffer{kept}
 	o.run = func(in []G.Value, out *tensor.Dense) error {
-		a := &attentionRun[T]{AttentionShape: s, q: data[T](in[0]), k: data[T](in[1]), v: data[T](in[2]), y: data[T](out), lse: floats[T](lse)}
+		a := &attentionRun[T]{AttentionShape: s, q: data[T](in[0]), k: data[T](in[1]), v: data[T](in[2]), y: data[T](out), kept: floats[T](kept), keeps: keeps}
 		if err := a.setLengths(in, 3); err != nil {
 			return err
 		}
@@ -101,17 +102,36 @@ func attention[T kernel.Float](t *Tape, q, k, v, lengths *G.Node, s AttentionSha
 		})
 		return nil
 	}
-	o.grad = func(o *operator, in G.Nodes, y, dy *G.Node) G.Nodes { return attentionGrad[T](t, in, y, dy, lse, s) }
+	o.grad = func(o *operator, in G.Nodes, y, dy *G.Node) G.Nodes {
+		return attentionGrad[T](t, in, y, dy, kept, keeps, s)
+	}
 	return t.apply(o, operands...)
+}
+
+// keepsProbabilities says whether forward in training keeps the probabilities: those
+// of a block's rows are made at once, and they take no more memory than queries and
+// outputs do.
+func (s AttentionShape) keepsProbabilities() bool {
+	return s.SeqLen <= keyBlock && s.SeqLen <= s.HeadDim+s.ValueDim
+}
+
+// keptWidth is how many values of a row forward keeps: the probabilities, or
+// log-sum-exp of its scores.
+func (s AttentionShape) keptWidth(probabilities bool) int {
+	if probabilities {
+		return s.SeqLen
+	}
+	return 1
 }
 
 // attentionRun is one execution: the operands as slices.
 type attentionRun[T kernel.Float] struct {
 	AttentionShape
-	q, k, v, y, lse []T
-	dy, dq, dk, dv  []T
-	parts           []T // further shares of dk and dv; see backward
-	lengths         []int
+	q, k, v, y, kept []T
+	keeps            bool // the probabilities; else kept is log-sum-exp of each row's scores
+	dy, dq, dk, dv   []T
+	parts            []T // further shares of dk and dv; see backward
+	lengths          []int
 }
 
 func (a *attentionRun[T]) setLengths(in []G.Value, i int) error {
@@ -144,8 +164,9 @@ func (a *attentionRun[T]) forward(b, g, r0 int) {
 	defer done()
 	block := attendBlock[T]{
 		rows: rows, keyDim: a.HeadDim, valueDim: a.ValueDim, scale: T(a.Scale), sees: a.sees(b, r0),
-		lse: a.lse[(b*a.KVHeads+g)*a.foldedRows()+r0:], mem: mem[rows*(a.HeadDim+a.ValueDim):],
+		mem: mem[rows*(a.HeadDim+a.ValueDim):],
 	}
+	block.lse, block.p = a.keptOf(b, g, r0, rows)
 	block.end = block.sees.visible(rows-1, 0, a.SeqLen)
 	block.q, block.ldq = fold(a.AttentionShape, a.q, a.HeadDim, mem, b, g, r0, rows)
 	block.y, block.ldy = foldedOutput(a.AttentionShape, a.y, a.ValueDim, mem[rows*a.HeadDim:], b, g, r0)
@@ -153,6 +174,18 @@ func (a *attentionRun[T]) forward(b, g, r0 int) {
 	block.v, block.ldv = a.valueRows(a.v, b, g)
 	attend(&block)
 	unfold(a.AttentionShape, a.y, a.ValueDim, block.y, b, g, r0, rows)
+}
+
+// keptOf is what forward keeps of rows r0.. that read key/value head g of sequence
+// b: log-sum-exp, or else the probabilities of as many keys as the last row sees,
+// which are not yet divided by their sum.
+func (a *attentionRun[T]) keptOf(b, g, r0, rows int) (lse, p []T) {
+	width := a.keptWidth(a.keeps)
+	kept := a.kept[((b*a.KVHeads+g)*a.foldedRows()+r0)*width:][:rows*width]
+	if a.keeps {
+		return nil, kept
+	}
+	return kept, nil
 }
 
 // keyRows is the matrix of key head g of sequence b, and its row stride.

@@ -19,12 +19,12 @@ func (s AttentionShape) splits() int {
 	return min((backwardTasks+heads-1)/heads, max(1, s.rowBlocks()))
 }
 
-func attentionGrad[T kernel.Float](t *Tape, in G.Nodes, y, dy *G.Node, lse *buffer, s AttentionShape) G.Nodes {
+func attentionGrad[T kernel.Float](t *Tape, in G.Nodes, y, dy *G.Node, kept *buffer, keeps bool, s AttentionShape) G.Nodes {
 	const iDy, iY, iQ, iK, iV, iLengths = 0, 1, 2, 3, 4, 5
 	k, v := in[1], in[2]
 	dk, dv := t.buffer(k.Shape().TotalSize()), t.buffer(v.Shape().TotalSize())
 	back := t.operator("attention.grad", in[0].Shape().Clone(), iQ)
-	back.aux = []*buffer{lse, dk, dv}
+	back.aux = []*buffer{kept, dk, dv}
 	splits := s.splits()
 	var parts *buffer
 	if splits > 1 {
@@ -32,7 +32,7 @@ func attentionGrad[T kernel.Float](t *Tape, in G.Nodes, y, dy *G.Node, lse *buff
 		back.aux = append(back.aux, parts)
 	}
 	back.run = func(in []G.Value, out *tensor.Dense) error {
-		a := &attentionRun[T]{AttentionShape: s, q: data[T](in[iQ]), k: data[T](in[iK]), v: data[T](in[iV]), y: data[T](in[iY]), lse: floats[T](lse),
+		a := &attentionRun[T]{AttentionShape: s, q: data[T](in[iQ]), k: data[T](in[iK]), v: data[T](in[iV]), y: data[T](in[iY]), kept: floats[T](kept), keeps: keeps,
 			dy: data[T](in[iDy]), dq: data[T](out), dk: floats[T](dk), dv: floats[T](dv)}
 		if parts != nil {
 			a.parts = floats[T](parts)
@@ -85,7 +85,7 @@ func (a *attentionRun[T]) backward(b, g, split, splits int) {
 func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int, add bool) {
 	K, V := a.HeadDim, a.ValueDim
 	rows := min(a.blockRows(), a.foldedRows()-r0)
-	lse := a.lse[(b*a.KVHeads+g)*a.foldedRows()+r0:][:rows]
+	lse, kept := a.keptOf(b, g, r0, rows)
 	mem, done := scratch[T](rows * (2*keyBlock + 2*K + 2*V + 1))
 	defer done()
 	take := func(width int) []T {
@@ -96,9 +96,13 @@ func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int, add bool) {
 	p, dp, dqi, delta := take(keyBlock), take(keyBlock), take(K), take(1)
 	q, ldq := fold(a.AttentionShape, a.q, K, take(K), b, g, r0, rows)
 	dy, ldy := fold(a.AttentionShape, a.dy, V, take(V), b, g, r0, rows)
-	y, _ := fold(a.AttentionShape, a.y, V, take(V), b, g, r0, rows)
-	for r := range rows {
-		delta[r] = kernel.Dot(dy[r*ldy:r*ldy+V], y[r*ldy:r*ldy+V])
+	if kept != nil {
+		p = kept
+	} else {
+		y, _ := fold(a.AttentionShape, a.y, V, take(V), b, g, r0, rows)
+		for r := range rows {
+			delta[r] = kernel.Dot(dy[r*ldy:r*ldy+V], y[r*ldy:r*ldy+V])
+		}
 	}
 	keys, ldk := a.keyRows(a.k, b, g)
 	values, ldv := a.valueRows(a.v, b, g)
@@ -117,15 +121,24 @@ func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int, add bool) {
 	for j0 := 0; j0 < end; j0 += keyBlock {
 		cols := min(keyBlock, end-j0)
 		k, v := keys[j0*ldk:], values[j0*ldv:]
-		kernel.GemmSerial(false, true, rows, cols, K, 1, q, ldq, k, ldk, 0, p, cols)
+		if kept == nil {
+			kernel.GemmSerial(false, true, rows, cols, K, 1, q, ldq, k, ldk, 0, p, cols)
+		}
 		kernel.GemmSerial(false, true, rows, cols, V, 1, dy, ldy, v, ldv, 0, dp, cols)
 		for r := range rows {
 			prow, dprow := p[r*cols:(r+1)*cols], dp[r*cols:(r+1)*cols]
 			seen := sees.visible(r, j0, cols)
-			clear(prow[seen:])
 			clear(dprow[seen:])
+			if kept == nil {
+				clear(prow[seen:])
+			}
 			if seen > 0 {
-				kernel.ExpShift(prow[:seen], prow[:seen], T(a.Scale), lse[r])
+				if kept == nil {
+					kernel.ExpShift(prow[:seen], prow[:seen], T(a.Scale), lse[r])
+				} else {
+					kernel.Scale(1/kernel.Sum(prow[:seen]), prow[:seen])
+					delta[r] = kernel.Dot(prow[:seen], dprow[:seen]) // the same sum; y need not be read
+				}
 				kernel.SoftmaxGradRow(dprow[:seen], prow[:seen], dprow[:seen], delta[r], T(a.Scale))
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
@@ -118,6 +119,30 @@ func TestAttentionWidths(t *testing.T) {
 	}
 }
 
+// TestAttentionKept compares sequences short enough, or just not, for their
+// probabilities to be kept, over several blocks of rows.
+func TestAttentionKept(t *testing.T) {
+	for _, size := range []int{1, queryBlock + 3, 2*queryBlock + 2, 2*queryBlock + 3} {
+		for _, h := range headLayouts {
+			for _, causal := range []bool{false, true} {
+				for _, lengths := range [][]int{nil, {size, 0}, {1, size - size/3}} {
+					shape := AttentionShape{Batch: 2, SeqLen: size, Heads: h.queries, KVHeads: h.keys, HeadDim: queryBlock + 1, Causal: causal}
+					if got, want := shape.complete().keepsProbabilities(), size <= 2*queryBlock+2; got != want {
+						t.Fatalf("%d tokens, heads of %d: keeps probabilities: got %v, want %v", size, shape.HeadDim, got, want)
+					}
+					name := fmt.Sprintf("%d tokens %s causal=%v lengths=%v", size, h.name, causal, lengths)
+					t.Run(name, func(t *testing.T) {
+						s := attentionOf(name, shape, lengths)
+						s.dy = normal(source(), len(s.floats["q"].data)).data
+						want := naiveAttention(s, shape, lengths, s.dy)
+						sameResult(t, s.compile(t, tensor.Float64).result(t), want, 1e-12)
+					})
+				}
+			}
+		}
+	}
+}
+
 // Scores far outside the range of the exponential, and a maximum that grows from
 // one block of keys to the next, must not overflow.
 func TestAttentionLargeScores(t *testing.T) {
@@ -137,8 +162,30 @@ func TestAttentionLargeScores(t *testing.T) {
 }
 
 // TestAttentionMemory doubles the sequence: planned memory must double, not
-// quadruple, in a graph with gradients.
+// quadruple, in a graph with gradients. Where probabilities are kept they take their
+// place, and without a backward pass they are not kept.
 func TestAttentionMemory(t *testing.T) {
+	kept := func(headDim int, training bool) int {
+		tape := NewTape(tensor.Float32, training)
+		leaf := func(name string) *G.Node {
+			return tape.Input(name, tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(2*32, headDim)))
+		}
+		Attention(tape, leaf("q"), leaf("k"), leaf("v"), nil, AttentionShape{Batch: 2, SeqLen: 32, Heads: 1, KVHeads: 1, HeadDim: headDim})
+		plan, err := tape.Plan(false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan.Bytes() - 4*2*32*headDim // less the output
+	}
+	for _, c := range []struct {
+		headDim  int
+		training bool
+		want     int // values a row
+	}{{15, true, 1}, {16, true, 32}, {16, false, 1}} {
+		if got, want := kept(c.headDim, c.training), 4*2*32*c.want; got < want || got >= want+align {
+			t.Errorf("32 tokens, heads of %d, training %v: keeps %d bytes, want %d", c.headDim, c.training, got, want)
+		}
+	}
 	for _, kvHeads := range []int{2, 1} {
 		bytes := func(size int) float64 {
 			shape := AttentionShape{Batch: 1, SeqLen: size, Heads: 2, KVHeads: kvHeads, HeadDim: 8, Causal: true}

@@ -204,6 +204,12 @@ func tinySubjects() []subject {
 		}
 	}
 	for _, h := range headLayouts {
+		shape := AttentionShape{Batch: 2, SeqLen: 5, Heads: h.queries, KVHeads: h.keys, HeadDim: 2} // probabilities are not kept
+		subjects = append(subjects, attentionOf("attention "+h.name+" longer than wide", shape, []int{5, 3}))
+		shape.Causal = true
+		subjects = append(subjects, attentionOf("attention "+h.name+" longer than wide causal", shape, nil))
+	}
+	for _, h := range headLayouts {
 		shape := AttentionShape{Batch: 2, SeqLen: 4, Heads: h.queries, KVHeads: h.keys, HeadDim: 3, ValueDim: 2, Causal: true}
 		subjects = append(subjects, attentionOf("attention "+h.name+" narrow values", shape, nil))
 		shape.HeadDim, shape.ValueDim = 1, 3
@@ -259,6 +265,10 @@ func oddSubjects() []subject {
 		}
 		shape := AttentionShape{Batch: 2, SeqLen: 67, Heads: h.queries, KVHeads: h.keys, HeadDim: 19, ValueDim: 13, Causal: true}
 		subjects = append(subjects, attentionOf("attention 67x19x13 "+h.name, shape, nil))
+	}
+	for _, h := range headLayouts {
+		shape := AttentionShape{Batch: 2, SeqLen: 67, Heads: h.queries, KVHeads: h.keys, HeadDim: 35, Causal: h.name == "gqa"} // probabilities are kept
+		subjects = append(subjects, attentionOf("attention 67x35 padded "+h.name, shape, []int{67, 29}))
 	}
 	wide := AttentionShape{Batch: 1, SeqLen: 131, Heads: 9, KVHeads: 1, HeadDim: 66, Causal: true} // several shares of dk and dv
 	subjects = append(subjects, attentionOf("attention 131x66 of one key head", wide, nil))
