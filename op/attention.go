@@ -108,11 +108,14 @@ func attention[T kernel.Float](t *Tape, q, k, v, lengths *G.Node, s AttentionSha
 	return t.apply(o, operands...)
 }
 
+// keptTokens is the longest sequence whose probabilities are kept. They are of one
+// block of keys; of longer sequences memory counts for more than the products saved.
+const keptTokens = keyBlock / 2
+
 // keepsProbabilities says whether forward in training keeps the probabilities: those
-// of a block's rows are made at once, and they take no more memory than queries and
-// outputs do.
+// of short sequences that take no more memory than queries and outputs do.
 func (s AttentionShape) keepsProbabilities() bool {
-	return s.SeqLen <= keyBlock && s.SeqLen <= s.HeadDim+s.ValueDim
+	return s.SeqLen <= min(keptTokens, s.HeadDim+s.ValueDim)
 }
 
 // keptWidth is how many values of a row forward keeps: the probabilities, or

@@ -122,15 +122,21 @@ func TestAttentionWidths(t *testing.T) {
 // TestAttentionKept compares sequences short enough, or just not, for their
 // probabilities to be kept, over several blocks of rows.
 func TestAttentionKept(t *testing.T) {
-	for _, size := range []int{1, queryBlock + 3, 2*queryBlock + 2, 2*queryBlock + 3} {
+	for _, c := range []struct {
+		size, headDim int
+		kept          bool
+	}{
+		{1, 1, true}, {queryBlock + 2, queryBlock/2 + 1, true}, {queryBlock + 3, queryBlock/2 + 1, false},
+		{keptTokens, keptTokens, true}, {keptTokens + 1, keptTokens, false},
+	} {
 		for _, h := range headLayouts {
 			for _, causal := range []bool{false, true} {
-				for _, lengths := range [][]int{nil, {size, 0}, {1, size - size/3}} {
-					shape := AttentionShape{Batch: 2, SeqLen: size, Heads: h.queries, KVHeads: h.keys, HeadDim: queryBlock + 1, Causal: causal}
-					if got, want := shape.complete().keepsProbabilities(), size <= 2*queryBlock+2; got != want {
-						t.Fatalf("%d tokens, heads of %d: keeps probabilities: got %v, want %v", size, shape.HeadDim, got, want)
+				for _, lengths := range [][]int{nil, {c.size, 0}, {1, c.size - c.size/3}} {
+					shape := AttentionShape{Batch: 2, SeqLen: c.size, Heads: h.queries, KVHeads: h.keys, HeadDim: c.headDim, Causal: causal}
+					if got := shape.complete().keepsProbabilities(); got != c.kept {
+						t.Fatalf("%d tokens, heads of %d: keeps probabilities: got %v, want %v", c.size, c.headDim, got, c.kept)
 					}
-					name := fmt.Sprintf("%d tokens %s causal=%v lengths=%v", size, h.name, causal, lengths)
+					name := fmt.Sprintf("%d tokens of %d %s causal=%v lengths=%v", c.size, c.headDim, h.name, causal, lengths)
 					t.Run(name, func(t *testing.T) {
 						s := attentionOf(name, shape, lengths)
 						s.dy = normal(source(), len(s.floats["q"].data)).data
