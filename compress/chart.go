@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"math"
 	"strings"
+	"unicode/utf8"
 )
 
 // Colours of charts, apart also for those who do not see all of them.
@@ -32,12 +33,21 @@ type series struct {
 	points      bool // in place of a line
 }
 
+const (
+	axisTitle = 20 // room of the y axis's name, which stands upright
+	glyph     = 7  // room of a digit
+)
+
 // svg draws the chart. What lies above its top is cut there.
 func (c chart) svg() template.HTML {
 	low, high := c.span()
-	const left, right, top, bottom = 58, 12, 10, 34
+	const right, top, bottom = 12, 10, 34
+	marks, left := c.marks(low, high), 58
+	for _, m := range marks {
+		left = max(left, axisTitle+6+glyph*utf8.RuneCountInString(m.text))
+	}
 	w, h := float64(c.width-left-right), float64(c.height-top-bottom)
-	px := func(x float64) float64 { return left + w*(x-c.xMin)/(c.xMax-c.xMin) }
+	px := func(x float64) float64 { return float64(left) + w*(x-c.xMin)/(c.xMax-c.xMin) }
 	scale := func(y float64) float64 {
 		if c.logY {
 			return math.Log10(y)
@@ -50,19 +60,15 @@ func (c chart) svg() template.HTML {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="%s over %s">`, c.width, c.height, c.width, c.height,
 		template.HTMLEscapeString(c.yLabel), template.HTMLEscapeString(c.xLabel))
-	for _, y := range c.ticks(low, high) {
-		at := top + h*(1-(y-low)/(high-low))
-		label := fmt.Sprintf("%.3g", y)
-		if c.logY {
-			label = fmt.Sprintf("%.3g", math.Pow(10, y))
-		}
-		fmt.Fprintf(&b, `<line x1="%d" x2="%.1f" y1="%.1f" y2="%.1f" class="g"/><text x="%d" y="%.1f" class="r">%s</text>`, left, left+w, at, at, left-6, at+4, label)
+	for _, m := range marks {
+		at := top + h*(1-(m.y-low)/(high-low))
+		fmt.Fprintf(&b, `<line x1="%d" x2="%.1f" y1="%.1f" y2="%.1f" class="g"/><text x="%d" y="%.1f" class="r">%s</text>`, left, float64(left)+w, at, at, left-6, at+4, m.text)
 	}
 	for _, x := range steps(c.xMin, c.xMax, 4) {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" class="m">%.4g</text>`, px(x), top+h+14, x)
 	}
 	fmt.Fprintf(&b, `<text x="%.1f" y="%d" class="m">%s</text><text transform="translate(11 %.1f) rotate(-90)" class="m">%s</text>`,
-		left+w/2, c.height-4, template.HTMLEscapeString(c.xLabel), top+h/2, template.HTMLEscapeString(c.yLabel))
+		float64(left)+w/2, c.height-4, template.HTMLEscapeString(c.xLabel), top+h/2, template.HTMLEscapeString(c.yLabel))
 	if c.mark > 0 {
 		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%.1f" stroke="%s" stroke-dasharray="4 3"/>`, px(c.mark), px(c.mark), top, top+h, colorSecond)
 	}
@@ -83,11 +89,11 @@ func (c chart) svg() template.HTML {
 			y := top + 8 + 16*legend
 			legend++
 			if s.points {
-				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%d" r="4.5" fill="%s"/>`, left+w-150, y, s.color)
+				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%d" r="4.5" fill="%s"/>`, float64(left)+w-150, y, s.color)
 			} else {
-				fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="%s" stroke-width="2"/>`, left+w-158, left+w-142, y, y, s.color)
+				fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="%s" stroke-width="2"/>`, float64(left)+w-158, float64(left)+w-142, y, y, s.color)
 			}
-			fmt.Fprintf(&b, `<text x="%.1f" y="%d">%s</text>`, left+w-136, y+4, template.HTMLEscapeString(s.name))
+			fmt.Fprintf(&b, `<text x="%.1f" y="%d">%s</text>`, float64(left)+w-136, y+4, template.HTMLEscapeString(s.name))
 		}
 	}
 	b.WriteString("</svg>")
@@ -144,6 +150,23 @@ func (c chart) ticks(low, high float64) []float64 {
 		return []float64{low, (low + high) / 2, high}
 	}
 	return steps(low, high, 4)
+}
+
+// tick is a place on the y axis with its number.
+type tick struct {
+	y    float64
+	text string
+}
+
+func (c chart) marks(low, high float64) (all []tick) {
+	for _, y := range c.ticks(low, high) {
+		shown := y
+		if c.logY {
+			shown = math.Pow(10, y)
+		}
+		all = append(all, tick{y, fmt.Sprintf("%.3g", shown)})
+	}
+	return all
 }
 
 // steps are round numbers from low to high, about n of them.

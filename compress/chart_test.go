@@ -1,6 +1,8 @@
 package compress
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -25,6 +27,28 @@ func TestLinesAreCutAtTheTop(t *testing.T) {
 	} {
 		if got := line(want.y...); got != want.path {
 			t.Errorf("%v is drawn as %q, want %q", want.y, got, want.path)
+		}
+	}
+}
+
+// Numbers on the y axis do not run into its name, which stands upright at the left edge.
+func TestNumbersStandBesideTheAxisName(t *testing.T) {
+	for name, c := range map[string]chart{
+		"short": {series: []series{{x: []float64{0, 1}, y: []float64{0, 2}}}},
+		"small": {series: []series{{x: []float64{0, 1}, y: []float64{0, 0.0006}}}},
+		"log":   {logY: true, series: []series{{x: []float64{0, 1}, y: []float64{2.01, 0.000822}}}},
+	} {
+		c.width, c.height, c.xMax, c.yLabel = 300, 150, 1, "predicted loss"
+		numbers := regexp.MustCompile(`<text x="(\d+)" y="[^"]*" class="r">([^<]*)</text>`).FindAllStringSubmatch(string(c.svg()), -1)
+		if len(numbers) < 2 {
+			t.Errorf("%s: %d numbers, want some", name, len(numbers))
+		}
+		for _, n := range numbers {
+			right, err := strconv.Atoi(n[1])
+			const wide = 6.6 // a digit of 11 px at most
+			if begins := float64(right) - wide*float64(len(n[2])); err != nil || begins < 17 {
+				t.Errorf("%s: %s begins at %.0f, within the name of the axis", name, n[2], begins)
+			}
 		}
 	}
 }
