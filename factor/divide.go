@@ -19,7 +19,7 @@ const leafSize = 32
 // the halves' vectors with those of the small problem.
 func tridiagonalEigen(j *job, d, e []float64, top int) (values []float64, rows []float64, err error) {
 	n := len(d)
-	c := &conquest{j: j, n: n, d: d, e: e, z: make([]float64, n*n), spare: make([]float64, n*n)}
+	c := &conquest{j: j, n: n, d: d, e: e, z: kernel.Large[float64](n * n)}
 	bounds := []int{0, n}
 	for bounds[1]-bounds[0] > leafSize {
 		next := make([]int, 0, 2*len(bounds))
@@ -74,10 +74,10 @@ func tridiagonalEigen(j *job, d, e []float64, top int) (values []float64, rows [
 // conquest is the state of one divide-and-conquer solve. For a solved block [lo, hi) d holds its eigenvalues, ascending,
 // and row i of z, columns lo to hi, the eigenvector of d[i].
 type conquest struct {
-	j        *job
-	n        int
-	d, e     []float64
-	z, spare []float64
+	j    *job
+	n    int
+	d, e []float64
+	z    []float64
 }
 
 // leaf solves one small block by implicit QL (Wilkinson shift), with eigenvectors as rows.

@@ -68,7 +68,7 @@ func tridiagonal(j *job, a []float64, n int) (d, e []float64, panels []reflector
 		}
 		next := j0 + count
 		if m := n - next; m > 0 {
-			kernel.Gemm(false, true, m, m, 2*count, -1, p[next*width:], width, q[next*width:], width, 1, a[next*n+next:], n)
+			subtract(a[next*n+next:], n, p[next*width:], q[next*width:], width, m, 2*count)
 		}
 		panel.t = triangle(panel.v, taus, rows, count)
 		panels = append(panels, panel)
@@ -77,6 +77,19 @@ func tridiagonal(j *job, a []float64, n int) (d, e []float64, panels []reflector
 		d[n-1] = a[n*n-1]
 	}
 	return d, e, panels, nil
+}
+
+// subtract computes A -= P Qᵀ for the symmetric A [m, m] with row stride n and P, Q [m, depth] whose product is symmetric: the
+// part below the diagonal, which is copied to the one above.
+func subtract(a []float64, n int, p, q []float64, width, m, depth int) {
+	const block = 192 // rows of a product: enough for the kernel, and little waste on the diagonal
+	for lo := 0; lo < m; lo += block {
+		hi := min(lo+block, m)
+		kernel.Gemm(false, true, hi-lo, hi, depth, -1, p[lo*width:], width, q, width, 1, a[lo*n:], n)
+		if lo > 0 {
+			kernel.Transpose(a[lo:], n, a[lo*n:], n, hi-lo, lo, false)
+		}
+	}
 }
 
 // reflect makes x a Householder vector v with v[0] = 1 such that (I - tau v vᵀ) x = beta e_0.

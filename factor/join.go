@@ -18,7 +18,7 @@ func (c *conquest) join(lo, mid, hi, keep int, rho float64, d, z []float64, kind
 		poles[i], weights[i] = d[at], z[at]
 	}
 	values := make([]float64, k, n)
-	s := make([]float64, k*k) // row i: poles - root i
+	s := kernel.Large[float64](k * k) // row i: poles - root i
 	kernel.Ranges(k, secularGrain, func(from, to int) {
 		for i := from; i < to; i++ {
 			values[i] = secularRoot(poles, weights, rho, i, s[i*k:(i+1)*k])
@@ -98,17 +98,21 @@ func (c *conquest) join(lo, mid, hi, keep int, rho float64, d, z []float64, kind
 	product := make([]float64, len(wanted)*n)
 	kernel.Gemm(false, false, len(wanted), split, first, 1, small, k, left, split, 0, product, n)
 	kernel.Gemm(false, false, len(wanted), n-split, second, 1, small[min(start[inBoth], len(small)):], k, right, n-split, 0, product[min(split, len(product)):], n)
+	// Deflated rows move first, out of the way of those they might be overwritten by.
+	var moved []float64
 	for i := n - keep; i < n; i++ {
 		if at := order[i]; at >= k {
 			from := lo + deflated[at-k]
-			copy(c.spare[(lo+i)*c.n+lo:(lo+i)*c.n+hi], c.z[from*c.n+lo:from*c.n+hi])
+			moved = append(moved, c.z[from*c.n+lo:from*c.n+hi]...)
 		}
 	}
-	for w, i := range wanted {
-		copy(c.spare[(lo+i)*c.n+lo:(lo+i)*c.n+hi], product[w*n:(w+1)*n])
-	}
 	for i := n - keep; i < n; i++ {
-		copy(c.z[(lo+i)*c.n+lo:(lo+i)*c.n+hi], c.spare[(lo+i)*c.n+lo:(lo+i)*c.n+hi])
+		row := c.z[(lo+i)*c.n+lo : (lo+i)*c.n+hi]
+		if order[i] < k {
+			product = product[copy(row, product[:n]):]
+		} else {
+			moved = moved[copy(row, moved[:n]):]
+		}
 	}
 }
 

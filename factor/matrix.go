@@ -27,7 +27,7 @@ type Matrix struct {
 
 // NewMatrix returns a matrix of zeros.
 func NewMatrix(rows, cols int) *Matrix {
-	return &Matrix{Rows: rows, Cols: cols, Data: make([]float64, rows*cols)}
+	return &Matrix{Rows: rows, Cols: cols, Data: kernel.Large[float64](rows * cols)}
 }
 
 // FromFloat32 copies float32 data, row by row. A length that is not rows*cols is ErrShape.
@@ -170,7 +170,7 @@ func (j *job) finish() {
 // gram returns A Aᵀ [rows, rows], of which only about half is multiplied.
 func gram(j *job, a []float64, rows, cols int) ([]float64, error) {
 	const block = 192 // rows of a product: enough for the kernel, and little waste on the diagonal
-	g := make([]float64, rows*rows)
+	g := kernel.Large[float64](rows * rows)
 	for lo := 0; lo < rows; lo += block {
 		if err := j.ctx.Err(); err != nil {
 			return nil, err

@@ -71,7 +71,12 @@ func truncate(ctx context.Context, a *Matrix, rank int, progress Progress) (*SVD
 	}
 	v := NewMatrix(rank, n)
 	kernel.Gemm(false, false, rank, n, m, 1, vectors, m, wide.Data, n, 0, v.Data, n)
+	projected := v.Clone()
 	s, err := orthogonalise(j, v.Data, rank, n)
+	if err != nil {
+		return nil, err
+	}
+	remains, known, err := pythagoras(j, trace, vectors, projected, s, v)
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +88,12 @@ func truncate(ctx context.Context, a *Matrix, rank int, progress Progress) (*SVD
 	}
 
 	// The check: what is left of A against the eigenvalues left out.
-	left := u.Clone()
-	scaleRows(left, s)
-	kernel.Gemm(true, false, m, n, rank, -1, left.Data, m, v.Data, n, 1, wide.Data, n)
-	remains := wide.Norm()
+	if !known {
+		left := u.Clone()
+		scaleRows(left, s)
+		kernel.Gemm(true, false, m, n, rank, -1, left.Data, m, v.Data, n, 1, wide.Data, n)
+		remains = wide.Norm()
+	}
 	discarded := 0.0
 	for _, value := range values[rank:] {
 		discarded += max(value, 0)
@@ -102,6 +109,34 @@ func truncate(ctx context.Context, a *Matrix, rank int, progress Progress) (*SVD
 	d := oriented(u, s, v, transposed)
 	d.Error, d.Bound = math.Ldexp(remains, exponent), math.Ldexp(min(best, remains), exponent)
 	return d, nil
+}
+
+// pythagoras measures ||A - U S V|| from B = Uᵀ A, with U's columns in the rows of u, without forming it: for orthonormal
+// columns A - U B is orthogonal to U (B - S V), so
+//
+//	||A - U S V||² = ||A||² - ||B||² + ||B - S V||²
+//
+// known is false where the difference says too little: U is not orthonormal enough, or nearly nothing is left of A.
+func pythagoras(j *job, trace float64, u []float64, b *Matrix, s []float64, v *Matrix) (remains float64, known bool, err error) {
+	const (
+		slack = 1e-11 // of the squares, by which the norm is then off at most slack/share/2 = 5e-10 of ||A||
+		share = 1e-2
+	)
+	rank := b.Rows
+	g, err := gram(j, u, rank, len(u)/rank)
+	if err != nil {
+		return 0, false, err
+	}
+	for i := range rank {
+		g[i*rank+i]--
+	}
+	off := (&Matrix{rank, rank, g}).Norm()
+	square := trace - kernel.SumSquares(b.Data)
+	for i, x := range s {
+		kernel.Axpy(-x, v.Row(i), b.Row(i))
+	}
+	square += kernel.SumSquares(b.Data)
+	return math.Sqrt(max(square, 0)), off <= slack && square >= share*share*trace, nil
 }
 
 // sorted says whether an order is that of the numbers.
