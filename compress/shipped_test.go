@@ -1,0 +1,44 @@
+package compress
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+	"testing"
+
+	"sparrow/train"
+)
+
+// Every config that is shipped makes a plan for the model that it names, the quickstart: here one block of it, on a text of
+// the test's own.
+func TestShippedConfigsFitTheirModel(t *testing.T) {
+	from := once(t, "quickstart", func(dir string) train.Config {
+		cfg, err := train.Load("../configs/quickstart.toml", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Data.Source, cfg.Data.Paths, cfg.Data.SeqLen = "text", []string{textFile(t, dir)}, 16
+		cfg.Model.NLayer, cfg.Train.Steps, cfg.Train.WarmupSteps, cfg.Eval.Tokens, cfg.Sample.Prompt = 1, 2, 1, 256, ""
+		return cfg
+	})
+	files, err := filepath.Glob("../configs/compress-*.toml")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("%d configs (%v), want at least 4", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			cfg, err := Load(file, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg.Compress.From, cfg.Compress.Cache, cfg.Compress.Calibration.Examples, cfg.Compress.DSFormer.Sweeps = from, t.TempDir(), 4, 1
+			cfg.Compress.DSFormer.Atoms = []int{16} // for speed
+			if cfg.Compress.Bytes > 0 {
+				cfg.Compress.Bytes /= 4 // of four blocks
+			}
+			if _, err := MakePlan(context.Background(), cfg, io.Discard); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
