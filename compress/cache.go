@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
@@ -21,7 +22,7 @@ func (s *subject) cached(ctx context.Context, kind string, layers []Target, batc
 	cfg.Train.BatchSize = batch
 	data, err := s.loaded.Calibrate(ctx, cfg)
 	if err != nil {
-		return err
+		return fmt.Errorf("compress: cannot start: %w", err)
 	}
 	key, err := s.key(kind, cfg, data.SHA256(), layers)
 	if err != nil {
@@ -51,7 +52,43 @@ func (s *subject) cached(ctx context.Context, kind string, layers []Target, batc
 		arrays = append(arrays, statisticsArrays(t, got[t.Name])...)
 		dst[t.Name].take(got[t.Name])
 	}
-	return checkpoints.Write(dir, checkpoints.Contents{Kind: "statistics", Arrays: map[string][]checkpoints.Array{"statistics.npz": arrays}})
+	contents := checkpoints.Contents{Kind: "statistics", Arrays: map[string][]checkpoints.Array{"statistics.npz": arrays}}
+	err = share(dir, contents)
+	if stored, other := checkpoints.Open(dir); err != nil && other == nil && load(stored, layers, kind, dst) == nil {
+		return nil // another compression was faster
+	}
+	return err
+}
+
+// forgotten is the age of a half-written entry of the cache that nobody writes any more.
+const forgotten = time.Hour
+
+// share puts contents at dir, which other processes may be about to do, too: they are written beside it in a folder that is
+// nobody else's and moved there in one step. An entry that is there by then stays, and is an error.
+func share(dir string, contents checkpoints.Contents) error {
+	cache, name := filepath.Split(dir)
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return fmt.Errorf("compress: [compress] cache: %w", err)
+	}
+	left, _ := filepath.Glob(filepath.Join(cache, ".tmp-*"))
+	for _, old := range left {
+		if info, err := os.Stat(old); err == nil && time.Since(info.ModTime()) > forgotten {
+			_ = os.RemoveAll(old)
+		}
+	}
+	own, err := os.MkdirTemp(cache, ".tmp-"+name+"-")
+	if err != nil {
+		return fmt.Errorf("compress: [compress] cache: %w", err)
+	}
+	defer os.RemoveAll(own)
+	entry := filepath.Join(own, name)
+	if err := checkpoints.Write(entry, contents); err != nil {
+		return err
+	}
+	if err := os.Rename(entry, dir); err != nil {
+		return fmt.Errorf("compress: [compress] cache: %w", err)
+	}
+	return nil
 }
 
 // key is the hash of all that a kind of statistics depends on.

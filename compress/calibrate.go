@@ -93,9 +93,13 @@ func (c *collector) run(opts model.Options, after func(train.CalibrationBatch) e
 		return 0, err
 	}
 	steps := (c.s.cfg.Compress.Calibration.Examples + c.batch - 1) / c.batch
-	fmt.Fprintf(c.s.out, "%s: %d layers over %d texts (%s)\n", c.kind, len(c.s.targets), steps*c.batch, c.data.Describe())
+	unit := "texts"
+	if c.s.loaded.Images != nil {
+		unit = "images"
+	}
+	fmt.Fprintf(c.s.out, "%s: %d layers over %d %s (%s)\n", c.kind, len(c.s.targets), steps*c.batch, unit, c.data.Describe())
 	progress := train.NewProgress(c.s.out, steps, 0)
-	progress.Counts("texts")
+	progress.Counts(unit)
 	defer progress.Close()
 	targets, loss := 0, 0.0
 	for i := range steps {
@@ -116,7 +120,7 @@ func (c *collector) run(opts model.Options, after func(train.CalibrationBatch) e
 		progress.Step(i+1, loss/float64(max(targets, 1)), math.NaN())
 	}
 	if targets == 0 {
-		return 0, fmt.Errorf("%w: calibration: %d texts have no target of the loss", train.ErrUsage, steps*c.batch)
+		return 0, refusef("calibration: %d %s have no target of the loss", steps*c.batch, unit)
 	}
 	return targets, nil
 }

@@ -16,7 +16,7 @@ type Performance struct {
 	Quality     *Quality `json:"quality"`
 	PerSecond   float64  `json:"per_second"` // tokens or examples, when scoring batches of the validation split
 	Latency     float64  `json:"latency_ms"`
-	LatencyOf   string   `json:"latency_of"`       // "decoded token" or, of an encoder, "text", of full length
+	LatencyOf   string   `json:"latency_of"`       // "decoded token" or, of an encoder, "text" of full length or "image"
 	Weights     int      `json:"weight_bytes"`     // in memory
 	Activations int      `json:"activation_bytes"` // of one scoring run
 	Disk        int64    `json:"disk_bytes"`       // of model.npz
@@ -73,8 +73,11 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 			p.PerSecond = float64(perBatch) / t
 		}
 		p.Latency, p.LatencyOf = 1e3*median(steps[i]), "text"
-		if l.Config.Model.Kind == "decoder" {
+		switch {
+		case l.Config.Model.Kind == "decoder":
 			p.LatencyOf = "decoded token"
+		case l.Images != nil:
+			p.LatencyOf = "image"
 		}
 		program, err := l.Session.Score(before.Config.Train.BatchSize, length)
 		if err != nil {
@@ -99,7 +102,7 @@ func speedTexts(cfg train.Config) (tokens, examples int) {
 	return some * cfg.Train.BatchSize * cfg.Data.SeqLen, 0
 }
 
-// latencies are the seconds of single decoded tokens or, of an encoder, of single texts of full length.
+// latencies are the seconds of single decoded tokens or, of an encoder, of single texts of full length or images.
 func latencies(ctx context.Context, l *train.Loaded) ([]float64, error) {
 	var took []float64
 	last := time.Time{}
@@ -125,11 +128,16 @@ func latencies(ctx context.Context, l *train.Loaded) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := model.Examples{Tokens: make([]int, p.SeqLen), Lengths: []int{p.SeqLen}, Labels: []int{0}, Scores: []float64{0}}
+	feed := func() {}
+	if f := l.Images; f != nil {
+		x := model.Images{Pixels: make([]float32, f.Channels*f.Side*f.Side), Labels: []int{0}}
+		feed = func() { p.FeedImages(x) }
+	} else if l.Labels != nil {
+		x := model.Examples{Tokens: make([]int, p.SeqLen), Lengths: []int{p.SeqLen}, Labels: []int{0}, Scores: []float64{0}}
+		feed = func() { p.FeedExamples(x) }
+	}
 	for range decodeTokens {
-		if l.Labels != nil {
-			p.FeedExamples(x)
-		}
+		feed()
 		if err := p.Run(); err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sparrow/configs"
+	"sparrow/train"
 )
 
 // TestConfigErrors: each mistake is reported with its line, and what was wanted.
@@ -69,5 +70,26 @@ func TestConfigSurvivesItsText(t *testing.T) {
 	back, err := configs.Encode(again)
 	if err != nil || string(back) != string(written) {
 		t.Errorf("written again it differs:\n%s\n%s%v", written, back, err)
+	}
+}
+
+// TestKindOfOverride: the kind of a fine-tuning by STF that an override gives has its own defaults, which an override of
+// another key leaves alone.
+func TestKindOfOverride(t *testing.T) {
+	for _, text := range []string{"", "[compress.finetune.stf]\n", "[compress.finetune.stf]\nkind = \"support\"\n"} {
+		cfg := DefaultConfig()
+		set := []string{"compress.finetune.stf.refresh=7", "compress.finetune.stf.kind=latent"}
+		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\nratio = 0.5\nmethod = \"dsformer\"\n"+text), set, &cfg)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		want := train.STFConfig{}
+		want.SetDefaults()
+		want.UseKind("latent")
+		want.Refresh = 7
+		if got := *cfg.Compress.Finetune.STF; got != want {
+			t.Errorf("%q: got %+v, want %+v", text, got, want)
+		}
 	}
 }

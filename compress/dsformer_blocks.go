@@ -2,11 +2,9 @@ package compress
 
 import (
 	"context"
-	"fmt"
 	"math"
 
 	"sparrow/factor"
-	"sparrow/train"
 )
 
 // blocks is a weight as vectors with what their errors count.
@@ -22,8 +20,8 @@ func (x *blocks) count() int { return x.cut.Cols / x.width }
 
 func (d dsformer) blocks(t Target, w *factor.Matrix, s *Statistics) (*blocks, error) {
 	if !d.divides(t) {
-		return nil, fmt.Errorf("%w: compress: %s: [compress.dsformer] block = %d does not divide the %d %sputs of [%d, %d]; choose a divisor, the other axis, or another method for this layer by a [[compress.layer]] table",
-			train.ErrUsage, t.Name, d.cfg.DSFormer.Block, d.side(t), d.cfg.DSFormer.Axis, t.Out, t.In)
+		return nil, refusef("%s: [compress.dsformer] block = %d does not divide the %d %sputs of [%d, %d]; choose a divisor, the other axis, or another method for this layer by a [[compress.layer]] table",
+			t.Name, d.cfg.DSFormer.Block, d.side(t), d.cfg.DSFormer.Axis, t.Out, t.In)
 	}
 	weights := factor.Weights{}
 	if d.cfg.DSFormer.Weights == "fisher" {

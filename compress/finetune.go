@@ -19,7 +19,7 @@ func (s *subject) finetune(ctx context.Context, dir, from string) (string, error
 	run := filepath.Join(dir, tunedDir)
 	t, done, err := s.trainer(ctx, run, from)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("compress: [compress.finetune]: %w", err)
 	}
 	if !done {
 		if _, err := t.Run(ctx, nil); err != nil {
@@ -47,7 +47,7 @@ func (s *subject) finetune(ctx context.Context, dir, from string) (string, error
 // trainer prepares the run, or its continuation.
 func (s *subject) trainer(ctx context.Context, run, from string) (*train.Trainer, bool, error) {
 	if _, err := os.Stat(filepath.Join(run, "config.toml")); err == nil {
-		return train.Resume(ctx, run, "", nil, s.out)
+		return s.loaded.ResumeRun(ctx, run, s.out)
 	}
 	l, err := train.Describe(from, "", false)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *subject) trainer(ctx context.Context, run, from string) (*train.Trainer
 	cfg.Name, cfg.Seed = s.cfg.Name+"-"+tunedDir, s.cfg.Seed
 	cfg.Model.Linear = float32Tables(cfg.Model.Linear)
 	cfg.Train = s.tuning(from, l.Session.Store())
-	t, err := train.New(ctx, cfg, run, true, s.out)
+	t, err := s.loaded.NewRun(ctx, cfg, run, true, s.out)
 	return t, false, err
 }
 
@@ -71,6 +71,11 @@ func (s *subject) tuning(from string, store *nn.Store) train.LoopConfig {
 		distill := *loop.Distill
 		distill.Teacher = s.loaded.Dir
 		loop.Distill = &distill
+	}
+	for _, t := range s.targets { // its dictionary is the identity, without which its groups are no longer N:M
+		if t.Method == "magnitude" && store.Layer(t.Name).Kind == "dense_sparse" {
+			loop.Freeze = append(slices.Clone(loop.Freeze), train.FreezeConfig{Match: t.Name + ".dictionary.weight"})
+		}
 	}
 	if loop.STF == nil {
 		return loop

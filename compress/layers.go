@@ -25,7 +25,7 @@ func (t Target) DenseParams() int { return t.Out * t.In }
 const valueBytes = 4
 
 // heads are the linear layers after which nothing comes: without [[compress.layer]] tables they stay dense.
-var heads = []string{"lm_head", "classifier", "classifier.out"}
+var heads = []string{"lm_head", "classifier", "classifier.out", "head"}
 
 // targets lists the linear layers of a store that the tables choose, in the store's order. Of the tables that match a
 // layer the last decides. A pattern that decides over no layer is an error, and so is a layer that is not dense.
@@ -56,10 +56,10 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 				break
 			}
 			if l.Kind != "dense" {
-				return nil, fmt.Errorf("%w: %s: layer %s is of kind %s; want dense ones: fold it first by: model merge %s -o NEW", train.ErrUsage, from, name, l.Kind, train.Quote(from))
+				return nil, refusef("%s: layer %s is of kind %s; want dense ones: fold it first by: model merge %s -o NEW", from, name, l.Kind, train.Quote(from))
 			}
 			if q := l.Config.Quantization(); q.Bits > 0 {
-				return nil, fmt.Errorf("%w: %s: layer %s is stored as %s; want float32: make it that first by: model merge %s -o NEW", train.ErrUsage, from, name, q.Name(), train.Quote(from))
+				return nil, refusef("%s: layer %s is stored as %s; want float32: make it that first by: model merge %s -o NEW", from, name, q.Name(), train.Quote(from))
 			}
 			out = append(out, t)
 			break
@@ -67,12 +67,12 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 	}
 	for i, ok := range decided {
 		if !ok {
-			return nil, fmt.Errorf("%w: [[compress.layer]] match = %q: no linear layer of %s has such a name, or a later table replaces it; its layers are listed by: model inspect %s",
-				train.ErrUsage, tables[i].Match, from, train.Quote(from))
+			return nil, refusef("[[compress.layer]] match = %q: no linear layer of %s has such a name, or a later table replaces it; its layers are listed by: model inspect %s",
+				tables[i].Match, from, train.Quote(from))
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("%w: [[compress.layer]] leaves every layer of %s dense: nothing to compress", train.ErrUsage, from)
+		return nil, refusef("[[compress.layer]] leaves every layer of %s dense: nothing to compress", from)
 	}
 	return out, nil
 }

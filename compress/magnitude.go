@@ -3,7 +3,6 @@ package compress
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"math"
 	"slices"
 
@@ -11,7 +10,6 @@ import (
 
 	"sparrow/factor"
 	"sparrow/nn"
-	"sparrow/train"
 )
 
 // magnitude keeps of every M weights of an output, those of M inputs in a row, the N largest (N:M sparsity, Mishra et al.
@@ -28,8 +26,8 @@ func (m magnitude) linear(n int) nn.LinearConfig {
 
 func (m magnitude) options(_ context.Context, t Target, w *factor.Matrix, s *Statistics) ([]Option, *factor.SVD, error) {
 	if t.In%m.group != 0 {
-		return nil, nil, fmt.Errorf("%w: compress: %s: [compress] group = %d does not divide the %d inputs of [%d, %d]; choose a divisor, or another method for this layer by a [[compress.layer]] table",
-			train.ErrUsage, t.Name, m.group, t.In, t.Out, t.In)
+		return nil, nil, refusef("%s: [compress] group = %d does not divide the %d inputs of [%d, %d]; choose a divisor, or another method for this layer by a [[compress.layer]] table",
+			t.Name, m.group, t.In, t.Out, t.In)
 	}
 	measure := importanceOf(w, s)
 	var out []Option

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"sparrow/train"
 )
 
 // Budget is what the layers may have together, in one unit.
@@ -60,8 +58,8 @@ func allocate(options [][]Option, budget Budget, uniform bool) ([]int, error) {
 		a.left -= a.cost(l, 0)
 	}
 	if a.left < 0 {
-		return nil, fmt.Errorf("%w: a budget of %d %s is too small: the smallest options of the %d layers take %d; they are %d dense",
-			train.ErrUsage, budget.Limit, budget.Unit, len(options), budget.Limit-a.left, budget.Dense)
+		return nil, refusef("a budget of %d %s is too small: the smallest options of the %d layers take %d; they are %d dense",
+			budget.Limit, budget.Unit, len(options), budget.Limit-a.left, budget.Dense)
 	}
 	if uniform {
 		a.share()

@@ -1,8 +1,10 @@
 package compress
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -177,5 +179,23 @@ func TestMergedOptions(t *testing.T) {
 	want := []Option{{Method: "fwsvd", Bytes: 10, Loss: 4}, {Method: "svd", Bytes: 20, Loss: 2}, {Method: "dense", Bytes: 40}}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestMild: a prediction is in its range where little is removed, and is not where nearly all is.
+func TestMild(t *testing.T) {
+	last := 0.0
+	for _, c := range []struct {
+		ratio float64
+		mild  bool
+	}{{0.1, true}, {0.3, true}, {0.85, false}} {
+		p, err := MakePlan(context.Background(), configOf(t, trainedRun(t), "fwsvd", c.ratio), io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Mild() != c.mild || p.Removed <= last || p.Removed >= 1 {
+			t.Errorf("ratio %g: mild is %t with %g of the energy removed, %g at the one before", c.ratio, p.Mild(), p.Removed, last)
+		}
+		last = p.Removed
 	}
 }

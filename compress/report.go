@@ -111,7 +111,7 @@ func (v *verifier) facts() [][3]string {
 	if v.Before != nil && v.After != nil {
 		rows = append(rows,
 			[3]string{v.Before.Quality.Unit + " a second", grouped(int(v.Before.PerSecond)), grouped(int(v.After.PerSecond))},
-			[3]string{"ms a " + v.Before.LatencyOf, fmt.Sprintf("%.3f", v.Before.Latency), fmt.Sprintf("%.3f", v.After.Latency)},
+			[3]string{"ms per " + v.Before.LatencyOf, fmt.Sprintf("%.3f", v.Before.Latency), fmt.Sprintf("%.3f", v.After.Latency)},
 			[3]string{"weights in memory, bytes", grouped(v.Before.Weights), grouped(v.After.Weights)},
 			[3]string{"model.npz, bytes", grouped(int(v.Before.Disk)), grouped(int(v.After.Disk))})
 	}

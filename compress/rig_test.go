@@ -1,8 +1,11 @@
 package compress
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"math"
 	"os"
@@ -13,6 +16,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/data"
 	"sparrow/train"
 )
 
@@ -52,6 +56,53 @@ func trainedEncoder(t *testing.T) string {
 		cfg.Eval.Every = 30
 		return cfg
 	})
+}
+
+// trainedFaViT does so with a classifier of images.
+func trainedFaViT(t *testing.T) string {
+	t.Helper()
+	return once(t, "favit", func(dir string) train.Config {
+		cfg := train.DefaultConfig()
+		cfg.Model.UseKind("favit")
+		cfg.Data.Source, cfg.Data.Root, cfg.Data.ValidationShare = "image_folder", filepath.Join(dir, "images"), 0.25
+		cfg.Data.Augment = &data.AugmentConfig{Flip: true, Mixup: 0.8, LabelSmoothing: 0.1}
+		bars(t, cfg.Data.Root)
+		f := cfg.Model.FaViT
+		f.Variant, f.Window = "tiny", 3
+		f.Widths, f.Depths, f.Heads = []int{16, 16, 16}, []int{1, 1, 1}, []int{1, 1, 1}
+		f.MLPRatios, f.Reductions = []int{2, 2, 2}, []int{2, 1, 1}
+		cfg.Train.Steps, cfg.Train.BatchSize, cfg.Train.LearningRate = 30, 8, 1e-2
+		cfg.Eval.Every, cfg.Eval.Tokens = 30, 0
+		return cfg
+	})
+}
+
+// bars writes images of two classes, of a light bar at the top or at the bottom.
+func bars(t *testing.T, root string) {
+	t.Helper()
+	const side = 12
+	for class := range 2 {
+		dir := filepath.Join(root, []string{"top", "bottom"}[class])
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 20 {
+			x := image.NewGray(image.Rect(0, 0, side, side))
+			for p := range x.Pix {
+				x.Pix[p] = uint8(5*i + p%7)
+				if p/side*2/side == class {
+					x.Pix[p] += 100
+				}
+			}
+			var b bytes.Buffer
+			if err := png.Encode(&b, x); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.png", i)), b.Bytes(), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 var (

@@ -35,6 +35,7 @@ type Result struct {
 	Checkpoint string        `json:"checkpoint"` // the result, relative to the compression's folder
 	Layers     []LayerResult `json:"layers"`
 	Loss       float64       `json:"predicted_loss"` // increase, by the plan's measure, of the stored layers
+	Measure    string        `json:"measure"`        // the plan's
 	Before     *Quality      `json:"before"`         // null: the data to measure on is not there
 	Compressed *Quality      `json:"compressed"`     // before any fine-tuning
 	Tuned      *Quality      `json:"tuned,omitempty"`
@@ -90,7 +91,7 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 	if err := s.keepPlan(plan, dir); err != nil {
 		return nil, err
 	}
-	result := &Result{}
+	result := &Result{Measure: plan.Measure}
 	final := checkpoints.StepDir(dir, 0)
 	if err := s.factorize(ctx, plan, j, final, result); err != nil {
 		return nil, err
@@ -133,18 +134,18 @@ func (s *subject) begin(dir string) error {
 		fmt.Fprintf(s.out, "continuing %s\n", dir)
 		return nil
 	case err == nil:
-		return fmt.Errorf("%w: %s holds a compression by another config: choose another folder with -o", train.ErrUsage, dir)
+		return refusef("%s holds a compression by another config: choose another folder with -o", dir)
 	}
 	entries, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 	case err != nil:
-		return fmt.Errorf("%w: -o %s: %w", train.ErrUsage, dir, err)
+		return refusef("-o %s: %w", dir, err)
 	case len(entries) > 1 || len(entries) == 1 && entries[0].Name() != ".tmp-"+configFile: // left by a run that was killed as it began
-		return fmt.Errorf("%w: %s is not empty and not a compression: choose another folder with -o", train.ErrUsage, dir)
+		return refusef("%s is not empty and not a compression: choose another folder with -o", dir)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("%w: %w", train.ErrUsage, err)
+		return refusef("%w", err)
 	}
 	return checkpoints.WriteFileAtomic(path, text)
 }
@@ -166,9 +167,29 @@ func (s *subject) keepPlan(p *Plan, dir string) error {
 		known := s.stats[l.Name]
 		arrays = append(arrays, statisticsArrays(l.target(), &Statistics{Rows: known.Rows, Cols: known.Cols})...)
 	}
+	text := indented(p)
+	if err := unchanged(dir, text); err != nil {
+		return err
+	}
 	return checkpoints.Write(filepath.Join(dir, planDir), checkpoints.Contents{
-		Kind: "plan", Files: map[string][]byte{"plan.json": indented(p)}, Arrays: map[string][]checkpoints.Array{"layers.npz": arrays},
+		Kind: "plan", Files: map[string][]byte{"plan.json": text}, Arrays: map[string][]checkpoints.Array{"layers.npz": arrays},
 	})
+}
+
+// unchanged refuses to go on in a folder whose checkpoint was made by another plan: the config is the same, so that the source
+// or the calibration data has changed since.
+func unchanged(dir string, plan []byte) error {
+	if _, err := checkpoints.Open(checkpoints.StepDir(dir, 0)); err != nil {
+		return nil // not made yet
+	}
+	before, err := checkpoints.Open(filepath.Join(dir, planDir))
+	if err != nil {
+		return nil // damaged: it is written anew
+	}
+	if text, err := before.File("plan.json"); err != nil || bytes.Equal(text, plan) {
+		return nil
+	}
+	return refusef("%s holds a compression of another checkpoint, or by other calibration data or on another instruction set: what its config names has changed since; choose another folder with -o", dir)
 }
 
 // factorize makes the layers what the plan says, one by one, and writes the checkpoint.
@@ -310,6 +331,7 @@ func (s *subject) measureAt(ctx context.Context, dir string) (*Quality, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.Readings = s.loaded.Readings
 	return s.measure(ctx, l, nil)
 }
 

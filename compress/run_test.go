@@ -30,9 +30,12 @@ func mustRun(t *testing.T, cfg Config, dir string) *Result {
 // that is loaded in factored form.
 func TestRun(t *testing.T) {
 	for _, method := range methods {
-		for name, run := range map[string]func(*testing.T) string{"decoder": trainedRun, "encoder": trainedEncoder} {
+		for name, run := range map[string]func(*testing.T) string{"decoder": trainedRun, "encoder": trainedEncoder, "favit": trainedFaViT} {
 			t.Run(method+" "+name, func(t *testing.T) {
 				cfg := configOf(t, run(t), method, 0.4)
+				if name == "favit" && (method == "magnitude" || method == "dsformer") { // others have sides that nothing divides
+					cfg.Compress.Layer = []LayerConfig{{Match: "*.mlp.*"}}
+				}
 				dir := filepath.Join(t.TempDir(), "out")
 				r := mustRun(t, cfg, dir)
 				if r.Compressed.Loss() > r.Before.Loss()+1 {
@@ -276,12 +279,18 @@ func TestRefusals(t *testing.T) {
 			d.Source, d.Paths = "text", []string{"missing.txt"}
 			c.Compress.Data = d
 		}, `"missing.txt" does not exist`, true},
+		{"data of another kind, images", func(c *Config) {
+			d := &DataConfig{}
+			d.SetDefaults()
+			d.Source, d.Root = "image_folder", t.TempDir()
+			c.Compress.Data = d
+		}, "has labelled images: the model was trained on", true},
 		{"data of another kind", func(c *Config) {
 			d := &DataConfig{}
 			d.SetDefaults()
 			d.Source, d.Train, d.TextColumns, d.LabelColumn = "tsv", "x.tsv", []string{"a"}, "b"
 			c.Compress.Data = d
-		}, "want data of the same kind", true},
+		}, "has labelled texts: the model was trained on \"text\"; want text without labels", true},
 	} {
 		cfg := configOf(t, base, "fwsvd", 0.5)
 		c.change(&cfg)
@@ -289,6 +298,9 @@ func TestRefusals(t *testing.T) {
 		_, err := Run(context.Background(), cfg, dir, io.Discard)
 		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, train.ErrUsage) != c.usage {
 			t.Errorf("%s: got %v, want %s (usage %t)", c.name, err, c.want, c.usage)
+		}
+		if c.usage && err != nil && !strings.HasPrefix(err.Error(), "compress: cannot start: ") {
+			t.Errorf("%s: got %v, want a message that names compress", c.name, err)
 		}
 		if _, err := os.Stat(checkpoints.StepDir(dir, 0)); err == nil {
 			t.Errorf("%s: a checkpoint was made", c.name)

@@ -1,9 +1,9 @@
 package compress
 
 import (
-	"fmt"
 	"io"
 
+	"sparrow/data"
 	"sparrow/model"
 	"sparrow/train"
 )
@@ -40,12 +40,29 @@ func open(cfg Config, out io.Writer) (*subject, error) {
 	if d := cfg.Compress.Data; d != nil {
 		s.data.Data = d.Config
 		s.data.Data.Tokenizer, s.data.Data.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
-		if s.data.Data.IsLabelled() != l.Config.Data.IsLabelled() {
-			return nil, fmt.Errorf("%w: [compress.data] source = %q: the model was trained on %q; want data of the same kind, labelled or not", train.ErrUsage, d.Source, l.Config.Data.Source)
+		if kindOf(s.data.Data) != kindOf(l.Config.Data) {
+			return nil, refusef("[compress.data] source = %q has %s: the model was trained on %q; want %s", d.Source, kindOf(s.data.Data), l.Config.Data.Source, kindOf(l.Config.Data))
 		}
 	}
 	s.data.Seed = cfg.Seed
+	l.Readings = &train.Readings{}
 	return s, nil
+}
+
+// refusef is the error of what the user asked for and cannot have; it matches train.ErrUsage.
+func refusef(format string, args ...any) error {
+	return train.Refusef("compress: cannot start: "+format, args...)
+}
+
+// kindOf says what data has that a network reads, in words.
+func kindOf(cfg data.Config) string {
+	switch {
+	case cfg.IsImages():
+		return "labelled images"
+	case cfg.IsLabelled():
+		return "labelled texts"
+	}
+	return "text without labels"
 }
 
 // needs is what the methods of all layers read.

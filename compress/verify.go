@@ -60,7 +60,8 @@ type verifier struct {
 	known  map[string]checkpoints.Array // of the plan's folder, by name
 	result Result
 	source *train.Loaded
-	oneoff *train.Loaded // the compressed checkpoint, before any fine-tuning; nil if it cannot be used
+	oneoff *train.Loaded // the compressed checkpoint, before any fine-tuning; nil if it or the result cannot be used
+	final  *train.Loaded // the result: the same, or what fine-tuning has made of it
 }
 
 // Verify checks a compression's folder against what it promises, without trust in what the compression itself has
@@ -111,6 +112,7 @@ func (v *verifier) open() error {
 	if v.source, err = train.Open(v.cfg.Compress.From, false, model.Options{}); err != nil {
 		return err
 	}
+	v.source.Readings = &train.Readings{}
 	crowded, err := v.openCompressed()
 	if errors.Is(err, checkpoints.ErrCheckpoint) || errors.Is(err, train.ErrNotFound) {
 		v.promise("files", "", []string{err.Error()})
@@ -132,12 +134,35 @@ func (v *verifier) openCompressed() (crowded []string, err error) {
 	if err := v.read(); err != nil {
 		return nil, err
 	}
-	if crowded, err = v.occupancy(); err != nil || len(crowded) > 0 {
-		return crowded, err
+	dirs := []string{checkpoints.StepDir(v.dir, 0)}
+	if v.Checkpoint != dirs[0] {
+		dirs = append(dirs, v.Checkpoint)
 	}
-	v.oneoff, err = train.Open(checkpoints.StepDir(v.dir, 0), false, model.Options{})
-	return nil, err
+	for _, dir := range dirs {
+		more, err := v.occupancy(dir)
+		if err != nil {
+			return nil, err
+		}
+		crowded = append(crowded, more...)
+	}
+	if len(crowded) > 0 {
+		return crowded, nil
+	}
+	var opened []*train.Loaded
+	for _, dir := range dirs {
+		l, err := train.Open(dir, false, model.Options{})
+		if err != nil {
+			return nil, err
+		}
+		l.Readings = v.source.Readings
+		opened = append(opened, l)
+	}
+	v.oneoff, v.final = opened[0], opened[len(opened)-1]
+	return nil, nil
 }
+
+// tuned tells whether fine-tuning made the result.
+func (v *verifier) tuned() bool { return v.final != v.oneoff }
 
 func (v *verifier) read() error {
 	text, err := os.ReadFile(filepath.Join(v.dir, resultFile))
@@ -168,7 +193,8 @@ func (v *verifier) read() error {
 	return nil
 }
 
-// lineage: the compressed checkpoint names the source, and the source is the one of then.
+// lineage: the compressed checkpoint names the source, the source is the one of then, and the result of a fine-tuning
+// comes from the compressed checkpoint.
 func (v *verifier) lineage() {
 	var broken []string
 	if got := v.source.Files.Manifest().SHA256; got != v.plan.Parent {
@@ -177,7 +203,24 @@ func (v *verifier) lineage() {
 	if p := v.oneoff.Files.Manifest().Parent; p == nil || p.SHA256 != v.plan.Parent {
 		broken = append(broken, fmt.Sprintf("%s names another parent than SHA-256 %.12s", v.oneoff.Dir, v.plan.Parent))
 	}
+	if v.tuned() && !v.descends(v.final.Files) {
+		broken = append(broken, fmt.Sprintf("%s names another parent than %s", v.final.Dir, v.oneoff.Dir))
+	}
 	v.promise("lineage", "made from "+v.source.Dir, broken)
+}
+
+// descends tells whether a checkpoint was trained from the compressed one: by itself or, if it was stored in few bits
+// afterwards, as the run's checkpoint that it names.
+func (v *verifier) descends(c *checkpoints.Checkpoint) bool {
+	parent := c.Manifest().Parent
+	if parent == nil {
+		return false
+	}
+	if parent.SHA256 == v.oneoff.Files.Manifest().SHA256 {
+		return true
+	}
+	trained, err := checkpoints.Open(checkpoints.StepDir(filepath.Join(v.dir, tunedDir), c.Manifest().Step))
+	return err == nil && trained.Manifest().SHA256 == parent.SHA256 && trained.Manifest().Parent != nil && v.descends(trained)
 }
 
 // tight: no layer's next step would still fit.
@@ -272,16 +315,8 @@ func (v *verifier) others() {
 
 // measure evaluates and times the source and the result.
 func (v *verifier) measure(ctx context.Context, out io.Writer) error {
-	final := v.oneoff
-	if v.Checkpoint != v.oneoff.Dir {
-		var err error
-		if final, err = train.Open(v.Checkpoint, false, model.Options{}); err != nil {
-			v.promise("files", "", []string{err.Error()})
-			return nil
-		}
-	}
 	var err error
-	v.Before, v.After, err = compare(ctx, v.source, final, out)
+	v.Before, v.After, err = compare(ctx, v.source, v.final, out)
 	if errors.Is(err, train.ErrUsage) {
 		fmt.Fprintf(out, "not measured: %v\n", err)
 		return nil

@@ -6,12 +6,13 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/nn"
+	"sparrow/train"
 )
 
-// occupancy reads the indices of all dsformer layers from the file and returns those whose vectors do not have exactly as
-// many different atoms as planned. Other numbers of indices than planned are a matter of sizes.
-func (v *verifier) occupancy() ([]string, error) {
-	c, err := checkpoints.Open(checkpoints.StepDir(v.dir, 0))
+// occupancy reads the indices of all dense-sparse layers from a checkpoint's file and returns those whose vectors do not have
+// exactly as many different atoms as planned. Other numbers of indices than planned are a matter of sizes.
+func (v *verifier) occupancy(dir string) ([]string, error) {
+	c, err := checkpoints.Open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -27,21 +28,31 @@ func (v *verifier) occupancy() ([]string, error) {
 	}
 	var broken []string
 	for _, l := range v.plan.Layers {
-		o := l.Option
-		if o.Atoms == 0 {
+		if l.Option.Atoms == 0 && l.Option.Method != "magnitude" {
 			continue
 		}
-		d := dsformer{v.cfg.Compress}
-		if o.Atoms < 1 || o.Blocks < 1 || o.Blocks*d.cfg.DSFormer.Block != d.side(l.target()) || o.Nonzeros < o.Blocks || o.Nonzeros > o.Blocks*o.Atoms {
-			return nil, fmt.Errorf("%w: plan.json: %s cannot become %s, %d blocks with %d nonzeros", checkpoints.ErrCheckpoint, l.Name, o.Method, o.Blocks, o.Nonzeros)
+		if !v.possible(l) {
+			return nil, fmt.Errorf("%w: plan.json: %s cannot become %s, %d blocks with %d nonzeros", checkpoints.ErrCheckpoint, l.Name, l.Option.Method, l.Option.Blocks, l.Option.Nonzeros)
 		}
-		if index, layer := packed[l.Name+".sparse.indices"], v.planned(l); len(index) == layer.IndexBytes() {
+		layer := v.planned(l)
+		if index := packed[l.Name+".sparse.indices"]; len(index) == layer.IndexBytes() {
 			if err := layer.CheckPacked(index); err != nil {
-				broken = append(broken, fmt.Sprintf("%s.sparse.indices: %v", l.Name, err))
+				broken = append(broken, fmt.Sprintf("%s: %s.sparse.indices: %v", dir, l.Name, err))
 			}
 		}
 	}
 	return broken, nil
+}
+
+// possible tells whether a layer's blocks and nonzeros go with its shape.
+func (v *verifier) possible(l LayerPlan) bool {
+	o := l.Option
+	if o.Method == "magnitude" {
+		m := v.cfg.Compress.Group
+		return l.Group == m && l.In%m == 0 && o.Nonzeros >= 1 && o.Nonzeros < m
+	}
+	d := dsformer{v.cfg.Compress}
+	return o.Atoms >= 1 && o.Blocks >= 1 && o.Blocks*d.cfg.DSFormer.Block == d.side(l.target()) && o.Nonzeros >= o.Blocks && o.Nonzeros <= o.Blocks*o.Atoms
 }
 
 // planned is the layer that the plan wants.
@@ -85,48 +96,19 @@ func inBits(suffix string, shape []int, o Option) (arrays map[string][]int, byte
 	return map[string][]int{suffix + ".codes": shape, suffix + ".absmax": {scales}}, codes + valueBytes*scales
 }
 
-// count: shapes, values and bytes of each layer are the plan's, and all together are within the budget. Shapes are those
-// of the manifest, which the reading has compared with the bytes.
+// count: shapes, values and bytes of each layer are the plan's, and all together are within the budget; so are values and
+// bytes of the whole model. After fine-tuning both checkpoints are counted.
 func (v *verifier) count() {
-	shapes := map[string][]int{}
-	for _, f := range v.oneoff.Files.Manifest().Files {
-		for _, e := range f.Entries {
-			if f.Name == "model.npz" {
-				shapes[e.Name] = e.Shape
-			}
-		}
+	wrong, crowded, total := v.recount(v.oneoff)
+	counted := "as planned"
+	if v.tuned() {
+		more, others, after := v.recount(v.final)
+		wrong, crowded = append(wrong, more...), append(crowded, others...)
+		counted = "as planned, before and after fine-tuning"
+		total = Size{max(total.Params, after.Params), max(total.Bytes, after.Bytes)}
 	}
-	var wrong, crowdedRows []string
-	var total Size
-	for _, l := range v.plan.Layers {
-		want, indexBytes := v.stored(l)
-		n, bytes := 0, indexBytes
-		for suffix, shape := range want {
-			arrays, size := inBits(suffix, shape, l.Option)
-			for name, shape := range arrays {
-				if got := shapes[l.Name+name]; !slices.Equal(got, shape) {
-					wrong = append(wrong, fmt.Sprintf("%s%s has shape %v, want %v", l.Name, name, got, shape))
-				}
-			}
-			n, bytes = n+shape[0]*shape[1], bytes+size
-		}
-		if got := shapes[l.Name+".sparse.indices"]; indexBytes > 0 && !slices.Equal(got, []int{indexBytes}) {
-			wrong = append(wrong, fmt.Sprintf("%s.sparse.indices has shape %v, want [%d]", l.Name, got, indexBytes))
-		}
-		if l.Option.Method == "magnitude" {
-			w := v.weight(v.oneoff, l)
-			if i, g, ok := crowded(w, l.Option.Nonzeros, l.Group); ok {
-				crowdedRows = append(crowdedRows, fmt.Sprintf("%s, output %d, group %d has more than %d of %d weights", l.Name, i, g, l.Option.Nonzeros, l.Group))
-			}
-		}
-		if n != l.Option.Params || bytes != l.Option.Bytes {
-			wrong = append(wrong, fmt.Sprintf("%s has %d values in %d bytes, want %d in %d", l.Name, n, bytes, l.Option.Params, l.Option.Bytes))
-		}
-		total = Size{total.Params + n, total.Bytes + bytes}
-	}
-	slices.Sort(wrong)
-	v.promise("sizes", fmt.Sprintf("%d layers have %d values in %d bytes, as planned", len(v.plan.Layers), total.Params, total.Bytes), wrong)
-	v.promise("occupancy", "no group has more weights than planned, and each vector exactly its atoms", crowdedRows)
+	v.promise("sizes", fmt.Sprintf("%d layers have %d values in %d bytes, %s", len(v.plan.Layers), total.Params, total.Bytes, counted), wrong)
+	v.promise("occupancy", "no group has more weights than planned, and each vector exactly its atoms", crowded)
 	used, b := total.Bytes, v.plan.Budget
 	if b.Unit == "params" {
 		used = total.Params
@@ -136,4 +118,56 @@ func (v *verifier) count() {
 		over = append(over, fmt.Sprintf("%d %s, want at most %d", used, b.Unit, b.Limit))
 	}
 	v.promise("budget", fmt.Sprintf("%d of %d %s", used, b.Limit, b.Unit), over)
+}
+
+// recount counts the layers in a checkpoint. Shapes are those of the manifest, which the reading has compared with the bytes.
+func (v *verifier) recount(c *train.Loaded) (wrong, crowdedGroups []string, total Size) {
+	shapes := map[string][]int{}
+	stored := 0
+	for _, f := range c.Files.Manifest().Files {
+		for _, e := range f.Entries {
+			if f.Name == "model.npz" {
+				shapes[e.Name] = e.Shape
+				n := map[string]int{"uint8": 1}[e.DType]
+				if n == 0 {
+					n = valueBytes
+				}
+				for _, d := range e.Shape {
+					n *= d
+				}
+				stored += n
+			}
+		}
+	}
+	for _, l := range v.plan.Layers {
+		want, indexBytes := v.stored(l)
+		n, bytes := 0, indexBytes
+		for suffix, shape := range want {
+			arrays, size := inBits(suffix, shape, l.Option)
+			for name, shape := range arrays {
+				if got := shapes[l.Name+name]; !slices.Equal(got, shape) {
+					wrong = append(wrong, fmt.Sprintf("%s%s has shape %v, want %v, in %s", l.Name, name, got, shape, c.Dir))
+				}
+			}
+			n, bytes = n+shape[0]*shape[1], bytes+size
+		}
+		if got := shapes[l.Name+".sparse.indices"]; indexBytes > 0 && !slices.Equal(got, []int{indexBytes}) {
+			wrong = append(wrong, fmt.Sprintf("%s.sparse.indices has shape %v, want [%d], in %s", l.Name, got, indexBytes, c.Dir))
+		}
+		if l.Option.Method == "magnitude" {
+			w := v.weight(c, l)
+			if i, g, ok := crowded(w, l.Option.Nonzeros, l.Group); ok {
+				crowdedGroups = append(crowdedGroups, fmt.Sprintf("%s, output %d, group %d has more than %d of %d weights, in %s", l.Name, i, g, l.Option.Nonzeros, l.Group, c.Dir))
+			}
+		}
+		if n != l.Option.Params || bytes != l.Option.Bytes {
+			wrong = append(wrong, fmt.Sprintf("%s has %d values in %d bytes, want %d in %d", l.Name, n, bytes, l.Option.Params, l.Option.Bytes))
+		}
+		total = Size{total.Params + n, total.Bytes + bytes}
+	}
+	slices.Sort(wrong)
+	if n, want := c.Session.Store().Parameters(), v.plan.Whole[1]; n != want.Params || stored != want.Bytes {
+		wrong = append(wrong, fmt.Sprintf("the whole model has %d values in %d bytes, want %d in %d, in %s", n, stored, want.Params, want.Bytes, c.Dir))
+	}
+	return wrong, crowdedGroups, total
 }

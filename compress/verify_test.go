@@ -155,6 +155,77 @@ func TestVerifyFindsWrongOccupancy(t *testing.T) {
 	}
 }
 
+// TestVerifyCountsTheResult: what is wrong with the checkpoint that fine-tuning has made, sealed again, breaks the promise that
+// names it, although the one before fine-tuning is sound; stored in few bits, too.
+func TestVerifyCountsTheResult(t *testing.T) {
+	for _, quantize := range []*QuantizeConfig{nil, {Bits: 8, Block: 32}} {
+		cfg := configOf(t, trainedRun(t), "dsformer", 0.4)
+		cfg.Compress.DSFormer.Atoms, cfg.Compress.DSFormer.Nonzeros = []int{12}, []int{2, 8}
+		suffix := ""
+		if cfg.Compress.Quantize = quantize; quantize != nil {
+			cfg.Compress.Ratio, suffix = 0.8, ".codes"
+		}
+		cfg.Compress.Finetune = &FinetuneConfig{}
+		cfg.Compress.Finetune.SetDefaults()
+		cfg.Compress.Finetune.Steps, cfg.Compress.Finetune.WarmupSteps = 4, 0
+		dir := filepath.Join(t.TempDir(), "out")
+		r := mustRun(t, cfg, dir)
+		array := func(c *checkpoints.Contents, suffix string) *checkpoints.Array {
+			i := slices.IndexFunc(c.Arrays["model.npz"], func(a checkpoints.Array) bool { return strings.HasSuffix(a.Name, suffix) })
+			return &c.Arrays["model.npz"][i]
+		}
+		for _, c := range []struct {
+			name, want string
+			damage     func(c *checkpoints.Contents)
+		}{
+			{"an atom twice", "occupancy: .*step-000004: .*sparse.indices: a vector of a block has atom 0 after 0, want ascending",
+				func(c *checkpoints.Contents) { clear(array(c, ".sparse.indices").Data.([]uint8)) }},
+			{"a factor cut short", "(?s)files: .*step-000004.*dictionary", func(c *checkpoints.Contents) {
+				a := array(c, ".dictionary.weight"+suffix)
+				a.Shape = []int{a.Shape[0] - 1, a.Shape[1]}
+				n := a.Shape[0] * a.Shape[1]
+				switch x := a.Data.(type) {
+				case []uint8:
+					a.Data = x[:n]
+				case []float32:
+					a.Data = x[:n]
+				}
+			}},
+			{"a layer that became dense", "sizes: .*dictionary.weight.* has shape \\[\\], want .*step-000004", func(c *checkpoints.Contents) {
+				layer := strings.TrimSuffix(array(c, ".dictionary.weight"+suffix).Name, ".dictionary.weight"+suffix)
+				var kept []checkpoints.Array
+				for _, a := range c.Arrays["model.npz"] {
+					if !strings.HasPrefix(a.Name, layer+".") {
+						kept = append(kept, a)
+					}
+				}
+				l := mustOpen(t, cfg).loaded.Session.Store().Layer(layer)
+				c.Arrays["model.npz"] = append(kept, checkpoints.Array{Name: layer + ".weight", Shape: []int{l.Out, l.In}, Data: make([]float32, l.Out*l.In)})
+				tables := regexp.MustCompile(`(?s)\[\[model\.linear\]\]\nmatch = "` + regexp.QuoteMeta(layer) + `".*?\n\n`)
+				c.Files["config.toml"] = tables.ReplaceAll(c.Files["config.toml"], nil)
+			}},
+			{"another parent", "lineage: .*step-000004 names another parent", func(c *checkpoints.Contents) {
+				c.Parent = &checkpoints.Lineage{Path: "x", SHA256: strings.Repeat("0", 64)}
+			}},
+		} {
+			t.Run(c.name+suffix, func(t *testing.T) {
+				damaged := filepath.Join(t.TempDir(), "out")
+				if err := os.CopyFS(damaged, os.DirFS(dir)); err != nil {
+					t.Fatal(err)
+				}
+				rewrite(t, filepath.Join(damaged, filepath.FromSlash(r.Checkpoint)), c.damage)
+				v, err := Verify(context.Background(), damaged, io.Discard)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := v.Err(); !errors.Is(err, ErrBroken) || !regexp.MustCompile("broken promise: "+c.want).MatchString(err.Error()) {
+					t.Errorf("got %v, want %s", err, c.want)
+				}
+			})
+		}
+	}
+}
+
 func planText(t *testing.T, dir string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(dir, planDir, "plan.json"))

@@ -16,9 +16,8 @@ type Defaulter interface {
 	SetDefaults()
 }
 
-// Kinded is a table whose defaults depend on its key "kind". Where a document gives that key, UseKind sets the defaults
-// of that kind, before any other key of the table is read; a kind that is not known, or that the table has already, changes
-// nothing.
+// Kinded is a table whose defaults depend on its key "kind". Where a document or an override gives that key, UseKind sets
+// the defaults of that kind, before any other key of the table is read from either; a kind that is not known changes nothing.
 type Kinded interface {
 	UseKind(kind string)
 }
@@ -75,7 +74,7 @@ func (d *decoder) assignTable(v reflect.Value, raw any, key toml.Key) {
 		d.wrongType(v.Type(), raw, key)
 		return
 	}
-	if kind, ok := table["kind"].(string); ok {
+	if kind, ok := table[kindKey].(string); ok {
 		if k, ok := v.Addr().Interface().(Kinded); ok {
 			k.UseKind(kind)
 		}

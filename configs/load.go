@@ -61,9 +61,12 @@ func Decode(name string, text []byte, set []string, dst any) error {
 		file: name, root: root, lines: scanLines(string(text)),
 		overrides: map[string]string{}, rank: map[string]int{}, rejected: map[string]bool{},
 	}
+	d.layKinds(raw, set)
 	d.assign(root, raw, nil)
 	for i, s := range set {
 		d.rank[overrideName(s)] = i + 1
+	}
+	for _, s := range d.kindsFirst(set) {
 		d.override(s)
 	}
 	d.validate(root, nil)

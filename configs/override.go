@@ -15,19 +15,25 @@ func overrideName(set string) string { return "--set " + set }
 func (d *decoder) override(set string) {
 	d.current = set
 	defer func() { d.current = "" }()
-	name, text, ok := strings.Cut(set, "=")
-	var key toml.Key
-	for _, part := range strings.Split(name, ".") {
-		key = append(key, strings.TrimSpace(part))
-		ok = ok && key[len(key)-1] != ""
-	}
+	key, text, ok := splitOverride(set)
 	if !ok {
 		d.add(nil, "want KEY=VALUE, such as train.steps=100")
 		return
 	}
+	d.useKind(set)
 	if v, ok := d.reach(key); ok {
-		d.assign(v, overrideValue(strings.TrimSpace(text), pointee(v.Type())), key)
+		d.assign(v, overrideValue(text, pointee(v.Type())), key)
 	}
+}
+
+// splitOverride takes "a.b=v" apart; ok is false if it is nothing of the sort.
+func splitOverride(set string) (key toml.Key, text string, ok bool) {
+	name, text, ok := strings.Cut(set, "=")
+	for _, part := range strings.Split(name, ".") {
+		key = append(key, strings.TrimSpace(part))
+		ok = ok && key[len(key)-1] != ""
+	}
+	return key, strings.TrimSpace(text), ok
 }
 
 // reach finds the value that key names, and reports where there is none. What it descends through is copied first: the

@@ -7,17 +7,20 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 )
 
 // TestKilledCompressionsEndEqual: SIGKILL at random moments, then the same command, again and again, ends with the bytes
-// of a compression that nobody disturbed, fine-tuning included; so does another number of threads.
+// of a compression that nobody disturbed, fine-tuning included; so does another number of threads. SPARROW_KILLS is how often
+// each method is killed, a few times without it.
 func TestKilledCompressionsEndEqual(t *testing.T) {
 	for _, c := range []struct{ name, method, tables string }{
 		{"fwsvd", "fwsvd", "[compress.finetune.distill]"},
 		{"dsformer", "dsformer", ""},
 		{"dsformer with latent weights", "dsformer", "[compress.finetune.stf]\nkind = \"latent\"\nrefresh = 2\n[compress.finetune.distill]"},
+		{"dsformer with latent coefficients in 8 bits", "dsformer", "[compress.finetune.stf]\nkind = \"support\"\n[compress.quantize]\nbits = 8"},
 	} {
 		t.Run(c.name, func(t *testing.T) { killedCompressionsEndEqual(t, c.method, c.tables) })
 	}
@@ -25,10 +28,7 @@ func TestKilledCompressionsEndEqual(t *testing.T) {
 
 // killedCompressionsEndEqual is for a method and further tables of the config.
 func killedCompressionsEndEqual(t *testing.T, method, tables string) {
-	rounds, most := 2, 10
-	if testing.Short() {
-		rounds, most = 1, 3
-	}
+	most := wantedKills(t)
 	dir := workplace(t)
 	mustRun(t, dir, "train", "run", "-c", "tiny.toml", "-o", "out", "--set", "model.n_layer=2")
 	write(t, dir, "c.toml", `name = "small"
@@ -64,11 +64,10 @@ warmup_steps = 2
 	again()
 	mustRun(t, dir, "compress", args("small", 1)...)
 	equalCompressions(t, compressed(t, filepath.Join(dir, "small")), want)
-	for range rounds {
+	for kills := 0; kills < most; {
 		again()
 		seed := uint64(time.Now().UnixNano())
 		random := rand.New(rand.NewPCG(seed, 0))
-		kills := 0
 		for kills < most {
 			c := command(t, dir, "compress", args("small", 1+random.IntN(2))...)
 			var stderr bytes.Buffer
@@ -85,10 +84,26 @@ warmup_steps = 2
 			}
 			kills++
 		}
-		t.Logf("seed %d: %d kills", seed, kills)
+		t.Logf("seed %d: %d kills of %d", seed, kills, most)
 		mustRun(t, dir, "compress", args("small", 2)...)
 		equalCompressions(t, compressed(t, filepath.Join(dir, "small")), want)
 	}
+}
+
+// wantedKills is how often a compression is to be killed.
+func wantedKills(t *testing.T) int {
+	t.Helper()
+	if text := os.Getenv("SPARROW_KILLS"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			t.Fatalf("SPARROW_KILLS = %q; want a number from 1 on", text)
+		}
+		return n
+	}
+	if testing.Short() {
+		return 3
+	}
+	return 8
 }
 
 // compressed maps the files that a compression must leave to their bytes: all but the record of the fine-tuning's own run,

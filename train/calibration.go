@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"fmt"
 
 	"sparrow/model"
 )
@@ -25,13 +24,14 @@ type CalibrationBatch struct {
 // Calibrate opens the training split of cfg, which is the model's own config but for seed, [data] and [train] batch_size.
 // What the data does not have is an error that matches ErrUsage.
 func (l *Loaded) Calibrate(ctx context.Context, cfg Config) (*Calibration, error) {
-	t, err := openTask(ctx, cfg, &kept{l.Tokenizer, l.Labels, l.Images})
+	cfg.Data.Augment = nil // images as they are
+	t, err := openTask(ctx, cfg, l.kept())
 	if err != nil {
-		return nil, fmt.Errorf("%w: calibration: %w", ErrUsage, err)
+		return nil, Refusef("calibration: %w", err)
 	}
 	c := &Calibration{l, t, t.about()}
 	if n := l.Session.Dims().Context; c.about.seqLen > n {
-		return nil, fmt.Errorf("%w: calibration: texts of %d tokens are longer than the network's context of %d", ErrUsage, c.about.seqLen, n)
+		return nil, Refusef("calibration: texts of %d tokens are longer than the network's context of %d", c.about.seqLen, n)
 	}
 	return c, nil
 }

@@ -54,7 +54,7 @@ func openImages(ctx context.Context, cfg Config, from *kept) (*images, error) {
 	if from == nil {
 		d, err = data.OpenImages(ctx, cfg.Data)
 	} else {
-		d, err = data.OpenImagesWith(ctx, cfg.Data, from.labels.Names)
+		d, err = from.openImages(ctx, cfg.Data)
 	}
 	if err != nil {
 		return nil, err

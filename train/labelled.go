@@ -34,7 +34,7 @@ func openLabelled(ctx context.Context, cfg Config, from *kept) (*labelled, error
 	if from == nil {
 		d, err = data.OpenLabelled(ctx, cfg.Data)
 	} else {
-		d, err = data.OpenLabelledWith(ctx, cfg.Data, from.tokenizer, from.labels.Names)
+		d, err = from.openLabelled(ctx, cfg.Data)
 	}
 	if err != nil {
 		return nil, err

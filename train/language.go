@@ -24,7 +24,7 @@ func openLanguage(ctx context.Context, cfg Config, from *kept) (*language, error
 	if from == nil {
 		l.dataset, err = data.Open(ctx, cfg.Data)
 	} else {
-		l.dataset, err = data.OpenWith(ctx, cfg.Data, from.tokenizer)
+		l.dataset, err = from.openText(ctx, cfg.Data)
 	}
 	return l, err
 }

@@ -25,6 +25,10 @@ type Loaded struct {
 	Labels    *Labels                 // of a classifier; nil: a language model
 	Images    *ImageFormat            // of a classifier of images; nil: of texts
 	Session   *model.Session
+
+	// Readings keeps the data that the model is measured and calibrated on; several models may share one. Nil: data is read
+	// each time.
+	Readings *Readings
 }
 
 // Open loads the model of a run or checkpoint, from its checkpoint folder alone
@@ -206,7 +210,7 @@ func (l *Loaded) Evaluate(ctx context.Context, cfg Config, part Part, after func
 	case part.Split != "validation":
 		return Score{}, Refusef("--split %s: a text corpus has the split validation only", part.Split)
 	}
-	d, err := data.OpenWith(ctx, cfg.Data, l.Tokenizer)
+	d, err := l.kept().openText(ctx, cfg.Data)
 	if err != nil {
 		return Score{}, refusal{err}
 	}
@@ -230,7 +234,7 @@ func (l *Loaded) examples(ctx context.Context, cfg Config, part Part) (*data.Exa
 		}
 		return data.ReadExamples(ctx, cfg.Data, part.File, l.Tokenizer, l.Labels.Names)
 	}
-	d, err := data.OpenLabelledWith(ctx, cfg.Data, l.Tokenizer, l.Labels.Names)
+	d, err := l.kept().openLabelled(ctx, cfg.Data)
 	if err != nil {
 		return nil, err
 	}
@@ -255,7 +259,7 @@ func (l *Loaded) images(ctx context.Context, cfg Config, part Part) (*data.Image
 	if part.File != "" {
 		return nil, fmt.Errorf("--file %s: the model labels images, which are in folders: want --set data.root=FOLDER", part.File)
 	}
-	d, err := data.OpenImagesWith(ctx, cfg.Data, l.Labels.Names)
+	d, err := l.kept().openImages(ctx, cfg.Data)
 	if err != nil {
 		return nil, err
 	}

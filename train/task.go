@@ -55,6 +55,7 @@ type kept struct {
 	tokenizer data.Tokenizer // nil: of images
 	labels    *Labels        // nil: of a language model
 	images    *ImageFormat   // nil: of a network that reads text
+	readings  *Readings      // what has been read so; nil: it is read each time
 }
 
 // readKept reads a checkpoint's tokenizer.json, or of images images.json, and, if its config has labelled data, labels.json.

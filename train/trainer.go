@@ -78,13 +78,18 @@ func Refusef(format string, args ...any) error { return refusal{fmt.Errorf(forma
 // known to be in order. A folder with anything in it is refused unless force is
 // given, which replaces an earlier run. Log and progress go to out.
 func New(ctx context.Context, cfg Config, dir string, force bool, out io.Writer) (*Trainer, error) {
+	return newRun(ctx, cfg, dir, force, nil, out)
+}
+
+// newRun is New of a run that reads its data as from does, if that is not nil.
+func newRun(ctx context.Context, cfg Config, dir string, force bool, from *kept, out io.Writer) (*Trainer, error) {
 	if err := vacant(dir, force); err != nil {
 		return nil, err
 	}
 	if err := cfg.checkBases(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	t, err := prepare(ctx, cfg, dir, nil, out)
+	t, err := prepare(ctx, cfg, dir, from, out)
 	if err != nil {
 		return nil, err
 	}
@@ -150,6 +155,11 @@ func clean(dir string) error {
 // was when the run began. done says that the run has ended and there is nothing to
 // do, which out is told as well.
 func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
+	return resume(ctx, dir, base, set, nil, out)
+}
+
+// resume is Resume of a run that newRun began with from.
+func resume(ctx context.Context, dir, base string, set []string, from *kept, out io.Writer) (t *Trainer, done bool, err error) {
 	if !isRun(dir) {
 		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", ErrUsage, dir)
 	}
@@ -165,7 +175,7 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) 
 		return nil, false, err
 	}
 	if len(all) == 0 {
-		t, err = prepare(ctx, cfg, dir, nil, out)
+		t, err = prepare(ctx, cfg, dir, from, out)
 		if err == nil && cfg.Train.InitFrom != "" {
 			err = t.initFrom(cmp.Or(base, cfg.Train.InitFrom))
 		}
@@ -207,9 +217,10 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) 
 			return nil, false, err
 		}
 	}
-	from, err := readKept(c, cfg)
-	if err != nil {
-		return nil, false, err
+	if from == nil {
+		if from, err = readKept(c, cfg); err != nil {
+			return nil, false, err
+		}
 	}
 	if t, err = prepare(ctx, cfg, dir, from, out); err != nil {
 		return nil, false, err

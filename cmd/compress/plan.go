@@ -84,9 +84,11 @@ func printPlan(out io.Writer, p *compress.Plan) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	unit := "an increase of the loss in nats a target, to compare plans by"
+	unit := fmt.Sprintf("an increase of the loss in nats a target, by a second-order estimate; %.1f%% of the layers' weighted energy goes", 100*p.Removed)
 	if p.Measure != "fisher" {
 		unit = "squared relative errors, added up; with allocation = \"loss\" nats are predicted"
+	} else if !p.Mild() {
+		unit += "\n                beyond the estimate's range of about 10%: expect several times as much, before any fine-tuning"
 	}
 	_, err := fmt.Fprintf(out, "\nbudget          %d %s of %d (%d left, less than any step)\npredicted loss  %s: %s\nwhole model     %d parameters, %d bytes before; %d parameters, %d bytes after\n",
 		p.Budget.Limit, p.Budget.Unit, p.Budget.Dense, p.Budget.Limit-used(p), loss(p, p.Loss), unit, p.Whole[0].Params, p.Whole[0].Bytes, p.Whole[1].Params, p.Whole[1].Bytes)

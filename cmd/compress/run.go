@@ -62,6 +62,9 @@ func printResult(w io.Writer, r *compress.Result, dir string) error {
 	score("before", r.Before)
 	score("compressed", r.Compressed)
 	score("fine-tuned", r.Tuned)
+	if r.Before != nil && r.Measure == "fisher" {
+		fmt.Fprintf(w, "loss increase   %+.4f measured, %+.4f predicted\n", r.Compressed.Loss()-r.Before.Loss(), r.Loss)
+	}
 	program, quoted := cli.Program("compress"), train.Quote(dir)
 	_, err := fmt.Fprintf(w, "checkpoint      %s\n\nnext:\n  %s verify %s\n  %s report %s\n  %s eval %s\n",
 		filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), program, quoted, program, quoted, cli.Program("model"), quoted)

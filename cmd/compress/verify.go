@@ -65,7 +65,7 @@ func printVerification(w io.Writer, v *compress.Verification) error {
 		row(m.Name, "%.4f", m.Value, a.Quality.Values[i].Value)
 	}
 	row(unit+" a second", "%.0f", b.PerSecond, a.PerSecond)
-	row("ms a "+b.LatencyOf, "%.3f", b.Latency, a.Latency)
+	row("ms per "+b.LatencyOf, "%.3f", b.Latency, a.Latency)
 	row("weights, bytes", "%.0f", float64(b.Weights), float64(a.Weights))
 	row("activations, bytes", "%.0f", float64(b.Activations), float64(a.Activations))
 	row("model.npz, bytes", "%.0f", float64(b.Disk), float64(a.Disk))

@@ -1,0 +1,81 @@
+package compress
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"sparrow/checkpoints"
+)
+
+// TestSharedCache: of many that put the same entry into a cache at once one succeeds, none damages it, and nothing else is
+// left but what another may still be writing.
+func TestSharedCache(t *testing.T) {
+	cache := filepath.Join(t.TempDir(), "cache")
+	dir := filepath.Join(cache, "fisher-0123")
+	contents := checkpoints.Contents{Kind: "statistics", Arrays: map[string][]checkpoints.Array{
+		"statistics.npz": {{Name: "a.rows", Shape: []int{20000}, Data: make([]float64, 20000)}},
+	}}
+	fresh, forgottenOne := filepath.Join(cache, ".tmp-fisher-1-2"), filepath.Join(cache, ".tmp-fisher-3-4")
+	for _, left := range []string{fresh, forgottenOne} {
+		if err := os.MkdirAll(left, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := time.Now().Add(-2 * forgotten)
+	if err := os.Chtimes(forgottenOne, old, old); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	errs := make([]error, 8)
+	for i := range errs {
+		all.Go(func() { errs[i] = share(dir, contents) })
+	}
+	all.Wait()
+	won := 0
+	for _, err := range errs {
+		if err == nil {
+			won++
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d have put it there, want 1: %v", won, errs)
+	}
+	if c, err := checkpoints.Open(dir); err != nil {
+		t.Error(err)
+	} else if _, err := c.Arrays("statistics.npz"); err != nil {
+		t.Error(err)
+	}
+	entries, err := os.ReadDir(cache)
+	if err != nil || len(entries) != 2 || entries[0].Name() != filepath.Base(fresh) {
+		t.Errorf("the cache has %v (%v), want the entry and what is fresh", entries, err)
+	}
+}
+
+// TestConcurrentCompressions: compressions that share a cache and begin at once end with the same plan, whoever was first.
+func TestConcurrentCompressions(t *testing.T) {
+	cfg := configOf(t, trainedRun(t), "fwsvd", 0.5)
+	want, err := MakePlan(context.Background(), cfg, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		cfg.Compress.Cache = t.TempDir()
+		var all sync.WaitGroup
+		for range 3 {
+			all.Go(func() {
+				got, err := MakePlan(context.Background(), cfg, io.Discard)
+				if err != nil {
+					t.Error(err)
+				} else if got.Loss != want.Loss {
+					t.Errorf("predicted loss %g, want %g", got.Loss, want.Loss)
+				}
+			})
+		}
+		all.Wait()
+	}
+}
