@@ -64,6 +64,7 @@ warmup_steps = 2
 	again()
 	mustRun(t, dir, "compress", args("small", 1)...)
 	equalCompressions(t, compressed(t, filepath.Join(dir, "small")), want)
+	hit := map[string]int{} // kills by what there was
 	for kills := 0; kills < most; {
 		again()
 		seed := uint64(time.Now().UnixNano())
@@ -75,7 +76,7 @@ warmup_steps = 2
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(time.Duration(random.Int64N(int64(took) / 3)))
+			time.Sleep(time.Duration(random.Int64N(int64(took)))) // any moment of what is left, or after it
 			_ = c.Process.Kill()
 			if err := c.Wait(); err == nil {
 				break // it had finished
@@ -83,11 +84,24 @@ warmup_steps = 2
 				t.Fatalf("seed %d: it ended by itself with exit code %d\n%s", seed, c.ProcessState.ExitCode(), stderr.String())
 			}
 			kills++
+			hit[stage(filepath.Join(dir, "small"))]++
 		}
-		t.Logf("seed %d: %d kills of %d", seed, kills, most)
+		t.Logf("seed %d: %d kills of %d: %v", seed, kills, most, hit)
 		mustRun(t, dir, "compress", args("small", 2)...)
 		equalCompressions(t, compressed(t, filepath.Join(dir, "small")), want)
 	}
+}
+
+// stage is how far a compression has come.
+func stage(dir string) string {
+	for _, s := range []struct{ name, path string }{
+		{"measured", "result.json"}, {"trained some", "finetune/checkpoints"}, {"training", "finetune"}, {"compressed", "checkpoints/step-000000"}, {"planned", "plan"}, {"begun", "compress.toml"},
+	} {
+		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(s.path))); err == nil {
+			return s.name
+		}
+	}
+	return "nothing"
 }
 
 // wantedKills is how often a compression is to be killed.
