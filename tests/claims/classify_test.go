@@ -174,7 +174,7 @@ func TestLAMAIMDBArms(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]int{"lama": 12_200, "lama-ctx": 12_100, "structured": 38_500, "structured-matched": 12_210, "single": 10_200, "encoder": 40_400}
+	want := map[string]int{"lama": 12_200, "lama-ctx": 12_100, "lama-sharp": 12_200, "structured": 38_500, "structured-matched": 12_210, "single": 10_200, "encoder": 40_400}
 	for i, a := range c.Arms {
 		cfg, err := c.Config(i)
 		if err != nil {
