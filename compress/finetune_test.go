@@ -1,8 +1,6 @@
 package compress
 
 import (
-	"context"
-	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,13 +32,7 @@ func TestFinetuneSTF(t *testing.T) {
 			if r.Tuned.Loss() >= r.Compressed.Loss() {
 				t.Errorf("loss %g after fine-tuning, %g before", r.Tuned.Loss(), r.Compressed.Loss())
 			}
-			v, err := Verify(context.Background(), dir, io.Discard)
-			if err == nil {
-				err = v.Err()
-			}
-			if err != nil {
-				t.Error(err)
-			}
+			mustVerify(t, dir)
 			before, err := train.Open(filepath.Join(dir, "checkpoints", "step-000000"), false, model.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -100,13 +92,7 @@ func TestFinetuneInFewBits(t *testing.T) {
 			if r.Tuned.Loss() >= r.Compressed.Loss() {
 				t.Errorf("loss %g after fine-tuning, %g before", r.Tuned.Loss(), r.Compressed.Loss())
 			}
-			v, err := Verify(context.Background(), dir, io.Discard)
-			if err == nil {
-				err = v.Err()
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			mustVerify(t, dir)
 			l, err := train.Open(dir, false, model.Options{})
 			if err != nil {
 				t.Fatal(err)
@@ -156,11 +142,5 @@ func TestFinetuneMagnitude(t *testing.T) {
 			t.Errorf("%s, output %d, group %d has more than %d weights", x.Name, row, group, x.Option.Nonzeros)
 		}
 	}
-	v, err := Verify(context.Background(), dir, io.Discard)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		t.Error(err)
-	}
+	mustVerify(t, dir)
 }

@@ -43,13 +43,7 @@ func TestQuantizedRun(t *testing.T) {
 				}
 				dir := filepath.Join(t.TempDir(), "out")
 				r := mustRun(t, cfg, dir)
-				v, err := Verify(context.Background(), dir, io.Discard)
-				if err == nil {
-					err = v.Err()
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
+				mustVerify(t, dir)
 				l, err := train.Open(dir, false, model.Options{})
 				if err != nil {
 					t.Fatal(err)
@@ -113,13 +107,7 @@ func TestQuantizedFinetune(t *testing.T) {
 	if r.Tuned.Loss() >= r.Compressed.Loss() {
 		t.Errorf("loss %g after fine-tuning, %g before", r.Tuned.Loss(), r.Compressed.Loss())
 	}
-	v, err := Verify(context.Background(), dir, io.Discard)
-	if err == nil {
-		err = v.Err()
-	}
-	if err != nil {
-		t.Error(err)
-	}
+	mustVerify(t, dir)
 	var size [2]int
 	for i, path := range []string{checkpoints.StepDir(dir, 0), dir} {
 		l, err := train.Open(path, false, model.Options{})

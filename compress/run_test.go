@@ -26,6 +26,18 @@ func mustRun(t *testing.T, cfg Config, dir string) *Result {
 	return r
 }
 
+// mustVerify fails the test unless the compression in dir keeps all its promises.
+func mustVerify(t *testing.T, dir string) {
+	t.Helper()
+	v, err := Verify(context.Background(), dir, io.Discard)
+	if err == nil {
+		err = v.Err()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestRun: each method compresses decoders and encoders within the budget, keeps all promises, and leaves a checkpoint
 // that is loaded in factored form.
 func TestRun(t *testing.T) {
@@ -114,13 +126,7 @@ func TestFinetune(t *testing.T) {
 		if r.Tuned.Loss() >= r.Compressed.Loss() {
 			t.Errorf("%s: loss %g after fine-tuning, %g before", method, r.Tuned.Loss(), r.Compressed.Loss())
 		}
-		v, err := Verify(context.Background(), dir, io.Discard)
-		if err == nil {
-			err = v.Err()
-		}
-		if err != nil {
-			t.Errorf("%s: %v", method, err)
-		}
+		mustVerify(t, dir)
 		l, err := train.Open(dir, false, model.Options{})
 		if err != nil {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ import (
 // TestMNIST reads the module where the cache has it: tests use no network.
 func TestMNIST(t *testing.T) {
 	if testing.Short() {
-		t.Skip("70,000 images")
+		t.Skip("-short leaves out 70,000 images")
 	}
 	command := exec.Command("go", "mod", "download", mnistModule.version)
 	command.Dir = t.TempDir()
@@ -342,7 +342,7 @@ func TestCIFAR(t *testing.T) {
 	}
 	archive, err := os.Open(filepath.Join(folder, "cifar10-jpg-subset", "cifar10-jpg-subset.tar"))
 	if err != nil {
-		t.Skipf("no CIFAR images: %v", err)
+		t.Skipf("no CIFAR images, TestImageFolder reads small ones: %v", err)
 	}
 	defer archive.Close()
 	root := t.TempDir()

@@ -152,7 +152,7 @@ func glueFile(t *testing.T, name string) string {
 	}
 	path := filepath.Join(folder, "glue", filepath.FromSlash(name))
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no GLUE data: %v", err)
+		t.Skipf("no GLUE data, TestReadTSV reads files of their form: %v", err)
 	}
 	return path
 }

@@ -12,7 +12,7 @@ func TestGenerated(t *testing.T) {
 		t.Skip("builds the generators: not with -short, and CI has a step for it")
 	}
 	if _, err := exec.LookPath("sh"); err != nil {
-		t.Skip("no shell")
+		t.Skip("the generators' script needs a POSIX shell")
 	}
 	out, err := exec.Command("sh", "internal/avogen/check.sh").CombinedOutput()
 	if err != nil {

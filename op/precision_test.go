@@ -38,7 +38,7 @@ func TestFloat32(t *testing.T) {
 // a process of its own.
 func TestEachInstructionSet(t *testing.T) {
 	if os.Getenv(isaVariable) != "" {
-		t.Skip("already one of them")
+		t.Skip("runs in a process of TestEachInstructionSet, which starts the others")
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -196,11 +196,11 @@ func TestLAMAIMDBArms(t *testing.T) {
 // reviews are in the module cache: tests use no network.
 func TestQuickIMDB(t *testing.T) {
 	if testing.Short() {
-		t.Skip("50,000 files")
+		t.Skip("-short leaves out 50,000 files")
 	}
 	out, err := exec.Command("go", "env", "GOMODCACHE").Output()
 	if err != nil {
-		t.Skip(err)
+		t.Fatalf("go env GOMODCACHE: %v", err)
 	}
 	if found, _ := filepath.Glob(filepath.Join(strings.TrimSpace(string(out)), "github.com/cdipaolo/sentiment@*", "datasets", "test", "pos")); len(found) == 0 {
 		t.Skip("the module cache has no reviews")

@@ -109,14 +109,10 @@ func (e CompressExpect) Evaluate(arms []armRuns) Finding {
 		return m[mine[e.Arm][0].point()] - than
 	})
 	if e.Measure == "standard_errors" {
-		if value != 0 { // 0 of any size
-			value /= spread
-		}
-		if math.IsNaN(value) || math.IsInf(value, 0) {
+		if value, spread = inErrors(value, spread); math.IsNaN(value) {
 			f.Reason = "the standard error is not known"
 			return f
 		}
-		spread = 0
 	}
 	f.Value, f.Error = finite(value), finite(spread)
 	if f.Value == nil {

@@ -153,14 +153,10 @@ func (e Expect) Evaluate(runs map[string][]Result) Finding {
 	exact := metrics[e.Of].exact
 	value, spread := jackknife(values, exact, e.value)
 	if e.Measure == "standard_errors" {
-		if value != 0 { // 0 of any size
-			value /= spread
-		}
-		if math.IsNaN(value) || math.IsInf(value, 0) {
+		if value, spread = inErrors(value, spread); math.IsNaN(value) {
 			f.Reason = "the standard error is not known"
 			return f
 		}
-		spread = 0
 	}
 	f.Value = finite(value)
 	f.Error = finite(spread)
@@ -254,4 +250,16 @@ func finite(x float64) *float64 {
 		return nil
 	}
 	return &x
+}
+
+// inErrors is a value in its standard errors, which has none of its own; NaN where the error is not known. 0 is 0 of any
+// size.
+func inErrors(value, spread float64) (inUnits, none float64) {
+	if value == 0 {
+		return 0, 0
+	}
+	if value /= spread; math.IsInf(value, 0) {
+		return math.NaN(), 0
+	}
+	return value, 0
 }

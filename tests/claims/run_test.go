@@ -262,7 +262,7 @@ func TestUncommittedClaim(t *testing.T) {
 		t.Helper()
 		cmd := exec.Command("git", append([]string{"-C", filepath.Dir(claim), "-c", "user.name=t", "-c", "user.email=t@example.org"}, args...)...)
 		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Skipf("git: %v\n%s", err, out)
+			t.Skipf("needs git: %v\n%s", err, out)
 		}
 	}
 	git("init", "-q")
