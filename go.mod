@@ -7,6 +7,8 @@ require (
 	github.com/BurntSushi/toml v1.6.0
 	// The types in gorgonia.Op's interface. MIT, 1.5k lines, finished (unchanged since 2017).
 	github.com/chewxy/hm v1.0.0
+	// Locks of run folders. BSD-3, 0.8k lines, active (October 2025).
+	github.com/gofrs/flock v0.13.0
 	// Differences in failing tests. BSD-3, 7k lines, active (January 2025).
 	github.com/google/go-cmp v0.7.0
 	// Tests of the commands as scripts. BSD-3, 10k lines of which one package is used, active (July 2026).

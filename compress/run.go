@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"gorgonia.org/tensor"
@@ -80,9 +81,11 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 	if err != nil {
 		return nil, err
 	}
-	if err := s.begin(dir); err != nil {
+	unlock, err := s.begin(dir)
+	if err != nil {
 		return nil, err
 	}
+	defer unlock()
 	j := journal{filepath.Join(dir, "journal")}
 	plan, err := s.plan(ctx, j)
 	if err != nil {
@@ -121,33 +124,51 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 	return result, checkpoints.WriteFileAtomic(filepath.Join(dir, resultFile), indented(result))
 }
 
-// begin makes the folder with its config, or checks that it holds a compression by the same one.
-func (s *subject) begin(dir string) error {
+// begin makes the folder with its config, or checks that it holds a compression by the same one, and holds it until unlock.
+func (s *subject) begin(dir string) (unlock func(), err error) {
 	text, err := configs.Encode(s.cfg)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	path := filepath.Join(dir, configFile)
-	have, err := os.ReadFile(path)
-	switch {
-	case err == nil && bytes.Equal(have, text):
-		fmt.Fprintf(s.out, "continuing %s\n", dir)
-		return nil
-	case err == nil:
-		return refusef("%s holds a compression by another config: choose another folder with -o", dir)
-	}
-	entries, err := os.ReadDir(dir)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-	case err != nil:
-		return refusef("-o %s: %w", dir, err)
-	case len(entries) > 1 || len(entries) == 1 && entries[0].Name() != ".tmp-"+configFile: // left by a run that was killed as it began
-		return refusef("%s is not empty and not a compression: choose another folder with -o", dir)
+	fresh, err := vacant(dir, text)
+	if err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return refusef("%w", err)
+		return nil, refusef("%w", err)
 	}
-	return checkpoints.WriteFileAtomic(path, text)
+	if unlock, err = checkpoints.Lock(dir); err != nil {
+		return nil, refusef("%s is %w: wait until that has ended, or choose another folder with -o", dir, err)
+	}
+	if !fresh {
+		fmt.Fprintf(s.out, "continuing %s\n", dir)
+	} else if err := checkpoints.WriteFileAtomic(filepath.Join(dir, configFile), text); err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// vacant tells whether nothing was begun in a folder, and refuses one with anything but a compression by that config.
+func vacant(dir string, config []byte) (bool, error) {
+	have, err := os.ReadFile(filepath.Join(dir, configFile))
+	switch {
+	case err == nil && bytes.Equal(have, config):
+		return false, nil
+	case err == nil:
+		return false, refusef("%s holds a compression by another config: choose another folder with -o", dir)
+	}
+	entries, err := os.ReadDir(dir)
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { // left by a run that was killed as it began
+		return e.Name() == ".tmp-"+configFile || e.Name() == checkpoints.LockName
+	})
+	switch {
+	case err != nil && !errors.Is(err, os.ErrNotExist):
+		return false, refusef("-o %s: %w", dir, err)
+	case len(entries) > 0:
+		return false, refusef("%s is not empty and not a compression: choose another folder with -o", dir)
+	}
+	return true, nil
 }
 
 // keepPlan writes the plan with what predictions are made from.

@@ -83,6 +83,23 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestOneProcess: a folder in which somebody works is refused, and stays as it is.
+func TestOneProcess(t *testing.T) {
+	cfg, dir := configOf(t, trainedRun(t), "svd", 0.4), t.TempDir()
+	unlock, err := checkpoints.Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Run(context.Background(), cfg, dir, io.Discard); !errors.Is(err, train.ErrUsage) || !errors.Is(err, checkpoints.ErrLocked) {
+		t.Errorf("Run: %v, want %v", err, checkpoints.ErrLocked)
+	}
+	if _, err := os.Stat(filepath.Join(dir, configFile)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: %v", configFile, err)
+	}
+	unlock()
+	mustRun(t, cfg, dir)
+}
+
 // TestFullRankIsTheModel: factors of full rank, where a budget does not allow them, give the model's loss.
 func TestFullRankIsTheModel(t *testing.T) {
 	for _, method := range []string{"svd", "fwsvd", "svd_llm", "asvd"} {

@@ -50,6 +50,7 @@ var modules = map[string][]string{
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"checkpoints", "bench"},
+	"github.com/gofrs/flock":     {"checkpoints"},
 	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench"},
 	"golang.org/x/term":          {"train"},

@@ -200,6 +200,7 @@ func TestPerLayerUpdateDiverges(t *testing.T) {
 	if !bytes.Equal(saved, checkpointFile(t, dir, 2, "model.npz")) {
 		t.Error("the checkpoint has changed")
 	}
+	trainer.unlock() // as the end of its process would
 	if again, _, err := Resume(context.Background(), dir, "", nil, io.Discard); err != nil {
 		t.Error(err)
 	} else if _, err := again.Run(context.Background(), nil); err != nil {

@@ -80,7 +80,9 @@ func (e *DivergedError) Error() string {
 
 // Run trains to the last step. interrupted is asked after every step whether to
 // save and stop; it may be nil. When ctx ends, the run saves and stops likewise.
+// The folder, which nobody else could continue so far, is given back.
 func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, error) {
+	defer t.unlock()
 	metrics, err := OpenMetrics(t.dir, t.state.Step)
 	if err != nil {
 		return Result{}, err

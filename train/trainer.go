@@ -42,6 +42,7 @@ type Trainer struct {
 	parent    *checkpoints.Lineage
 	inherited map[string]bool          // arrays that came from the parent
 	progress  atomic.Pointer[Progress] // while Run runs
+	unlock    func()                   // gives the folder back, when Run ends
 }
 
 // Message prints a line for the user: above the progress bar, if there is one.
@@ -101,19 +102,38 @@ func newRun(ctx context.Context, cfg Config, dir string, force bool, from *kept,
 	if err := t.beginSTF(ctx); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	if force {
-		if err := clean(dir); err != nil {
-			return nil, err
-		}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	return t, t.create()
+	if t.unlock, err = lock(dir, "or choose another folder with -o"); err != nil {
+		return nil, err
+	}
+	if force {
+		err = clean(dir)
+	}
+	if err == nil {
+		err = t.create()
+	}
+	if err != nil {
+		t.unlock()
+		return nil, err
+	}
+	return t, nil
+}
+
+// lock holds a run's folder. What else there is to do than to wait is said where somebody else holds it.
+func lock(dir, otherwise string) (unlock func(), err error) {
+	if unlock, err = checkpoints.Lock(dir); err != nil {
+		err = fmt.Errorf("%w: %s is %w: wait until that has ended, %s", ErrUsage, dir, err, otherwise)
+	}
+	return unlock, err
 }
 
 // vacant refuses a folder that holds something.
 func vacant(dir string, force bool) error {
 	entries, err := os.ReadDir(dir)
 	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool {
-		return e.Name() == ".tmp-config.toml" // left by a run that was killed as it began
+		return e.Name() == ".tmp-config.toml" || e.Name() == checkpoints.LockName // left by a run that was killed as it began
 	})
 	switch {
 	case errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0:
@@ -163,6 +183,20 @@ func resume(ctx context.Context, dir, base string, set []string, from *kept, out
 	if !isRun(dir) {
 		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", ErrUsage, dir)
 	}
+	unlock, err := lock(dir, "or stop it")
+	if err != nil {
+		return nil, false, err
+	}
+	if t, done, err = resumeLocked(ctx, dir, base, set, from, out); t == nil || err != nil {
+		unlock()
+		return nil, done, err
+	}
+	t.unlock = unlock
+	return t, done, nil
+}
+
+// resumeLocked is resume of a run that nobody else continues.
+func resumeLocked(ctx context.Context, dir, base string, set []string, from *kept, out io.Writer) (t *Trainer, done bool, err error) {
 	cfg, err := Load(filepath.Join(dir, "config.toml"), set)
 	if err != nil {
 		return nil, false, err
@@ -336,11 +370,8 @@ func (t *Trainer) trainable() int {
 	return n
 }
 
-// create makes the run's folder with its resolved config and run.json.
+// create writes the run's resolved config and run.json.
 func (t *Trainer) create() error {
-	if err := os.MkdirAll(t.dir, 0o755); err != nil {
-		return fmt.Errorf("%w: %w", ErrUsage, err)
-	}
 	text, err := configs.Encode(t.cfg)
 	if err != nil {
 		return err

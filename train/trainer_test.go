@@ -231,7 +231,7 @@ func TestVacant(t *testing.T) {
 		ok    bool
 	}{
 		{"empty", nil, false, true},
-		{"left by a kill", []string{".tmp-config.toml"}, false, true},
+		{"left by a kill", []string{".lock", ".tmp-config.toml"}, false, true},
 		{"a run", []string{"config.toml", "run.json"}, false, false},
 		{"a run, forced", []string{"config.toml", "run.json"}, true, true},
 		{"something else", []string{"thesis.txt"}, false, false},
@@ -250,6 +250,34 @@ func TestVacant(t *testing.T) {
 	if err := vacant(filepath.Join(t.TempDir(), "new"), false); err != nil {
 		t.Errorf("a folder that is not there: %v", err)
 	}
+}
+
+// TestOneProcess: while a run has its folder nobody else begins or continues one there, and afterwards somebody may.
+func TestOneProcess(t *testing.T) {
+	ctx, cfg, dir := context.Background(), smallConfig(t), filepath.Join(t.TempDir(), "out")
+	trainer, err := New(ctx, cfg, dir, false, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, begin := range map[string]func() error{
+		"resume": func() error { _, _, err := Resume(ctx, dir, "", nil, io.Discard); return err },
+		"force":  func() error { _, err := New(ctx, cfg, dir, true, io.Discard); return err },
+	} {
+		if err := begin(); !errors.Is(err, ErrUsage) || !errors.Is(err, checkpoints.ErrLocked) {
+			t.Errorf("%s: %v, want %v", name, err, checkpoints.ErrLocked)
+		}
+	}
+	if _, err := trainer.Run(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, done, err := Resume(ctx, dir, "", nil, io.Discard); err != nil || !done {
+		t.Errorf("after the run: %v, %v", done, err)
+	}
+	again, err := New(ctx, cfg, dir, true, io.Discard)
+	if err != nil {
+		t.Fatalf("after the run: %v", err)
+	}
+	again.unlock()
 }
 
 // TestDivergedError names all that a person needs.
