@@ -74,15 +74,22 @@ func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T
 		return
 	}
 	if bias != nil && (k == 0 || isThin(transA, transB, m, n)) {
-		for i := range m {
-			copy(c[i*ldc:], bias)
-		}
+		copyRows(m, bias, c, ldc)
 		beta, bias = 1, nil
 	}
 	if k == 0 {
 		scale(m, n, beta, c, ldc)
 		return
 	}
+	op := newOp(threads, transA, transB, m, n, k, alpha, a, lda, beta, c, ldc, bias)
+	op.b, op.ldb = unsafe.Pointer(unsafe.SliceData(b)), uintptr(ldb)*op.elem
+	op.sums = unsafe.Pointer(unsafe.SliceData(sums))
+	op.multiply()
+	op.release()
+}
+
+// newOp is a product of checked operands, without B.
+func newOp[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T, lda int, beta T, c []T, ldc int, bias []T) *gemmOp {
 	op := getOp()
 	op.elem = unsafe.Sizeof(alpha)
 	op.double = op.elem == 8
@@ -90,15 +97,19 @@ func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T
 	op.transA, op.transB = transA, transB
 	op.m, op.n, op.k = m, n, k
 	op.a, op.lda = unsafe.Pointer(unsafe.SliceData(a)), uintptr(lda)*op.elem
-	op.b, op.ldb = unsafe.Pointer(unsafe.SliceData(b)), uintptr(ldb)*op.elem
 	op.c, op.ldc = unsafe.Pointer(unsafe.SliceData(c)), uintptr(ldc)*op.elem
 	op.bias = unsafe.Pointer(unsafe.SliceData(bias))
-	op.sums = unsafe.Pointer(unsafe.SliceData(sums))
 	op.alpha, op.beta = 0, 0
 	*(*T)(unsafe.Pointer(&op.alpha)) = alpha
 	*(*T)(unsafe.Pointer(&op.beta)) = beta
-	op.multiply()
-	op.release()
+	return op
+}
+
+// copyRows sets m rows of C to one.
+func copyRows[T Float](m int, row, c []T, ldc int) {
+	for i := range m {
+		copy(c[i*ldc:], row)
+	}
 }
 
 // scale computes C = beta C.

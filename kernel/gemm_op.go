@@ -17,6 +17,8 @@ type gemmOp struct {
 	alpha, beta    uint64 // bits of the element type
 	elem           uintptr
 	double         bool
+	few            bool      // B, which is transposed, is codes in place of numbers; see gemm_quantized.go
+	codes          Quantized // [n, k] then
 	threads        int
 	level          isaLevel
 	blocking
@@ -42,6 +44,7 @@ type microBench struct {
 	b    buffer // an edge of B
 	c    buffer // an edge of C, widened to whole tiles
 	bias buffer // an edge of the bias
+	rows buffer // of B, made of codes
 }
 
 // buffer is scratch memory that only grows, aligned to cache lines.
@@ -104,6 +107,7 @@ func getOp() *gemmOp {
 func (op *gemmOp) release() {
 	op.a, op.b, op.c, op.bias, op.sums = nil, nil, nil, nil, nil
 	op.thin.w, op.thin.x, op.thin.c = nil, nil, nil
+	op.few, op.codes = false, Quantized{}
 	gemmOps.put(op)
 }
 

@@ -52,10 +52,13 @@ func (op *gemmOp) packB(dst unsafe.Pointer, k, kc, j, cols int) {
 	if cols < op.nr {
 		clear(unsafe.Slice((*byte)(dst), uintptr(kc)*width))
 	}
-	if op.transB {
+	switch {
+	case op.few:
+		op.packCodes(dst, k, kc, j, cols)
+	case op.transB:
 		src := unsafe.Add(op.b, uintptr(j)*op.ldb+uintptr(k)*op.elem)
 		transposeStrip(op.level, op.double, dst, src, width, op.ldb, cols, kc)
-	} else {
+	default:
 		src := unsafe.Add(op.b, uintptr(k)*op.ldb+uintptr(j)*op.elem)
 		copyStrips(op.level, dst, src, width, op.ldb, kc, cols*int(op.elem), 1, 0, 0)
 	}

@@ -70,7 +70,9 @@ func (op *gemmOp) planThin() bool {
 		t.w, t.ldw, t.wn = op.a, op.lda, op.m
 		t.x, t.ldx, t.xn = op.b, op.ldb, op.n
 		t.cx, t.cw = op.elem, op.ldc
-		if !op.transB {
+		if op.few {
+			op.decodeX()
+		} else if !op.transB {
 			op.transposeX(op.b, op.ldb)
 		}
 	}
@@ -95,9 +97,18 @@ func (op *gemmOp) runThin(task int) {
 	wn := min(t.chunk, t.wn-w0)
 	bench := getBench()
 	defer bench.release()
+	if op.few && t.w == nil {
+		op.runCodes(bench, w0, wn)
+	} else {
+		op.runRows(bench, unsafe.Add(t.w, uintptr(w0)*t.ldw), w0, wn)
+	}
+}
+
+// runRows computes the elements of C that belong to rows [w0, w0+wn) of W, which are at w.
+func (op *gemmOp) runRows(bench *microBench, w unsafe.Pointer, w0, wn int) {
+	t := &op.thin
 	args := &bench.dot
 	args.ldw, args.ldx = t.ldw, t.ldx
-	w := unsafe.Add(t.w, uintptr(w0)*t.ldw)
 	if wn < dotGroup {
 		w, args.ldw = op.padW(bench, w, wn)
 	}

@@ -125,25 +125,46 @@ func (q Quantized) code(i int) uint8 {
 // Dequantize writes the tensor's values to dst. Steps are in float64, so that the largest of a block is exact.
 func Dequantize[T Float](dst []T, q Quantized) {
 	dst = dst[:q.Elements]
-	m := q.top()
 	Ranges(len(q.AbsMax), q.grain(), func(first, last int) {
-		for k := first; k < last; k++ {
-			lo, hi := k*q.Block, min(len(dst), (k+1)*q.Block)
-			step, out := float64(q.AbsMax[k])/float64(m), dst[lo:hi]
-			if q.Bits == 8 {
-				for i, c := range q.Codes[lo:hi] {
-					out[i] = T(float64(int(c)-128) * step)
-				}
-				continue
-			}
-			var values [16]T
-			for c := range values {
-				values[c] = T(float64(c-8) * step)
-			}
-			for i := range out {
-				at := lo + i
-				out[i] = values[q.Codes[at/2]>>(at%2*4)&15]
-			}
-		}
+		lo, hi := first*q.Block, min(len(dst), last*q.Block)
+		decodeRange(dst[lo:hi], q, lo)
 	})
+}
+
+// decodeRange writes q's values from element lo on to dst.
+func decodeRange[T Float](dst []T, q Quantized, lo int) {
+	for len(dst) > 0 {
+		n := 0
+		if isFloat32[T]() {
+			n = vecDecode(f32(dst), q, lo)
+		}
+		if n == 0 {
+			k := lo / q.Block
+			n = min(len(dst), (k+1)*q.Block-lo)
+			if isFloat32[T]() && q.Bits == 4 && lo%2 != 0 {
+				n = 1 // vectors start at whole bytes
+			}
+			decodeBlock(dst[:n], q, lo, k)
+		}
+		dst, lo = dst[n:], lo+n
+	}
+}
+
+// decodeBlock is decodeRange inside of block k, by the definition.
+func decodeBlock[T Float](dst []T, q Quantized, lo, k int) {
+	m := q.top()
+	step := float64(q.AbsMax[k]) / float64(m)
+	if q.Bits == 8 {
+		for i, c := range q.Codes[lo : lo+len(dst)] {
+			dst[i] = T(float64(int(c)-128) * step)
+		}
+		return
+	}
+	var values [16]T
+	for c := range values {
+		values[c] = T(float64(c-8) * step)
+	}
+	for i := range dst {
+		dst[i] = values[q.code(lo+i)]
+	}
 }

@@ -1,0 +1,9 @@
+//go:build !amd64 || purego
+
+package kernel
+
+import "unsafe"
+
+func vecDecode([]float32, Quantized, int) int { return 0 }
+
+func vecDotCodes(isaLevel, unsafe.Pointer, unsafe.Pointer, Quantized, int, int, int) bool { return false }
