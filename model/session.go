@@ -20,6 +20,9 @@ type Options struct {
 	Distill  *Distill            // a teacher's part in the loss of training, which Program.Teach must be called for; nil: none
 	Scores   bool                // scoring programs keep their logits, as a teacher's must; a classifier's always do
 
+	// Packed keeps weights that a checkpoint holds in few bits in those bits, see nn.Store; the session does not train.
+	Packed bool
+
 	// Int8Cache keeps keys and values of decoding in 8 bits an element.
 	Int8Cache bool
 
@@ -62,6 +65,10 @@ func NewSession(cfg Config, dims Dims, store *nn.Store, opts Options) (*Session,
 	if err := dims.Validate(); err != nil {
 		return nil, err
 	}
+	if opts.Packed && opts.Sink != nil {
+		return nil, fmt.Errorf("model: a session whose weights stay in few bits cannot train: want Options.Packed or a Sink")
+	}
+	store.Packed = store.Packed || opts.Packed
 	table := struct {
 		Model Config `toml:"model"`
 	}{cfg}

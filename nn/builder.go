@@ -92,10 +92,12 @@ type Weight struct {
 }
 
 // Weight binds the store's parameter of that name, which must have that shape,
-// or creates it with the given initial values.
+// or creates it with the given initial values; one that stays in few bits with zeros.
 func (b *Builder) Weight(name string, init Init, shape ...int) Weight {
 	full := b.Name(name)
-	if have := b.Store.Shape(full); have == nil {
+	if have := b.Store.Shape(full); have == nil && b.Store.InFewBits(full) {
+		b.Store.addPacked(full, shape)
+	} else if have == nil {
 		if value := b.Store.add(full, shape); value != nil {
 			init.fill(value, rng.New(b.opts.Seed, "init/"+full, 0))
 		}

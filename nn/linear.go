@@ -10,7 +10,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/configs"
-	"sparrow/op"
 )
 
 // LinearConfig says how linear layers are represented: one [[model.linear]] table.
@@ -161,6 +160,7 @@ func newLinearOf(b *Builder, in, out int, bias bool, init Init) Linear {
 	cfg := b.linear()
 	layer := Layer{Kind: cfg.Kind, In: in, Out: out, Config: cfg}
 	b.Store.describe(b.prefix, layer)
+	b.Store.pack(b.prefix)
 	switch cfg.Kind {
 	case "low_rank":
 		return newLowRank(b, cfg, in, out, offset)
@@ -180,7 +180,7 @@ type dense struct {
 	bias   *Weight
 }
 
-func (l *dense) Forward(x *G.Node) *G.Node { return op.Linear(x, l.weight.Use(), l.bias.use()) }
+func (l *dense) Forward(x *G.Node) *G.Node { return l.weight.linear(x, l.bias) }
 
 // Layer is what a store knows of one linear layer.
 type Layer struct {

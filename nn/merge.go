@@ -11,7 +11,7 @@ import (
 
 // Dense returns a store of the same network with every factored linear layer
 // folded into its dense weight W = scale B A + S, C D or W0 + scale B A, computed in
-// float64 and rounded once. Other parameters are shared, not copied. Names keep
+// float64 and rounded once. Other parameters are shared, not copied, unless they are in few bits. Names keep
 // their order.
 func (s *Store) Dense() *Store {
 	d := NewStore(s.Dtype)
@@ -19,6 +19,10 @@ func (s *Store) Dense() *Store {
 	for _, name := range s.names {
 		layer, ok := s.layerOf(name)
 		if !ok || s.layers[layer].Kind == "dense" || name == layer+".bias" {
+			if s.InFewBits(name) {
+				setFloats(d.add(name, s.shapes[name]), s.float64s(name))
+				continue
+			}
 			d.names = append(d.names, name)
 			d.shapes[name], d.values[name] = s.shapes[name], s.values[name]
 			continue
@@ -28,16 +32,15 @@ func (s *Store) Dense() *Store {
 		}
 		done[layer] = true
 		l := s.layers[layer]
-		w := d.add(layer+".weight", tensor.Shape{l.Out, l.In})
-		for i, x := range s.weight(layer) {
-			if s.Dtype == tensor.Float32 {
-				w.Float32s()[i] = float32(x)
-			} else {
-				w.Float64s()[i] = x
-			}
-		}
+		setFloats(d.add(layer+".weight", tensor.Shape{l.Out, l.In}), s.weight(layer))
 	}
 	return d
+}
+
+func setFloats(d *tensor.Dense, values []float64) {
+	for i, x := range values {
+		setFloat(d, i, x)
+	}
 }
 
 // layerOf finds the linear layer that a parameter belongs to.
@@ -106,14 +109,26 @@ func (s *Store) productScale(layer string) float64 {
 
 // float64s copies a parameter's values.
 func (s *Store) float64s(name string) []float64 {
+	out := make([]float64, s.shapes[name].TotalSize())
+	if q, ok := s.packed[name]; ok && s.Dtype == tensor.Float64 {
+		kernel.Dequantize(out, q)
+		return out
+	} else if ok {
+		single := make([]float32, len(out)) // what the layer computes with
+		kernel.Dequantize(single, q)
+		return widen(out, single)
+	}
 	v := s.values[name]
-	out := make([]float64, v.Shape().TotalSize())
 	if s.Dtype == tensor.Float64 {
 		copy(out, v.Float64s())
 		return out
 	}
-	for i, x := range v.Float32s() {
-		out[i] = float64(x)
+	return widen(out, v.Float32s())
+}
+
+func widen(dst []float64, src []float32) []float64 {
+	for i, x := range src {
+		dst[i] = float64(x)
 	}
-	return out
+	return dst
 }

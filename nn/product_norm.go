@@ -23,7 +23,10 @@ func (s *Store) ProductNorm(layer string) float64 {
 	}
 	r := l.Config.Rank
 	up, down := make([]float64, r*r), make([]float64, r*r)
-	if s.Dtype == tensor.Float32 {
+	if s.InFewBits(layer + ".up.weight") {
+		gram(up, s.float64s(layer+".up.weight"), r, true)
+		gram(down, s.float64s(layer+".down.weight"), r, false)
+	} else if s.Dtype == tensor.Float32 {
 		gram(up, s.values[layer+".up.weight"].Float32s(), r, true)
 		gram(down, s.values[layer+".down.weight"].Float32s(), r, false)
 	} else {

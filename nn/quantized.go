@@ -154,8 +154,11 @@ func (s *Store) Quantized() (layer string, ok bool) {
 }
 
 // Codes are the values of the named parameter, of type float32, as a checkpoint holds them in few bits. They stay as they
-// are if they came from codes.
+// are if they came from codes. Of a parameter that is in few bits in memory they are its memory, else a copy.
 func (s *Store) Codes(name string) kernel.Quantized {
+	if q, ok := s.packed[name]; ok {
+		return q
+	}
 	w := s.values[name].Float32s()
 	q := s.quantized[name].zeros(len(w))
 	q.Quantize(w)

@@ -36,7 +36,7 @@ func newLowRank(b *Builder, cfg LinearConfig, in, out int, bias *Weight) *lowRan
 }
 
 func (l *lowRank) Forward(x *G.Node) *G.Node {
-	return op.Linear(op.Linear(x, l.down.Use(), nil), l.up.Use(), l.bias.use()) // [N, R] between
+	return l.up.linear(l.down.linear(x, nil), l.bias) // [N, R] between
 }
 
 // slTrain is y = x (alpha/R B A + S)ᵀ + b with S sparse at places drawn once

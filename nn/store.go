@@ -2,6 +2,8 @@ package nn
 
 import (
 	"gorgonia.org/tensor"
+
+	"sparrow/kernel"
 )
 
 // Store holds a model's parameters by name, in the order of their creation.
@@ -10,6 +12,10 @@ type Store struct {
 	// Virtual makes new parameters of a name and a shape only, without memory:
 	// enough to plan a model that this machine could not hold.
 	Virtual bool
+	// Packed keeps new parameters that a checkpoint holds in few bits in those bits, where their layer can compute with
+	// them: of dense and low_rank layers. A store so filled is to be used, not trained, and starts at zero there, for a
+	// checkpoint to fill.
+	Packed bool
 
 	names  []string
 	shapes map[string]tensor.Shape
@@ -25,7 +31,8 @@ type Store struct {
 	baseNames []string // frozen weights of lora layers
 	bases     map[string]*Base
 
-	quantized map[string]Quantization // parameters that a checkpoint holds in few bits
+	quantized map[string]Quantization     // parameters that a checkpoint holds in few bits
+	packed    map[string]kernel.Quantized // of those, the ones that are so in memory
 
 	layerNames []string // linear layers in the order of their creation
 	layers     map[string]Layer
@@ -36,14 +43,14 @@ func NewStore(dtype tensor.Dtype) *Store {
 	return &Store{
 		Dtype: dtype, shapes: map[string]tensor.Shape{}, values: map[string]*tensor.Dense{},
 		sizes: map[string]int{}, indices: map[string][]int32{}, atoms: map[string]*Atoms{}, bases: map[string]*Base{},
-		quantized: map[string]Quantization{}, layers: map[string]Layer{},
+		quantized: map[string]Quantization{}, packed: map[string]kernel.Quantized{}, layers: map[string]Layer{},
 	}
 }
 
 // Names lists the parameters in the order of their creation.
 func (s *Store) Names() []string { return s.names }
 
-// Get returns the named parameter, nil if there is none or the store is virtual.
+// Get returns the named parameter, nil if there is none, it is in few bits or the store is virtual.
 func (s *Store) Get(name string) *tensor.Dense { return s.values[name] }
 
 // Shape returns the named parameter's shape, nil if there is none.
@@ -108,4 +115,10 @@ func (s *Store) Parameters() int {
 }
 
 // Bytes is the memory of all parameters.
-func (s *Store) Bytes() int { return s.Parameters() * int(s.Dtype.Size()) }
+func (s *Store) Bytes() int {
+	n := 0
+	for name := range s.shapes {
+		n += s.memory(name)
+	}
+	return n
+}

@@ -9,11 +9,11 @@ import (
 
 // WeightOf is the matrix W [out, in] of a linear layer without a bias as a value of
 // the graph, for operators without a backward pass. A dense layer's is its
-// parameter. Another's is computed anew in every run, from the rows of an identity:
+// parameter, or the values of its codes. Another's is computed anew in every run, from the rows of an identity:
 // as much work as in rows of activations.
 func WeightOf(b *Builder, l Linear, in int) *G.Node {
 	if d, ok := l.(*dense); ok {
-		return d.weight.Use().Node
+		return d.weight.value()
 	}
 	identity := tensor.New(tensor.Of(b.Tape.Dtype), tensor.WithShape(in, in))
 	for i := range in {

@@ -32,7 +32,8 @@ type Loaded struct {
 }
 
 // Open loads the model of a run or checkpoint, from its checkpoint folder alone
-// or, of an adapter, from that and its base.
+// or, of an adapter, from that and its base. With opts.Packed weights that it holds
+// in few bits stay in those bits, if it is no adapter.
 func Open(path string, last bool, opts model.Options) (*Loaded, error) {
 	return OpenOn(path, "", last, opts)
 }
@@ -68,6 +69,7 @@ func open(path, base string, last, virtual bool, opts model.Options) (*Loaded, e
 	}
 	switch {
 	case l.Config.adapter():
+		opts.Packed = false // what its base holds may have to become other codes
 		if l.Base, err = findBase(c, base); err != nil {
 			return nil, err
 		}
@@ -110,7 +112,7 @@ func (l *Loaded) RoomToScore(batch, seqLen int) error {
 		return err
 	}
 	store := nn.NewStore(tensor.Float32)
-	store.Virtual = true
+	store.Virtual, store.Packed = true, l.Session.Store().Packed
 	s, err := model.NewSession(cfg.Model, l.Session.Dims(), store, model.Options{})
 	if err != nil {
 		return err

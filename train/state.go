@@ -48,8 +48,8 @@ func arrays(names []string, prefix string, get func(string) *tensor.Dense) []che
 	return out
 }
 
-// modelArrays views all of a model: parameters, those stored in few bits as copies,
-// then fixed integers, of which those of dense_sparse layers are packed copies, then
+// modelArrays views all of a model: parameters, those stored in few bits as copies
+// unless they are so in memory, then fixed integers, of which those of dense_sparse layers are packed copies, then
 // the frozen weights of lora layers.
 func modelArrays(s *nn.Store) []checkpoints.Array {
 	var out []checkpoints.Array
@@ -81,7 +81,13 @@ func unpack(s *nn.Store, filled map[string]checkpoints.Array) error {
 		}
 	}
 	for _, n := range s.Names() {
-		if q := s.Quantization(n); q.Bits > 0 {
+		q := s.Quantization(n)
+		switch {
+		case s.InFewBits(n):
+			if err := s.Codes(n).Check(); err != nil {
+				return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, n, err)
+			}
+		case q.Bits > 0:
 			if err := unpackValues(s.Get(n).Float32s(), n, q, filled); err != nil {
 				return err
 			}

@@ -1,0 +1,71 @@
+package nn
+
+import (
+	"slices"
+
+	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"sparrow/kernel"
+	"sparrow/op"
+)
+
+// packedKinds are the representations whose weights may stay in few bits in memory: their operators read a weight as a whole.
+// Those of sltrain and dense_sparse read values here and there, so their values are floating-point numbers in memory.
+var packedKinds = []string{"dense", "low_rank"}
+
+// pack notes which parameters of a linear layer, which has none yet, stay in few bits.
+func (s *Store) pack(layer string) {
+	l := s.layers[layer]
+	q := l.Config.Quantization()
+	if !s.Packed || q.Bits == 0 || !slices.Contains(packedKinds, l.Kind) {
+		return
+	}
+	for _, v := range l.values() {
+		if name := layer + v.suffix; s.shapes[name] == nil {
+			s.packed[name] = q.planned(v.n)
+		}
+	}
+}
+
+// addPacked makes the codes of a parameter that stays in few bits; they stand for zeros.
+func (s *Store) addPacked(name string, shape tensor.Shape) {
+	s.names = append(s.names, name)
+	s.shapes[name] = shape
+	if q := s.packed[name]; !s.Virtual {
+		s.packed[name] = kernel.NewQuantized(q.Bits, q.Block, q.Elements)
+	}
+}
+
+// InFewBits tells whether the named parameter is in few bits in memory too: then Get has no tensor of it, and Codes are its
+// values.
+func (s *Store) InFewBits(name string) bool {
+	_, ok := s.packed[name]
+	return ok
+}
+
+// memory is what the named parameter takes.
+func (s *Store) memory(name string) int {
+	if q, ok := s.packed[name]; ok {
+		return q.Bytes()
+	}
+	return s.shapes[name].TotalSize() * int(s.Dtype.Size())
+}
+
+// linear is y = x Wᵀ + b for a weight as the store holds it; bias may be nil.
+func (w Weight) linear(x *G.Node, bias *Weight) *G.Node {
+	if q, ok := w.b.Store.packed[w.name]; ok {
+		return op.QuantizedLinear(w.b.Tape, x, q, w.shape[0], bias.use())
+	}
+	return op.Linear(x, w.Use(), bias.use())
+}
+
+// value is the weight as a value of the graph, for operators without a backward pass.
+func (w Weight) value() *G.Node {
+	if q, ok := w.b.Store.packed[w.name]; ok {
+		return op.Dequantized(w.b.Tape, w.name+absMaxSuffix, q, w.shape[0], w.shape[1])
+	}
+	return w.Use().Node
+}
+
+const absMaxSuffix = ".absmax" // of the input of a graph that stands for a packed weight's scales
