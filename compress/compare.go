@@ -17,7 +17,7 @@ type Performance struct {
 	PerSecond   float64  `json:"per_second"` // tokens or examples, when scoring batches of the validation split
 	Latency     float64  `json:"latency_ms"`
 	LatencyOf   string   `json:"latency_of"`       // "decoded token" or, of an encoder, "text" of full length or "image"
-	Weights     int      `json:"weight_bytes"`     // in memory
+	Weights     int      `json:"weight_bytes"`     // in memory, in few bits where using the model keeps them so
 	Activations int      `json:"activation_bytes"` // of one scoring run
 	Disk        int64    `json:"disk_bytes"`       // of model.npz
 }

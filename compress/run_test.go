@@ -27,7 +27,7 @@ func mustRun(t *testing.T, cfg Config, dir string) *Result {
 }
 
 // mustVerify fails the test unless the compression in dir keeps all its promises.
-func mustVerify(t *testing.T, dir string) {
+func mustVerify(t *testing.T, dir string) *Verification {
 	t.Helper()
 	v, err := Verify(context.Background(), dir, io.Discard)
 	if err == nil {
@@ -36,6 +36,7 @@ func mustVerify(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return v
 }
 
 // TestRun: each method compresses decoders and encoders within the budget, keeps all promises, and leaves a checkpoint

@@ -315,8 +315,15 @@ func (v *verifier) others() {
 
 // measure evaluates and times the source and the result.
 func (v *verifier) measure(ctx context.Context, out io.Writer) error {
-	var err error
-	v.Before, v.After, err = compare(ctx, v.source, v.final, out)
+	before, err := inUse(v.source)
+	if err != nil {
+		return err
+	}
+	after, err := inUse(v.final)
+	if err != nil {
+		return err
+	}
+	v.Before, v.After, err = compare(ctx, before, after, out)
 	if errors.Is(err, train.ErrUsage) {
 		fmt.Fprintf(out, "not measured: %v\n", err)
 		return nil
@@ -344,6 +351,19 @@ func (v *verifier) measure(ctx context.Context, out io.Writer) error {
 	}
 	v.promise("quality", fmt.Sprintf("loss %.6f before, %.6f after", v.Before.Quality.Loss(), v.After.Quality.Loss()), broken)
 	return nil
+}
+
+// inUse is a model as it is when it is used: what its checkpoint holds in few bits is so in memory.
+func inUse(l *train.Loaded) (*train.Loaded, error) {
+	if _, few := l.Session.Store().Quantized(); !few {
+		return l, nil
+	}
+	packed, err := train.Open(l.Dir, false, model.Options{Packed: true})
+	if err != nil {
+		return nil, err
+	}
+	packed.Readings = l.Readings
+	return packed, nil
 }
 
 // sameScore is how much a score may differ, relative: nothing on one instruction set, roundings on another.

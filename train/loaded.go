@@ -69,7 +69,7 @@ func open(path, base string, last, virtual bool, opts model.Options) (*Loaded, e
 	}
 	switch {
 	case l.Config.adapter():
-		opts.Packed = false // what its base holds may have to become other codes
+		opts.Packed = false // its base may hold the same weights in other bits, or in none
 		if l.Base, err = findBase(c, base); err != nil {
 			return nil, err
 		}

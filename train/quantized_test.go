@@ -140,6 +140,61 @@ func TestQuantizedCheckpoint(t *testing.T) {
 	}
 }
 
+// TestPackedUse: opened to be used, a checkpoint in few bits has the losses and the tokens that it has in float32, in the
+// memory that its layers take in the file, and written again the same arrays.
+func TestPackedUse(t *testing.T) {
+	for _, kind := range []nn.LinearConfig{{Kind: "dense"}, {Kind: "low_rank", Rank: 3}, {Kind: "sltrain", Rank: 3, Density: 0.1}} {
+		kind.Match = "*.layers.*"
+		cfg := smallConfig(t)
+		cfg.Model.Linear = []nn.LinearConfig{kind}
+		run := filepath.Join(t.TempDir(), "run")
+		if _, err := mustTrain(t, cfg, run, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, form := range []string{"int8", "int4"} {
+			t.Run(kind.Kind+" "+form, func(t *testing.T) {
+				dir, again := filepath.Join(t.TempDir(), "few"), filepath.Join(t.TempDir(), "again")
+				storedAs(t, run, dir, form, 32)
+				var scores [2]Score
+				var texts [2][]int
+				var loaded [2]*Loaded
+				for i := range 2 {
+					l, err := Open(dir, false, model.Options{Packed: i == 1})
+					if err != nil {
+						t.Fatal(err)
+					}
+					loaded[i] = l
+					if scores[i], err = l.Evaluate(context.Background(), l.Config, Part{Split: "validation"}, nil); err != nil {
+						t.Fatal(err)
+					}
+					if err := l.Session.Generate(context.Background(), [][]int{{1, 2, 3}}, model.GenerateOptions{Tokens: 9}, func(_, token int) error {
+						texts[i] = append(texts[i], token)
+						return nil
+					}); err != nil {
+						t.Fatal(err)
+					}
+					if err := l.RoomToScore(2, 4); err != nil {
+						t.Error(err)
+					}
+				}
+				if scores[1] != scores[0] || !slices.Equal(texts[1], texts[0]) {
+					t.Errorf("%+v and %v, want %+v and %v", scores[1], texts[1], scores[0], texts[0])
+				}
+				plain, packed := loaded[0].Session.Store(), loaded[1].Session.Store()
+				if whole := kind.Kind != "sltrain"; whole && packed.Bytes() != packed.StoredBytes() || whole == (packed.Bytes() == plain.Bytes()) {
+					t.Errorf("%d bytes of parameters, want %d; in float32 %d", packed.Bytes(), packed.StoredBytes(), plain.Bytes())
+				}
+				if err := loaded[1].Derive(again, loaded[1].Config.Model, packed); err != nil {
+					t.Fatal(err)
+				}
+				if got, want := fmt.Sprint(arraysOf(t, again)), fmt.Sprint(arraysOf(t, dir)); got != want {
+					t.Error("written again, the arrays differ")
+				}
+			})
+		}
+	}
+}
+
 // naiveValue is what code i stands for, from the documentation.
 func naiveValue(codes []uint8, scales []float32, form string, block, i int) float64 {
 	a := float64(scales[i/block])
@@ -193,8 +248,10 @@ func TestQuantizedDamage(t *testing.T) {
 		if err := checkpoints.Write(dir, contents); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(dir, false, model.Options{}); !errors.Is(err, checkpoints.ErrCheckpoint) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), want) {
-			t.Errorf("%v, want ErrCheckpoint about %s: %s", err, name, want)
+		for _, packed := range []bool{false, true} {
+			if _, err := Open(dir, false, model.Options{Packed: packed}); !errors.Is(err, checkpoints.ErrCheckpoint) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), want) {
+				t.Errorf("packed %v: %v, want ErrCheckpoint about %s: %s", packed, err, name, want)
+			}
 		}
 	}
 }

@@ -34,7 +34,7 @@ func evalCommand() *cobra.Command {
 			"  model eval runs/mnist-favit --corruptions",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			l, err := train.OpenOn(args[0], base, last, model.Options{})
+			l, err := train.OpenOn(args[0], base, last, model.Options{Packed: true})
 			if err != nil {
 				return err
 			}

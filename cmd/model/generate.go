@@ -38,7 +38,7 @@ Step-3 report proposes for serving; the tokens are the same. The stages share --
 			if cache != "float32" && cache != "int8" {
 				return cli.Usagef("--cache-dtype %s; want float32 or int8", cache)
 			}
-			l, err := train.OpenOn(args[0], base, last, model.Options{Int8Cache: cache == "int8"})
+			l, err := train.OpenOn(args[0], base, last, model.Options{Packed: true, Int8Cache: cache == "int8"})
 			if err != nil {
 				return err
 			}

@@ -32,7 +32,7 @@ func predictCommand() *cobra.Command {
 			"  model predict runs/mnist-favit digit.png",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			opts := model.Options{}
+			opts := model.Options{Packed: true}
 			if page != "" {
 				opts.Tapped = func(name string) bool { return name == model.AttentionTap }
 			}
