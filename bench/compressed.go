@@ -16,6 +16,14 @@ const (
 	pieceTenths = 47
 )
 
+// quantizedLayers are dense layers that stay in few bits, in blocks of the default size.
+func quantizedLayers(form string, shapes []layerShape) (all []nn.LinearConfig) {
+	for _, s := range shapes {
+		all = append(all, nn.LinearConfig{Match: s.match, Kind: "dense", Quantize: form})
+	}
+	return all
+}
+
 // lowRankLayers are as many factors as a share of the weights of these layers, [out, in] by pattern.
 func lowRankLayers(share float64, shapes []layerShape) (all []nn.LinearConfig) {
 	for _, s := range shapes {
@@ -75,6 +83,8 @@ func (b *bench) decodeCompressed(name string) error {
 		{"low-rank", lowRankLayers(lowRankShare, c.blockShapes())},
 		{"dense-sparse", denseSparseLayers(pieceTenths, "in", c.blockShapes())},
 		{"dense-sparse-out", denseSparseLayers(pieceTenths, "out", c.blockShapes())},
+		{"int8", quantizedLayers("int8", c.blockShapes())},
+		{"int4", quantizedLayers("int4", c.blockShapes())},
 	} {
 		c := c
 		c.Linear = form.linear
@@ -119,7 +129,7 @@ func (w *worker) layerBytes() (n int) {
 	store := w.session.Store()
 	for _, name := range store.Layers() {
 		if l := store.Layer(name); name != "lm_head" {
-			n += 4*l.Parameters() + l.IndexBytes()
+			n += l.StoredBytes(store.Dtype)
 		}
 	}
 	return n

@@ -185,8 +185,8 @@ func (w *worker) load(c command) error {
 	w.cfg = c.Config
 	cfg, dims := c.Config.network()
 	err := w.open(cfg, dims, c.Weights)
-	if err != nil {
-		return err
+	if err != nil || w.session.Store().Packed {
+		return err // weights in few bits do not train
 	}
 	if w.program, err = w.session.Train(c.Config.Batch, c.Config.SeqLen); err != nil {
 		return err
@@ -205,8 +205,22 @@ func (w *worker) open(cfg model.Config, dims model.Dims, weights string) error {
 	store := nn.NewStore(tensor.Float32)
 	w.grads, w.optimizer, w.steps = nn.NewGradients(store), nil, 0
 	var err error
-	if w.session, err = model.NewSession(cfg, dims, store, model.Options{Seed: 1, Sink: w.grads}); err != nil || weights == "" {
+	opts := model.Options{Seed: 1, Sink: w.grads}
+	if slices.ContainsFunc(cfg.Linear, func(l nn.LinearConfig) bool { return l.Quantization().Bits > 0 }) {
+		opts.Packed, opts.Sink = true, nil
+	}
+	if w.session, err = model.NewSession(cfg, dims, store, opts); err != nil {
 		return err
+	}
+	for _, name := range store.Names() {
+		if store.InFewBits(name) { // which no initial values are
+			values := make([]float32, store.Shape(name).TotalSize())
+			rng.FillNormal(rng.New(1, name, 0), values, 0, cfg.InitStd)
+			store.Codes(name).Quantize(values)
+		}
+	}
+	if weights == "" {
+		return nil
 	}
 	f, err := npz.Open(weights)
 	if err != nil {

@@ -50,7 +50,7 @@ func (op *gemmOp) runCodes(bench *microBench, w0, wn int) {
 	size := op.k * int(op.elem)
 	if t := &op.thin; t.xn == 1 && !op.double {
 		out := bench.c.bytes(wn * int(op.elem))
-		if vecDotCodes(op.level, out, t.x, op.codes, op.k, w0, wn) {
+		if vecDotCodes(op.level, out, t.x, op.codes, op.k, w0, wn, &bench.rows) {
 			scatter[float32](op, unsafe.Add(t.c, uintptr(w0)*t.cw), out, 0, 1, wn)
 			return
 		}

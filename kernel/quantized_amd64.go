@@ -59,29 +59,39 @@ func vecDecodes(a float32) bool { return a >= vecLeast || a == 0 }
 type codeDotArgs struct {
 	codes, scales, x, out unsafe.Pointer
 	ldCodes, ldScales     uintptr
-	blocks                int // of a row
-	vectors               int // 16 codes each, of a block
+	pieces                int // of a row, with a scale each
+	vectors               int // 16 codes each, of a piece
 	groups                int // of rows
 }
 
-// vecDotCodes sets out to the products of rows [w0, w0+wn) of q, each k long, with x, both of float32. It tells whether there
-// is any assembly for them: rows must be whole blocks, and those whole lines of lanes.
-func vecDotCodes(level isaLevel, out, x unsafe.Pointer, q Quantized, k, w0, wn int) bool {
+// vecDotCodes sets out to the products of rows [w0, w0+wn) of q, each k long, with x, both of float32; room is scratch. It
+// tells whether there is any assembly for them: pieces of rows that share a scale must be whole lines of lanes.
+func vecDotCodes(level isaLevel, out, x unsafe.Pointer, q Quantized, k, w0, wn int, room *buffer) bool {
 	group := [...]int{isaGo: 1, isaAVX2: 2, isaAVX512: 4}[level]
-	if level == isaGo || wn < group || k%q.Block != 0 || q.Block%16 != 0 {
+	if level == isaGo || wn < group || k%16 != 0 || q.Block%16 != 0 {
 		return false
 	}
-	blocks := k / q.Block
-	for _, a := range q.AbsMax[w0*blocks : (w0+wn)*blocks] {
+	scales := q.AbsMax[w0*k/q.Block : ((w0+wn)*k-1)/q.Block+1]
+	for _, a := range scales {
 		if !vecDecodes(a) {
 			return false
 		}
 	}
+	piece := q.Block
+	if k%q.Block != 0 { // blocks go on in the next row: a scale for each piece that does not
+		piece = commonDivisor(k, q.Block)
+		all := unsafe.Slice((*float32)(room.bytes(4*wn*k/piece)), wn*k/piece)
+		in := w0 * k % q.Block / piece // pieces of the first block that are behind us
+		for i := range all {
+			all[i] = scales[(in+i)*piece/q.Block]
+		}
+		scales = all
+	}
+	pieces := k / piece
 	rows := func(first, groups int) {
-		w := w0 + first
 		args := codeDotArgs{
-			codes: unsafe.Pointer(&q.Codes[w*k*q.Bits/8]), scales: unsafe.Pointer(&q.AbsMax[w*blocks]), x: x, out: unsafe.Add(out, 4*first),
-			ldCodes: uintptr(k * q.Bits / 8), ldScales: uintptr(4 * blocks), blocks: blocks, vectors: q.Block / 16, groups: groups,
+			codes: unsafe.Pointer(&q.Codes[(w0+first)*k*q.Bits/8]), scales: unsafe.Pointer(&scales[first*pieces]), x: x, out: unsafe.Add(out, 4*first),
+			ldCodes: uintptr(k * q.Bits / 8), ldScales: uintptr(4 * pieces), pieces: pieces, vectors: piece / 16, groups: groups,
 		}
 		p := (*byte)(unsafe.Pointer(&args))
 		switch {
@@ -100,4 +110,11 @@ func vecDotCodes(level isaLevel, out, x unsafe.Pointer, q Quantized, k, w0, wn i
 		rows(wn-group, 1) // overlaps the one before it
 	}
 	return true
+}
+
+func commonDivisor(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }

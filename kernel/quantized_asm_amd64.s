@@ -87,7 +87,7 @@ group:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 
-block:
+piece:
 	VBROADCASTSS (R10), Y6
 	VBROADCASTSS quantizedConstants<>+68(SB), Y7
 	VBROADCASTSS quantizedConstants<>+64(SB), Y8
@@ -137,7 +137,7 @@ vector:
 	JNZ          vector
 	ADDQ         $0x04, R10
 	DECQ         R11
-	JNZ          block
+	JNZ          piece
 	VADDPS       Y2, Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VADDPS       X2, X1, X1
@@ -224,7 +224,7 @@ group:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-block:
+piece:
 	VBROADCASTSS (R10), Z6
 	VBROADCASTSS quantizedConstants<>+68(SB), Z7
 	VBROADCASTSS quantizedConstants<>+64(SB), Z8
@@ -285,7 +285,7 @@ vector:
 	JNZ           vector
 	ADDQ          $0x04, R10
 	DECQ          R11
-	JNZ           block
+	JNZ           piece
 	VEXTRACTF64X4 $0x01, Z1, Y5
 	VADDPS        Y5, Y1, Y1
 	VEXTRACTF128  $0x01, Y1, X5
@@ -404,7 +404,7 @@ group:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 
-block:
+piece:
 	VBROADCASTSS (R10), Y7
 	VBROADCASTSS quantizedConstants<>+76(SB), Y8
 	VBROADCASTSS quantizedConstants<>+72(SB), Y9
@@ -470,7 +470,7 @@ vector:
 	JNZ          vector
 	ADDQ         $0x04, R10
 	DECQ         R11
-	JNZ          block
+	JNZ          piece
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X3
 	VADDPS       X3, X2, X2
@@ -558,7 +558,7 @@ group:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 
-block:
+piece:
 	VBROADCASTSS (R10), Z6
 	VBROADCASTSS quantizedConstants<>+76(SB), Z7
 	VBROADCASTSS quantizedConstants<>+72(SB), Z8
@@ -623,7 +623,7 @@ vector:
 	JNZ           vector
 	ADDQ          $0x04, R10
 	DECQ          R11
-	JNZ           block
+	JNZ           piece
 	VEXTRACTF64X4 $0x01, Z1, Y5
 	VADDPS        Y5, Y1, Y1
 	VEXTRACTF128  $0x01, Y1, X5

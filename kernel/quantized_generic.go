@@ -6,4 +6,6 @@ import "unsafe"
 
 func vecDecode([]float32, Quantized, int) int { return 0 }
 
-func vecDotCodes(isaLevel, unsafe.Pointer, unsafe.Pointer, Quantized, int, int, int) bool { return false }
+func vecDotCodes(isaLevel, unsafe.Pointer, unsafe.Pointer, Quantized, int, int, int, *buffer) bool {
+	return false
+}

@@ -9,13 +9,13 @@ import (
 // Byte offsets in kernel.codeDotArgs; strides there are in bytes.
 const (
 	dotCodes    = 8 * iota // first row of codes
-	dotScales              // its blocks' largest magnitudes
+	dotScales              // its pieces' largest magnitudes
 	dotX                   // the row of float32
 	dotOut                 // sums
 	dotLDCodes             // from a row of codes to the next
 	dotLDScales            // from a row's scales to the next row's
-	dotBlocks              // of a row
-	dotVectors             // 16 codes each, of a block
+	dotPieces              // of a row, with a scale each
+	dotVectors             // 16 codes each, of a piece
 	dotGroups              // of rows
 )
 
@@ -30,7 +30,7 @@ func (v variant) dotRows() int {
 // ahead is how many bytes of codes in advance memory is asked for: rows side by side are no stream that the hardware follows.
 const ahead = 4096
 
-// dot emits out[w] = sum over k of value(codes[w][k]) x[k] for groups of rows of whole blocks. Values and sums are those of
+// dot emits out[w] = sum over k of value(codes[w][k]) x[k] for groups of rows of whole pieces with a scale each. Values and sums are those of
 // decode and of the dot kernels over float32: 16 lanes a row, added up in the same order.
 func (v variant) dot() {
 	TEXT("quantizedDot"+v.suffix(), NOSPLIT, "func(args *byte)")
@@ -45,7 +45,7 @@ func (v variant) dot() {
 	}
 	codes, scales, x, out := arg(dotCodes), arg(dotScales), GP64(), arg(dotOut)
 	ldCodes, ldScales := arg(dotLDCodes), arg(dotLDScales)
-	row, scale, blocks, left, next := GP64(), GP64(), GP64(), GP64(), GP64()
+	row, scale, pieces, left, next := GP64(), GP64(), GP64(), GP64(), GP64()
 	ldCodes3, ldScales3 := GP64(), GP64()
 	LEAQ(operand.Mem{Base: ldCodes, Index: ldCodes, Scale: 2}, ldCodes3)
 	LEAQ(operand.Mem{Base: ldScales, Index: ldScales, Scale: 2}, ldScales3)
@@ -72,14 +72,14 @@ func (v variant) dot() {
 	MOVQ(codes, row)
 	MOVQ(scales, scale)
 	MOVQ(field(dotX), x)
-	MOVQ(field(dotBlocks), blocks)
+	MOVQ(field(dotPieces), pieces)
 	LEAQ(operand.Mem{Base: codes, Disp: ahead}, next)
 	for _, s := range sums {
 		for _, sum := range s {
 			v.zero(sum)
 		}
 	}
-	Label("block")
+	Label("piece")
 	var steps []step
 	for w := range rows {
 		steps = append(steps, d.step(at(scale, ldScales, ldScales3, w, 0)))
@@ -101,8 +101,8 @@ func (v variant) dot() {
 	DECQ(left)
 	JNZ(operand.LabelRef("vector"))
 	ADDQ(operand.U8(4), scale)
-	DECQ(blocks)
-	JNZ(operand.LabelRef("block"))
+	DECQ(pieces)
+	JNZ(operand.LabelRef("piece"))
 
 	for w := range rows {
 		v.sum(sums[w], operand.Mem{Base: out, Disp: 4 * w})
