@@ -38,12 +38,12 @@ TEXT ·quantizedDecodeBytesAVX2(SB), NOSPLIT, $0-40
 	VPBROADCASTD quantizedConstants<>+80(SB), Y0
 
 block:
-	VBROADCASTSS (DX), Y2
-	VBROADCASTSS quantizedConstants<>+68(SB), Y3
-	VBROADCASTSS quantizedConstants<>+64(SB), Y4
-	VMULPS       Y3, Y2, Y1
-	VFNMADD231PS Y4, Y1, Y2
-	VMULPS       Y3, Y2, Y2
+	VMOVSS       (DX), X2
+	VMULSS       quantizedConstants<>+68(SB), X2, X1
+	VFNMADD231SS quantizedConstants<>+64(SB), X1, X2
+	VMULSS       quantizedConstants<>+68(SB), X2, X2
+	VBROADCASTSS X1, Y1
+	VBROADCASTSS X2, Y2
 	MOVQ         SI, DI
 
 vector:
@@ -88,18 +88,18 @@ group:
 	VXORPS Y4, Y4, Y4
 
 piece:
-	VBROADCASTSS (R10), Y6
-	VBROADCASTSS quantizedConstants<>+68(SB), Y7
-	VBROADCASTSS quantizedConstants<>+64(SB), Y8
-	VMULPS       Y7, Y6, Y5
-	VFNMADD231PS Y8, Y5, Y6
-	VMULPS       Y7, Y6, Y6
-	VBROADCASTSS (R10)(R8*1), Y8
-	VBROADCASTSS quantizedConstants<>+68(SB), Y9
-	VBROADCASTSS quantizedConstants<>+64(SB), Y10
-	VMULPS       Y9, Y8, Y7
-	VFNMADD231PS Y10, Y7, Y8
-	VMULPS       Y9, Y8, Y8
+	VMOVSS       (R10), X6
+	VMULSS       quantizedConstants<>+68(SB), X6, X5
+	VFNMADD231SS quantizedConstants<>+64(SB), X5, X6
+	VMULSS       quantizedConstants<>+68(SB), X6, X6
+	VBROADCASTSS X5, Y5
+	VBROADCASTSS X6, Y6
+	VMOVSS       (R10)(R8*1), X8
+	VMULSS       quantizedConstants<>+68(SB), X8, X7
+	VFNMADD231SS quantizedConstants<>+64(SB), X7, X8
+	VMULSS       quantizedConstants<>+68(SB), X8, X8
+	VBROADCASTSS X7, Y7
+	VBROADCASTSS X8, Y8
 	MOVQ         56(AX), R12
 
 vector:
@@ -165,7 +165,7 @@ vector:
 	RET
 
 // func quantizedDecodeBytesAVX512(dst *float32, codes *uint8, absMax *float32, blocks int, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, FMA3
 TEXT ·quantizedDecodeBytesAVX512(SB), NOSPLIT, $0-40
 	MOVQ         dst+0(FP), AX
 	MOVQ         codes+8(FP), CX
@@ -175,12 +175,12 @@ TEXT ·quantizedDecodeBytesAVX512(SB), NOSPLIT, $0-40
 	VPBROADCASTD quantizedConstants<>+80(SB), Z0
 
 block:
-	VBROADCASTSS (DX), Z2
-	VBROADCASTSS quantizedConstants<>+68(SB), Z3
-	VBROADCASTSS quantizedConstants<>+64(SB), Z4
-	VMULPS       Z3, Z2, Z1
-	VFNMADD231PS Z4, Z1, Z2
-	VMULPS       Z3, Z2, Z2
+	VMOVSS       (DX), X2
+	VMULSS       quantizedConstants<>+68(SB), X2, X1
+	VFNMADD231SS quantizedConstants<>+64(SB), X1, X2
+	VMULSS       quantizedConstants<>+68(SB), X2, X2
+	VBROADCASTSS X1, Z1
+	VBROADCASTSS X2, Z2
 	MOVQ         SI, DI
 
 vector:
@@ -201,7 +201,7 @@ vector:
 	RET
 
 // func quantizedDotBytesAVX512(args *byte)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F, FMA3, MMX+
 TEXT ·quantizedDotBytesAVX512(SB), NOSPLIT, $0-8
 	MOVQ         args+0(FP), AX
 	MOVQ         (AX), CX
@@ -225,30 +225,30 @@ group:
 	VPXORD Z4, Z4, Z4
 
 piece:
-	VBROADCASTSS (R10), Z6
-	VBROADCASTSS quantizedConstants<>+68(SB), Z7
-	VBROADCASTSS quantizedConstants<>+64(SB), Z8
-	VMULPS       Z7, Z6, Z5
-	VFNMADD231PS Z8, Z5, Z6
-	VMULPS       Z7, Z6, Z6
-	VBROADCASTSS (R10)(R8*1), Z8
-	VBROADCASTSS quantizedConstants<>+68(SB), Z9
-	VBROADCASTSS quantizedConstants<>+64(SB), Z10
-	VMULPS       Z9, Z8, Z7
-	VFNMADD231PS Z10, Z7, Z8
-	VMULPS       Z9, Z8, Z8
-	VBROADCASTSS (R10)(R8*2), Z10
-	VBROADCASTSS quantizedConstants<>+68(SB), Z11
-	VBROADCASTSS quantizedConstants<>+64(SB), Z12
-	VMULPS       Z11, Z10, Z9
-	VFNMADD231PS Z12, Z9, Z10
-	VMULPS       Z11, Z10, Z10
-	VBROADCASTSS (R10)(R15*1), Z12
-	VBROADCASTSS quantizedConstants<>+68(SB), Z13
-	VBROADCASTSS quantizedConstants<>+64(SB), Z14
-	VMULPS       Z13, Z12, Z11
-	VFNMADD231PS Z14, Z11, Z12
-	VMULPS       Z13, Z12, Z12
+	VMOVSS       (R10), X6
+	VMULSS       quantizedConstants<>+68(SB), X6, X5
+	VFNMADD231SS quantizedConstants<>+64(SB), X5, X6
+	VMULSS       quantizedConstants<>+68(SB), X6, X6
+	VBROADCASTSS X5, Z5
+	VBROADCASTSS X6, Z6
+	VMOVSS       (R10)(R8*1), X8
+	VMULSS       quantizedConstants<>+68(SB), X8, X7
+	VFNMADD231SS quantizedConstants<>+64(SB), X7, X8
+	VMULSS       quantizedConstants<>+68(SB), X8, X8
+	VBROADCASTSS X7, Z7
+	VBROADCASTSS X8, Z8
+	VMOVSS       (R10)(R8*2), X10
+	VMULSS       quantizedConstants<>+68(SB), X10, X9
+	VFNMADD231SS quantizedConstants<>+64(SB), X9, X10
+	VMULSS       quantizedConstants<>+68(SB), X10, X10
+	VBROADCASTSS X9, Z9
+	VBROADCASTSS X10, Z10
+	VMOVSS       (R10)(R15*1), X12
+	VMULSS       quantizedConstants<>+68(SB), X12, X11
+	VFNMADD231SS quantizedConstants<>+64(SB), X11, X12
+	VMULSS       quantizedConstants<>+68(SB), X12, X12
+	VBROADCASTSS X11, Z11
+	VBROADCASTSS X12, Z12
 	MOVQ         56(AX), R12
 
 vector:
@@ -348,12 +348,12 @@ TEXT ·quantizedDecodeHalvesAVX2(SB), NOSPLIT, $0-40
 	VMOVUPS quantizedConstants<>+32(SB), Y1
 
 block:
-	VBROADCASTSS (DX), Y3
-	VBROADCASTSS quantizedConstants<>+76(SB), Y4
-	VBROADCASTSS quantizedConstants<>+72(SB), Y5
-	VMULPS       Y4, Y3, Y2
-	VFNMADD231PS Y5, Y2, Y3
-	VMULPS       Y4, Y3, Y3
+	VMOVSS       (DX), X3
+	VMULSS       quantizedConstants<>+76(SB), X3, X2
+	VFNMADD231SS quantizedConstants<>+72(SB), X2, X3
+	VMULSS       quantizedConstants<>+76(SB), X3, X3
+	VBROADCASTSS X2, Y2
+	VBROADCASTSS X3, Y3
 	VMULPS       Y3, Y0, Y4
 	VFMADD231PS  Y2, Y0, Y4
 	VMULPS       Y3, Y1, Y3
@@ -405,22 +405,22 @@ group:
 	VXORPS Y5, Y5, Y5
 
 piece:
-	VBROADCASTSS (R10), Y7
-	VBROADCASTSS quantizedConstants<>+76(SB), Y8
-	VBROADCASTSS quantizedConstants<>+72(SB), Y9
-	VMULPS       Y8, Y7, Y6
-	VFNMADD231PS Y9, Y6, Y7
-	VMULPS       Y8, Y7, Y7
+	VMOVSS       (R10), X7
+	VMULSS       quantizedConstants<>+76(SB), X7, X6
+	VFNMADD231SS quantizedConstants<>+72(SB), X6, X7
+	VMULSS       quantizedConstants<>+76(SB), X7, X7
+	VBROADCASTSS X6, Y6
+	VBROADCASTSS X7, Y7
 	VMULPS       Y7, Y0, Y8
 	VFMADD231PS  Y6, Y0, Y8
 	VMULPS       Y7, Y1, Y7
 	VFMADD231PS  Y6, Y1, Y7
-	VBROADCASTSS (R10)(R8*1), Y9
-	VBROADCASTSS quantizedConstants<>+76(SB), Y10
-	VBROADCASTSS quantizedConstants<>+72(SB), Y11
-	VMULPS       Y10, Y9, Y6
-	VFNMADD231PS Y11, Y6, Y9
-	VMULPS       Y10, Y9, Y9
+	VMOVSS       (R10)(R8*1), X9
+	VMULSS       quantizedConstants<>+76(SB), X9, X6
+	VFNMADD231SS quantizedConstants<>+72(SB), X6, X9
+	VMULSS       quantizedConstants<>+76(SB), X9, X9
+	VBROADCASTSS X6, Y6
+	VBROADCASTSS X9, Y9
 	VMULPS       Y9, Y0, Y10
 	VFMADD231PS  Y6, Y0, Y10
 	VMULPS       Y9, Y1, Y9
@@ -498,7 +498,7 @@ vector:
 	RET
 
 // func quantizedDecodeHalvesAVX512(dst *float32, codes *uint8, absMax *float32, blocks int, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, FMA3
 TEXT ·quantizedDecodeHalvesAVX512(SB), NOSPLIT, $0-40
 	MOVQ    dst+0(FP), AX
 	MOVQ    codes+8(FP), CX
@@ -508,12 +508,12 @@ TEXT ·quantizedDecodeHalvesAVX512(SB), NOSPLIT, $0-40
 	VMOVUPS quantizedConstants<>+0(SB), Z0
 
 block:
-	VBROADCASTSS (DX), Z2
-	VBROADCASTSS quantizedConstants<>+76(SB), Z3
-	VBROADCASTSS quantizedConstants<>+72(SB), Z4
-	VMULPS       Z3, Z2, Z1
-	VFNMADD231PS Z4, Z1, Z2
-	VMULPS       Z3, Z2, Z2
+	VMOVSS       (DX), X2
+	VMULSS       quantizedConstants<>+76(SB), X2, X1
+	VFNMADD231SS quantizedConstants<>+72(SB), X1, X2
+	VMULSS       quantizedConstants<>+76(SB), X2, X2
+	VBROADCASTSS X1, Z1
+	VBROADCASTSS X2, Z2
 	VMULPS       Z2, Z0, Z2
 	VFMADD231PS  Z1, Z0, Z2
 	MOVQ         SI, DI
@@ -535,7 +535,7 @@ vector:
 	RET
 
 // func quantizedDotHalvesAVX512(args *byte)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F, FMA3, MMX+
 TEXT ·quantizedDotHalvesAVX512(SB), NOSPLIT, $0-8
 	MOVQ    args+0(FP), AX
 	MOVQ    (AX), CX
@@ -559,36 +559,36 @@ group:
 	VPXORD Z4, Z4, Z4
 
 piece:
-	VBROADCASTSS (R10), Z6
-	VBROADCASTSS quantizedConstants<>+76(SB), Z7
-	VBROADCASTSS quantizedConstants<>+72(SB), Z8
-	VMULPS       Z7, Z6, Z5
-	VFNMADD231PS Z8, Z5, Z6
-	VMULPS       Z7, Z6, Z6
+	VMOVSS       (R10), X6
+	VMULSS       quantizedConstants<>+76(SB), X6, X5
+	VFNMADD231SS quantizedConstants<>+72(SB), X5, X6
+	VMULSS       quantizedConstants<>+76(SB), X6, X6
+	VBROADCASTSS X5, Z5
+	VBROADCASTSS X6, Z6
 	VMULPS       Z6, Z0, Z6
 	VFMADD231PS  Z5, Z0, Z6
-	VBROADCASTSS (R10)(R8*1), Z7
-	VBROADCASTSS quantizedConstants<>+76(SB), Z8
-	VBROADCASTSS quantizedConstants<>+72(SB), Z9
-	VMULPS       Z8, Z7, Z5
-	VFNMADD231PS Z9, Z5, Z7
-	VMULPS       Z8, Z7, Z7
+	VMOVSS       (R10)(R8*1), X7
+	VMULSS       quantizedConstants<>+76(SB), X7, X5
+	VFNMADD231SS quantizedConstants<>+72(SB), X5, X7
+	VMULSS       quantizedConstants<>+76(SB), X7, X7
+	VBROADCASTSS X5, Z5
+	VBROADCASTSS X7, Z7
 	VMULPS       Z7, Z0, Z7
 	VFMADD231PS  Z5, Z0, Z7
-	VBROADCASTSS (R10)(R8*2), Z8
-	VBROADCASTSS quantizedConstants<>+76(SB), Z9
-	VBROADCASTSS quantizedConstants<>+72(SB), Z10
-	VMULPS       Z9, Z8, Z5
-	VFNMADD231PS Z10, Z5, Z8
-	VMULPS       Z9, Z8, Z8
+	VMOVSS       (R10)(R8*2), X8
+	VMULSS       quantizedConstants<>+76(SB), X8, X5
+	VFNMADD231SS quantizedConstants<>+72(SB), X5, X8
+	VMULSS       quantizedConstants<>+76(SB), X8, X8
+	VBROADCASTSS X5, Z5
+	VBROADCASTSS X8, Z8
 	VMULPS       Z8, Z0, Z8
 	VFMADD231PS  Z5, Z0, Z8
-	VBROADCASTSS (R10)(R15*1), Z9
-	VBROADCASTSS quantizedConstants<>+76(SB), Z10
-	VBROADCASTSS quantizedConstants<>+72(SB), Z11
-	VMULPS       Z10, Z9, Z5
-	VFNMADD231PS Z11, Z5, Z9
-	VMULPS       Z10, Z9, Z9
+	VMOVSS       (R10)(R15*1), X9
+	VMULSS       quantizedConstants<>+76(SB), X9, X5
+	VFNMADD231SS quantizedConstants<>+72(SB), X5, X9
+	VMULSS       quantizedConstants<>+76(SB), X9, X9
+	VBROADCASTSS X5, Z5
+	VBROADCASTSS X9, Z9
 	VMULPS       Z9, Z0, Z9
 	VFMADD231PS  Z5, Z0, Z9
 	MOVQ         56(AX), R12

@@ -140,13 +140,13 @@ type step struct {
 
 // step emits the split of a block's step a / m, high = a (1/m) and low = (a - m high) (1/m); see vecDecodes.
 func (d decoder) step(absMax operand.Mem) step {
-	high, low, part, top := d.vector(), d.vector(), d.vector(), d.vector()
-	VBROADCASTSS(absMax, low)
-	VBROADCASTSS(parts[d.bits], part)
-	VBROADCASTSS(tops[d.bits], top)
-	VMULPS(part, low, high)
-	VFNMADD231PS(top, high, low)
-	VMULPS(part, low, low)
+	one, rest, high, low := XMM(), XMM(), d.vector(), d.vector()
+	VMOVSS(absMax, rest)
+	VMULSS(parts[d.bits], rest, one)
+	VFNMADD231SS(tops[d.bits], one, rest)
+	VMULSS(parts[d.bits], rest, rest)
+	VBROADCASTSS(one, high)
+	VBROADCASTSS(rest, low)
 	s := step{decoder: d, table: []reg.VecVirtual{high, low}}
 	if d.bits == 4 {
 		s.table = nil
