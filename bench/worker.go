@@ -228,6 +228,9 @@ func (w *worker) open(cfg model.Config, dims model.Dims, weights string) error {
 	}
 	defer f.Close()
 	for _, name := range store.Names() {
+		if store.InFewBits(name) {
+			return fmt.Errorf("%s is in few bits; the weights are float32", name)
+		}
 		var values []float32
 		if err := f.Read(name+".npy", &values); err != nil {
 			return fmt.Errorf("%s: %w", name, err)

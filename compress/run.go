@@ -130,8 +130,7 @@ func (s *subject) begin(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := vacant(dir, text)
-	if err != nil {
+	if _, err := vacant(dir, text); err != nil { // before anything is written there
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -140,9 +139,14 @@ func (s *subject) begin(dir string) (unlock func(), err error) {
 	if unlock, err = checkpoints.Lock(dir); err != nil {
 		return nil, refusef("%s is %w: wait until that has ended, or choose another folder with -o", dir, err)
 	}
-	if !fresh {
+	fresh, err := vacant(dir, text)
+	switch {
+	case err == nil && fresh:
+		err = checkpoints.WriteFileAtomic(filepath.Join(dir, configFile), text)
+	case err == nil:
 		fmt.Fprintf(s.out, "continuing %s\n", dir)
-	} else if err := checkpoints.WriteFileAtomic(filepath.Join(dir, configFile), text); err != nil {
+	}
+	if err != nil {
 		unlock()
 		return nil, err
 	}

@@ -355,7 +355,7 @@ func (v *verifier) measure(ctx context.Context, out io.Writer) error {
 
 // inUse is a model as it is when it is used: what its checkpoint holds in few bits is so in memory.
 func inUse(l *train.Loaded) (*train.Loaded, error) {
-	if _, few := l.Session.Store().Quantized(); !few {
+	if _, few := l.Session.Store().Quantized(); !few || l.Base != nil { // adapters are never in few bits
 		return l, nil
 	}
 	packed, err := train.Open(l.Dir, false, model.Options{Packed: true})

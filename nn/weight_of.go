@@ -9,8 +9,9 @@ import (
 
 // WeightOf is the matrix W [out, in] of a linear layer without a bias as a value of
 // the graph, for operators without a backward pass. A dense layer's is its
-// parameter, or the values of its codes. Another's is computed anew in every run, from the rows of an identity:
-// as much work as in rows of activations.
+// parameter. What codes stand for is made anew in every run, and so is another
+// layer's matrix, from the rows of an identity: as much work as in rows of
+// activations. Either may be asked for once in a graph.
 func WeightOf(b *Builder, l Linear, in int) *G.Node {
 	if d, ok := l.(*dense); ok {
 		return d.weight.value()

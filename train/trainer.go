@@ -77,7 +77,8 @@ func Refusef(format string, args ...any) error { return refusal{fmt.Errorf(forma
 
 // New prepares a fresh run of cfg in dir, which is created when everything is
 // known to be in order. A folder with anything in it is refused unless force is
-// given, which replaces an earlier run. Log and progress go to out.
+// given, which replaces an earlier run. It is held until Run returns: nobody else
+// can begin or continue a run there. Log and progress go to out.
 func New(ctx context.Context, cfg Config, dir string, force bool, out io.Writer) (*Trainer, error) {
 	return newRun(ctx, cfg, dir, force, nil, out)
 }
@@ -108,7 +109,8 @@ func newRun(ctx context.Context, cfg Config, dir string, force bool, from *kept,
 	if t.unlock, err = lock(dir, "or choose another folder with -o"); err != nil {
 		return nil, err
 	}
-	if force {
+	err = vacant(dir, force) // somebody else may have begun and ended while this one was prepared
+	if err == nil && force {
 		err = clean(dir)
 	}
 	if err == nil {
@@ -173,7 +175,7 @@ func clean(dir string) error {
 // from its beginning if there is none yet. set are overrides of the saved
 // config. base is, of an adapter, the run or checkpoint it trains on; "": where it
 // was when the run began. done says that the run has ended and there is nothing to
-// do, which out is told as well.
+// do, which out is told as well. The folder is held as New holds it.
 func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
 	return resume(ctx, dir, base, set, nil, out)
 }

@@ -280,6 +280,33 @@ func TestOneProcess(t *testing.T) {
 	again.unlock()
 }
 
+// TestBegunMeanwhile: what somebody began and ended while a run was prepared is not overwritten.
+func TestBegunMeanwhile(t *testing.T) {
+	cfg, dir := smallConfig(t), filepath.Join(t.TempDir(), "out")
+	config := filepath.Join(dir, "config.toml")
+	begin := writerFunc(func(p []byte) (int, error) { // the first message comes from prepare
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return 0, err
+		}
+		return len(p), os.WriteFile(config, []byte("theirs"), 0o644)
+	})
+	if _, err := New(context.Background(), cfg, dir, false, begin); !errors.Is(err, ErrUsage) {
+		t.Errorf("New: %v, want a refusal", err)
+	}
+	if text, err := os.ReadFile(config); err != nil || string(text) != "theirs" {
+		t.Errorf("config.toml is %q, %v", text, err)
+	}
+	if unlock, err := checkpoints.Lock(dir); err != nil {
+		t.Errorf("after the refusal: %v", err)
+	} else {
+		unlock()
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
 // TestDivergedError names all that a person needs.
 func TestDivergedError(t *testing.T) {
 	e := &DivergedError{Step: 7, What: "loss", Value: math.NaN(), Parameter: "lm_head.weight", Rate: 0.03, Dir: "my run", Last: "my run/checkpoints/step-000006"}

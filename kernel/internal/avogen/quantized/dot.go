@@ -30,8 +30,8 @@ func (v variant) dotRows() int {
 // ahead is how many bytes of codes in advance memory is asked for: rows side by side are no stream that the hardware follows.
 const ahead = 4096
 
-// dot emits out[w] = sum over k of value(codes[w][k]) x[k] for groups of rows of whole pieces with a scale each. Values and sums are those of
-// decode and of the dot kernels over float32: 16 lanes a row, added up in the same order.
+// dot emits out[w] = sum over k of value(codes[w][k]) x[k] for groups of rows of whole pieces with a scale each. Values and
+// sums are those of decode and of the dot kernels over float32: 16 lanes a row, added up in the same order.
 func (v variant) dot() {
 	TEXT("quantizedDot"+v.suffix(), NOSPLIT, "func(args *byte)")
 	Doc("quantizedDot" + v.suffix() + " multiplies groups of rows of codes with a row of float32; see codeDotArgs.")
