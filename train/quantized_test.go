@@ -68,6 +68,18 @@ func arraysOf(t *testing.T, dir string) map[string]checkpoints.Array {
 	return byName(all)
 }
 
+// trainedOf is a run of a network whose blocks have layers of one kind.
+func trainedOf(t *testing.T, kind nn.LinearConfig) string {
+	t.Helper()
+	cfg, dir := smallConfig(t), filepath.Join(t.TempDir(), "run")
+	kind.Match = "*.layers.*"
+	cfg.Model.Linear = []nn.LinearConfig{kind}
+	if _, err := mustTrain(t, cfg, dir, nil); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // TestQuantizedCheckpoint: of every kind of layer a checkpoint in few bits is as large as counted, opens with the values that
 // its codes stand for, and written again has the same arrays.
 func TestQuantizedCheckpoint(t *testing.T) {
@@ -77,13 +89,7 @@ func TestQuantizedCheckpoint(t *testing.T) {
 		{Kind: "sltrain", Rank: 3, Density: 0.1, TrainScale: true},
 		{Kind: "dense_sparse", Block: 8, Atoms: 5, Nonzeros: []int{2}},
 	} {
-		kind.Match = "*.layers.*"
-		cfg := smallConfig(t)
-		cfg.Model.Linear = []nn.LinearConfig{kind}
-		run := filepath.Join(t.TempDir(), "run")
-		if _, err := mustTrain(t, cfg, run, nil); err != nil {
-			t.Fatal(err)
-		}
+		run := trainedOf(t, kind)
 		for _, form := range []string{"int8", "int4"} {
 			t.Run(kind.Kind+" "+form, func(t *testing.T) {
 				first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
@@ -144,13 +150,7 @@ func TestQuantizedCheckpoint(t *testing.T) {
 // memory that its layers take in the file, and written again the same arrays.
 func TestPackedUse(t *testing.T) {
 	for _, kind := range []nn.LinearConfig{{Kind: "dense"}, {Kind: "low_rank", Rank: 3}, {Kind: "sltrain", Rank: 3, Density: 0.1}} {
-		kind.Match = "*.layers.*"
-		cfg := smallConfig(t)
-		cfg.Model.Linear = []nn.LinearConfig{kind}
-		run := filepath.Join(t.TempDir(), "run")
-		if _, err := mustTrain(t, cfg, run, nil); err != nil {
-			t.Fatal(err)
-		}
+		run := trainedOf(t, kind)
 		for _, form := range []string{"int8", "int4"} {
 			t.Run(kind.Kind+" "+form, func(t *testing.T) {
 				dir, again := filepath.Join(t.TempDir(), "few"), filepath.Join(t.TempDir(), "again")
