@@ -24,7 +24,7 @@ func TestLock(t *testing.T) {
 	}
 	again()
 	unlock() // a second call does nothing, to nobody else's lock either
-	if _, err := os.Stat(filepath.Join(dir, LockName)); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, lockName)); err != nil {
 		t.Error(err)
 	}
 	none, err := Lock(filepath.Join(dir, "missing"))

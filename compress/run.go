@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"gorgonia.org/tensor"
@@ -162,14 +161,11 @@ func vacant(dir string, config []byte) (bool, error) {
 	case err == nil:
 		return false, refusef("%s holds a compression by another config: choose another folder with -o", dir)
 	}
-	entries, err := os.ReadDir(dir)
-	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { // left by a run that was killed as it began
-		return e.Name() == ".tmp-"+configFile || e.Name() == checkpoints.LockName
-	})
+	empty, err := checkpoints.Empty(dir, configFile)
 	switch {
-	case err != nil && !errors.Is(err, os.ErrNotExist):
+	case err != nil:
 		return false, refusef("-o %s: %w", dir, err)
-	case len(entries) > 0:
+	case !empty:
 		return false, refusef("%s is not empty and not a compression: choose another folder with -o", dir)
 	}
 	return true, nil

@@ -133,17 +133,12 @@ func lock(dir, otherwise string) (unlock func(), err error) {
 
 // vacant refuses a folder that holds something.
 func vacant(dir string, force bool) error {
-	entries, err := os.ReadDir(dir)
-	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool {
-		return e.Name() == ".tmp-config.toml" || e.Name() == checkpoints.LockName // left by a run that was killed as it began
-	})
+	empty, err := checkpoints.Empty(dir, "config.toml")
 	switch {
-	case errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0:
-		return nil
 	case err != nil:
 		return fmt.Errorf("%w: -o %s: %w", ErrUsage, dir, err)
-	}
-	switch {
+	case empty:
+		return nil
 	case !isRun(dir):
 		return fmt.Errorf("%w: %s is not empty and not a run: choose another folder with -o", ErrUsage, dir)
 	case !force:
