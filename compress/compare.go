@@ -36,7 +36,7 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 		for i, l := range both {
 			cfg := before.Config
 			if round > 0 {
-				cfg.Eval.Tokens, cfg.Eval.Examples = speedTexts(cfg) // a round for the clock alone
+				cfg = forTheClock(cfg)
 			}
 			last := time.Time{}
 			score, err := l.Evaluate(ctx, cfg, train.Part{Split: "validation"}, func(int, int, float64) {
@@ -93,13 +93,11 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 	return found[0], found[1], nil
 }
 
-// speedTexts is how much a round for the clock evaluates: some batches.
-func speedTexts(cfg train.Config) (tokens, examples int) {
+// forTheClock is the config of a round that measures speed alone: it evaluates some batches.
+func forTheClock(cfg train.Config) train.Config {
 	const some = 8
-	if cfg.Data.IsLabelled() {
-		return cfg.Eval.Tokens, some * cfg.Train.BatchSize
-	}
-	return some * cfg.Train.BatchSize * cfg.Data.SeqLen, 0
+	cfg.Eval.Tokens, cfg.Eval.Examples = some*cfg.Train.BatchSize*cfg.Data.SeqLen, some*cfg.Train.BatchSize
+	return cfg
 }
 
 // latencies are the seconds of single decoded tokens or, of an encoder, of single texts of full length or images.
@@ -128,14 +126,7 @@ func latencies(ctx context.Context, l *train.Loaded) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	feed := func() {}
-	if f := l.Images; f != nil {
-		x := model.Images{Pixels: make([]float32, f.Channels*f.Side*f.Side), Labels: []int{0}}
-		feed = func() { p.FeedImages(x) }
-	} else if l.Labels != nil {
-		x := model.Examples{Tokens: make([]int, p.SeqLen), Lengths: []int{p.SeqLen}, Labels: []int{0}, Scores: []float64{0}}
-		feed = func() { p.FeedExamples(x) }
-	}
+	feed := oneRow(l, p)
 	for range decodeTokens {
 		feed()
 		if err := p.Run(); err != nil {
@@ -144,6 +135,22 @@ func latencies(ctx context.Context, l *train.Loaded) ([]float64, error) {
 		tick()
 	}
 	return took, nil
+}
+
+// oneRow gives a program of one row an input of full size: an image, a text with a label or a text with masked tokens.
+func oneRow(l *train.Loaded, p *model.Program) (feed func()) {
+	tokens, lengths := make([]int, p.SeqLen), []int{p.SeqLen}
+	switch f := l.Images; {
+	case f != nil:
+		x := model.Images{Pixels: make([]float32, f.Channels*f.Side*f.Side), Labels: []int{0}}
+		return func() { p.FeedImages(x) }
+	case l.Labels != nil:
+		x := model.Examples{Tokens: tokens, Lengths: lengths, Labels: []int{0}, Scores: []float64{0}}
+		return func() { p.FeedExamples(x) }
+	}
+	n := model.MaskedTokens(p.SeqLen)
+	x := model.Masked{Tokens: tokens, Lengths: lengths, Rows: make([]int, n), Targets: make([]int, n)}
+	return func() { p.FeedMasked(x) }
 }
 
 // median is the middle value, 0 of none.
