@@ -48,7 +48,7 @@ func TestConfig(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := DefaultConfig()
-			err := configs.Decode("test.toml", []byte(c.toml), nil, &cfg)
+			err := configs.Decode("test.toml", []byte(c.toml), &cfg, configs.Options{})
 			switch {
 			case c.want == "" && err != nil:
 				t.Fatal(err)

@@ -36,7 +36,7 @@ func TestPoolingConfig(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%q", toml), func(t *testing.T) {
 			cfg := attention.DefaultPoolingConfig()
-			err := configs.Decode("test.toml", []byte(toml), nil, &cfg)
+			err := configs.Decode("test.toml", []byte(toml), &cfg, configs.Options{})
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("got %v, want %q", err, want)
 			}

@@ -92,7 +92,7 @@ func DefaultConfig() Config {
 // Load reads a config file; set are overrides of the form "compress.ratio=0.5".
 func Load(file string, set []string) (Config, error) {
 	cfg := DefaultConfig()
-	err := configs.Load(file, set, &cfg)
+	err := configs.Load(file, &cfg, configs.Options{Set: set})
 	return cfg, err
 }
 

@@ -42,7 +42,7 @@ func TestConfigErrors(t *testing.T) {
 		{"data", "ratio = 0.5\n[compress.data]\nsource = \"web\"", `a.toml:5: [compress.data] source = "web" is unknown`},
 	} {
 		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\n"+c.text+"\n"), nil, &cfg)
+		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\n"+c.text+"\n"), &cfg, configs.Options{})
 		if !errors.Is(err, configs.ErrConfig) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
 		}
@@ -53,7 +53,7 @@ func TestConfigErrors(t *testing.T) {
 func TestConfigSurvivesItsText(t *testing.T) {
 	cfg := DefaultConfig()
 	text := "[compress]\nfrom = \"x\"\nratio = 0.5\n[[compress.layer]]\nmatch = \"*.mlp.*\"\nmethod = \"svd\"\n[compress.dsformer]\natoms = [32]\nnonzeros = [1, 8]\n[compress.data]\nseq_len = 32\n[compress.finetune]\nsteps = 20\n"
-	if err := configs.Decode("a.toml", []byte(text), nil, &cfg); err != nil {
+	if err := configs.Decode("a.toml", []byte(text), &cfg, configs.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if f := cfg.Compress.Finetune; f.Steps != 20 || f.LearningRate != 3e-4 || f.Schedule != "linear" || f.Beta1 != 0.9 {
@@ -64,7 +64,7 @@ func TestConfigSurvivesItsText(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := DefaultConfig()
-	if err := configs.Decode("b.toml", written, nil, &again); err != nil {
+	if err := configs.Decode("b.toml", written, &again, configs.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	back, err := configs.Encode(again)
@@ -79,7 +79,7 @@ func TestKindOfOverride(t *testing.T) {
 	for _, text := range []string{"", "[compress.finetune.stf]\n", "[compress.finetune.stf]\nkind = \"support\"\n"} {
 		cfg := DefaultConfig()
 		set := []string{"compress.finetune.stf.refresh=7", "compress.finetune.stf.kind=latent"}
-		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\nratio = 0.5\nmethod = \"dsformer\"\n"+text), set, &cfg)
+		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\nratio = 0.5\nmethod = \"dsformer\"\n"+text), &cfg, configs.Options{Set: set})
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue

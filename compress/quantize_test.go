@@ -23,7 +23,7 @@ func TestQuantizeConfigErrors(t *testing.T) {
 		"bit=4":   `unknown key "bit"`,
 	} {
 		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\nratio = 0.5\n[compress.quantize]\n"+set+"\n"), nil, &cfg)
+		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\nratio = 0.5\n[compress.quantize]\n"+set+"\n"), &cfg, configs.Options{})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", set, err, want)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 
@@ -30,8 +31,13 @@ type decoder struct {
 	overrides map[string]string // key -> the --set that gave its value
 	current   string            // the --set being applied; "" while the file is
 	rejected  map[string]bool   // keys already reported: their validation would only repeat it
-	problems  Problems
-	rank      map[string]int
+	lists     Lists
+	set       []string       // the overrides
+	old       map[string]any // see Options
+
+	unknownKind map[string]bool // tables of a kind that does not exist
+	problems    Problems
+	rank        map[string]int
 }
 
 // assign stores raw, a value of the TOML parser, in v. Keys that raw does not have keep their value. Problems are
@@ -74,24 +80,24 @@ func (d *decoder) assignTable(v reflect.Value, raw any, key toml.Key) {
 		d.wrongType(v.Type(), raw, key)
 		return
 	}
-	if kind, ok := table[kindKey].(string); ok {
-		if k, ok := v.Addr().Interface().(Kinded); ok {
-			k.UseKind(kind)
-		}
-	}
+	d.chooseKinds(v, table, key)
+	fields, closeKinds := open(v)
+	defer closeKinds()
 	names := make([]string, 0, len(table))
 	for name := range table {
 		names = append(names, name)
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		if f, ok := fieldNamed(v.Type(), name); ok {
-			d.assign(v.FieldByIndex(f.index), table[name], child(key, name))
-			continue
+		at := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+		switch {
+		case at >= 0 && fields[at].one == nil:
+			d.assign(fields[at].v, table[name], child(key, name))
+		case at < 0 && !d.isOld(child(key, name), table[name]):
+			_, isTable := table[name].(map[string]any)
+			_, isArray := table[name].([]map[string]any)
+			d.unknownKey(v, key, name, isTable || isArray)
 		}
-		_, isTable := table[name].(map[string]any)
-		_, isArray := table[name].([]map[string]any)
-		d.unknownKey(v.Type(), key, name, isTable || isArray)
 	}
 }
 
@@ -201,25 +207,44 @@ func (d *decoder) wrongType(want reflect.Type, raw any, key toml.Key) {
 	d.reject(key, "= %s is %s; want %s", formatValue(got), gotWord(raw), wantWord(want))
 }
 
-// unknownKey reports a key that the table at key does not have, with the nearest key that exists: in this table, else
-// under the same name in another one, else all of this table's.
-func (d *decoder) unknownKey(t reflect.Type, key toml.Key, name string, isTable bool) {
+// unknownKey reports a key that the table v at key does not have, with the nearest key that exists: in another kind of this
+// table, in this table, else under the same name in another one, else all of this table's.
+func (d *decoder) unknownKey(v reflect.Value, key toml.Key, name string, isTable bool) {
 	full := child(key, name)
 	what := fmt.Sprintf("unknown key %q", name)
-	if header, _ := location(d.root.Type(), key); header != "" {
+	if header, _ := location(d.root, key); header != "" {
 		what += " in " + header
 	}
 	var known []string
-	for _, f := range fieldsOf(t) {
+	for _, f := range fieldsOf(v) {
 		known = append(known, f.name)
+		if f.one == nil {
+			continue
+		}
+		kinds := d.kindsWith(f.one, name)
+		switch at := child(key, f.name); {
+		case len(kinds) > 0 && d.unknownKind[key.String()]:
+			return // whatever the kind was to be
+		case f.one.value() != nil:
+			what += fmt.Sprintf(" of %s = %q", f.name, f.one.chosen())
+		case len(kinds) > 0 && !d.rejected[at.String()]:
+			d.reject(at, "is missing; want one of %s", strings.Join(named(f.one.choices(d.lists)), ", "))
+			return
+		case len(kinds) > 0:
+			return
+		}
+		if len(kinds) > 0 {
+			d.add(full, fmt.Sprintf("%s; it is a key of %s", what, strings.Join(kinds, ", ")))
+			return
+		}
 	}
 	if best, ok := nearest(name, known); ok {
 		d.rejected[child(key, best).String()] = true // what its default fails on is this same mistake
 		d.add(full, fmt.Sprintf("%s; did you mean %q?", what, best))
 		return
 	}
-	if elsewhere, ok := findKey(d.root.Type(), name, nil); ok {
-		table, label := location(d.root.Type(), elsewhere)
+	if elsewhere, ok := findKey(d.root, name, nil); ok {
+		table, label := location(d.root, elsewhere)
 		d.add(full, fmt.Sprintf("%s; did you mean %s?", what, strings.TrimSpace(table+" "+label)))
 		return
 	}
@@ -229,10 +254,21 @@ func (d *decoder) unknownKey(t reflect.Type, key toml.Key, name string, isTable 
 	d.add(full, fmt.Sprintf("%s; known keys: %s", what, strings.Join(known, ", ")))
 }
 
+// kindsWith lists the kinds that one may become which have a key of that name.
+func (d *decoder) kindsWith(one oneOf, name string) (kinds []string) {
+	for _, kind := range one.choices(d.lists) {
+		v := reflect.New(reflect.TypeOf(kind.make())).Elem()
+		if _, ok := fieldNamed(v, name); ok {
+			kinds = append(kinds, kind.name)
+		}
+	}
+	return kinds
+}
+
 // reject records a problem with the value at key: `[table] key ` and the message.
 func (d *decoder) reject(key toml.Key, format string, args ...any) {
 	d.rejected[key.String()] = true
-	table, label := location(d.root.Type(), key)
+	table, label := location(d.root, key)
 	d.add(key, strings.TrimSpace(strings.TrimSpace(table+" "+label)+" "+fmt.Sprintf(format, args...)))
 }
 

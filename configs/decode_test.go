@@ -231,7 +231,7 @@ resume = 1
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := defaults()
-			err := Decode("f.toml", []byte(tt.text), tt.set, &cfg)
+			err := Decode("f.toml", []byte(tt.text), &cfg, Options{Set: tt.set})
 			if err == nil {
 				t.Fatalf("Decode(%q, set %q) = nil, want\n%s", tt.text, tt.set, tt.want)
 			}
@@ -297,7 +297,7 @@ func TestDecodeValues(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got, want := defaults(), defaults()
 			tt.want(&want)
-			if err := Decode("f.toml", []byte(tt.text), tt.set, &got); err != nil {
+			if err := Decode("f.toml", []byte(tt.text), &got, Options{Set: tt.set}); err != nil {
 				t.Fatalf("Decode(%q, set %q) = %v", tt.text, tt.set, err)
 			}
 			if diff := cmp.Diff(want, got, cmp.AllowUnexported(testTrain{})); diff != "" {
@@ -327,7 +327,7 @@ func TestDecodeLeavesSharedDefaultsAlone(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg, show := shared()
 			want := show()
-			if err := Decode("f.toml", []byte(tt.text), tt.set, &cfg); err != nil {
+			if err := Decode("f.toml", []byte(tt.text), &cfg, Options{Set: tt.set}); err != nil {
 				t.Fatal(err)
 			}
 			if got := show(); got != want {
@@ -350,7 +350,7 @@ func TestLoad(t *testing.T) {
 		}
 	}
 	cfg := defaults()
-	if err := Load(good, []string{"train.steps=7"}, &cfg); err != nil || cfg.Name != "x" || cfg.Train.Steps != 7 {
+	if err := Load(good, &cfg, Options{Set: []string{"train.steps=7"}}); err != nil || cfg.Name != "x" || cfg.Train.Steps != 7 {
 		t.Errorf("Load(good) = %v, name %q, steps %d", err, cfg.Name, cfg.Train.Steps)
 	}
 	nope := filepath.Join(dir, "nope.toml")
@@ -359,7 +359,7 @@ func TestLoad(t *testing.T) {
 		dir:  dir + ": is a folder; want a TOML file",
 		big:  big + ": is 1048580 bytes; want a config of at most 1048576",
 	} {
-		err := Load(path, nil, &cfg)
+		err := Load(path, &cfg, Options{})
 		if err == nil || err.Error() != want || !errors.Is(err, ErrConfig) {
 			t.Errorf("Load(%q) = %v, want %s", path, err, want)
 		}
@@ -392,7 +392,7 @@ func TestDestinationMustBeAStructThatCanBeFilled(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := Decode("f.toml", nil, nil, tt.dst)
+			err := Decode("f.toml", nil, tt.dst, Options{})
 			if err == nil || !strings.Contains(err.Error(), tt.want) || errors.Is(err, ErrConfig) {
 				t.Errorf("Decode into %T = %v, want %q and not ErrConfig", tt.dst, err, tt.want)
 			}

@@ -15,7 +15,7 @@ import (
 
 // Encode writes src, a struct or a pointer to one, as TOML: every key spelled out, in the order of the struct's
 // fields, the keys of a table before the tables inside it (as TOML demands). Nil pointers are left out. Decoding the
-// result over the same defaults gives src back. It returns an error for what TOML or [Decode] does not take: NaN,
+// result over the same defaults gives src back. Of a [OneOf] the keys of its kind are written, and no key where it has none. It returns an error for what TOML or [Decode] does not take: NaN,
 // infinities, text that is not UTF-8, unsigned integers above 2^63 - 1.
 func Encode(src any) ([]byte, error) {
 	v := reflect.ValueOf(src)
@@ -25,21 +25,34 @@ func Encode(src any) ([]byte, error) {
 	if v.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("configs: encode %T; want a struct", src)
 	}
-	if err := checkType(v.Type(), v.Type().String(), nil); err != nil {
+	if err := checkType(v.Type(), v.Type().String(), Lists{}, nil); err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
-	if err := encodeTable(&out, v, nil); err != nil {
+	if err := encodeTable(&out, addressable(v), nil); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
 }
 
+// addressable is v, or a copy that is.
+func addressable(v reflect.Value) reflect.Value {
+	if v.CanAddr() {
+		return v
+	}
+	fresh := reflect.New(v.Type()).Elem()
+	fresh.Set(v)
+	return fresh
+}
+
 // encodeTable writes the keys of the struct v, whose header is already written, and then its sub-tables.
 func encodeTable(out *bytes.Buffer, v reflect.Value, key toml.Key) error {
 	var tables []field
-	for _, f := range fieldsOf(v.Type()) {
-		value := v.FieldByIndex(f.index)
+	for _, f := range fieldsOf(v) {
+		value := f.v
+		if f.one != nil && f.one.value() == nil {
+			continue
+		}
 		if value.Kind() == reflect.Pointer {
 			if value.IsNil() {
 				continue
@@ -57,7 +70,7 @@ func encodeTable(out *bytes.Buffer, v reflect.Value, key toml.Key) error {
 		fmt.Fprintf(out, "%s = %s\n", toml.Key{f.name}, formatFull(value))
 	}
 	for _, f := range tables {
-		if err := encodeSub(out, reflect.Indirect(v.FieldByIndex(f.index)), child(key, f.name)); err != nil {
+		if err := encodeSub(out, reflect.Indirect(f.v), child(key, f.name)); err != nil {
 			return err
 		}
 	}
@@ -95,8 +108,8 @@ func encodable(v reflect.Value, key toml.Key) error {
 			}
 		}
 	case v.Kind() == reflect.Struct:
-		for _, f := range fieldsOf(v.Type()) {
-			if err := encodable(reflect.Indirect(v.FieldByIndex(f.index)), child(key, f.name)); err != nil {
+		for _, f := range fieldsOf(addressable(v)) {
+			if err := encodable(reflect.Indirect(f.v), child(key, f.name)); err != nil {
 				return err
 			}
 		}
@@ -144,8 +157,8 @@ func formatFull(v reflect.Value) string {
 		return "[" + strings.Join(parts, ", ") + "]"
 	case reflect.Struct:
 		var parts []string
-		for _, f := range fieldsOf(v.Type()) {
-			if value := v.FieldByIndex(f.index); value.Kind() != reflect.Pointer || !value.IsNil() {
+		for _, f := range fieldsOf(addressable(v)) {
+			if value := f.v; value.Kind() != reflect.Pointer || !value.IsNil() {
 				parts = append(parts, toml.Key{f.name}.String()+" = "+formatFull(value))
 			}
 		}

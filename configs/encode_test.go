@@ -73,7 +73,7 @@ func checkRoundTrip(t *testing.T, cfg testConfig) {
 		t.Fatalf("Encode = %v", err)
 	}
 	got := defaults()
-	if err := Decode("encoded.toml", text, nil, &got); err != nil {
+	if err := Decode("encoded.toml", text, &got, Options{}); err != nil {
 		t.Fatalf("Decode of\n%s= %v", text, err)
 	}
 	if diff := cmp.Diff(cfg, got, cmp.AllowUnexported(testTrain{}), cmpopts.EquateEmpty()); diff != "" {
@@ -114,7 +114,7 @@ func TestEncodeSpellsOutEmptyLists(t *testing.T) {
 	}
 	dst := defaults()
 	dst.Model.Linear, dst.Train.Files = []testLinear{{Match: "*"}}, []string{"default"}
-	if err := Decode("encoded.toml", text, nil, &dst); err != nil {
+	if err := Decode("encoded.toml", text, &dst, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(src, dst, cmp.AllowUnexported(testTrain{})); diff != "" {
@@ -168,7 +168,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add("\xff\xfea\x00=\x001\x00", "=")
 	f.Fuzz(func(t *testing.T, text, set string) {
 		cfg := defaults()
-		err := Decode("f.toml", []byte(text), []string{set}, &cfg)
+		err := Decode("f.toml", []byte(text), &cfg, Options{Set: []string{set}})
 		if err == nil {
 			checkRoundTrip(t, cfg)
 			return

@@ -37,7 +37,7 @@ learning_rat = 0.1
 [model.attention]
 n_head = 3
 `
-	err := configs.Decode("tiny.toml", []byte(text), []string{"model.d_model=big"}, &cfg)
+	err := configs.Decode("tiny.toml", []byte(text), &cfg, configs.Options{Set: []string{"model.d_model=big"}})
 	fmt.Println(err)
 	// Output:
 	// tiny.toml:3: unknown key "learning_rat"; did you mean "learning_rate"?
@@ -47,7 +47,7 @@ n_head = 3
 
 func ExampleEncode() {
 	cfg := config{Name: "tiny", LearningRate: 3e-3, Model: model{DModel: 64, Attention: attention{NHead: 4}}}
-	if err := configs.Decode("tiny.toml", nil, []string{"model.d_model=128", "name=wide"}, &cfg); err != nil {
+	if err := configs.Decode("tiny.toml", nil, &cfg, configs.Options{Set: []string{"model.d_model=128", "name=wide"}}); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -3,114 +3,136 @@ package configs
 import (
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 )
 
-// kindKey is the key that the defaults of a [Kinded] table depend on.
-const kindKey = "kind"
-
-var kinded = reflect.TypeFor[Kinded]()
-
-// kindOverride is the table whose kind an override sets, and that kind; ok is false of any other override.
-func (d *decoder) kindOverride(set string) (table toml.Key, kind string, ok bool) {
-	key, text, ok := splitOverride(set)
-	if !ok || len(key) < 2 || key[len(key)-1] != kindKey {
-		return nil, "", false
-	}
-	table = key[:len(key)-1]
-	t := d.root.Type()
-	for _, part := range table {
-		switch t.Kind() {
-		case reflect.Struct:
-			f, ok := fieldNamed(t, part)
-			if !ok {
-				return nil, "", false
-			}
-			t = f.typ
-		case reflect.Slice, reflect.Array:
-			t = t.Elem()
-		default:
-			return nil, "", false
-		}
-		t = pointee(t)
-	}
-	kind, ok = overrideValue(text, reflect.TypeFor[string]()).(string)
-	return table, kind, ok && reflect.PointerTo(t).Implements(kinded)
-}
-
-// layKinds puts the kinds of overrides into the tables that raw has, so that the defaults are those of the kind that a
-// table ends with and the other keys of the file lie over them.
-func (d *decoder) layKinds(raw map[string]any, set []string) {
-	for _, s := range set {
-		key, kind, ok := d.kindOverride(s)
-		if !ok {
-			continue
-		}
-		if table, ok := tableAt(raw, key); ok {
+// chooseKinds makes the kinds of the table v those that the overrides or the document name, so that the table's other keys,
+// laid over it next, are those of these kinds. A kind may bring a OneOf of its own.
+func (d *decoder) chooseKinds(v reflect.Value, table map[string]any, key toml.Key) {
+	if k, ok := v.Addr().Interface().(Kinded); ok {
+		if kind, ok := d.pendingKind(child(key, kindKey)); ok {
 			table[kindKey] = kind
 		}
+		if kind, ok := table[kindKey].(string); ok {
+			k.UseKind(kind)
+		}
+	}
+	for done := map[string]bool{}; ; {
+		fields, closeKinds := open(v)
+		next := slices.IndexFunc(fields, func(f field) bool { return f.one != nil && !done[f.name] })
+		if next < 0 {
+			return
+		}
+		f := fields[next]
+		done[f.name] = true
+		at := child(key, f.name)
+		if kind, ok := d.pendingKind(at); !ok && table[f.name] != nil {
+			d.assignKind(f.one, table[f.name], at)
+		} else if ok && !f.one.choose(kind, d.lists) {
+			d.unknownKind[key.String()] = true // and the override will say so
+		}
+		closeKinds()
 	}
 }
 
-// tableAt finds the table at key in what the TOML parser returns.
-func tableAt(raw map[string]any, key toml.Key) (map[string]any, bool) {
-	var at any = raw
-	for _, part := range key {
-		if table, ok := at.(map[string]any); ok {
-			at = table[part]
-			continue
+// assignKind makes one the kind that raw, the value at key, names.
+func (d *decoder) assignKind(one oneOf, raw any, key toml.Key) {
+	d.markOverride(key)
+	name, ok := raw.(string)
+	switch {
+	case !ok:
+		d.wrongType(reflect.TypeFor[string](), raw, key)
+	case one.choose(name, d.lists):
+		return
+	default:
+		d.reject(key, "= %s is unknown; want one of %s", formatValue(reflect.ValueOf(name)), strings.Join(named(one.choices(d.lists)), ", "))
+	}
+	table := key[:len(key)-1].String()
+	d.unknownKind[table], d.rejected[table] = true, true
+}
+
+// pendingKind is the kind that an override will give at key, while the document is read.
+func (d *decoder) pendingKind(key toml.Key) (kind string, ok bool) {
+	if d.current != "" {
+		return "", false
+	}
+	for _, set := range d.set {
+		if at, text, is := splitOverride(set); is && at.String() == key.String() {
+			kind, ok = overrideValue(text, reflect.TypeFor[string]()).(string)
 		}
-		list, n := reflect.ValueOf(at), -1
-		if i, err := strconv.Atoi(part); err == nil {
-			n = i
-		}
-		if list.Kind() != reflect.Slice || n < 0 || n >= list.Len() {
+	}
+	return kind, ok
+}
+
+// kindOverride is the table whose kind an override sets, as the tables now are; ok is false of any other override.
+func (d *decoder) kindOverride(set string) (table toml.Key, ok bool) {
+	key, _, ok := splitOverride(set)
+	if !ok {
+		return nil, false
+	}
+	table, last := key[:len(key)-1], key[len(key)-1]
+	v := d.root
+	for _, part := range table {
+		if v, ok = step(v, part); !ok {
 			return nil, false
 		}
-		at = list.Index(n).Interface()
 	}
-	table, ok := at.(map[string]any)
-	return table, ok
+	if v = sample(v); v.Kind() != reflect.Struct {
+		return nil, false
+	}
+	if f, ok := fieldNamed(v, last); ok && f.one != nil {
+		return table, true
+	}
+	_, ok = v.Addr().Interface().(Kinded)
+	return table, ok && last == kindKey
 }
 
-// kindsFirst moves overrides of a table's kind before those of the table's other keys, whose values they would undo.
-func (d *decoder) kindsFirst(set []string) []string {
-	set = slices.Clone(set)
-	for i, s := range set {
-		table, _, ok := d.kindOverride(s)
-		if !ok {
+// kindFirst moves the first override of a kind before set[i], if set[i] is of another key of that kind's table or below it,
+// whose value the kind would undo.
+func (d *decoder) kindFirst(set []string, i int) {
+	key, _, _ := splitOverride(set[i])
+	for j := i + 1; j < len(set); j++ {
+		table, ok := d.kindOverride(set[j])
+		if !ok || len(key) <= len(table) || key[:len(table)].String() != table.String() {
 			continue
 		}
-		first := slices.IndexFunc(set[:i], func(other string) bool {
-			key, _, _ := splitOverride(other)
-			below, ok := strings.CutPrefix(key.String(), table.String()+".")
-			return ok && below != kindKey
-		})
-		if first >= 0 {
-			copy(set[first+1:i+1], set[first:i])
-			set[first] = s
+		if at, _, _ := splitOverride(set[j]); at.String() == key.String() {
+			continue
 		}
+		first := set[j]
+		copy(set[i+1:j+1], set[i:j])
+		set[i] = first
+		d.kindFirst(set, i)
+		return
 	}
-	return set
 }
 
-// useKind sets the defaults of the kind that an override is about to set, unless the table has it.
-func (d *decoder) useKind(set string) {
-	key, kind, ok := d.kindOverride(set)
+// useKind sets the defaults of the kind that an override is about to set in a [Kinded] table, unless the table has it.
+func (d *decoder) useKind(key toml.Key, text string) {
+	if len(key) == 0 || key[len(key)-1] != kindKey {
+		return
+	}
+	kind, ok := overrideValue(text, reflect.TypeFor[string]()).(string)
 	if !ok {
 		return
 	}
-	v, ok := d.reach(key)
+	if _, ok := d.kindOverride(key.String() + "="); !ok {
+		return
+	}
+	table, closeKinds, ok := d.reach(key[:len(key)-1])
 	if !ok {
 		return
 	}
+	defer closeKinds()
+	v := table.v
 	if v.Kind() == reflect.Pointer {
 		v = own(v)
 	}
-	if f, ok := fieldNamed(v.Type(), kindKey); ok && v.FieldByIndex(f.index).String() != kind {
-		v.Addr().Interface().(Kinded).UseKind(kind)
+	if k, ok := v.Addr().Interface().(Kinded); ok {
+		if f, ok := fieldNamed(v, kindKey); ok && f.v.String() != kind {
+			k.UseKind(kind)
+		}
 	}
 }

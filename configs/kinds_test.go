@@ -60,7 +60,7 @@ func TestKinds(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var got testShapes
 			got.One.SetDefaults()
-			if err := Decode("f.toml", []byte(c.text), c.set, &got); err != nil {
+			if err := Decode("f.toml", []byte(c.text), &got, Options{Set: c.set}); err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff(c.want, got); d != "" {
@@ -81,7 +81,7 @@ func TestKindErrors(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var got testShapes
 			got.One.SetDefaults()
-			if err := Decode("f.toml", []byte(c.text), []string{c.set}, &got); err == nil || err.Error() != c.want {
+			if err := Decode("f.toml", []byte(c.text), &got, Options{Set: []string{c.set}}); err == nil || err.Error() != c.want {
 				t.Errorf("got %v\nwant %s", err, c.want)
 			}
 		})

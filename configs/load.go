@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"slices"
 
 	"github.com/BurntSushi/toml"
 )
@@ -13,9 +14,20 @@ import (
 // maxBytes bounds a config: it is written by hand, and the parser recurses into nested arrays.
 const maxBytes = 1 << 20
 
-// Load reads the TOML file at path and the overrides set ("a.b=v") into dst, a pointer to a struct that already holds
-// the defaults. It returns [Problems] for whatever is wrong with the config, and dst is then in an undefined state.
-func Load(path string, set []string, dst any) error {
+// Options of reading a config.
+type Options struct {
+	Lists Lists    // the kinds that a [OneOf] may become
+	Set   []string // overrides, "a.b=v"
+
+	// Old are keys that earlier versions wrote of every table of some kind, whatever the kind ("model.linear.rank"), with
+	// their default values of then. The document may have such a key where its kind has none: at that value it is dropped, at
+	// any other it is an unknown key. It is for stored configs, not for those that people write.
+	Old map[string]any
+}
+
+// Load reads the TOML file at path and the overrides into dst, a pointer to a struct that already holds the defaults. It
+// returns [Problems] for whatever is wrong with the config, and dst is then in an undefined state.
+func Load(path string, dst any, o Options) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -31,7 +43,7 @@ func Load(path string, set []string, dst any) error {
 	if err != nil {
 		return Problems{{File: path, Message: cause(err)}}
 	}
-	return Decode(path, text, set, dst)
+	return Decode(path, text, dst, o)
 }
 
 // cause is err without the operation and path that package os puts in front.
@@ -45,8 +57,8 @@ func cause(err error) string {
 
 // Decode is [Load] for a text in memory; name stands for the file in messages. An error that is not [Problems] means
 // that dst is not a pointer to a struct this package can fill: a programmer's mistake, not the user's.
-func Decode(name string, text []byte, set []string, dst any) error {
-	root, err := target(dst)
+func Decode(name string, text []byte, dst any, o Options) error {
+	root, err := target(dst, o.Lists)
 	if err != nil {
 		return err
 	}
@@ -60,14 +72,15 @@ func Decode(name string, text []byte, set []string, dst any) error {
 	d := &decoder{
 		file: name, root: root, lines: scanLines(string(text)),
 		overrides: map[string]string{}, rank: map[string]int{}, rejected: map[string]bool{},
+		lists: o.Lists, set: slices.Clone(o.Set), old: o.Old, unknownKind: map[string]bool{},
 	}
-	d.layKinds(raw, set)
 	d.assign(root, raw, nil)
-	for i, s := range set {
+	for i, s := range o.Set {
 		d.rank[overrideName(s)] = i + 1
 	}
-	for _, s := range d.kindsFirst(set) {
-		d.override(s)
+	for i := range d.set {
+		d.kindFirst(d.set, i)
+		d.override(d.set[i])
 	}
 	d.validate(root, nil)
 	if len(d.problems) > 0 {
@@ -77,12 +90,12 @@ func Decode(name string, text []byte, set []string, dst any) error {
 }
 
 // target checks that dst is a pointer to a struct whose fields this package can fill, and returns the struct.
-func target(dst any) (reflect.Value, error) {
+func target(dst any, l Lists) (reflect.Value, error) {
 	ptr := reflect.ValueOf(dst)
 	if ptr.Kind() != reflect.Pointer || ptr.IsNil() || ptr.Elem().Kind() != reflect.Struct {
 		return reflect.Value{}, fmt.Errorf("configs: destination is %T; want a non-nil pointer to a struct", dst)
 	}
-	return ptr.Elem(), checkType(ptr.Elem().Type(), ptr.Elem().Type().String(), nil)
+	return ptr.Elem(), checkType(ptr.Elem().Type(), ptr.Elem().Type().String(), l, nil)
 }
 
 // syntaxProblem turns the TOML parser's error into a problem with its line.

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,10 +21,17 @@ func (d *decoder) override(set string) {
 		d.add(nil, "want KEY=VALUE, such as train.steps=100")
 		return
 	}
-	d.useKind(set)
-	if v, ok := d.reach(key); ok {
-		d.assign(v, overrideValue(text, pointee(v.Type())), key)
+	d.useKind(key, text)
+	f, closeKinds, ok := d.reach(key)
+	if !ok {
+		return
 	}
+	if value := overrideValue(text, pointee(f.v.Type())); f.one != nil {
+		d.assignKind(f.one, value, key)
+	} else {
+		d.assign(f.v, value, key)
+	}
+	closeKinds()
 }
 
 // splitOverride takes "a.b=v" apart; ok is false if it is nothing of the sort.
@@ -37,38 +45,46 @@ func splitOverride(set string) (key toml.Key, text string, ok bool) {
 }
 
 // reach finds the value that key names, and reports where there is none. What it descends through is copied first: the
-// caller's defaults may share it.
-func (d *decoder) reach(key toml.Key) (reflect.Value, bool) {
-	v := d.root
+// caller's defaults may share it. closeKinds writes back what is changed there.
+func (d *decoder) reach(key toml.Key) (f field, closeKinds func(), ok bool) {
+	var closers []func()
+	closeKinds = func() {
+		for _, c := range slices.Backward(closers) { // the innermost first
+			c()
+		}
+	}
+	f.v = d.root
 	for i, part := range key {
 		at := key[:i]
+		v := f.v
 		if v.Kind() == reflect.Pointer {
 			v = own(v)
 		}
-		switch v.Kind() {
-		case reflect.Struct:
-			f, ok := fieldNamed(v.Type(), part)
-			if !ok {
-				d.unknownKey(v.Type(), at, part, false)
-				return v, false
+		switch {
+		case f.one == nil && v.Kind() == reflect.Struct:
+			fields, c := open(v)
+			n := slices.IndexFunc(fields, func(f field) bool { return f.name == part })
+			if n < 0 {
+				d.unknownKey(v, at, part, false)
+				return f, nil, false
 			}
-			v = v.FieldByIndex(f.index)
-		case reflect.Slice, reflect.Array:
+			f, closers = fields[n], append(closers, c)
+		case v.Kind() == reflect.Slice || v.Kind() == reflect.Array:
 			n, err := strconv.Atoi(part)
 			if err != nil || n < 0 || n >= v.Len() {
 				d.reject(at, "has %d elements, counted from 0; there is no %q", v.Len(), part)
-				return v, false
+				return f, nil, false
 			}
 			if v.Kind() == reflect.Slice {
 				v.Set(reflect.AppendSlice(reflect.MakeSlice(v.Type(), 0, v.Len()), v))
 			}
-			v = v.Index(n)
+			f = field{name: part, v: v.Index(n)}
 		default:
 			d.reject(at, "is %s, not a table; it has no key %q", wantWord(v.Type()), part)
-			return v, false
+			return f, nil, false
 		}
 	}
-	return v, true
+	return f, closeKinds, true
 }
 
 // overrideValue reads the value of an override: TOML, or the text as it stands for a string field (a shell has eaten

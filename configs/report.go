@@ -33,16 +33,13 @@ type Report struct {
 // The line is that of the key, else of its table, else 1; a value that came from an override says so instead. For a
 // table only `[table]` is put in front, and nothing for the top level. A key already reported is not reported again.
 func (r *Report) Errorf(key, format string, args ...any) {
-	full := r.base[:len(r.base):len(r.base)]
-	if key != "" {
-		full = append(full, strings.Split(key, ".")...)
-	}
+	full := r.key(key)
 	for n := 1; n <= len(full); n++ {
 		if r.d.rejected[full[:n].String()] {
 			return
 		}
 	}
-	table, label := location(r.d.root.Type(), full)
+	table, label := location(r.d.root, full)
 	parts := []string{table, label, "", fmt.Sprintf(format, args...)}
 	if v, ok := valueAt(r.d.root, full); ok && label != "" {
 		parts[2] = "= " + formatValue(v)
@@ -56,10 +53,19 @@ func (r *Report) Errorf(key, format string, args ...any) {
 	r.d.problems = append(r.d.problems, r.d.origin(full, strings.Join(words, " ")))
 }
 
+// key is the full key of one that is relative to the struct.
+func (r *Report) key(key string) toml.Key {
+	full := r.base[:len(r.base):len(r.base)]
+	if key != "" {
+		full = append(full, strings.Split(key, ".")...)
+	}
+	return full
+}
+
 // Validate runs the validators of the struct that src points to, for a config that was made in Go and not decoded; name
 // stands for the file in messages, which have no line. Its errors are those of [Decode].
 func Validate(name string, src any) error {
-	root, err := target(src)
+	root, err := target(src, Lists{})
 	if err != nil {
 		return err
 	}
@@ -73,31 +79,32 @@ func Validate(name string, src any) error {
 
 // valueAt finds the value that key names; ok is false where there is none, or a nil pointer on the way.
 func valueAt(v reflect.Value, key toml.Key) (reflect.Value, bool) {
+	f, ok := fieldAt(v, key)
+	return f.v, ok
+}
+
+// fieldAt is valueAt with what the value's field says.
+func fieldAt(v reflect.Value, key toml.Key) (f field, ok bool) {
+	f.v = v
 	for _, part := range key {
-		if v.Kind() == reflect.Pointer {
-			v = v.Elem()
-		}
+		v := reflect.Indirect(f.v)
 		switch v.Kind() {
 		case reflect.Struct:
-			f, ok := fieldNamed(v.Type(), part)
-			if !ok {
-				return v, false
+			if f, ok = fieldNamed(v, part); !ok {
+				return f, false
 			}
-			v = v.FieldByIndex(f.index)
 		case reflect.Slice, reflect.Array:
 			n, err := strconv.Atoi(part)
 			if err != nil || n < 0 || n >= v.Len() {
-				return v, false
+				return f, false
 			}
-			v = v.Index(n)
+			f.v = v.Index(n)
 		default:
-			return v, false
+			return f, false
 		}
 	}
-	if v.Kind() == reflect.Pointer {
-		v = v.Elem()
-	}
-	return v, v.IsValid()
+	f.v = reflect.Indirect(f.v)
+	return f, f.v.IsValid()
 }
 
 // validate runs the validators in v, innermost first.
@@ -119,14 +126,24 @@ func (d *decoder) validate(v reflect.Value, key toml.Key) {
 	default:
 		return
 	}
+	if one, ok := asOneOf(v); ok {
+		d.validateKind(one, kindKey, "", key)
+		return
+	}
 	for i := range v.NumField() {
-		if sf := v.Type().Field(i); sf.Anonymous && tagName(sf) == "" {
+		sf := v.Type().Field(i)
+		if tagName(sf) != "" {
+			continue
+		}
+		if one, ok := asOneOf(v.Field(i)); ok {
+			d.validateKind(one, kindKeyOf(sf), sf.Tag, key)
+		} else if sf.Anonymous {
 			d.validate(v.Field(i), key) // its keys are the keys of this table
 		}
 	}
-	for _, f := range fieldsOf(v.Type()) {
-		if len(f.index) == 1 {
-			d.validate(v.FieldByIndex(f.index), child(key, f.name))
+	for i := range v.NumField() {
+		if sf := v.Type().Field(i); sf.IsExported() && tagName(sf) != "" && tagName(sf) != "-" {
+			d.validate(v.Field(i), child(key, tagName(sf)))
 		}
 	}
 	if !v.Addr().CanInterface() { // an embedded struct of an unexported type: only its keys are ours
@@ -135,4 +152,21 @@ func (d *decoder) validate(v reflect.Value, key toml.Key) {
 	if validator, ok := v.Addr().Interface().(Validator); ok {
 		validator.Validate(&Report{d: d, base: key})
 	}
+}
+
+// validateKind validates the kind that one has chosen, whose keys are those of the table at key; that it has chosen none is
+// an error unless the tag allows it.
+func (d *decoder) validateKind(one oneOf, name string, tag reflect.StructTag, key toml.Key) {
+	if kind, ok := kindOf(one); ok {
+		d.validate(kind, key)
+		return
+	}
+	if tag.Get("optional") == "true" && one.chosen() == "" {
+		return
+	}
+	message := "is unknown"
+	if known := named(one.choices(d.lists)); len(known) > 0 {
+		message += "; want one of " + strings.Join(known, ", ")
+	}
+	(&Report{d: d, base: key}).Errorf(name, "%s", message)
 }

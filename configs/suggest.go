@@ -43,20 +43,21 @@ func editDistance(a, b string) int {
 	return last[len(b)]
 }
 
-// findKey looks for a key of exactly this name in the tables of t, nearest the top first.
-func findKey(t reflect.Type, name string, key toml.Key) (toml.Key, bool) {
-	t = pointee(t)
-	if t.Kind() == reflect.Slice || t.Kind() == reflect.Array {
-		return findKey(t.Elem(), name, element(key, 0))
+// findKey looks for a key of exactly this name in the tables of v, nearest the top first.
+func findKey(v reflect.Value, name string, key toml.Key) (toml.Key, bool) {
+	v = sample(v)
+	if v.Kind() == reflect.Slice || v.Kind() == reflect.Array {
+		first, _ := step(v, "0")
+		return findKey(first, name, element(key, 0))
 	}
-	if t.Kind() != reflect.Struct {
+	if v.Kind() != reflect.Struct {
 		return nil, false
 	}
-	if _, ok := fieldNamed(t, name); ok {
+	if _, ok := fieldNamed(v, name); ok {
 		return child(key, name), true
 	}
-	for _, f := range fieldsOf(t) {
-		if found, ok := findKey(f.typ, name, child(key, f.name)); ok {
+	for _, f := range fieldsOf(v) {
+		if found, ok := findKey(f.v, name, child(key, f.name)); ok {
 			return found, true
 		}
 	}

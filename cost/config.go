@@ -48,7 +48,7 @@ type FFN struct {
 // Load reads a model's sizes from a TOML file; its errors are those of configs.Load.
 func Load(path string) (Config, error) {
 	c := Config{Attention: Attention{Output: "full"}, FFN: FFN{Gated: true}}
-	err := configs.Load(path, nil, &c)
+	err := configs.Load(path, &c, configs.Options{})
 	return c, err
 }
 

@@ -59,7 +59,7 @@ seq_len = 0
 validation_share = 2.0
 max_bytes = -5
 `
-	err := configs.Decode("run.toml", []byte(text), nil, &file)
+	err := configs.Decode("run.toml", []byte(text), &file, configs.Options{})
 	if !errors.Is(err, configs.ErrConfig) {
 		t.Fatalf("got error %v, want ErrConfig", err)
 	}
@@ -75,7 +75,7 @@ max_bytes = -5
 		}
 	}
 	file.Data = DefaultConfig()
-	if err := configs.Decode("run.toml", []byte("[data]\nseq_len = 64\n"), nil, &file); err != nil {
+	if err := configs.Decode("run.toml", []byte("[data]\nseq_len = 64\n"), &file, configs.Options{}); err != nil {
 		t.Errorf("a sound table: %v", err)
 	}
 }

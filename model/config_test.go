@@ -17,7 +17,7 @@ func TestKinds(t *testing.T) {
 		table := struct {
 			Model Config `toml:"model"`
 		}{DefaultConfig()}
-		err := configs.Decode("a.toml", []byte("[model]\n"+text), nil, &table)
+		err := configs.Decode("a.toml", []byte("[model]\n"+text), &table, configs.Options{})
 		return table.Model, err
 	}
 	var bert Config
@@ -76,7 +76,7 @@ func TestLAMAConfigDecodes(t *testing.T) {
 		Model Config `toml:"model"`
 	}{DefaultConfig()}
 	for range 2 { // as given, then as encoded
-		if err := configs.Decode("a.toml", []byte(text), nil, &table); err != nil {
+		if err := configs.Decode("a.toml", []byte(text), &table, configs.Options{}); err != nil {
 			t.Fatal(err)
 		}
 		if table.Model.LAMA == nil || *table.Model.LAMA != want {
@@ -87,7 +87,7 @@ func TestLAMAConfigDecodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		table.Model = DefaultConfig()
-		if err := configs.Decode("b.toml", written, nil, &table); err != nil {
+		if err := configs.Decode("b.toml", written, &table, configs.Options{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -318,7 +318,7 @@ func TestFaViTValidate(t *testing.T) {
 			config := struct {
 				FaViT model.FaViTConfig `toml:"favit"`
 			}{model.DefaultFaViTConfig()}
-			err := configs.Decode("x.toml", []byte("[favit]\n"+tc.toml+"\n"), nil, &config)
+			err := configs.Decode("x.toml", []byte("[favit]\n"+tc.toml+"\n"), &config, configs.Options{})
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !errors.Is(err, configs.ErrConfig) || !strings.Contains(fmt.Sprint(err), tc.want)) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}

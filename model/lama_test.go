@@ -193,7 +193,7 @@ func TestLAMAConfig(t *testing.T) {
 	} {
 		t.Run(toml, func(t *testing.T) {
 			cfg := model.DefaultLAMAConfig()
-			err := configs.Decode("test.toml", []byte(toml), nil, &cfg)
+			err := configs.Decode("test.toml", []byte(toml), &cfg, configs.Options{})
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("got %v, want %q", err, want)
 			}

@@ -33,7 +33,7 @@ func TestDenseSparseConfig(t *testing.T) {
 		var cfg struct {
 			Linear []nn.LinearConfig `toml:"linear"`
 		}
-		err := configs.Decode("a.toml", nil, []string{"linear=[{" + tc.set + "}]"}, &cfg)
+		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Set: []string{"linear=[{" + tc.set + "}]"}})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
 		}

@@ -53,7 +53,7 @@ func TestLinearConfig(t *testing.T) {
 		var cfg struct {
 			Linear []nn.LinearConfig `toml:"linear"`
 		}
-		err := configs.Decode("a.toml", nil, []string{`linear=[{match="*",` + tc.set + "}]"}, &cfg)
+		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Set: []string{`linear=[{match="*",` + tc.set + "}]"}})
 		switch {
 		case tc.want == "" && err != nil:
 			t.Errorf("{%s}: %v; want it accepted", tc.set, err)

@@ -32,7 +32,7 @@ func configOf(c *checkpoints.Checkpoint) (Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	return cfg, configs.Decode(filepath.Join(c.Dir(), "config.toml"), text, nil, &cfg)
+	return cfg, configs.Decode(filepath.Join(c.Dir(), "config.toml"), text, &cfg, configs.Options{})
 }
 
 // baseArrays views the frozen weights of lora layers.

@@ -261,7 +261,7 @@ func TestPerLayerUpdateRefusals(t *testing.T) {
 		{[]string{"train.grad_clip=0.0", "train.grad_accum=4"}, "per_layer_update = true wants grad_accum = 1, but it is 4"},
 	} {
 		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", nil, append(c.set, "train.per_layer_update=true"), &cfg)
+		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Set: append(c.set, "train.per_layer_update=true")})
 		if !errors.Is(err, configs.ErrConfig) || strings.Count(err.Error(), "\n") > 0 || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v; want one line with %q", c.set, err, c.want)
 		}

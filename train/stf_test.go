@@ -381,7 +381,7 @@ func TestSTFConfig(t *testing.T) {
 			text = strings.TrimSuffix(text, "}")
 		}
 		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", []byte(text+"}\n"), nil, &cfg)
+		err := configs.Decode("a.toml", []byte(text+"}\n"), &cfg, configs.Options{})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n")) {
 			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
 		}

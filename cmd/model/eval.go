@@ -94,7 +94,7 @@ func override(l *train.Loaded, file string, set []string) (train.Config, error) 
 	if err != nil {
 		return cfg, err
 	}
-	err = configs.Decode(filepath.Join(l.Dir, "config.toml"), text, set, &cfg)
+	err = configs.Decode(filepath.Join(l.Dir, "config.toml"), text, &cfg, configs.Options{Set: set})
 	if cfg.Data.Source == "tsv" && (len(cfg.Data.TextColumns) == 0 || cfg.Data.LabelColumn == "") {
 		return cfg, cli.Usagef("the model was trained on [data] source = %q, which has no columns; name those of texts and labels: --set 'data.text_columns=[\"text\"]' --set data.label_column=label", l.Config.Data.Source)
 	}

@@ -68,7 +68,7 @@ func (c *Claim) compression(i int, ratio, rate float64) (compress.Config, error)
 
 func decodeCompression(set []string, ratio float64) (compress.Config, error) {
 	cfg := compress.DefaultConfig()
-	err := configs.Decode("[compress]", nil, slices.Concat(set, []string{`compress.from="parent"`, fmt.Sprintf("compress.ratio=%g", ratio)}), &cfg)
+	err := configs.Decode("[compress]", nil, &cfg, configs.Options{Set: slices.Concat(set, []string{`compress.from="parent"`, fmt.Sprintf("compress.ratio=%g", ratio)})})
 	return cfg, err
 }
 

@@ -1,0 +1,138 @@
+package configs
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Key is what a config's structs say of one of its keys. The struct's tags are the one place where it is said:
+//
+//	Rank int `toml:"rank" doc:"width between the two factors" unit:"neurons"`
+//	Axis string `toml:"axis" doc:"side that is cut into blocks" choices:"in|out"`
+type Key struct {
+	Table   string   // as messages write it: "[model]", "[[model.linear]]", "" at the top
+	Kind    string   // the kind whose key it is, the innermost where there are several; "": it is there whatever the kinds
+	Name    string   // of the key
+	Type    string   // in words: "an integer"
+	Default string   // as TOML; "" where there is none: of a pointer, of a kind that must be given
+	Doc     string   // its meaning
+	Unit    string   // "" where it has none
+	Choices []string // the texts it may be; of a key that chooses a kind the kinds' names; nil: any
+}
+
+// Keys lists the keys of src, a struct or a pointer to one with the defaults, and of every kind that its OneOfs may become, in
+// the order in which [Encode] would write them.
+func Keys(src any, l Lists) ([]Key, error) {
+	v := reflect.Indirect(reflect.ValueOf(src))
+	if v.Kind() != reflect.Struct {
+		return nil, fmt.Errorf("configs: keys of %T; want a struct", src)
+	}
+	if err := checkType(v.Type(), v.Type().String(), l, nil); err != nil {
+		return nil, err
+	}
+	w := &keyWalk{lists: l}
+	w.table(addressable(v), nil, false, "")
+	return w.keys, nil
+}
+
+// keyWalk collects keys.
+type keyWalk struct {
+	lists Lists
+	keys  []Key
+	above []reflect.Type // concepts of the kinds around
+}
+
+// table lists the keys of the struct v and then those of its tables. names is the table's name without indices, element that it
+// is one of an array, kind what it belongs to.
+func (w *keyWalk) table(v reflect.Value, names toml.Key, element bool, kind string) {
+	var tables []func()
+	w.fields(v, names, element, kind, &tables)
+	for _, list := range tables {
+		list()
+	}
+}
+
+// fields lists the keys of v, which may be only a part of a table, and leaves the tables in it for later.
+func (w *keyWalk) fields(v reflect.Value, names toml.Key, element bool, kind string, tables *[]func()) {
+	if one, ok := asOneOf(v); ok {
+		w.kinds(one, kindKey, "", names, element, kind, tables)
+		return
+	}
+	for i := range v.NumField() {
+		sf, at := v.Type().Field(i), v.Field(i)
+		name := tagName(sf)
+		if one, ok := asOneOf(at); ok && name == "" {
+			w.kinds(one, kindKeyOf(sf), sf.Tag, names, element, kind, tables)
+			continue
+		}
+		switch {
+		case sf.Anonymous && name == "" && sf.Type.Kind() == reflect.Struct:
+			w.fields(at, names, element, kind, tables)
+		case sf.IsExported() && name != "" && name != "-":
+			f := field{name: name, v: at, tag: sf.Tag}
+			table, array := isTable(at.Type())
+			if !table && !array {
+				w.add(f, names, element, kind)
+				continue
+			}
+			inner := sample(at)
+			if array {
+				inner = reflect.New(elementType(at.Type())).Elem()
+				setDefaults(inner.Addr())
+			}
+			above := w.above
+			*tables = append(*tables, func() {
+				defer func(now []reflect.Type) { w.above = now }(w.above)
+				w.above = above
+				w.table(sample(inner), child(names, name), array, kind)
+			})
+		}
+	}
+}
+
+// elementType is the type of the tables in an array of them, however deep.
+func elementType(t reflect.Type) reflect.Type {
+	for t = pointee(t); t.Kind() == reflect.Slice || t.Kind() == reflect.Array; {
+		t = t.Elem()
+	}
+	return t
+}
+
+// kinds lists the key that chooses a kind, and the keys of each.
+func (w *keyWalk) kinds(one oneOf, key string, tag reflect.StructTag, names toml.Key, element bool, kind string, tables *[]func()) {
+	chosen := reflect.New(reflect.TypeFor[string]()).Elem()
+	chosen.SetString(one.chosen())
+	w.add(field{name: key, v: chosen, tag: tag, one: one}, names, element, kind)
+	if slices.Contains(w.above, one.concept()) {
+		return // its kinds are listed above
+	}
+	defer func(above []reflect.Type) { w.above = above }(w.above)
+	w.above = append(w.above[:len(w.above):len(w.above)], one.concept())
+	for _, c := range one.choices(w.lists) {
+		value := c.make()
+		if c.name == one.chosen() && one.value() != nil {
+			value = one.value()
+		}
+		w.fields(addressable(reflect.ValueOf(value)), names, element, c.name, tables)
+	}
+}
+
+func (w *keyWalk) add(f field, names toml.Key, element bool, kind string) {
+	k := Key{
+		Table: header(names, element), Kind: kind, Name: f.name, Type: wantWord(f.v.Type()),
+		Doc: f.tag.Get("doc"), Unit: f.tag.Get("unit"), Choices: offered(choicesOf(f)),
+	}
+	switch {
+	case f.one != nil:
+		k.Choices = named(f.one.choices(w.lists))
+		if f.one.value() != nil {
+			k.Default = formatFull(f.v)
+		}
+	case f.v.Kind() != reflect.Pointer || !f.v.IsNil():
+		k.Default = formatFull(f.v)
+	}
+	w.keys = append(w.keys, k)
+}

@@ -1,0 +1,48 @@
+package configs
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// isOld reports whether the document's value at key, which the table there does not have, is one of Options.Old: a key at its
+// default of then, or a table of such keys alone.
+func (d *decoder) isOld(key toml.Key, raw any) bool {
+	if len(d.old) == 0 || d.current != "" {
+		return false
+	}
+	if table, ok := raw.(map[string]any); ok {
+		for name, value := range table {
+			if !d.isOld(child(key, name), value) {
+				return false
+			}
+		}
+		return d.oldBelow(key)
+	}
+	value, ok := d.old[oldName(key)]
+	return ok && formatFull(reflect.ValueOf(value)) == formatFull(reflect.ValueOf(raw))
+}
+
+// oldBelow reports whether Options.Old has keys of the table at key.
+func (d *decoder) oldBelow(key toml.Key) bool {
+	for name := range d.old {
+		if strings.HasPrefix(name, oldName(key)+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// oldName is a key without the indices of elements.
+func oldName(key toml.Key) string {
+	var names []string
+	for _, part := range key {
+		if _, err := strconv.Atoi(part); err != nil {
+			names = append(names, part)
+		}
+	}
+	return strings.Join(names, ".")
+}
