@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"sparrow/factor"
+	"sparrow/internal/shell"
 	"sparrow/nn"
-	"sparrow/train"
 )
 
 // Target is a linear layer that is compressed.
@@ -55,11 +55,8 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 			if t.Method == "dense" {
 				break
 			}
-			if l.Kind != "dense" {
-				return nil, refusef("%s: layer %s is of kind %s; want dense ones: fold it first by: model merge %s -o NEW", from, name, l.Kind, train.Quote(from))
-			}
-			if q := l.Config.Quantization(); q.Bits > 0 {
-				return nil, refusef("%s: layer %s is stored as %s; want float32: make it that first by: model merge %s -o NEW", from, name, q.Name(), train.Quote(from))
+			if err := refuse(from, name, l); err != nil {
+				return nil, err
 			}
 			out = append(out, t)
 			break
@@ -67,14 +64,27 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 	}
 	for i, ok := range decided {
 		if !ok {
-			return nil, refusef("[[compress.layer]] match = %q: no linear layer of %s has such a name, or a later table replaces it; its layers are listed by: model inspect %s",
-				tables[i].Match, from, train.Quote(from))
+			return nil, refusef("[[compress.layer]] match = %q: no linear layer of %s has such a name, or a later table replaces it; its layers are listed by: %s",
+				tables[i].Match, from, shell.Command("model", "inspect", from))
 		}
 	}
 	if len(out) == 0 {
 		return nil, refusef("[[compress.layer]] leaves every layer of %s dense: nothing to compress", from)
 	}
 	return out, nil
+}
+
+// refuse is the error of a layer whose weight is no dense one in float32.
+func refuse(from, name string, l nn.Layer) error {
+	q := l.Config.Quantization()
+	if l.Kind == "dense" && q.Bits == 0 {
+		return nil
+	}
+	merge := shell.Command("model", "merge", from, "-o", "NEW")
+	if l.Kind != "dense" {
+		return refusef("%s: layer %s is of kind %s; want dense ones: fold it first by: %s", from, name, l.Kind, merge)
+	}
+	return refusef("%s: layer %s is stored as %s; want float32: make it that first by: %s", from, name, q.Name(), merge)
 }
 
 // weightOf returns a layer's weight [out, in]. A value that is no number is an error.

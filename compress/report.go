@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	"sparrow/checkpoints"
-	"sparrow/train"
+	"sparrow/internal/shell"
 )
 
 //go:embed report.gohtml
@@ -46,7 +46,7 @@ func WriteReport(dir, file string) (string, error) {
 	}
 	v := &verifier{dir: dir, known: map[string]checkpoints.Array{}}
 	if _, err := os.Stat(filepath.Join(dir, resultFile)); err != nil {
-		return "", fmt.Errorf("%w: %s holds no finished compression: it has no %s; make one, or finish it, by: compress run -c FILE -o %s", train.ErrNotFound, dir, resultFile, train.Quote(dir))
+		return "", unfinished(dir, resultFile)
 	}
 	config, err := os.ReadFile(filepath.Join(dir, configFile))
 	if err != nil {
@@ -57,7 +57,7 @@ func WriteReport(dir, file string) (string, error) {
 	}
 	if text, err := os.ReadFile(filepath.Join(dir, verifyFile)); err == nil {
 		if err := json.Unmarshal(text, &v.Verification); err != nil {
-			return "", fmt.Errorf("compress: %s: %w; make it again by: compress verify %s", filepath.Join(dir, verifyFile), err, train.Quote(dir))
+			return "", fmt.Errorf("compress: %s: %w; make it again by: %s", filepath.Join(dir, verifyFile), err, shell.Command("compress", "verify", dir))
 		}
 	}
 	p := v.page()

@@ -14,6 +14,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/factor"
+	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/train"
@@ -35,7 +36,7 @@ type Promise struct {
 }
 
 // ErrBroken matches the error of a verification that found a broken promise.
-var ErrBroken = errors.New("compress: broken promise")
+var ErrBroken = shell.Sentinel(shell.ExitBroken, "compress: broken promise")
 
 // Err names the promises that are broken.
 func (v *Verification) Err() error {
@@ -102,7 +103,7 @@ func (v *verifier) promise(name, found string, broken []string) {
 func (v *verifier) open() error {
 	for _, name := range []string{configFile, resultFile} {
 		if _, err := os.Stat(filepath.Join(v.dir, name)); err != nil {
-			return fmt.Errorf("%w: %s holds no finished compression: it has no %s; make one, or finish it, by: compress run -c FILE -o %s", train.ErrNotFound, v.dir, name, train.Quote(v.dir))
+			return unfinished(v.dir, name)
 		}
 	}
 	var err error
@@ -126,6 +127,12 @@ func (v *verifier) open() error {
 		v.promise("occupancy", "", crowded)
 	}
 	return err
+}
+
+// unfinished is the error of a folder that lacks a file of every finished compression.
+func unfinished(dir, name string) error {
+	return fmt.Errorf("%w: %s holds no finished compression: it has no %s; make one, or finish it, by: %s", train.ErrNotFound, dir, name,
+		shell.Command("compress", "run", "-c", "FILE", "-o", dir))
 }
 
 // openCompressed reads what the compression has written. Vectors with other numbers of atoms than planned are returned:

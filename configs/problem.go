@@ -1,14 +1,15 @@
 package configs
 
 import (
-	"errors"
 	"fmt"
 	"sort"
 	"strings"
+
+	"sparrow/internal/shell"
 )
 
 // ErrConfig is what every error about the content of a config matches, for errors.Is.
-var ErrConfig = errors.New("configs: invalid config")
+var ErrConfig = shell.Sentinel(shell.ExitUsage, "configs: invalid config")
 
 // Problem is one mistake in a config.
 type Problem struct {
@@ -40,6 +41,9 @@ func (ps Problems) Error() string {
 
 // Is reports whether target is ErrConfig.
 func (ps Problems) Is(target error) bool { return target == ErrConfig }
+
+// ExitCode is that of a config error.
+func (ps Problems) ExitCode() int { return shell.ExitUsage }
 
 // sorted orders the problems and drops repetitions, which arise where an embedded struct lends its Validate to the
 // struct around it. rank gives each problem's group: 0 for the file, 1.. for the overrides.

@@ -13,8 +13,10 @@ import (
 var imports = map[string][]string{
 	"kernel":       {},
 	"internal/rng": {},
-	"configs":      {},
 	"checkpoints":  {},
+
+	"internal/shell": {},
+	"configs":        {"internal/shell"},
 
 	"factor": {"kernel", "internal/rng"},
 
@@ -27,15 +29,15 @@ var imports = map[string][]string{
 	"model":     {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng", "internal/layertest"},
 	"cost":      {"configs"},
 	"data":      {"configs", "internal/rng"},
-	"compress":  {"train", "factor", "model", "nn", "kernel", "data", "checkpoints", "configs"},
-	"train":     {"model", "nn", "op", "factor", "kernel", "data", "checkpoints", "configs", "internal/rng"},
+	"compress":  {"train", "factor", "model", "nn", "kernel", "data", "checkpoints", "configs", "internal/shell"},
+	"train":     {"model", "nn", "op", "factor", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/shell"},
 
 	"convert": {"factor", "train", "model", "nn", "kernel", "data", "configs", "internal/rng"},
 
-	"internal/cli": {"train", "kernel", "configs"},
-	"cmd/train":    {"internal/cli", "train", "model", "data", "checkpoints", "configs"},
-	"cmd/compress": {"internal/cli", "compress", "train"},
-	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data", "checkpoints", "configs"},
+	"internal/cli": {"kernel", "configs", "internal/shell"},
+	"cmd/train":    {"internal/cli", "train", "model", "data", "checkpoints", "configs", "internal/shell"},
+	"cmd/compress": {"internal/cli", "compress", "train", "internal/shell"},
+	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data", "checkpoints", "configs", "internal/shell"},
 
 	// What is above everything, and imported by nothing.
 	"bench":        {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},

@@ -13,6 +13,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
+	"sparrow/internal/shell"
 	"sparrow/nn"
 )
 
@@ -209,8 +210,8 @@ func checkBases(s *nn.Store, dir string, missing []string) error {
 	for _, name := range s.BaseNames() {
 		if slices.Contains(missing, name) {
 			b := s.Base(name)
-			return fmt.Errorf("%s has no %s of shape [%d, %d] for the frozen base of a lora layer; want a checkpoint of the same network whose layers are dense: fold factored ones by: model merge %s -o NEW",
-				dir, name, b.Out, b.In, Quote(dir))
+			return fmt.Errorf("%s has no %s of shape [%d, %d] for the frozen base of a lora layer; want a checkpoint of the same network whose layers are dense: fold factored ones by: %s",
+				dir, name, b.Out, b.In, shell.Command("model", "merge", dir, "-o", "NEW"))
 		}
 	}
 	return nil

@@ -285,15 +285,16 @@ func TestAdapterRefusals(t *testing.T) {
 		cfg              Config
 	}{
 		{"a factored base", "factored", "has no model.layers.0.mlp.gate_proj.weight of shape [24, 16] for the frozen base of a lora layer", lora},
-		{"an adapter as base", "lora", "holds an adapter without its base: fold the two first by: model merge", lora},
+		{"an adapter as base", "lora", "holds an adapter without its base: fold the two first by: ", lora},
 		{"a dense run from an adapter", "lora", "holds an adapter without its base", dense},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tc.cfg.Train.InitFrom = filepath.Join(root, tc.from)
 			dir := filepath.Join(root, "new")
+			startedAs(t, "/tmp/go-build1/b001/exe/train")
 			_, err := New(context.Background(), tc.cfg, dir, false, io.Discard)
-			if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("%v; want ErrUsage with %q", err, tc.want)
+			if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), ": go run ./cmd/model merge "+root) {
+				t.Errorf("%v; want ErrUsage with %q and how to merge", err, tc.want)
 			}
 			if _, err := os.Stat(dir); err == nil {
 				t.Error("a folder was made")

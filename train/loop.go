@@ -12,6 +12,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
+	"sparrow/internal/shell"
 	"sparrow/kernel"
 	"sparrow/model"
 )
@@ -40,7 +41,7 @@ type Result struct {
 const validationLoss = "validation loss"
 
 // ErrInterrupted ends a run that was asked to stop and has saved its state.
-var ErrInterrupted = errors.New("train: interrupted")
+var ErrInterrupted = shell.Sentinel(shell.ExitInterrupted, "train: interrupted")
 
 // DivergedError ends a run whose loss or gradient, or the loss of its validation
 // text, is no number any more.
@@ -71,7 +72,7 @@ func (e *DivergedError) Error() string {
 		b.WriteString("; nothing was updated. Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
 	}
 	if e.Last != "" {
-		fmt.Fprintf(&b, "; the last good state is %s, continue it by: %s --set train.learning_rate=%.3g", e.Last, resumeCommand(e.Dir), e.Rate/10)
+		fmt.Fprintf(&b, "; the last good state is %s, continue it by: %s", e.Last, resumeCommand(e.Dir, "--set", fmt.Sprintf("train.learning_rate=%.3g", e.Rate/10)))
 	} else {
 		fmt.Fprintf(&b, ". There is no checkpoint yet: start again with --force, for example with --set train.learning_rate=%.3g", e.Rate/10)
 	}

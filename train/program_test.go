@@ -1,25 +1,35 @@
 package train
 
 import (
-	"os/exec"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
-// TestQuote: a POSIX shell reads back each argument as it was.
-func TestQuote(t *testing.T) {
-	sh, err := exec.LookPath("sh")
-	if err != nil {
-		t.Skip("no POSIX shell")
+// startedAs makes this process one that was started as self, until the test ends.
+func startedAs(t *testing.T, self string) {
+	before := os.Args[0]
+	os.Args[0] = self
+	t.Cleanup(func() { os.Args[0] = before })
+}
+
+// TestAdviceFollowsTheStart: the commands that errors advise are those of a program that was started by go run or by a path.
+func TestAdviceFollowsTheStart(t *testing.T) {
+	run := t.TempDir()
+	if err := os.WriteFile(filepath.Join(run, "config.toml"), nil, 0o644); err != nil {
+		t.Fatal(err)
 	}
-	for _, arg := range []string{"runs/tiny", "", "a b", "it's", `a"b\c`, "$HOME", "`ls`", "*", "~", "--x=1", "é", "a\nb", "#1", "!x", ";"} {
-		out, err := exec.Command(sh, "-c", "printf %s "+Quote(arg)).CombinedOutput()
-		if err != nil || string(out) != arg {
-			t.Errorf("Quote(%q) = %s, which a shell reads as %q (%v)", arg, Quote(arg), out, err)
+	for start, program := range map[string]string{"/tmp/go-build1/b001/exe/model": "go run ./cmd/train", "/opt/sparrow/model": "/opt/sparrow/train"} {
+		startedAs(t, start)
+		_, err := Find(run, false)
+		if want := program + " resume " + run; !errors.Is(err, ErrNotFound) || !strings.HasSuffix(err.Error(), ": "+want) {
+			t.Errorf("started as %s: got %v, want the advice %s", start, err, want)
 		}
-	}
-	for _, plain := range []string{"runs/tiny", "train.steps=3", "C:/runs/a-b_c"} {
-		if Quote(plain) != plain {
-			t.Errorf("Quote(%q) = %s, want it as it is", plain, Quote(plain))
+		diverged := (&DivergedError{Dir: "my run", Last: "x", Rate: 1}).Error()
+		if want := program + " resume 'my run' --set train.learning_rate=0.1"; !strings.HasSuffix(diverged, ": "+want) {
+			t.Errorf("started as %s: got %s, want the advice %s", start, diverged, want)
 		}
 	}
 }

@@ -5,10 +5,9 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
-)
 
-// ExitInterrupted is the exit code of a run that a signal ended: 128 + SIGINT, as shells count.
-const ExitInterrupted = 130
+	"sparrow/internal/shell"
+)
 
 // Interrupt turns SIGINT and SIGTERM into a request to stop that a training loop can follow between two steps.
 type Interrupt struct {
@@ -20,7 +19,7 @@ type Interrupt struct {
 }
 
 // NotifyInterrupt catches SIGINT and SIGTERM until Stop. The first sets Interrupted and passes one line for
-// the user to message. The second means "now": it calls exit(ExitInterrupted), which the caller sets to
+// the user to message. The second means "now": it calls exit(shell.ExitInterrupted), which the caller sets to
 // os.Exit, because a library does not end the process by itself. Both are called from a goroutine of the
 // Interrupt's own; Progress.Message fits.
 func NotifyInterrupt(message func(format string, args ...any), exit func(code int)) *Interrupt {
@@ -42,7 +41,7 @@ func newInterrupt(signals <-chan os.Signal, release func(), message func(string,
 		message("finishing the step, saving a checkpoint (again to stop at once)")
 		select {
 		case <-signals:
-			exit(ExitInterrupted)
+			exit(shell.ExitInterrupted)
 		case <-i.quit:
 		}
 	}()

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"sparrow/internal/shell"
 )
 
 func TestInterruptTwice(t *testing.T) {
@@ -112,7 +114,7 @@ func TestNotifyInterrupt(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != ExitInterrupted {
-		t.Errorf("the process ended with %v (code %d), want code %d", err, code, ExitInterrupted)
+	if code := cmd.ProcessState.ExitCode(); code != shell.ExitInterrupted {
+		t.Errorf("the process ended with %v (code %d), want code %d", err, code, shell.ExitInterrupted)
 	}
 }

@@ -3,7 +3,6 @@ package train
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/data"
+	"sparrow/internal/shell"
 	"sparrow/nn"
 )
 
@@ -217,7 +217,7 @@ func (t *Trainer) initFrom(path string) error {
 		return err
 	}
 	if from, err := configOf(c); err == nil && from.adapter() {
-		return fmt.Errorf("init_from = %q: %s holds an adapter without its base: fold the two first by: model merge %s -o NEW", path, dir, Quote(dir))
+		return fmt.Errorf("init_from = %q: %s holds an adapter without its base: fold the two first by: %s", path, dir, shell.Command("model", "merge", dir, "-o", "NEW"))
 	}
 	dst, dense := denseArrays(t.store)
 	loaded, missing, unused, err := matchValues(c, dst)
@@ -254,8 +254,8 @@ func (t *Trainer) initFrom(path string) error {
 	return nil
 }
 
-// ErrNotFound marks a path that leads to no checkpoint: exit code 2.
-var ErrNotFound = errors.New("no checkpoint to use")
+// ErrNotFound marks a path that leads to no checkpoint.
+var ErrNotFound = shell.Sentinel(shell.ExitUsage, "no checkpoint to use")
 
 // Find returns the checkpoint folder that path means: path itself, or of a run
 // its best checkpoint by validation loss, or with last its newest. A path that

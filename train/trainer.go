@@ -3,7 +3,6 @@ package train
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +14,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
+	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/op"
@@ -63,14 +63,15 @@ func (t *Trainer) CloseProgress() {
 	}
 }
 
-// ErrUsage marks what the user asked for and cannot have: exit code 2.
-var ErrUsage = errors.New("train: cannot start")
+// ErrUsage marks what the user asked for and cannot have.
+var ErrUsage = shell.Sentinel(shell.ExitUsage, "train: cannot start")
 
 // refusal matches ErrUsage without its words, which do not suit what starts nothing.
 type refusal struct{ error }
 
 func (r refusal) Is(target error) bool { return target == ErrUsage }
 func (r refusal) Unwrap() error        { return r.error }
+func (r refusal) ExitCode() int        { return shell.ExitUsage }
 
 // Refusef is fmt.Errorf of what the user asked for and cannot have, where nothing is trained: the error matches ErrUsage.
 func Refusef(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
@@ -232,7 +233,7 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *kep
 		if state.Step < cfg.Train.Steps {
 			longer = "train.patience=0"
 		}
-		fmt.Fprintf(out, "%s has ended already; train it longer by: %s --set %s\n", dir, resumeCommand(dir), longer)
+		fmt.Fprintf(out, "%s has ended already; train it longer by: %s\n", dir, resumeCommand(dir, "--set", longer))
 		return nil, true, nil
 	}
 	saved, err := configOf(c)

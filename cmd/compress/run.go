@@ -9,8 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/compress"
-	"sparrow/internal/cli"
-	"sparrow/train"
+	"sparrow/internal/shell"
 )
 
 func runCommand() *cobra.Command {
@@ -65,8 +64,7 @@ func printResult(w io.Writer, r *compress.Result, dir string) error {
 	if r.Before != nil && r.Measure == "fisher" {
 		fmt.Fprintf(w, "loss increase   %+.4f measured, %+.4f predicted\n", r.Compressed.Loss()-r.Before.Loss(), r.Loss)
 	}
-	program, quoted := cli.Program("compress"), train.Quote(dir)
-	_, err := fmt.Fprintf(w, "checkpoint      %s\n\nnext:\n  %s verify %s\n  %s report %s\n  %s eval %s\n",
-		filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), program, quoted, program, quoted, cli.Program("model"), quoted)
+	_, err := fmt.Fprintf(w, "checkpoint      %s\n\nnext:\n  %s\n  %s\n  %s\n",
+		filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), shell.Command("compress", "verify", dir), shell.Command("compress", "report", dir), shell.Command("model", "eval", dir))
 	return err
 }

@@ -36,7 +36,7 @@ func verifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return cli.Broken(v.Err())
+			return v.Err()
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")

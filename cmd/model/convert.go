@@ -12,6 +12,7 @@ import (
 
 	"sparrow/convert"
 	"sparrow/internal/cli"
+	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/train"
 )
@@ -101,5 +102,6 @@ func printConversion(w io.Writer, l *train.Loaded, mfa *convert.MFA, out string)
 	fmt.Fprintf(w, "kept        %.1f%% of the keys' energy, %.1f%% of the queries', %.1f%% of the values', in the layer with the least\n",
 		100*least.Keys, 100*least.Queries, 100*least.Values)
 	fmt.Fprintf(w, "loss        %.6f nats a token before, %.6f after (%d tokens)\n", mfa.Before.Loss, mfa.After.Loss, mfa.After.Tokens)
-	fmt.Fprintf(w, "checkpoint  %s\n\nnext:\n  %s run -c %s/config.toml --set train.init_from=%s -o NEW\n", out, cli.Program("train"), train.Quote(out), train.Quote(out))
+	fmt.Fprintf(w, "checkpoint  %s\n\nnext:\n  %s\n", out,
+		shell.Command("train", "run", "-c", out+"/config.toml", "--set", "train.init_from="+out, "-o", "NEW"))
 }

@@ -13,6 +13,7 @@ import (
 
 	"sparrow/data"
 	"sparrow/internal/cli"
+	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/train"
 )
@@ -43,7 +44,7 @@ Step-3 report proposes for serving; the tokens are the same. The stages share --
 				return err
 			}
 			if l.Labels != nil {
-				return cli.Usagef("%s holds a classifier, which writes no text; label with it by: %s predict %s", l.Dir, cli.Program("model"), train.Quote(args[0]))
+				return cli.Usagef("%s holds a classifier, which writes no text; label with it by: %s", l.Dir, shell.Command("model", "predict", args[0]))
 			}
 			if l.Config.Model.Kind != "decoder" {
 				return cli.Usagef("%s holds a masked language model, which fills gaps and continues no text", l.Dir)

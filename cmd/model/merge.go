@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/internal/cli"
+	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/train"
 )
@@ -36,8 +37,8 @@ func mergeCommand() *cobra.Command {
 				return err
 			}
 			before := l.Session.Store()
-			fmt.Printf("merged      %s\nparameters  %d before, %d after\ncheckpoint  %s\n\nnext:\n  %s eval %s\n",
-				l.Dir, before.Parameters()+before.BaseParameters(), dense.Parameters(), out, cli.Program("model"), train.Quote(out))
+			fmt.Printf("merged      %s\nparameters  %d before, %d after\ncheckpoint  %s\n\nnext:\n  %s\n",
+				l.Dir, before.Parameters()+before.BaseParameters(), dense.Parameters(), out, shell.Command("model", "eval", out))
 			return nil
 		},
 	}

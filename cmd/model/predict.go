@@ -14,6 +14,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/internal/cli"
+	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/train"
 )
@@ -50,7 +51,7 @@ func predictCommand() *cobra.Command {
 				p.Show = page != ""
 				predict = p.Predict
 			case page != "":
-				return cli.Usagef("--attention is of words, and %s holds a model of images; see what it looks at by: %s explain %s IMAGE -o FILE", l.Dir, cli.Program("model"), train.Quote(args[0]))
+				return cli.Usagef("--attention is of words, and %s holds a model of images; see what it looks at by: %s", l.Dir, shell.Command("model", "explain", args[0], "IMAGE", "-o", "FILE"))
 			}
 			var shown []train.Prediction
 			out := bufio.NewWriter(os.Stdout)

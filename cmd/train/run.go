@@ -14,6 +14,7 @@ import (
 
 	"sparrow/configs"
 	"sparrow/internal/cli"
+	"sparrow/internal/shell"
 	"sparrow/train"
 )
 
@@ -83,7 +84,7 @@ func resumeCommand() *cobra.Command {
 
 // finish trains to the end and prints what came out.
 func finish(t *train.Trainer, dir string) error {
-	resume := train.Program + " resume " + train.Quote(dir)
+	resume := shell.Command("train", "resume", dir)
 	interrupt := train.NotifyInterrupt(t.Message, func(code int) {
 		t.CloseProgress()
 		fmt.Fprintf(os.Stderr, "stopped at once; continue from the newest checkpoint by: %s\n", resume)
@@ -114,21 +115,23 @@ func printResult(w io.Writer, r train.Result, dir string) {
 	if r.Sample != "" {
 		fmt.Fprintf(w, "\na sample:\n%s\n", r.Sample)
 	}
-	model, dir := cli.Program("model"), train.Quote(dir)
 	fmt.Fprintln(w, "\nnext:")
+	next := func(verb string, args ...string) {
+		fmt.Fprintln(w, " ", shell.Command("model", append([]string{verb, dir}, args...)...))
+	}
 	if r.NewTokens > 0 {
-		fmt.Fprintf(w, "  %s generate %s --prompt %s --tokens %d\n", model, dir, train.Quote(r.Prompt), r.NewTokens)
+		next("generate", "--prompt", r.Prompt, "--tokens", fmt.Sprint(r.NewTokens))
 	}
-	if r.Images {
-		fmt.Fprintf(w, "  %s predict %s IMAGE.png\n", model, dir)
-	} else if unit == "examples" {
-		text := train.Quote(r.Text)
-		if r.Pairs {
-			text = "< pairs.tsv"
-		}
-		fmt.Fprintf(w, "  %s predict %s %s\n", model, dir, text)
+	switch {
+	case r.Images:
+		next("predict", "IMAGE.png")
+	case unit == "examples" && r.Pairs:
+		fmt.Fprintf(w, "  %s < pairs.tsv\n", shell.Command("model", "predict", dir))
+	case unit == "examples":
+		next("predict", r.Text)
 	}
-	fmt.Fprintf(w, "  %s eval %s\n  %s inspect %s\n", model, dir, model, dir)
+	next("eval")
+	next("inspect")
 }
 
 // dryRun prints what a run would be, as a config file with the rest in comments.
