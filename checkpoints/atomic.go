@@ -1,13 +1,23 @@
 package checkpoints
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 )
 
 // WriteFileAtomic writes a file so that path holds the old bytes or the new ones at any moment, also after a power
 // cut. What a kill leaves beside it (.tmp-NAME) is overwritten by the next call.
-func WriteFileAtomic(path string, data []byte) (err error) {
+func WriteFileAtomic(path string, data []byte) error {
+	return StreamFileAtomic(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// StreamFileAtomic is [WriteFileAtomic] for a file that does not fit in memory: write puts it into w, bit by bit. An
+// error of write leaves the old file.
+func StreamFileAtomic(path string, write func(w io.Writer) error) (err error) {
 	dir, base := filepath.Split(path)
 	if dir == "" {
 		dir = "."
@@ -24,7 +34,7 @@ func WriteFileAtomic(path string, data []byte) (err error) {
 		return err
 	}
 	defer out.Close() // a second Close after the one below does nothing
-	if _, err := out.Write(data); err != nil {
+	if err := write(out); err != nil {
 		return err
 	}
 	if err := out.Sync(); err != nil {

@@ -259,3 +259,26 @@ func TestWriteFileAtomic(t *testing.T) {
 		t.Error("a failed write left its temporary file")
 	}
 }
+
+func TestStreamFileAtomicKeepsTheOldFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	if err := WriteFileAtomic(path, []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("no more values")
+	err := StreamFileAtomic(path, func(w io.Writer) error {
+		if _, err := io.WriteString(w, "half of the"); err != nil {
+			return err
+		}
+		return broken
+	})
+	if !errors.Is(err, broken) || !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("StreamFileAtomic = %v", err)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "old" {
+		t.Errorf("the file is %q, %v", got, err)
+	}
+	if names, err := os.ReadDir(filepath.Dir(path)); err != nil || len(names) != 1 {
+		t.Errorf("the folder holds %v, %v", names, err)
+	}
+}

@@ -18,6 +18,10 @@ var imports = map[string][]string{
 	"internal/shell": {},
 	"configs":        {"internal/shell"},
 
+	"checkpoints/foreign":             {"checkpoints/foreign/foreigntest"},
+	"checkpoints/foreign/foreigntest": {}, // by tests of formats
+	"checkpoints/safetensors":         {"checkpoints", "checkpoints/foreign", "checkpoints/foreign/foreigntest"},
+
 	"factor": {"kernel", "internal/rng"},
 
 	"op": {"kernel"},
