@@ -31,9 +31,9 @@ func TestAdviceFollowsTheStart(t *testing.T) {
 			_, err := targets(s, cfg, "runs/my model")
 			return err
 		},
-		"compress run -c FILE -o " + empty: func() error { _, err := WriteReport(empty, ""); return err },
-		"compress run -c FILE -o DIR":      func() error { return (&verifier{dir: "DIR"}).open() },
-		"compress verify " + finished:      func() error { _, err := WriteReport(finished, ""); return err },
+		"compress run -c FILE -o " + empty: func() error { _, err := Read(empty); return err },
+		"compress run -c FILE -o DIR":      func() error { return (&verifier{Record: &Record{Dir: "DIR"}}).open(nil) },
+		"compress verify " + finished:      func() error { _, err := Read(finished); return err },
 	}
 	for start, program := range map[string]string{"/tmp/go-build1/b001/exe/compress": "go run ./cmd/", "/opt/sparrow/compress": "/opt/sparrow/"} {
 		os.Args[0] = start

@@ -4,8 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 
+	"gorgonia.org/tensor"
+
+	"sparrow/kernel"
 	"sparrow/model"
+	"sparrow/nn"
 	"sparrow/train"
 )
 
@@ -15,7 +20,7 @@ const momentBatch = 4
 // calibrate fills stats with what the methods need, from the cache or from a pass over calibration data.
 func (s *subject) calibrate(ctx context.Context) error {
 	n := s.needs()
-	if n.fisher {
+	if n.Fisher {
 		err := s.cached(ctx, "fisher", s.targets, s.cfg.Compress.Calibration.FisherBatch, func(c *collector) (map[string]*Statistics, error) {
 			f := newFisherSums(s.targets, false)
 			total, err := c.run(f.options(s.loaded.Session.Store()), func(train.CalibrationBatch) error { return nil })
@@ -31,7 +36,7 @@ func (s *subject) calibrate(ctx context.Context) error {
 			}
 		}
 	}
-	if !n.moments {
+	if !n.Moments {
 		return nil
 	}
 	return s.cached(ctx, "moments", s.targets, momentBatch, func(c *collector) (map[string]*Statistics, error) {
@@ -54,7 +59,7 @@ func (s *subject) entries(ctx context.Context, t Target) ([]float64, error) {
 	var group []Target
 	n := 0
 	for _, x := range s.targets {
-		if len(group) == 0 && x.Name != t.Name || !newMethod(x.Method, s.cfg.Compress).needs().entries {
+		if len(group) == 0 && x.Name != t.Name || !s.cfg.Compress.needs(x.Method).Entries {
 			continue
 		}
 		if n += x.DenseParams(); n > groupEntries && len(group) > 0 {
@@ -123,4 +128,157 @@ func (c *collector) run(opts model.Options, after func(train.CalibrationBatch) e
 		return 0, refusef("calibration: %d %s have no target of the loss", steps*c.batch, unit)
 	}
 	return targets, nil
+}
+
+// fisherSums accumulates squared gradients of the weights of some layers, in float64:
+//
+//	F_ij = 1/N sum over batches of (dL_b / dW_ij)²
+//
+// with L_b the loss summed over a batch's targets and N the number of all targets. With batches of one text this is the
+// empirical Fisher information (Hsu et al. 2022, equation 1) up to a factor that all weights share; a larger batch gives
+// the same sum as long as texts' gradients do not correlate, which they do a little.
+type fisherSums struct {
+	layers  map[string]*Statistics // by name
+	entries bool
+}
+
+func newFisherSums(ts []Target, entries bool) *fisherSums {
+	f := &fisherSums{map[string]*Statistics{}, entries}
+	for _, t := range ts {
+		s := &Statistics{Rows: make([]float64, t.Out), Cols: make([]float64, t.In)}
+		if entries {
+			s = &Statistics{Entries: make([]float64, t.Out*t.In)}
+		}
+		f.layers[t.Name] = s
+	}
+	return f
+}
+
+// options makes a session deliver only the gradients of these layers' weights.
+func (f *fisherSums) options(store *nn.Store) model.Options {
+	sink := nn.NewLayerGradients(store)
+	sink.Update = f.add
+	return model.Options{Sink: sink, Frozen: func(name string) bool {
+		layer, weight := strings.CutSuffix(name, ".weight")
+		return !weight || f.layers[layer] == nil
+	}}
+}
+
+// add squares the gradient of a weight, or of its rows from an element on, as nn.LayerGradients delivers it.
+func (f *fisherSums) add(name string, grad *tensor.Dense, from int) error {
+	layer := strings.TrimSuffix(name, ".weight")
+	s, g := f.layers[layer], grad.Float32s()
+	if f.entries {
+		dst := s.Entries[from:]
+		kernel.Ranges(len(g), 1<<14, func(lo, hi int) {
+			for i, x := range g[lo:hi] {
+				dst[lo+i] += float64(x) * float64(x)
+			}
+		})
+		return nil
+	}
+	in := len(s.Cols)
+	rows, first := len(g)/in, from/in
+	kernel.Ranges(rows, 16, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			s.Rows[first+i] += kernel.SumSquares(g[i*in : (i+1)*in])
+		}
+	})
+	kernel.Ranges(in, 128, func(lo, hi int) { // each column's sum goes down the rows, whatever the ranges
+		for i := range rows {
+			row, dst := g[i*in+lo:i*in+hi], s.Cols[lo:hi]
+			for j, x := range row {
+				dst[j] += float64(x) * float64(x)
+			}
+		}
+	})
+	if sum := s.Rows[first]; math.IsNaN(sum) || math.IsInf(sum, 0) {
+		return fmt.Errorf("compress: the gradient of %s is %v on the calibration data; want finite weights and losses", name, sum)
+	}
+	return nil
+}
+
+// finish divides the sums by the number of targets.
+func (f *fisherSums) finish(targets int) {
+	for _, s := range f.layers {
+		for _, x := range [][]float64{s.Rows, s.Cols, s.Entries} {
+			for i := range x {
+				x[i] /= float64(targets)
+			}
+		}
+	}
+}
+
+// tapSuffix follows a layer's name in the name of the value that it reads.
+const tapSuffix = ".input"
+
+// moments accumulates the inputs' moments of some layers, in float64.
+type moments struct {
+	targets []Target
+	layers  map[string]*Statistics
+	rows    map[string]int // inputs seen
+}
+
+func newMoments(ts []Target) *moments {
+	m := &moments{targets: ts, layers: map[string]*Statistics{}, rows: map[string]int{}}
+	for _, t := range ts {
+		m.layers[t.Name] = &Statistics{Moment: make([]float64, t.In*t.In), Size: make([]float64, t.In)}
+	}
+	return m
+}
+
+// options makes a session keep the inputs of these layers.
+func (m *moments) options() model.Options {
+	return model.Options{Tapped: func(name string) bool {
+		layer, input := strings.CutSuffix(name, tapSuffix)
+		return input && m.layers[layer] != nil
+	}}
+}
+
+// add takes the inputs of a run, of which those that belong to no token are left out.
+func (m *moments) add(p *model.Program, lengths []int) error {
+	for _, t := range m.targets {
+		x, shape := p.Tap(t.Name + tapSuffix)
+		if x == nil {
+			return fmt.Errorf("compress: the network keeps no input of %s", t.Name)
+		}
+		n := valid(x, shape[0], t.In, lengths)
+		if !kernel.AllFinite(x[:n*t.In]) {
+			return fmt.Errorf("compress: an input of %s is not finite on the calibration data; want finite weights", t.Name)
+		}
+		s := m.layers[t.Name]
+		m.rows[t.Name] += n
+		kernel.Gemm(true, false, t.In, t.In, n, 1, x, t.In, x, t.In, 1, s.Moment, t.In)
+		for i := range n {
+			for j, v := range x[i*t.In : (i+1)*t.In] {
+				s.Size[j] += math.Abs(v)
+			}
+		}
+	}
+	return nil
+}
+
+// valid moves the rows of x [rows, width] that count to the front and returns their number. Rows are tokens, of texts
+// padded to one length, or texts.
+func valid(x []float64, rows, width int, lengths []int) int {
+	if lengths == nil {
+		return rows
+	}
+	n, each := 0, rows/len(lengths)
+	for text, length := range lengths {
+		for i := range min(length, each) {
+			copy(x[n*width:(n+1)*width], x[(text*each+i)*width:])
+			n++
+		}
+	}
+	return n
+}
+
+// finish divides the sums by the number of inputs.
+func (m *moments) finish() {
+	for name, s := range m.layers {
+		scale := 1 / float64(max(m.rows[name], 1))
+		kernel.Scale(scale, s.Moment)
+		kernel.Scale(scale, s.Size)
+	}
 }

@@ -1,6 +1,7 @@
 package compress
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ type Config struct {
 
 // Settings is the [compress] table.
 type Settings struct {
+	Methods []Choice `toml:"-"` // that method may name: those of this package, which a caller may extend
+
 	From   string `toml:"from"`   // run or checkpoint to compress
 	Method string `toml:"method"` // svd | fwsvd | tfwsvd | svd_llm | asvd | magnitude | dsformer | quantize | auto
 
@@ -82,22 +85,21 @@ func DefaultConfig() Config {
 	return Config{
 		Name: "compressed", Seed: 1,
 		Compress: Settings{
-			Method: "fwsvd", Allocation: "loss", Row: "both", Floor: factor.DefaultFloor, Alpha: 0.5, Sweeps: 10, Group: 4,
+			Methods: Methods(),
+			Method:  "fwsvd", Allocation: "loss", Row: "both", Floor: factor.DefaultFloor, Alpha: 0.5, Sweeps: 10, Group: 4,
 			DSFormer: DSFormerConfig{Block: 16, Atoms: []int{64, 128}, Axis: "in", Shared: true, Sweeps: 10, Weights: "fisher"},
 			Cache:    "runs/.cache", Calibration: CalibrationConfig{Examples: 256, FisherBatch: 1},
 		},
 	}
 }
 
-// Load reads a config file; set are overrides of the form "compress.ratio=0.5".
-func Load(file string, set []string) (Config, error) {
+// Load reads a config file; set are overrides of the form "compress.ratio=0.5", more are methods beside [Methods].
+func Load(file string, set []string, more ...Choice) (Config, error) {
 	cfg := DefaultConfig()
+	cfg.Compress.Methods = append(cfg.Compress.Methods, more...)
 	err := configs.Load(file, &cfg, configs.Options{Set: set})
 	return cfg, err
 }
-
-// methods are the values of method; newMethod has the switch.
-var methods = []string{"svd", "fwsvd", "tfwsvd", "svd_llm", "asvd", "magnitude", "dsformer", "quantize", "auto"}
 
 // Validate reports a name that is none.
 func (c Config) Validate(r *configs.Report) {
@@ -116,7 +118,12 @@ func (c Settings) Validate(r *configs.Report) {
 	if c.From == "" {
 		r.Errorf("from", "is empty; want the run or checkpoint to compress")
 	}
-	oneOf("method", c.Method, methods)
+	oneOf("method", c.Method, c.names())
+	for i, l := range c.Layer {
+		if l.Method != "" {
+			oneOf(fmt.Sprintf("layer.%d.method", i), l.Method, append([]string{stays}, c.names()...))
+		}
+	}
 	oneOf("allocation", c.Allocation, []string{"loss", "uniform"})
 	oneOf("row", c.Row, []string{"in", "out", "both"})
 	c.validateBudget(r)
@@ -135,15 +142,29 @@ func (c Settings) Validate(r *configs.Report) {
 	if c.Cache == "" {
 		r.Errorf("cache", "is empty; want a folder")
 	}
-	if c.Finetune != nil && c.Finetune.STF != nil && !c.denseSparse() {
-		r.Errorf("finetune.stf", "trains dense-sparse layers, and no method here makes any; want method = \"dsformer\", or no such table")
+	if sparse := c.sparse(); c.Finetune != nil && c.Finetune.STF != nil && !slices.ContainsFunc(c.used(), func(name string) bool { return slices.Contains(sparse, name) }) {
+		r.Errorf("finetune.stf", "trains dense-sparse layers, and no method here makes any; want one of %s as method, or no such table", strings.Join(sparse, ", "))
 	}
 }
 
-// denseSparse tells whether some layer may become dense-sparse.
-func (c Settings) denseSparse() bool {
-	makes := func(method string) bool { return method == "dsformer" || method == "auto" }
-	return makes(c.Method) || slices.ContainsFunc(c.Layer, func(l LayerConfig) bool { return makes(l.Method) })
+// used are the methods that the config names.
+func (c Settings) used() []string {
+	names := []string{c.Method}
+	for _, l := range c.Layer {
+		names = append(names, l.Method)
+	}
+	return names
+}
+
+// sparse are the names of methods whose layers may be made of atoms.
+func (c Settings) sparse() []string {
+	var names []string
+	for _, m := range c.Methods {
+		if slices.ContainsFunc(c.methods(m.Name), func(m named) bool { return m.Sparse }) {
+			names = append(names, m.Name)
+		}
+	}
+	return names
 }
 
 func (c Settings) validateBudget(r *configs.Report) {
@@ -172,13 +193,10 @@ func (c Settings) validateBudget(r *configs.Report) {
 	}
 }
 
-// Validate reports a pattern that cannot match and an unknown method.
+// Validate reports a pattern that cannot match.
 func (c LayerConfig) Validate(r *configs.Report) {
 	if _, err := path.Match(c.Match, ""); err != nil || c.Match == "" {
-		r.Errorf("match", "is no glob pattern; want one like \"*.mlp.*\"")
-	}
-	if known := append([]string{"", "dense"}, methods...); !slices.Contains(known, c.Method) {
-		r.Errorf("method", "is unknown; want one of %s", strings.Join(known[1:], ", "))
+		r.Errorf("match", "is not a valid glob pattern; want one like \"*.mlp.*\"")
 	}
 }
 

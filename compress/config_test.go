@@ -21,7 +21,7 @@ func TestConfigErrors(t *testing.T) {
 		{"row", "ratio = 0.5\nrow = \"up\"", `row = "up" is unknown; want one of in, out, both`},
 		{"typo", "ratoi = 0.5", `a.toml:3: unknown key "ratoi" in [compress]; did you mean "ratio"?`},
 		{"allocation", "ratio = 0.5\nallocation = \"best\"", `allocation = "best" is unknown; want one of loss, uniform`},
-		{"pattern", "ratio = 0.5\n[[compress.layer]]\nmatch = \"[\"", `a.toml:5: [[compress.layer]] match = "[" is no glob pattern`},
+		{"pattern", "ratio = 0.5\n[[compress.layer]]\nmatch = \"[\"", `a.toml:5: [[compress.layer]] match = "[" is not a valid glob pattern`},
 		{"layer method", "ratio = 0.5\n[[compress.layer]]\nmatch = \"*\"\nmethod = \"none\"", `method = "none" is unknown; want one of dense, svd`},
 		{"calibration", "ratio = 0.5\n[compress.calibration]\nexamples = 0", `a.toml:5: [compress.calibration] examples = 0 is too small`},
 		{"batch", "ratio = 0.5\n[compress.calibration]\nexamples = 4\nfisher_batch = 5", `fisher_batch = 5 is out of range; want 1 to examples = 4`},

@@ -6,7 +6,7 @@
 //	plan, err := compress.MakePlan(ctx, cfg, os.Stderr)     // nothing is written but the cache of statistics
 //	result, err := compress.Run(ctx, cfg, "runs/small", os.Stderr)
 //	report, err := compress.Verify(ctx, "runs/small", os.Stderr)
-//	path, err := compress.WriteReport("runs/small", "")
+//	path, err := report.Write("runs/small", "")
 //
 // What calibration data tell of a layer y = W x (see [Statistics]): Fisher information, the squared gradients of the
 // loss summed over each row and each column of W; and moments of the inputs x.

@@ -3,12 +3,58 @@ package compress
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
+	"sparrow/configs"
 	"sparrow/factor"
 	"sparrow/nn"
 )
 
-// dsformer writes a weight as dense times semi-structured sparse (Chand, Prabhu and Kumar 2023, DSFormer), see
+// DSFormerConfig is the [compress.dsformer] table.
+type DSFormerConfig struct {
+	Block    int    `toml:"block"`    // b, width of a block, which divides the cut side of each layer
+	Atoms    []int  `toml:"atoms"`    // K of a dictionary, up to 256; of several the planner chooses for each layer
+	Nonzeros []int  `toml:"nonzeros"` // least and most atoms that a vector of a block uses; none: 1 to block
+	Axis     string `toml:"axis"`     // side of W that is cut into blocks: in (the products are faster) | out
+	Shared   bool   `toml:"shared"`   // one dictionary for all blocks of a layer, or one for each
+	Sweeps   int    `toml:"sweeps"`   // of K-SVD
+	Weights  string `toml:"weights"`  // of errors: fisher, on the sides that row says | none
+}
+
+// Validate reports what no layer can be.
+func (c DSFormerConfig) Validate(r *configs.Report) {
+	const maxAtoms = 256 // an index is a byte in memory
+	oneOf := func(key, v string, known ...string) {
+		if !slices.Contains(known, v) {
+			r.Errorf(key, "is unknown; want one of %s", strings.Join(known, ", "))
+		}
+	}
+	if c.Block < 1 {
+		r.Errorf("block", "is too small; want at least 1")
+	}
+	if len(c.Atoms) == 0 {
+		r.Errorf("atoms", "is empty; want one number, or several to choose from")
+	}
+	least := maxAtoms
+	for i, k := range c.Atoms {
+		if k < 1 || k > maxAtoms || slices.Contains(c.Atoms[:i], k) {
+			r.Errorf("atoms", "has %d; want different numbers from 1 to %d", k, maxAtoms)
+			return
+		}
+		least = min(least, k)
+	}
+	if n := c.Nonzeros; len(n) > 0 && !(len(n) == 2 && 1 <= n[0] && n[0] <= n[1] && n[0] <= least) {
+		r.Errorf("nonzeros", "is no range; want the least and the most atoms of a vector, from 1 on, the least not above atoms")
+	}
+	oneOf("axis", c.Axis, "in", "out")
+	if c.Sweeps < 0 {
+		r.Errorf("sweeps", "is negative; want 0 or more")
+	}
+	oneOf("weights", c.Weights, "fisher", "none")
+}
+
+// DSFormer writes a weight as dense times semi-structured sparse (Chand, Prabhu and Kumar 2023, DSFormer), see
 // factor.DenseSparse: the vectors of a block of b inputs, one for each output, or with axis "out" of b outputs, one for each
 // input, are sums of s of K atoms. Options differ by one nonzero of one block, and blocks have as many as each other or one
 // more: to give more to those that gain most was worth less than 1% of the loss on trained decoders.
@@ -19,22 +65,36 @@ import (
 //
 // With weights "fisher" codes are those of the least weighted error that pursuit finds. Atoms that blocks share are learned
 // under the weights of vectors and the mean weight of each block, those of one block under all weights.
-type dsformer struct{ cfg Settings }
+type DSFormer struct {
+	DSFormerConfig
+	Row   string  // sides that are weighted: in | out | both
+	Floor float64 // added to weights over their mean
+	Unit  string  // of the budget, in which options of several K compete
+}
+
+func newDSFormer(c Settings) Method { return DSFormer{c.DSFormer, c.Row, c.Floor, c.budget(nil).Unit} }
 
 // learnAt is the number of nonzeros at which atoms are learned.
 func (c DSFormerConfig) learnAt(atoms int) int { return min(max(1, c.Block/8), atoms) }
 
-func (d dsformer) needs() needs { return needs{fisher: d.cfg.DSFormer.Weights == "fisher"} }
+// Needs implements Method.
+func (d DSFormer) Needs() Needs { return Needs{Fisher: d.Weights == "fisher"} }
 
-// options are all numbers of nonzeros at which the factors are smaller than the matrix.
-func (d dsformer) options(ctx context.Context, t Target, w *factor.Matrix, s *Statistics) ([]Option, *factor.SVD, error) {
-	x, err := d.blocks(t, w, s)
+// Fits implements Candidate: blocks divide the side that they cut.
+func (d DSFormer) Fits(t Target) bool { return d.side(t)%d.Block == 0 }
+
+// Options implements Method: all numbers of nonzeros at which the factors are smaller than the matrix.
+func (d DSFormer) Options(ctx context.Context, t Target, s *Statistics) ([]Option, *factor.SVD, error) {
+	x, err := d.blocks(t, s)
 	if err != nil {
 		return nil, nil, err
 	}
 	all := []Option{dense(t)}
-	for _, atoms := range d.cfg.DSFormer.Atoms {
-		sizes := d.sizes(t, atoms)
+	for _, atoms := range d.Atoms {
+		sizes, err := d.sizes(t, atoms)
+		if err != nil {
+			return nil, nil, err
+		}
 		if len(sizes) == 0 {
 			continue
 		}
@@ -52,29 +112,31 @@ func (d dsformer) options(ctx context.Context, t Target, w *factor.Matrix, s *St
 				sizes[i].Loss += losses[g][s]
 			}
 		}
-		all = mergeOptions(append(sizes, dense(t)), all, d.cfg.cost)
+		all = mergeOptions(append(sizes, dense(t)), all, Budget{Unit: d.Unit}.cost)
 	}
-	return all, nil, nil
+	return all[:len(all)-1], nil, nil // without the dense one
 }
 
 // sizes are the options of so many atoms, ascending, without their losses.
-func (d dsformer) sizes(t Target, atoms int) []Option {
-	c := d.cfg.DSFormer
-	blocks, least, most := d.side(t)/c.Block, 1, min(c.Block, atoms)
-	if len(c.Nonzeros) > 0 {
-		least, most = c.Nonzeros[0], min(c.Nonzeros[1], atoms)
+func (d DSFormer) sizes(t Target, atoms int) ([]Option, error) {
+	blocks, least, most := d.side(t)/d.Block, 1, min(d.Block, atoms)
+	if len(d.Nonzeros) > 0 {
+		least, most = d.Nonzeros[0], min(d.Nonzeros[1], atoms)
 	}
 	var out []Option
 	for n := blocks * least; n <= blocks*most; n++ {
-		o := Option{Method: "dsformer", Atoms: atoms, Blocks: blocks, Nonzeros: n}
-		l := nn.Layer{Kind: "dense_sparse", Out: t.Out, In: t.In, Config: c.linear(o)}
-		o.Params = l.Parameters()
-		if o.Bytes = valueBytes*o.Params + l.IndexBytes(); o.Bytes >= valueBytes*t.DenseParams() {
+		o := Option{Atoms: atoms, Blocks: blocks, Nonzeros: n}
+		linear, err := d.Linear(t, o)
+		if err != nil {
+			return nil, err
+		}
+		size := t.size(linear)
+		if o.Params, o.Bytes = size.Params, size.Bytes; o.Bytes >= valueBytes*t.DenseParams() {
 			break
 		}
 		out = append(out, o)
 	}
-	return out
+	return out, nil
 }
 
 // blockNonzeros are those of a vector in each block: as many everywhere, and one more in the first blocks.
@@ -89,17 +151,25 @@ func (o Option) blockNonzeros() []int {
 	return n
 }
 
-// linear is the [[model.linear]] table of a layer that becomes an option, without its name.
-func (c DSFormerConfig) linear(o Option) nn.LinearConfig {
+// Linear implements Method.
+func (d DSFormer) Linear(t Target, o Option) (nn.LinearConfig, error) {
+	if o.Atoms < 1 || o.Blocks < 1 || o.Blocks*d.Block != d.side(t) || o.Nonzeros < o.Blocks || o.Nonzeros > o.Blocks*o.Atoms {
+		return nn.LinearConfig{}, fmt.Errorf("%s cannot become %s, %d blocks of %d atoms with %d nonzeros", t.Name, o.Method, o.Blocks, o.Atoms, o.Nonzeros)
+	}
 	nonzeros := o.blockNonzeros()
 	if o.Nonzeros%o.Blocks == 0 {
 		nonzeros = nonzeros[:1]
 	}
-	return nn.LinearConfig{Kind: "dense_sparse", Block: c.Block, Atoms: o.Atoms, Nonzeros: nonzeros, Axis: c.Axis, Shared: c.Shared}
+	return nn.LinearConfig{Kind: "dense_sparse", Block: d.Block, Atoms: o.Atoms, Nonzeros: nonzeros, Axis: d.Axis, Shared: d.Shared}, nil
 }
 
-func (d dsformer) apply(ctx context.Context, t Target, w *factor.Matrix, s *Statistics, o Option) (*Form, error) {
-	x, err := d.blocks(t, w, s)
+// Apply implements Method.
+func (d DSFormer) Apply(ctx context.Context, t Target, s *Statistics, o Option) (*Form, error) {
+	linear, err := d.Linear(t, o)
+	if err != nil {
+		return nil, err
+	}
+	x, err := d.blocks(t, s)
 	if err != nil {
 		return nil, err
 	}
@@ -111,14 +181,12 @@ func (d dsformer) apply(ctx context.Context, t Target, w *factor.Matrix, s *Stat
 	if err != nil {
 		return nil, fmt.Errorf("compress: %s: %w", t.Name, err)
 	}
-	return denseSparseForm(dictionaries, codes, d.cfg.DSFormer.linear(o)), nil
+	return DenseSparseForm(dictionaries, codes, linear), nil
 }
 
-// divides tells whether blocks fit the layer.
-func (d dsformer) divides(t Target) bool { return d.side(t)%d.cfg.DSFormer.Block == 0 }
-
-func (d dsformer) side(t Target) int {
-	if d.cfg.DSFormer.Axis == "out" {
+// side is the length of what is cut into blocks.
+func (d DSFormer) side(t Target) int {
+	if d.Axis == "out" {
 		return t.Out
 	}
 	return t.In

@@ -48,7 +48,7 @@ func TestDSFormerPredictsWhatIsStored(t *testing.T) {
 	w, s := randomMatrix(r, target.Out, target.In), randomStatistics(r, target.Out, target.In)
 	for name, change := range layouts {
 		cfg := dsformerSettings(change)
-		m := newMethod("dsformer", cfg)
+		m := tried{"dsformer", cfg}
 		options, _, err := m.options(ctx, target, w, s)
 		if err != nil {
 			t.Fatal(err)
@@ -113,11 +113,12 @@ func TestStoredFormIsTheTrainedOne(t *testing.T) {
 		s := mustOpen(t, cfg)
 		forms, chosen := map[string]*Form{}, map[string]nn.LinearConfig{}
 		for _, target := range s.targets {
-			w, err := weightOf(s.loaded.Session.Store(), target)
+			loaded, err := target.of(s.loaded.Session.Store())
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := newMethod("dsformer", cfg.Compress)
+			w := loaded.Weight
+			m := tried{"dsformer", cfg.Compress}
 			options, _, err := m.options(ctx, target, w, &Statistics{})
 			if err != nil {
 				t.Fatal(err)
@@ -159,7 +160,7 @@ func TestDSFormerAgainstLowRank(t *testing.T) {
 	target := Target{Name: "x", Out: 256, In: 64}
 	w := randomMatrix(r, target.Out, target.In)
 	least := func(method string, cfg Settings, s *Statistics, share float64) float64 {
-		options, _, err := newMethod(method, cfg).options(ctx, target, w, s)
+		options, _, err := tried{method, cfg}.options(ctx, target, w, s)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +203,7 @@ func TestDSFormerWithinBudgets(t *testing.T) {
 			for _, shape := range [][2]int{{24, 32}, {32, 16}, {40, 24}} {
 				target := Target{Name: "x", Out: shape[0], In: shape[1]}
 				w, s := randomMatrix(r, target.Out, target.In), randomStatistics(r, target.Out, target.In)
-				o, _, err := newMethod(method, cfg).options(ctx, target, w, s)
+				o, _, err := tried{method, cfg}.options(ctx, target, w, s)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -257,7 +258,7 @@ func TestHostileMatrices(t *testing.T) {
 		for layout, c := range layouts {
 			w, s := randomMatrix(r, target.Out, target.In), randomStatistics(r, target.Out, target.In)
 			change(w, s)
-			m := newMethod("dsformer", dsformerSettings(c))
+			m := tried{"dsformer", dsformerSettings(c)}
 			options, _, err := m.options(ctx, target, w, s)
 			if err != nil {
 				t.Fatalf("%s, %s: %v", name, layout, err)
@@ -306,11 +307,11 @@ func TestBlocksThatDoNotFit(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
 	target := Target{Name: "model.x", Out: 16, In: 20}
 	w, s := randomMatrix(r, target.Out, target.In), randomStatistics(r, target.Out, target.In)
-	_, _, err := newMethod("dsformer", dsformerSettings(nil)).options(ctx, target, w, s)
+	_, _, err := tried{"dsformer", dsformerSettings(nil)}.options(ctx, target, w, s)
 	if !errors.Is(err, train.ErrUsage) || !strings.Contains(fmt.Sprint(err), "model.x: [compress.dsformer] block = 8 does not divide the 20 inputs of [16, 20]") {
 		t.Errorf("got %v, want the layer, the block and the side", err)
 	}
-	options, _, err := newMethod("auto", dsformerSettings(nil)).options(ctx, target, w, s)
+	options, _, err := tried{"auto", dsformerSettings(nil)}.options(ctx, target, w, s)
 	if err != nil || slices.ContainsFunc(options, func(o Option) bool { return o.Method == "dsformer" }) {
 		t.Errorf("auto: got %v (%v), want options without dsformer", options, err)
 	}

@@ -72,8 +72,9 @@ func (s *subject) tuning(from string, store *nn.Store) train.LoopConfig {
 		distill.Teacher = s.loaded.Dir
 		loop.Distill = &distill
 	}
-	for _, t := range s.targets { // its dictionary is the identity, without which its groups are no longer N:M
-		if t.Method == "magnitude" && store.Layer(t.Name).Kind == "dense_sparse" {
+	for _, t := range s.targets {
+		_, grouped := s.cfg.Compress.grouped(Option{Method: t.Method})
+		if grouped && store.Layer(t.Name).Kind == "dense_sparse" { // without the identity its groups are no longer N:M
 			loop.Freeze = append(slices.Clone(loop.Freeze), train.FreezeConfig{Match: t.Name + ".dictionary.weight"})
 		}
 	}

@@ -3,6 +3,7 @@ package compress
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -37,15 +38,43 @@ func (j journal) do(key string, read func(*checkpoints.Checkpoint) error, make f
 	return checkpoints.Write(dir, contents)
 }
 
-// layerKey is the hash of what a layer's result depends on: the checkpoint, the statistics, the settings of methods (but
-// for the budget, which decides only about the option, and of which the options know the unit) and what is asked for.
-func (s *subject) layerKey(what string, t Target, asked any) string {
+// journalVersion is that of keys and entries; a journal of another one is of no use.
+const journalVersion = "2"
+
+// renew empties a journal that another version has written, and says so.
+func (j journal) renew(out io.Writer) error {
+	mark := filepath.Join(j.dir, "version")
+	if text, err := os.ReadFile(mark); err == nil && string(text) == journalVersion+"\n" {
+		return nil
+	}
+	if _, err := os.Stat(j.dir); err == nil {
+		fmt.Fprintf(out, "%s was written by another version: its layers are computed anew\n", j.dir)
+		if err := os.RemoveAll(j.dir); err != nil {
+			return fmt.Errorf("compress: %w", err)
+		}
+	}
+	if err := os.MkdirAll(j.dir, 0o755); err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	return checkpoints.WriteFileAtomic(mark, []byte(journalVersion+"\n"))
+}
+
+// layerKey is the hash of what a layer's result depends on: the checkpoint, the statistics, the whole config of each method
+// that its target's name stands for, the storage, the budget's unit and what is asked for.
+func (s *subject) layerKey(what string, t Target, asked any) (string, error) {
 	cfg := s.cfg.Compress
+	methods := map[string]json.RawMessage{}
+	for _, m := range cfg.methods(t.Method) {
+		text, err := json.Marshal(m.Method)
+		if err != nil {
+			return "", fmt.Errorf("compress: the config of method %s: %w", m.Name, err)
+		}
+		methods[m.Name] = text
+	}
 	return hashOf(map[string]any{
-		"version": 1, "what": what, "layer": t.Name, "asked": asked, "checkpoint": s.loaded.Files.Manifest().SHA256, "statistics": s.keys,
-		"row": cfg.Row, "floor": cfg.Floor, "alpha": cfg.Alpha, "sweeps": cfg.Sweeps, "group": cfg.Group, "dsformer": cfg.DSFormer, "quantize": cfg.Quantize,
-		"unit": cfg.budget(nil).Unit, "instruction_set": kernel.ISA(),
-	})
+		"version": journalVersion, "what": what, "layer": t.Name, "asked": asked, "checkpoint": s.loaded.Files.Manifest().SHA256,
+		"statistics": s.keys, "methods": methods, "storage": cfg.Quantize.storage(), "unit": cfg.budget(nil).Unit, "instruction_set": kernel.ISA(),
+	}), nil
 }
 
 // contents is how a spectrum is kept.

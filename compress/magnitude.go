@@ -3,52 +3,65 @@ package compress
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math"
 	"slices"
-
-	"gorgonia.org/tensor"
 
 	"sparrow/factor"
 	"sparrow/nn"
 )
 
-// magnitude keeps of every M weights of an output, those of M inputs in a row, the N largest (N:M sparsity, Mishra et al.
+// Magnitude keeps of every M weights of an output, those of M inputs in a row, the N largest (N:M sparsity, Mishra et al.
 // 2021). It is a baseline. The layer becomes a dense_sparse one whose blocks are the groups and whose dictionary is the
 // identity [M, M], M² values that all groups share: N values of each group and ceil(log2 M) bits for the place of each.
-type magnitude struct{ group int }
+type Magnitude struct{ Group int }
 
-func (m magnitude) needs() needs { return needs{} }
+func newMagnitude(c Settings) Method { return Magnitude{c.Group} }
 
-// linear is the [[model.linear]] table of a layer that keeps n of each group, without its name.
-func (m magnitude) linear(n int) nn.LinearConfig {
-	return nn.LinearConfig{Kind: "dense_sparse", Block: m.group, Atoms: m.group, Nonzeros: []int{n}, Axis: "in", Shared: true}
+// Needs implements Method.
+func (Magnitude) Needs() Needs { return Needs{} }
+
+// GroupSize implements Grouped.
+func (m Magnitude) GroupSize() int { return m.Group }
+
+// Linear implements Method.
+func (m Magnitude) Linear(t Target, o Option) (nn.LinearConfig, error) {
+	if t.In%m.Group != 0 || o.Nonzeros < 1 || o.Nonzeros >= m.Group {
+		return nn.LinearConfig{}, fmt.Errorf("%s cannot become %s, groups of %d inputs with %d nonzeros", t.Name, o.Method, m.Group, o.Nonzeros)
+	}
+	return nn.LinearConfig{Kind: "dense_sparse", Block: m.Group, Atoms: m.Group, Nonzeros: []int{o.Nonzeros}, Axis: "in", Shared: true}, nil
 }
 
-func (m magnitude) options(_ context.Context, t Target, w *factor.Matrix, s *Statistics) ([]Option, *factor.SVD, error) {
-	if t.In%m.group != 0 {
+// Options implements Method.
+func (m Magnitude) Options(_ context.Context, t Target, s *Statistics) ([]Option, *factor.SVD, error) {
+	if t.In%m.Group != 0 {
 		return nil, nil, refusef("%s: [compress] group = %d does not divide the %d inputs of [%d, %d]; choose a divisor, or another method for this layer by a [[compress.layer]] table",
-			t.Name, m.group, t.In, t.Out, t.In)
+			t.Name, m.Group, t.In, t.Out, t.In)
 	}
-	measure := importanceOf(w, s)
+	measure := importanceOf(t.Weight, s)
 	var out []Option
-	for n := 1; n < m.group; n++ {
-		l := nn.Layer{Kind: "dense_sparse", Out: t.Out, In: t.In, Config: m.linear(n)}
-		params, bytes := l.Parameters(), l.StoredBytes(tensor.Float32)
-		if bytes >= valueBytes*t.DenseParams() {
+	for n := 1; n < m.Group; n++ {
+		o := Option{Nonzeros: n}
+		linear, err := m.Linear(t, o)
+		if err != nil {
+			return nil, nil, err
+		}
+		if t.size(linear).Bytes >= valueBytes*t.DenseParams() {
 			break
 		}
-		out = append(out, Option{Method: "magnitude", Nonzeros: n, Params: params, Bytes: bytes, Loss: measure.of(difference(w, m.prune(w, n)))})
+		o.Loss = measure.of(difference(t.Weight, m.prune(t.Weight, n)))
+		out = append(out, o)
 	}
-	return append(out, dense(t)), nil, nil
+	return out, nil, nil
 }
 
 // prune sets all but the n largest of each group to 0; of equal ones the first stay.
-func (m magnitude) prune(w *factor.Matrix, n int) *factor.Matrix {
+func (m Magnitude) prune(w *factor.Matrix, n int) *factor.Matrix {
 	p := factor.NewMatrix(w.Rows, w.Cols)
-	order := make([]int, 0, m.group)
+	order := make([]int, 0, m.Group)
 	for i := range w.Rows {
-		for lo := 0; lo < w.Cols; lo += m.group {
-			group := w.Row(i)[lo:min(lo+m.group, w.Cols)]
+		for lo := 0; lo < w.Cols; lo += m.Group {
+			group := w.Row(i)[lo:min(lo+m.Group, w.Cols)]
 			order = order[:0]
 			for j := range group {
 				order = append(order, j)
@@ -62,17 +75,22 @@ func (m magnitude) prune(w *factor.Matrix, n int) *factor.Matrix {
 	return p
 }
 
-func (m magnitude) apply(_ context.Context, t Target, w *factor.Matrix, _ *Statistics, o Option) (*Form, error) {
-	p, n := m.prune(w, o.Nonzeros), o.Nonzeros
-	identity := factor.NewMatrix(m.group, m.group)
-	for k := range m.group {
-		identity.Data[k*m.group+k] = 1
+// Apply implements Method.
+func (m Magnitude) Apply(_ context.Context, t Target, _ *Statistics, o Option) (*Form, error) {
+	linear, err := m.Linear(t, o)
+	if err != nil {
+		return nil, err
+	}
+	p, n := m.prune(t.Weight, o.Nonzeros), o.Nonzeros
+	identity := factor.NewMatrix(m.Group, m.Group)
+	for k := range m.Group {
+		identity.Data[k*m.Group+k] = 1
 	}
 	var codes []*factor.Codes
-	for lo := 0; lo < t.In; lo += m.group {
+	for lo := 0; lo < t.In; lo += m.Group {
 		c := &factor.Codes{Vectors: t.Out, Nonzeros: n, Index: make([]int32, t.Out*n), Values: make([]float64, t.Out*n)}
 		for i := range t.Out {
-			group, at := p.Row(i)[lo:lo+m.group], i*n
+			group, at := p.Row(i)[lo:lo+m.Group], i*n
 			spare := n // places for zeros, among the first weights that are 0
 			for _, x := range group {
 				if x != 0 {
@@ -92,7 +110,7 @@ func (m magnitude) apply(_ context.Context, t Target, w *factor.Matrix, _ *Stati
 		}
 		codes = append(codes, c)
 	}
-	return denseSparseForm([]*factor.Matrix{identity}, codes, m.linear(n)), nil
+	return DenseSparseForm([]*factor.Matrix{identity}, codes, linear), nil
 }
 
 // crowded is the first group of m weights of an output that has more than n nonzeros; ok is false if there is none.

@@ -3,196 +3,216 @@ package compress
 import (
 	"context"
 	"fmt"
-	"math"
+	"slices"
+	"strings"
 
-	"sparrow/checkpoints"
+	"gorgonia.org/tensor"
+
 	"sparrow/factor"
 	"sparrow/nn"
 )
 
-// Option is something that a layer can become.
+// Target is a linear layer that is compressed.
+type Target struct {
+	Name    string
+	Out, In int
+	Weight  *factor.Matrix // W [Out, In]; nil where only sizes are asked for
+	Method  string         // that the config names
+	Storage                // of what the layer becomes, by the config
+}
+
+// DenseParams is the number of weights, biases left out.
+func (t Target) DenseParams() int { return t.Out * t.In }
+
+// size counts the values of a representation and the bytes of them and their indices.
+func (t Target) size(linear nn.LinearConfig) Size {
+	l := nn.Layer{Kind: linear.Kind, Out: t.Out, In: t.In, Config: linear}
+	return Size{l.Parameters(), l.StoredBytes(tensor.Float32)}
+}
+
+// Storage is how a checkpoint holds values.
+type Storage struct {
+	Quantize   string `json:"quantize,omitempty"`    // int8 or int4; none: float32
+	QuantBlock int    `json:"quant_block,omitempty"` // of them share a scale
+}
+
+// Option is something that a layer can become. Which of the numbers it has depends on the method.
 type Option struct {
-	Method     string  `json:"method"`                // dense: the layer stays as it is
-	Rank       int     `json:"rank,omitempty"`        // of low rank
-	Atoms      int     `json:"atoms,omitempty"`       // of dsformer: K
-	Blocks     int     `json:"blocks,omitempty"`      // of dsformer, of the cut side
-	Nonzeros   int     `json:"nonzeros,omitempty"`    // of magnitude: N of N:M; of dsformer: of a vector in all blocks together
-	Params     int     `json:"params"`                // values
-	Quantize   string  `json:"quantize,omitempty"`    // int8 or int4: how a checkpoint holds the values; none: float32
-	QuantBlock int     `json:"quant_block,omitempty"` // of them share a scale
-	Bytes      int     `json:"bytes"`                 // of values and indices
-	Loss       float64 `json:"loss"`                  // predicted increase, by the layer's measure
+	Method   string `json:"method"`             // that made it; dense: the layer stays as it is
+	Rank     int    `json:"rank,omitempty"`     // of low rank
+	Atoms    int    `json:"atoms,omitempty"`    // of dsformer: K
+	Blocks   int    `json:"blocks,omitempty"`   // of dsformer, of the cut side
+	Nonzeros int    `json:"nonzeros,omitempty"` // of magnitude: N of N:M; of dsformer: of a vector in all blocks together
+	Params   int    `json:"params"`             // values
+	Storage
+	Bytes int     `json:"bytes"` // of values and indices
+	Loss  float64 `json:"loss"`  // predicted increase, by the layer's measure
 }
 
-// Form is a layer in another representation.
-type Form struct {
-	Linear nn.LinearConfig     // without the name
-	Arrays []checkpoints.Array // its parameters, under names that follow the layer's (".down.weight")
+// Method makes layers smaller. Its exported fields are its config, all of it: results are kept under their values.
+type Method interface {
+	// Needs says what it reads of calibration data.
+	Needs() Needs
+	// Options are what t can become, in ascending order of bytes, with what each is predicted to cost; that t stays dense
+	// is an option without saying. The caller counts values and bytes, and leaves out what is not smaller than t. A
+	// decomposition whose first Rank terms are an option's form comes with them, nil if there is none. A layer
+	// that the method cannot take is an error that matches train.ErrUsage.
+	Options(ctx context.Context, t Target, s *Statistics) ([]Option, *factor.SVD, error)
+	// Linear is the [[model.linear]] table of t as an option, without its name. Numbers that no layer of t's sizes can have
+	// are an error.
+	Linear(t Target, o Option) (nn.LinearConfig, error)
+	// Apply makes t an option.
+	Apply(ctx context.Context, t Target, s *Statistics, o Option) (*Form, error)
 }
 
-// method makes layers smaller. Its options for a layer are in ascending order of bytes, each step the smallest that the
-// method can take, and end with the dense layer. A decomposition for the report comes with them, nil if there is none.
-type method interface {
-	needs() needs
-	options(ctx context.Context, t Target, w *factor.Matrix, s *Statistics) ([]Option, *factor.SVD, error)
-	// apply makes the layer an option, which is not dense.
-	apply(ctx context.Context, t Target, w *factor.Matrix, s *Statistics, o Option) (*Form, error)
+// Candidate is a method that takes part where methods compete, on layers that it fits.
+type Candidate interface {
+	Method
+	Fits(t Target) bool
 }
 
-// newMethod returns the method of that name, which Validate knows, under [compress.quantize].
-func newMethod(name string, cfg Settings) method {
-	m := float32Method(name, cfg)
-	if cfg.Quantize == nil || name == "auto" {
-		return m // those of auto are under it each
+// Grouped is a method that keeps some weights of every group of inputs, in a dense_sparse layer whose dictionary is the
+// identity and must not train.
+type Grouped interface {
+	Method
+	GroupSize() int // inputs
+}
+
+// Choice is an entry of the list of methods.
+type Choice struct {
+	Name string
+	New  func(Settings) Method // nil: of the candidates in the list the one with the least loss, for each layer and size
+
+	Slow   bool // Apply factorizes for long: few of its options are measured as they are stored in few bits
+	Sparse bool // its layers are made of atoms, which [compress.finetune.stf] trains
+}
+
+// Methods are the methods that a config can name. A caller may extend them in [Settings].
+func Methods() []Choice {
+	return []Choice{
+		{Name: "svd", New: newSVD},
+		{Name: "fwsvd", New: newFWSVD},
+		{Name: "tfwsvd", New: newTFWSVD},
+		{Name: "svd_llm", New: newSVDLLM},
+		{Name: "asvd", New: newASVD},
+		{Name: "magnitude", New: newMagnitude},
+		{Name: "dsformer", New: newDSFormer, Slow: true, Sparse: true},
+		{Name: "quantize", New: newQuantize},
+		{Name: "auto"},
 	}
-	return quantized{m, cfg}
 }
 
-func float32Method(name string, cfg Settings) method {
-	switch name {
-	case "svd":
-		return lowRank{name: name, decompose: plainSVD}
-	case "fwsvd":
-		return lowRank{name: name, uses: needs{fisher: true}, decompose: fisherSVD(cfg)}
-	case "tfwsvd":
-		return entrywise{lowRank{name: name, uses: needs{fisher: true, entries: true}, decompose: fisherSVD(cfg)}, cfg}
-	case "svd_llm":
-		return lowRank{name: name, uses: needs{moments: true}, decompose: whitenedSVD(cfg)}
-	case "asvd":
-		return lowRank{name: name, uses: needs{moments: true}, decompose: scaledSVD(cfg)}
-	case "magnitude":
-		return magnitude{group: cfg.Group}
-	case "dsformer":
-		return dsformer{cfg}
-	case "quantize", "dense": // "dense" of an option in few bits
-		return keep{cfg}
-	case "auto":
-		return auto{[]method{newMethod("svd", cfg), newMethod("fwsvd", cfg), newMethod("dsformer", cfg)}, cfg}
+// stays is the method of a layer that keeps its dense weight.
+const stays = "dense"
+
+// Untouched tells whether a layer stays as it is, bit by bit.
+func (o Option) Untouched() bool { return o.Method == stays && o.Storage == (Storage{}) }
+
+// named is a method with its entry in the list.
+type named struct {
+	Choice
+	Method
+}
+
+// methods are those that a name in the config stands for: one, or all candidates.
+func (c Settings) methods(name string) []named {
+	var all []named
+	i := slices.IndexFunc(c.Methods, func(m Choice) bool { return m.Name == name })
+	if i < 0 {
+		return nil // stays
 	}
-	panic(fmt.Sprintf("compress: method %q was validated and is unknown", name))
-}
-
-// dense is the option to leave a layer as it is.
-func dense(t Target) Option {
-	return Option{Method: "dense", Params: t.DenseParams(), Bytes: valueBytes * t.DenseParams()}
-}
-
-// float32s rounds once.
-func float32s(x []float64) []float32 {
-	y := make([]float32, len(x))
-	for i, v := range x {
-		y[i] = float32(v)
+	if m := c.Methods[i]; m.New != nil {
+		return []named{{m, m.New(c)}}
 	}
-	return y
-}
-
-// product is the weight [out, in] that a form stands for.
-func (f *Form) product(t Target) *factor.Matrix {
-	switch f.Linear.Kind {
-	case "low_rank":
-		return f.matrix(1).Mul(f.matrix(0))
-	case "dense_sparse":
-		return f.denseSparse(t).Product()
+	for _, m := range c.Methods {
+		if m.New == nil {
+			continue
+		}
+		if x, ok := m.New(c).(Candidate); ok {
+			all = append(all, named{m, x})
+		}
 	}
-	return f.matrix(0)
+	return all
 }
 
-// matrix is one of the parameters.
-func (f *Form) matrix(i int) *factor.Matrix {
-	a := f.Arrays[i]
-	m := factor.NewMatrix(a.Shape[0], a.Shape[1])
-	for k, v := range a.Data.([]float32) {
-		m.Data[k] = float64(v)
+// made is the method that made an option; a name that is none is an error.
+func (c Settings) made(o Option) (named, error) {
+	i := slices.IndexFunc(c.Methods, func(m Choice) bool { return m.Name == o.Method && m.New != nil })
+	if i < 0 {
+		return named{}, fmt.Errorf("compress: method %q is unknown; want one of %s", o.Method, strings.Join(c.names(), ", "))
 	}
-	return m
+	return named{c.Methods[i], c.Methods[i].New(c)}, nil
 }
 
-// linear is how a layer is represented that becomes an option; ok is false if it stays dense.
-func (c Settings) linear(o Option) (linear nn.LinearConfig, ok bool) {
-	linear.Kind = "dense"
-	switch {
-	case o.Rank > 0:
-		linear = nn.LinearConfig{Kind: "low_rank", Rank: o.Rank}
-	case o.Atoms > 0:
-		linear = c.DSFormer.linear(o)
-	case o.Method == "magnitude":
-		linear = magnitude{group: c.Group}.linear(o.Nonzeros)
+// grouped is the method that made an option, if it keeps some weights of groups.
+func (c Settings) grouped(o Option) (Grouped, bool) {
+	m, err := c.made(o)
+	if err != nil {
+		return nil, false
 	}
-	linear.Quantize, linear.QuantBlock = o.Quantize, o.QuantBlock
-	return linear, !o.untouched()
+	g, ok := m.Method.(Grouped)
+	return g, ok
 }
 
-// quality is how far a form is from its layer.
-type quality struct {
-	Loss     float64 `json:"loss"`     // by the layer's measure
-	Relative float64 `json:"relative"` // ||W - product|| / ||W||
-}
-
-func (m importance) quality(w, product *factor.Matrix) quality {
-	e := difference(w, product)
-	q := quality{Loss: m.of(e)}
-	if n := w.Norm(); n > 0 {
-		q.Relative = e.Norm() / n
+// names are those of the methods.
+func (c Settings) names() []string {
+	var names []string
+	for _, m := range c.Methods {
+		names = append(names, m.Name)
 	}
-	return q
+	return names
 }
 
-// auto takes for each size the method with the least predicted loss.
-type auto struct {
-	methods []method
-	cfg     Settings
-}
-
-func (a auto) needs() needs {
-	var n needs
-	for _, m := range a.methods {
-		n = n.or(m.needs())
+// needs is what the methods that a name stands for read.
+func (c Settings) needs(name string) (n Needs) {
+	for _, m := range c.methods(name) {
+		n = n.or(m.Needs())
 	}
 	return n
 }
 
-// options merges those of all methods, of which it leaves out what another betters at no more bytes. Of equal ones the
-// first method's stays.
-func (a auto) options(ctx context.Context, t Target, w *factor.Matrix, s *Statistics) ([]Option, *factor.SVD, error) {
-	var all []Option
-	var shown *factor.SVD
-	for i, m := range a.methods {
-		if q, ok := m.(quantized); ok {
-			m = q.method
-		}
-		if d, ok := m.(dsformer); ok && !d.divides(t) {
-			continue
-		}
-		options, d, err := a.methods[i].options(ctx, t, w, s)
+// linear is how a layer is represented that becomes an option.
+func (c Settings) linear(t Target, o Option) (linear nn.LinearConfig, err error) {
+	linear.Kind = stays
+	if o.Method != stays {
+		m, err := c.made(o)
 		if err != nil {
-			return nil, nil, err
+			return linear, err
 		}
-		if d != nil {
-			shown = d
-		}
-		all = mergeOptions(all, options, a.cfg.cost)
-	}
-	return all, shown, nil
-}
-
-// mergeOptions joins two lists in ascending order of cost to the best of both.
-func mergeOptions(a, b []Option, cost func(Option) int) []Option {
-	var out []Option
-	best := math.Inf(1)
-	for len(a)+len(b) > 0 {
-		var o Option
-		if len(b) == 0 || len(a) > 0 && (cost(a[0]) < cost(b[0]) || cost(a[0]) == cost(b[0]) && a[0].Loss <= b[0].Loss) {
-			o, a = a[0], a[1:]
-		} else {
-			o, b = b[0], b[1:]
-		}
-		if o.Loss < best || len(out) == 0 || o.Method == "dense" && out[len(out)-1].Method != "dense" {
-			out, best = append(out, o), min(best, o.Loss)
+		if linear, err = m.Linear(t, o); err != nil {
+			return linear, err
 		}
 	}
-	return out
+	linear.Quantize, linear.QuantBlock = o.Quantize, o.QuantBlock
+	return linear, nil
 }
 
-func (a auto) apply(ctx context.Context, t Target, w *factor.Matrix, s *Statistics, o Option) (*Form, error) {
-	return newMethod(o.Method, a.cfg).apply(ctx, t, w, s, o)
+// apply makes a layer what an option says, in float32.
+func (c Settings) apply(ctx context.Context, t Target, s *Statistics, o Option) (*Form, error) {
+	if o.Method == stays {
+		return DenseForm(t), nil
+	}
+	m, err := c.made(o)
+	if err != nil {
+		return nil, err
+	}
+	return m.Apply(ctx, t, s, o)
+}
+
+// Describe says an option in a few words.
+func (o Option) Describe() string {
+	var words []string
+	switch {
+	case o.Rank > 0:
+		words = append(words, fmt.Sprintf("rank %d", o.Rank))
+	case o.Atoms > 0:
+		words = append(words, fmt.Sprintf("%.2f of %d atoms", float64(o.Nonzeros)/float64(o.Blocks), o.Atoms))
+	case o.Nonzeros > 0:
+		words = append(words, fmt.Sprintf("%d of a group", o.Nonzeros))
+	}
+	text := strings.Join(append([]string{o.Method}, words...), " ")
+	if o.Quantize != "" {
+		text += ", " + o.Quantize
+	}
+	return text
 }

@@ -91,7 +91,7 @@ func (s *subject) plan(ctx context.Context, j journal) (*Plan, error) {
 	if err := s.calibrate(ctx); err != nil {
 		return nil, err
 	}
-	if s.needs().fisher {
+	if s.needs().Fisher {
 		p.Measure = "fisher"
 	}
 	options := make([][]Option, len(s.targets))
@@ -115,8 +115,8 @@ func (s *subject) plan(ctx context.Context, j journal) (*Plan, error) {
 	for i, t := range s.targets {
 		o := options[i][chosen[i]]
 		l := LayerPlan{Name: t.Name, Out: t.Out, In: t.In, Option: o}
-		if o.Method == "magnitude" {
-			l.Group = cfg.Group
+		if g, ok := cfg.grouped(o); ok {
+			l.Group = g.GroupSize()
 		}
 		if p.Measure == "fisher" {
 			l.FlooredRows, l.FlooredCols = floored(s.stats[t.Name], cfg.Floor)
@@ -125,11 +125,10 @@ func (s *subject) plan(ctx context.Context, j journal) (*Plan, error) {
 		p.Before = p.Before.plus(dense(t))
 		p.After = p.After.plus(o)
 		p.Loss += o.Loss
-		w, err := weightOf(s.loaded.Session.Store(), t)
-		if err != nil {
+		if t, err = t.of(s.loaded.Session.Store()); err != nil {
 			return nil, err
 		}
-		whole += importanceOf(w, s.stats[t.Name]).of(w)
+		whole += importanceOf(t.Weight, s.stats[t.Name]).of(t.Weight)
 	}
 	if whole > 0 {
 		p.Removed = p.Loss / whole
@@ -168,14 +167,16 @@ func frontier(options [][]Option, b Budget, uniform bool) []Point {
 // options are those of a layer, from the journal if they are there.
 func (s *subject) options(ctx context.Context, j journal, t Target) (spectrum, error) {
 	var x spectrum
-	key := s.layerKey("options", t, t.Method)
-	err := j.do(key, func(c *checkpoints.Checkpoint) error { return x.read(c) }, func() (checkpoints.Contents, error) {
-		w, err := weightOf(s.loaded.Session.Store(), t)
+	key, err := s.layerKey("options", t, t.Method)
+	if err != nil {
+		return x, err
+	}
+	err = j.do(key, func(c *checkpoints.Checkpoint) error { return x.read(c) }, func() (checkpoints.Contents, error) {
+		t, err := t.of(s.loaded.Session.Store())
 		if err != nil {
 			return checkpoints.Contents{}, err
 		}
-		m := newMethod(t.Method, s.cfg.Compress)
-		options, d, err := m.options(ctx, t, w, s.stats[t.Name])
+		options, d, err := s.cfg.Compress.options(ctx, t, s.stats[t.Name])
 		if err != nil {
 			return checkpoints.Contents{}, err
 		}
@@ -192,8 +193,12 @@ func (s *subject) options(ctx context.Context, j journal, t Target) (spectrum, e
 func (s *subject) whole(p *Plan) ([2]Size, error) {
 	chosen := map[string]nn.LinearConfig{}
 	for _, l := range p.Layers {
-		if c, ok := s.cfg.Compress.linear(l.Option); ok {
-			chosen[l.Name] = c
+		if l.Option.Untouched() {
+			continue
+		}
+		var err error
+		if chosen[l.Name], err = s.cfg.Compress.linear(l.target(), l.Option); err != nil {
+			return [2]Size{}, err
 		}
 	}
 	before := s.loaded.Session.Store()

@@ -1,10 +1,6 @@
 package compress
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "slices"
 
 // Budget is what the layers may have together, in one unit.
 type Budget struct {
@@ -193,22 +189,4 @@ func (a *allocation) tighten(uniform bool) {
 		}
 		a.take(best.layer, best.to)
 	}
-}
-
-// Describe says an option in a few words.
-func (o Option) Describe() string {
-	var words []string
-	switch {
-	case o.Rank > 0:
-		words = append(words, fmt.Sprintf("rank %d", o.Rank))
-	case o.Atoms > 0:
-		words = append(words, fmt.Sprintf("%.2f of %d atoms", float64(o.Nonzeros)/float64(o.Blocks), o.Atoms))
-	case o.Nonzeros > 0:
-		words = append(words, fmt.Sprintf("%d of a group", o.Nonzeros))
-	}
-	text := strings.Join(append([]string{o.Method}, words...), " ")
-	if o.Quantize != "" {
-		text += ", " + o.Quantize
-	}
-	return text
 }

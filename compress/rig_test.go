@@ -17,6 +17,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/data"
+	"sparrow/factor"
 	"sparrow/train"
 )
 
@@ -188,4 +189,26 @@ func mustOpen(t *testing.T, cfg Config) *subject {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// tried is a method under some settings, for layers that are made up.
+type tried struct {
+	name string
+	cfg  Settings
+}
+
+func (m tried) target(t Target, w *factor.Matrix) Target {
+	t.Weight, t.Method, t.Storage = w, m.name, m.cfg.Quantize.storage()
+	return t
+}
+
+func (m tried) options(ctx context.Context, t Target, w *factor.Matrix, s *Statistics) ([]Option, *factor.SVD, error) {
+	return m.cfg.options(ctx, m.target(t, w), s)
+}
+
+func (m tried) apply(ctx context.Context, t Target, w *factor.Matrix, s *Statistics, o Option) (*Form, error) {
+	if o.Method == "" {
+		o.Method = m.name
+	}
+	return m.cfg.apply(ctx, m.target(t, w), s, o)
 }

@@ -7,27 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
-	"sparrow/configs"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/train"
-)
-
-// Files of a compression's folder, beside checkpoints/ and journal/.
-const (
-	configFile = "compress.toml" // resolved
-	planDir    = "plan"          // the plan, spectra and the statistics that predictions are made from
-	resultFile = "result.json"
-	verifyFile = "verify.json"
-	reportFile = "report.html"
-	tunedDir   = "finetune" // the run that trained the result
 )
 
 // Result is what a finished compression tells: result.json.
@@ -86,6 +74,9 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 	}
 	defer unlock()
 	j := journal{filepath.Join(dir, "journal")}
+	if err := j.renew(s.out); err != nil {
+		return nil, err
+	}
 	plan, err := s.plan(ctx, j)
 	if err != nil {
 		return nil, err
@@ -121,54 +112,6 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 	}
 	result.Checkpoint = filepath.ToSlash(result.Checkpoint)
 	return result, checkpoints.WriteFileAtomic(filepath.Join(dir, resultFile), indented(result))
-}
-
-// begin makes the folder with its config, or checks that it holds a compression by the same one, and holds it until unlock.
-func (s *subject) begin(dir string) (unlock func(), err error) {
-	text, err := configs.Encode(s.cfg)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := vacant(dir, text); err != nil { // before anything is written there
-		return nil, err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, refusef("%w", err)
-	}
-	if unlock, err = checkpoints.Lock(dir); err != nil {
-		return nil, refusef("%s is %w: wait until that has ended, or choose another folder with -o", dir, err)
-	}
-	fresh, err := vacant(dir, text)
-	switch {
-	case err == nil && fresh:
-		err = checkpoints.WriteFileAtomic(filepath.Join(dir, configFile), text)
-	case err == nil:
-		fmt.Fprintf(s.out, "continuing %s\n", dir)
-	}
-	if err != nil {
-		unlock()
-		return nil, err
-	}
-	return unlock, nil
-}
-
-// vacant tells whether nothing was begun in a folder, and refuses one with anything but a compression by that config.
-func vacant(dir string, config []byte) (bool, error) {
-	have, err := os.ReadFile(filepath.Join(dir, configFile))
-	switch {
-	case err == nil && bytes.Equal(have, config):
-		return false, nil
-	case err == nil:
-		return false, refusef("%s holds a compression by another config: choose another folder with -o", dir)
-	}
-	empty, err := checkpoints.Empty(dir, configFile)
-	switch {
-	case err != nil:
-		return false, refusef("-o %s: %w", dir, err)
-	case !empty:
-		return false, refusef("%s is not empty and not a compression: choose another folder with -o", dir)
-	}
-	return true, nil
 }
 
 // keepPlan writes the plan with what predictions are made from.
@@ -220,7 +163,7 @@ func (s *subject) factorize(ctx context.Context, p *Plan, j journal, final strin
 	began := time.Now()
 	for i, l := range p.Layers {
 		got := LayerResult{Name: l.Name, Option: l.Option}
-		if !l.Option.untouched() {
+		if !l.Option.Untouched() {
 			form, q, err := s.form(ctx, j, l)
 			if err != nil {
 				return err
@@ -317,24 +260,28 @@ func (s *subject) form(ctx context.Context, j journal, l LayerPlan) (*Form, qual
 	}
 	asked := l.Option
 	asked.Loss = 0 // a prediction decides nothing any more
-	err := j.do(s.layerKey("form", t, asked), read, func() (checkpoints.Contents, error) {
-		w, err := weightOf(s.loaded.Session.Store(), t)
+	key, err := s.layerKey("form", t, asked)
+	if err != nil {
+		return nil, q, err
+	}
+	err = j.do(key, read, func() (checkpoints.Contents, error) {
+		t, err := t.of(s.loaded.Session.Store())
 		if err != nil {
 			return checkpoints.Contents{}, err
 		}
-		m, stats := newMethod(t.Method, s.cfg.Compress), *s.stats[t.Name]
-		if m.needs().entries {
+		stats := *s.stats[t.Name]
+		if s.cfg.Compress.needs(t.Method).Entries {
 			if stats.Entries, err = s.entries(ctx, t); err != nil {
 				return checkpoints.Contents{}, err
 			}
 		}
-		if form, err = m.apply(ctx, t, w, &stats, l.Option); err != nil {
+		if form, err = s.cfg.Compress.apply(ctx, t, &stats, l.Option); err != nil {
 			return checkpoints.Contents{}, err
 		}
 		if err := form.round(l.Option); err != nil {
 			return checkpoints.Contents{}, fmt.Errorf("compress: %s%w", t.Name, err)
 		}
-		q = importanceOf(w, &stats).quality(w, form.product(t))
+		q = importanceOf(t.Weight, &stats).quality(t.Weight, form.product(t))
 		return checkpoints.Contents{
 			Kind: "form", Arrays: map[string][]checkpoints.Array{"form.npz": form.Arrays},
 			Files: map[string][]byte{"form.json": indented(struct {

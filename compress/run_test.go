@@ -42,7 +42,7 @@ func mustVerify(t *testing.T, dir string) *Verification {
 // TestRun: each method compresses decoders and encoders within the budget, keeps all promises, and leaves a checkpoint
 // that is loaded in factored form.
 func TestRun(t *testing.T) {
-	for _, method := range methods {
+	for _, method := range DefaultConfig().Compress.names() {
 		for name, run := range map[string]func(*testing.T) string{"decoder": trainedRun, "encoder": trainedEncoder, "favit": trainedFaViT} {
 			t.Run(method+" "+name, func(t *testing.T) {
 				cfg := configOf(t, run(t), method, 0.4)

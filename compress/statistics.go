@@ -17,11 +17,12 @@ type Statistics struct {
 	Moment, Size []float64
 }
 
-// needs says which statistics a method reads.
-type needs struct{ fisher, entries, moments bool }
+// Needs says which statistics a method reads: Fisher information by rows and columns; that of each weight, which is there only
+// when a layer is made an option, so that options are predicted without; and moments of inputs.
+type Needs struct{ Fisher, Entries, Moments bool }
 
-func (n needs) or(m needs) needs {
-	return needs{n.fisher || m.fisher, n.entries || m.entries, n.moments || m.moments}
+func (n Needs) or(m Needs) Needs {
+	return Needs{n.Fisher || m.Fisher, n.Entries || m.Entries, n.Moments || m.Moments}
 }
 
 // importance is the measure by which losses are predicted:

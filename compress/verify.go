@@ -2,12 +2,10 @@ package compress
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,11 +53,8 @@ func (v *Verification) Err() error {
 // verifier is a verification under way.
 type verifier struct {
 	Verification
-	dir    string
+	*Record
 	cfg    Config
-	plan   Plan
-	known  map[string]checkpoints.Array // of the plan's folder, by name
-	result Result
 	source *train.Loaded
 	oneoff *train.Loaded // the compressed checkpoint, before any fine-tuning; nil if it or the result cannot be used
 	final  *train.Loaded // the result: the same, or what fine-tuning has made of it
@@ -67,10 +62,10 @@ type verifier struct {
 
 // Verify checks a compression's folder against what it promises, without trust in what the compression itself has
 // recorded where that can be counted or computed again; evaluates and times both models; and writes verify.json. Broken
-// promises are in the result, see [Verification.Err].
-func Verify(ctx context.Context, dir string, out io.Writer) (*Verification, error) {
-	v := &verifier{dir: dir, known: map[string]checkpoints.Array{}}
-	if err := v.open(); err != nil {
+// promises are in the result, see [Verification.Err]. more are methods beside [Methods].
+func Verify(ctx context.Context, dir string, out io.Writer, more ...Choice) (*Verification, error) {
+	v := &verifier{Record: &Record{Dir: dir}}
+	if err := v.open(more); err != nil {
 		return nil, err
 	}
 	if v.oneoff != nil {
@@ -100,14 +95,12 @@ func (v *verifier) promise(name, found string, broken []string) {
 
 // open reads all files. What the compression has written and cannot be read breaks a promise; a folder that holds no
 // finished compression and a source that is gone are errors.
-func (v *verifier) open() error {
-	for _, name := range []string{configFile, resultFile} {
-		if _, err := os.Stat(filepath.Join(v.dir, name)); err != nil {
-			return unfinished(v.dir, name)
-		}
+func (v *verifier) open(more []Choice) error {
+	err := v.finished()
+	if err != nil {
+		return err
 	}
-	var err error
-	if v.cfg, err = Load(filepath.Join(v.dir, configFile), nil); err != nil {
+	if v.cfg, err = Load(filepath.Join(v.Dir, configFile), nil, more...); err != nil {
 		return err
 	}
 	if v.source, err = train.Open(v.cfg.Compress.From, false, model.Options{}); err != nil {
@@ -129,19 +122,14 @@ func (v *verifier) open() error {
 	return err
 }
 
-// unfinished is the error of a folder that lacks a file of every finished compression.
-func unfinished(dir, name string) error {
-	return fmt.Errorf("%w: %s holds no finished compression: it has no %s; make one, or finish it, by: %s", train.ErrNotFound, dir, name,
-		shell.Command("compress", "run", "-c", "FILE", "-o", dir))
-}
-
 // openCompressed reads what the compression has written. Vectors with other numbers of atoms than planned are returned:
 // a checkpoint that has them may be one that cannot be opened.
 func (v *verifier) openCompressed() (crowded []string, err error) {
-	if err := v.read(); err != nil {
+	if err := v.Record.read(); err != nil {
 		return nil, err
 	}
-	dirs := []string{checkpoints.StepDir(v.dir, 0)}
+	v.Checkpoint = filepath.Join(v.Dir, filepath.FromSlash(v.Result.Checkpoint))
+	dirs := []string{checkpoints.StepDir(v.Dir, 0)}
 	if v.Checkpoint != dirs[0] {
 		dirs = append(dirs, v.Checkpoint)
 	}
@@ -171,44 +159,15 @@ func (v *verifier) openCompressed() (crowded []string, err error) {
 // tuned tells whether fine-tuning made the result.
 func (v *verifier) tuned() bool { return v.final != v.oneoff }
 
-func (v *verifier) read() error {
-	text, err := os.ReadFile(filepath.Join(v.dir, resultFile))
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, &v.result); err != nil {
-		return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, resultFile, err)
-	}
-	kept, err := checkpoints.Open(filepath.Join(v.dir, planDir))
-	if err != nil {
-		return err
-	}
-	if text, err = kept.File("plan.json"); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(text, &v.plan); err != nil {
-		return fmt.Errorf("%w: plan.json: %w", checkpoints.ErrCheckpoint, err)
-	}
-	arrays, err := kept.Arrays("layers.npz")
-	if err != nil {
-		return err
-	}
-	for _, a := range arrays {
-		v.known[a.Name] = a
-	}
-	v.Checkpoint = filepath.Join(v.dir, filepath.FromSlash(v.result.Checkpoint))
-	return nil
-}
-
 // lineage: the compressed checkpoint names the source, the source is the one of then, and the result of a fine-tuning
 // comes from the compressed checkpoint.
 func (v *verifier) lineage() {
 	var broken []string
-	if got := v.source.Files.Manifest().SHA256; got != v.plan.Parent {
-		broken = append(broken, fmt.Sprintf("%s has SHA-256 %.12s, want %.12s, from which the compression was made", v.source.Dir, got, v.plan.Parent))
+	if got := v.source.Files.Manifest().SHA256; got != v.Plan.Parent {
+		broken = append(broken, fmt.Sprintf("%s has SHA-256 %.12s, want %.12s, from which the compression was made", v.source.Dir, got, v.Plan.Parent))
 	}
-	if p := v.oneoff.Files.Manifest().Parent; p == nil || p.SHA256 != v.plan.Parent {
-		broken = append(broken, fmt.Sprintf("%s names another parent than SHA-256 %.12s", v.oneoff.Dir, v.plan.Parent))
+	if p := v.oneoff.Files.Manifest().Parent; p == nil || p.SHA256 != v.Plan.Parent {
+		broken = append(broken, fmt.Sprintf("%s names another parent than SHA-256 %.12s", v.oneoff.Dir, v.Plan.Parent))
 	}
 	if v.tuned() && !v.descends(v.final.Files) {
 		broken = append(broken, fmt.Sprintf("%s names another parent than %s", v.final.Dir, v.oneoff.Dir))
@@ -226,28 +185,28 @@ func (v *verifier) descends(c *checkpoints.Checkpoint) bool {
 	if parent.SHA256 == v.oneoff.Files.Manifest().SHA256 {
 		return true
 	}
-	trained, err := checkpoints.Open(checkpoints.StepDir(filepath.Join(v.dir, tunedDir), c.Manifest().Step))
+	trained, err := checkpoints.Open(checkpoints.StepDir(filepath.Join(v.Dir, tunedDir), c.Manifest().Step))
 	return err == nil && trained.Manifest().SHA256 == parent.SHA256 && trained.Manifest().Parent != nil && v.descends(trained)
 }
 
 // tight: no layer's next step would still fit.
 func (v *verifier) tight() {
-	left := v.plan.Budget.Limit
-	for _, l := range v.plan.Layers {
-		left -= v.plan.Budget.cost(l.Option)
+	left := v.Plan.Budget.Limit
+	for _, l := range v.Plan.Layers {
+		left -= v.Plan.Budget.cost(l.Option)
 	}
 	var loose []string
-	for _, l := range v.plan.Layers {
-		costs, _ := v.known[l.Name+".costs"].Data.([]float64)
-		i := slices.Index(costs, float64(v.plan.Budget.cost(l.Option)))
+	for _, l := range v.Plan.Layers {
+		costs, _ := v.Known[l.Name+".costs"].Data.([]float64)
+		i := slices.Index(costs, float64(v.Plan.Budget.cost(l.Option)))
 		if i < 0 || i+1 == len(costs) {
 			continue
 		}
 		if step := int(costs[i+1] - costs[i]); step <= left {
-			loose = append(loose, fmt.Sprintf("a step of %s takes %d %s and %d are left", l.Name, step, v.plan.Budget.Unit, left))
+			loose = append(loose, fmt.Sprintf("a step of %s takes %d %s and %d are left", l.Name, step, v.Plan.Budget.Unit, left))
 		}
 	}
-	v.promise("tight", fmt.Sprintf("%d %s are left, less than any step", left, v.plan.Budget.Unit), loose)
+	v.promise("tight", fmt.Sprintf("%d %s are left, less than any step", left, v.Plan.Budget.Unit), loose)
 }
 
 func (v *verifier) weight(l *train.Loaded, p LayerPlan) *factor.Matrix {
@@ -266,16 +225,16 @@ const (
 func (v *verifier) errors() {
 	var broken []string
 	total := 0.0
-	for i, l := range v.plan.Layers {
-		if l.Option.untouched() {
+	for i, l := range v.Plan.Layers {
+		if l.Option.Untouched() {
 			continue
 		}
 		stats := &Statistics{}
-		stats.Rows, _ = v.known[l.Name+".rows"].Data.([]float64)
-		stats.Cols, _ = v.known[l.Name+".cols"].Data.([]float64)
+		stats.Rows, _ = v.Known[l.Name+".rows"].Data.([]float64)
+		stats.Cols, _ = v.Known[l.Name+".cols"].Data.([]float64)
 		w := v.weight(v.source, l)
 		measure := importanceOf(w, stats)
-		got, want := measure.quality(w, v.weight(v.oneoff, l)), v.result.Layers[i].Quality
+		got, want := measure.quality(w, v.weight(v.oneoff, l)), v.Result.Layers[i].Quality
 		floor := rounding * rounding * measure.of(w)
 		total += got.Loss
 		if !near(got.Loss, want.Loss, sameError, floor) || !near(got.Relative, want.Relative, sameError, rounding) {
@@ -285,7 +244,7 @@ func (v *verifier) errors() {
 		if l.Option.Quantize != "" {
 			tolerance = roundedError
 		}
-		if l.Option.Method != "tfwsvd" && !near(got.Loss, l.Option.Loss, tolerance, floor) {
+		if !v.cfg.Compress.needs(l.Option.Method).Entries && !near(got.Loss, l.Option.Loss, tolerance, floor) {
 			broken = append(broken, fmt.Sprintf("%s: predicted loss %g, want %g as planned", l.Name, got.Loss, l.Option.Loss))
 		}
 	}
@@ -301,9 +260,9 @@ func near(got, want, relative, absolute float64) bool {
 func (v *verifier) others() {
 	old, now := v.source.Session.Store(), v.oneoff.Session.Store()
 	changed := map[string]bool{}
-	for _, l := range v.plan.Layers {
+	for _, l := range v.Plan.Layers {
 		for _, suffix := range []string{".weight", ".down.weight", ".up.weight", ".dictionary.weight", ".sparse.values"} {
-			changed[l.Name+suffix] = !l.Option.untouched()
+			changed[l.Name+suffix] = !l.Option.Untouched()
 		}
 	}
 	var broken []string
@@ -338,15 +297,15 @@ func (v *verifier) measure(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	want := v.result.Compressed
-	if v.result.Tuned != nil {
-		want = v.result.Tuned
+	want := v.Result.Compressed
+	if v.Result.Tuned != nil {
+		want = v.Result.Tuned
 	}
 	var broken []string
 	for _, c := range []struct {
 		what      string
 		got, want *Quality
-	}{{"the source", v.Before.Quality, v.result.Before}, {"the result", v.After.Quality, want}} {
+	}{{"the source", v.Before.Quality, v.Result.Before}, {"the result", v.After.Quality, want}} {
 		if c.want == nil {
 			continue
 		}

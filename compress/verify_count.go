@@ -27,14 +27,14 @@ func (v *verifier) occupancy(dir string) ([]string, error) {
 		}
 	}
 	var broken []string
-	for _, l := range v.plan.Layers {
-		if l.Option.Atoms == 0 && l.Option.Method != "magnitude" {
+	for _, l := range v.Plan.Layers {
+		layer, err := v.planned(l)
+		if err != nil {
+			return nil, fmt.Errorf("%w: plan.json: %w", checkpoints.ErrCheckpoint, err)
+		}
+		if layer.IndexBytes() == 0 {
 			continue
 		}
-		if !v.possible(l) {
-			return nil, fmt.Errorf("%w: plan.json: %s cannot become %s, %d blocks with %d nonzeros", checkpoints.ErrCheckpoint, l.Name, l.Option.Method, l.Option.Blocks, l.Option.Nonzeros)
-		}
-		layer := v.planned(l)
 		if index := packed[l.Name+".sparse.indices"]; len(index) == layer.IndexBytes() {
 			if err := layer.CheckPacked(index); err != nil {
 				broken = append(broken, fmt.Sprintf("%s: %s.sparse.indices: %v", dir, l.Name, err))
@@ -44,26 +44,15 @@ func (v *verifier) occupancy(dir string) ([]string, error) {
 	return broken, nil
 }
 
-// possible tells whether a layer's blocks and nonzeros go with its shape.
-func (v *verifier) possible(l LayerPlan) bool {
-	o := l.Option
-	if o.Method == "magnitude" {
-		m := v.cfg.Compress.Group
-		return l.Group == m && l.In%m == 0 && o.Nonzeros >= 1 && o.Nonzeros < m
-	}
-	d := dsformer{v.cfg.Compress}
-	return o.Atoms >= 1 && o.Blocks >= 1 && o.Blocks*d.cfg.DSFormer.Block == d.side(l.target()) && o.Nonzeros >= o.Blocks && o.Nonzeros <= o.Blocks*o.Atoms
-}
-
 // planned is the layer that the plan wants.
-func (v *verifier) planned(l LayerPlan) nn.Layer {
-	c, _ := v.cfg.Compress.linear(l.Option)
-	return nn.Layer{Kind: c.Kind, Out: l.Out, In: l.In, Config: c}
+func (v *verifier) planned(l LayerPlan) (nn.Layer, error) {
+	c, err := v.cfg.Compress.linear(l.target(), l.Option)
+	return nn.Layer{Kind: c.Kind, Out: l.Out, In: l.In, Config: c}, err
 }
 
 // stored are the shapes that a layer's values must have, and the bytes of its indices.
 func (v *verifier) stored(l LayerPlan) (shapes map[string][]int, indexBytes int) {
-	layer := v.planned(l)
+	layer, _ := v.planned(l) // of which the occupancy was read before
 	c := layer.Config
 	switch c.Kind {
 	case "low_rank":
@@ -107,9 +96,9 @@ func (v *verifier) count() {
 		counted = "as planned, before and after fine-tuning"
 		total = Size{max(total.Params, after.Params), max(total.Bytes, after.Bytes)}
 	}
-	v.promise("sizes", fmt.Sprintf("%d layers have %d values in %d bytes, %s", len(v.plan.Layers), total.Params, total.Bytes, counted), wrong)
+	v.promise("sizes", fmt.Sprintf("%d layers have %d values in %d bytes, %s", len(v.Plan.Layers), total.Params, total.Bytes, counted), wrong)
 	v.promise("occupancy", "no group has more weights than planned, and each vector exactly its atoms", crowded)
-	used, b := total.Bytes, v.plan.Budget
+	used, b := total.Bytes, v.Plan.Budget
 	if b.Unit == "params" {
 		used = total.Params
 	}
@@ -139,7 +128,7 @@ func (v *verifier) recount(c *train.Loaded) (wrong, crowdedGroups []string, tota
 			}
 		}
 	}
-	for _, l := range v.plan.Layers {
+	for _, l := range v.Plan.Layers {
 		want, indexBytes := v.stored(l)
 		n, bytes := 0, indexBytes
 		for suffix, shape := range want {
@@ -154,10 +143,9 @@ func (v *verifier) recount(c *train.Loaded) (wrong, crowdedGroups []string, tota
 		if got := shapes[l.Name+".sparse.indices"]; indexBytes > 0 && !slices.Equal(got, []int{indexBytes}) {
 			wrong = append(wrong, fmt.Sprintf("%s.sparse.indices has shape %v, want [%d], in %s", l.Name, got, indexBytes, c.Dir))
 		}
-		if l.Option.Method == "magnitude" {
-			w := v.weight(c, l)
-			if i, g, ok := crowded(w, l.Option.Nonzeros, l.Group); ok {
-				crowdedGroups = append(crowdedGroups, fmt.Sprintf("%s, output %d, group %d has more than %d of %d weights, in %s", l.Name, i, g, l.Option.Nonzeros, l.Group, c.Dir))
+		if m, ok := v.cfg.Compress.grouped(l.Option); ok {
+			if i, g, ok := crowded(v.weight(c, l), l.Option.Nonzeros, m.GroupSize()); ok {
+				crowdedGroups = append(crowdedGroups, fmt.Sprintf("%s, output %d, group %d has more than %d of %d weights, in %s", l.Name, i, g, l.Option.Nonzeros, m.GroupSize(), c.Dir))
 			}
 		}
 		if n != l.Option.Params || bytes != l.Option.Bytes {
@@ -166,7 +154,7 @@ func (v *verifier) recount(c *train.Loaded) (wrong, crowdedGroups []string, tota
 		total = Size{total.Params + n, total.Bytes + bytes}
 	}
 	slices.Sort(wrong)
-	if n, want := c.Session.Store().Parameters(), v.plan.Whole[1]; n != want.Params || stored != want.Bytes {
+	if n, want := c.Session.Store().Parameters(), v.Plan.Whole[1]; n != want.Params || stored != want.Bytes {
 		wrong = append(wrong, fmt.Sprintf("the whole model has %d values in %d bytes, want %d in %d, in %s", n, stored, want.Params, want.Bytes, c.Dir))
 	}
 	return wrong, crowdedGroups, total

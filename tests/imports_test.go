@@ -28,19 +28,20 @@ var imports = map[string][]string{
 
 	"internal/layertest": {"op"}, // by tests of layers
 
-	"nn":        {"op", "factor", "kernel", "configs", "internal/rng", "internal/layertest"},
-	"attention": {"nn", "op", "configs", "internal/rng", "internal/layertest"},
-	"model":     {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng", "internal/layertest"},
-	"cost":      {"configs"},
-	"data":      {"configs", "internal/rng"},
-	"compress":  {"train", "factor", "model", "nn", "kernel", "data", "checkpoints", "configs", "internal/shell"},
-	"train":     {"model", "nn", "op", "factor", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/shell"},
+	"nn":              {"op", "factor", "kernel", "configs", "internal/rng", "internal/layertest"},
+	"attention":       {"nn", "op", "configs", "internal/rng", "internal/layertest"},
+	"model":           {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng", "internal/layertest"},
+	"cost":            {"configs"},
+	"data":            {"configs", "internal/rng"},
+	"compress":        {"train", "factor", "model", "nn", "kernel", "data", "checkpoints", "configs", "internal/shell"},
+	"compress/report": {"compress", "checkpoints", "train"},
+	"train":           {"model", "nn", "op", "factor", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/shell"},
 
 	"convert": {"factor", "train", "model", "nn", "kernel", "data", "configs", "internal/rng"},
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "train", "model", "data", "checkpoints", "configs", "internal/shell"},
-	"cmd/compress": {"internal/cli", "compress", "train", "internal/shell"},
+	"cmd/compress": {"internal/cli", "compress", "compress/report", "train", "internal/shell"},
 	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data", "checkpoints", "configs", "internal/shell"},
 
 	// What is above everything, and imported by nothing.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sparrow/compress"
+	"sparrow/compress/report"
 	"sparrow/internal/cli"
 )
 
@@ -18,7 +18,7 @@ func reportCommand() *cobra.Command {
 		Example: "  compress report runs/compress-fwsvd",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			path, err := compress.WriteReport(args[0], file)
+			path, err := report.Write(args[0], file)
 			if err == nil {
 				fmt.Println(path)
 			}

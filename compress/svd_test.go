@@ -56,7 +56,7 @@ func TestOptionsPredictWhatIsStored(t *testing.T) {
 		target := Target{Name: "x", Out: shape[0], In: shape[1]}
 		w, s := randomMatrix(r, target.Out, target.In), randomStatistics(r, target.Out, target.In)
 		for _, name := range lowRankMethods {
-			m := newMethod(name, DefaultConfig().Compress)
+			m := tried{name, DefaultConfig().Compress}
 			options, _, err := m.options(ctx, target, w, s)
 			if err != nil {
 				t.Fatal(err)
@@ -99,7 +99,7 @@ func TestWeightedIsOptimal(t *testing.T) {
 	cfg := DefaultConfig().Compress
 	o := Option{Rank: 4}
 	product := func(method string, s *Statistics) *factor.Matrix {
-		form, err := newMethod(method, cfg).apply(ctx, target, w, s, o)
+		form, err := tried{method, cfg}.apply(ctx, target, w, s, o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestWeightedIsOptimal(t *testing.T) {
 	if plain := measure.of(difference(w, product("svd", s))); plain <= best {
 		t.Errorf("SVD's weighted error %g, want more than FWSVD's %g", plain, best)
 	}
-	form, err := newMethod("fwsvd", cfg).apply(ctx, target, w, s, o)
+	form, err := tried{"fwsvd", cfg}.apply(ctx, target, w, s, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +146,7 @@ func TestRowSides(t *testing.T) {
 	for row, want := range map[string][2]bool{"in": {false, true}, "out": {true, false}, "both": {true, true}} {
 		cfg := DefaultConfig().Compress
 		cfg.Row = row
-		if w := fisherWeights(cfg, s); (w.Rows != nil) != want[0] || (w.Cols != nil) != want[1] {
+		if w := fisherWeights(cfg.Row, cfg.Floor, s); (w.Rows != nil) != want[0] || (w.Cols != nil) != want[1] {
 			t.Errorf("row = %s: rows %v, columns %v", row, w.Rows, w.Cols)
 		}
 	}
@@ -168,7 +168,7 @@ func TestWhiteningIsOptimal(t *testing.T) {
 	}
 	errors := map[string]float64{}
 	for _, name := range []string{"svd", "asvd", "svd_llm"} {
-		form, err := newMethod(name, DefaultConfig().Compress).apply(ctx, Target{Out: 9, In: 12}, w, s, Option{Rank: 3})
+		form, err := tried{name, DefaultConfig().Compress}.apply(ctx, Target{Out: 9, In: 12}, w, s, Option{Rank: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +177,7 @@ func TestWhiteningIsOptimal(t *testing.T) {
 	if errors["svd_llm"] >= errors["svd"] || errors["svd_llm"] >= errors["asvd"] {
 		t.Errorf("errors on the inputs %v, want the least for svd_llm", errors)
 	}
-	d, err := whitenedSVD(DefaultConfig().Compress)(ctx, w, s, 9)
+	d, err := SVDLLM{DefaultConfig().Compress.Floor}.decompose(ctx, w, s, 9)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +201,7 @@ func TestEntrywiseBettersItsStart(t *testing.T) {
 	target := Target{Out: 12, In: 10}
 	w, s := randomMatrix(r, 12, 10), randomStatistics(r, 12, 10)
 	of := func(method string) float64 {
-		form, err := newMethod(method, DefaultConfig().Compress).apply(ctx, target, w, s, Option{Rank: 3})
+		form, err := tried{method, DefaultConfig().Compress}.apply(ctx, target, w, s, Option{Rank: 3})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -219,7 +219,7 @@ func TestEntrywiseBettersItsStart(t *testing.T) {
 // TestMagnitude: the largest N of every M stay, zeros where there are no others; the layer holds just them, the identity and
 // their places; and groups that do not divide the inputs are refused.
 func TestMagnitude(t *testing.T) {
-	m := magnitude{group: 4}
+	m, of := Magnitude{Group: 4}, tried{"magnitude", DefaultConfig().Compress}
 	w := &factor.Matrix{Rows: 2, Cols: 8, Data: []float64{1, -3, 2, 0.5, 7, 8, 0, 6, 0, 0, 5, 0, -1, 0, 0, 2}}
 	want := []float64{0, -3, 2, 0, 7, 8, 0, 0, 0, 0, 5, 0, -1, 0, 0, 2}
 	got := m.prune(w, 2)
@@ -229,7 +229,7 @@ func TestMagnitude(t *testing.T) {
 		}
 	}
 	target := Target{Name: "layer", Out: 2, In: 8}
-	options, _, err := m.options(context.Background(), target, w, &Statistics{})
+	options, _, err := of.options(context.Background(), target, w, &Statistics{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,20 +237,20 @@ func TestMagnitude(t *testing.T) {
 		t.Errorf("%v, want dense only: the identity of 16 values is as large as the layer", options)
 	}
 	tall := Target{Out: 32, In: 8}
-	if options, _, err = m.options(context.Background(), tall, factor.NewMatrix(32, 8), &Statistics{}); err != nil {
+	if options, _, err = of.options(context.Background(), tall, factor.NewMatrix(32, 8), &Statistics{}); err != nil {
 		t.Fatal(err)
 	}
 	if o := options[1]; o.Nonzeros != 2 || o.Params != 128+16 || o.Bytes != 4*(128+16)+128*2/8 {
 		t.Errorf("2 of 4: got %+v, want 144 values in 608 bytes", o)
 	}
-	form, err := m.apply(context.Background(), target, w, &Statistics{}, Option{Nonzeros: 2})
+	form, err := of.apply(context.Background(), target, w, &Statistics{}, Option{Nonzeros: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if p := form.product(target); !slices.Equal(p.Data, want) || len(form.Arrays[1].Data.([]float32)) != 8 {
 		t.Errorf("the form stands for %v in %d values, want %v in 8", p.Data, len(form.Arrays[1].Data.([]float32)), want)
 	}
-	if _, _, err := m.options(context.Background(), Target{Name: "odd", Out: 2, In: 6}, w, &Statistics{}); !errors.Is(err, train.ErrUsage) ||
+	if _, _, err := of.options(context.Background(), Target{Name: "odd", Out: 2, In: 6}, w, &Statistics{}); !errors.Is(err, train.ErrUsage) ||
 		!strings.Contains(err.Error(), "odd: [compress] group = 4 does not divide the 6 inputs of [2, 6]") {
 		t.Errorf("6 inputs: %v", err)
 	}

@@ -2,24 +2,84 @@ package compress
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"path"
 	"slices"
 
+	"sparrow/data"
 	"sparrow/factor"
 	"sparrow/internal/shell"
+	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/train"
 )
 
-// Target is a linear layer that is compressed.
-type Target struct {
-	Name    string
-	Out, In int
-	Method  string
+// subject is the checkpoint under compression with what its layers are to become.
+type subject struct {
+	cfg     Config
+	loaded  *train.Loaded
+	targets []Target
+	out     io.Writer // messages and progress
+
+	data  train.Config           // what calibration reads
+	stats map[string]*Statistics // by layer, without entries
+	keys  map[string]string      // of the statistics that went into them, by kind
+	group map[string]*Statistics // entries of the layers in memory
 }
 
-// DenseParams is the number of weights, biases left out.
-func (t Target) DenseParams() int { return t.Out * t.In }
+// open loads the checkpoint and chooses its layers.
+func open(cfg Config, out io.Writer) (*subject, error) {
+	l, err := train.Open(cfg.Compress.From, false, model.Options{})
+	if err != nil {
+		return nil, err
+	}
+	s := &subject{cfg: cfg, loaded: l, out: out, data: l.Config, stats: map[string]*Statistics{}, keys: map[string]string{}}
+	if s.targets, err = targets(l.Session.Store(), cfg.Compress, cfg.Compress.From); err != nil {
+		return nil, err
+	}
+	for _, t := range s.targets {
+		if _, err := t.of(l.Session.Store()); err != nil {
+			return nil, err
+		}
+		s.stats[t.Name] = &Statistics{}
+	}
+	if d := cfg.Compress.Data; d != nil {
+		s.data.Data = d.Config
+		s.data.Data.Tokenizer, s.data.Data.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
+		if kindOf(s.data.Data) != kindOf(l.Config.Data) {
+			return nil, refusef("[compress.data] source = %q has %s: the model was trained on %q; want %s", d.Source, kindOf(s.data.Data), l.Config.Data.Source, kindOf(l.Config.Data))
+		}
+	}
+	s.data.Seed = cfg.Seed
+	l.Readings = &train.Readings{}
+	return s, nil
+}
+
+// refusef is the error of what the user asked for and cannot have; it matches train.ErrUsage.
+func refusef(format string, args ...any) error {
+	return train.Refusef("compress: cannot start: "+format, args...)
+}
+
+// kindOf says what data has that a network reads, in words.
+func kindOf(cfg data.Config) string {
+	switch {
+	case cfg.IsImages():
+		return "labelled images"
+	case cfg.IsLabelled():
+		return "labelled texts"
+	}
+	return "text without labels"
+}
+
+// needs is what the methods of all layers read.
+func (s *subject) needs() Needs {
+	n := Needs{Fisher: s.cfg.Compress.Allocation == "loss"}
+	for _, t := range s.targets {
+		n = n.or(s.cfg.Compress.needs(t.Method))
+	}
+	return n
+}
 
 // valueBytes is the size of a stored value, float32.
 const valueBytes = 4
@@ -35,7 +95,7 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 		tables = []LayerConfig{{Match: "*"}}
 		for _, name := range heads {
 			if slices.Contains(s.Layers(), name) {
-				tables = append(tables, LayerConfig{Match: name, Method: "dense"})
+				tables = append(tables, LayerConfig{Match: name, Method: stays})
 			}
 		}
 	}
@@ -48,11 +108,11 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 			}
 			decided[i] = true
 			l := s.Layer(name)
-			t := Target{Name: name, Out: l.Out, In: l.In, Method: table.Method}
+			t := Target{Name: name, Out: l.Out, In: l.In, Method: table.Method, Storage: cfg.Quantize.storage()}
 			if t.Method == "" {
 				t.Method = cfg.Method
 			}
-			if t.Method == "dense" {
+			if t.Method == stays {
 				break
 			}
 			if err := refuse(from, name, l); err != nil {
@@ -87,15 +147,15 @@ func refuse(from, name string, l nn.Layer) error {
 	return refusef("%s: layer %s is stored as %s; want float32: make it that first by: %s", from, name, q.Name(), merge)
 }
 
-// weightOf returns a layer's weight [out, in]. A value that is no number is an error.
-func weightOf(s *nn.Store, t Target) (*factor.Matrix, error) {
-	w := &factor.Matrix{Rows: t.Out, Cols: t.In, Data: s.DenseWeight(t.Name)}
-	for i, x := range w.Data {
+// of is the target with its weight in a store. A value that is no number is an error.
+func (t Target) of(s *nn.Store) (Target, error) {
+	t.Weight = &factor.Matrix{Rows: t.Out, Cols: t.In, Data: s.DenseWeight(t.Name)}
+	for i, x := range t.Weight.Data {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return nil, fmt.Errorf("compress: %s.weight[%d, %d] is %v; want finite weights: train again, or start from an earlier checkpoint", t.Name, i/t.In, i%t.In, x)
+			return t, fmt.Errorf("compress: %s.weight[%d, %d] is %v; want finite weights: train again, or start from an earlier checkpoint", t.Name, i/t.In, i%t.In, x)
 		}
 	}
-	return w, nil
+	return t, nil
 }
 
 // representation returns the [[model.linear]] tables of a network whose layers are as old says but for those in chosen.

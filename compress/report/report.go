@@ -1,18 +1,16 @@
-package compress
+package report
 
 import (
 	"bytes"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"html/template"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"sparrow/checkpoints"
-	"sparrow/internal/shell"
+	"sparrow/compress"
 )
 
 //go:embed report.gohtml
@@ -20,12 +18,15 @@ var reportText string
 
 var reportTemplate = template.Must(template.New("report").Parse(reportText))
 
+// valueBytes is the size of a value in float32.
+const valueBytes = 4
+
 // page is what the template of the report reads.
 type page struct {
 	Title, From, Parent string
 	Facts               [][3]string // what, before, after
 	Timed               bool        // verify has been run
-	Promises            []Promise
+	Promises            []compress.Promise
 	Summary             string
 	Frontier, Shares    template.HTML
 	Layers              []pageLayer
@@ -38,41 +39,28 @@ type pageLayer struct {
 	Spectrum, Curve                                                        template.HTML
 }
 
-// WriteReport explains the compression in dir by one HTML file without any reference to the network, at file ("":
+// Write explains the compression in dir by one HTML file without any reference to the network, at file ("":
 // DIR/report.html), and returns its path.
-func WriteReport(dir, file string) (string, error) {
-	if file == "" {
-		file = filepath.Join(dir, reportFile)
-	}
-	v := &verifier{dir: dir, known: map[string]checkpoints.Array{}}
-	if _, err := os.Stat(filepath.Join(dir, resultFile)); err != nil {
-		return "", unfinished(dir, resultFile)
-	}
-	config, err := os.ReadFile(filepath.Join(dir, configFile))
+func Write(dir, file string) (string, error) {
+	r, err := compress.Read(dir)
 	if err != nil {
-		return "", fmt.Errorf("compress: %w", err)
-	}
-	if err := v.read(); err != nil {
 		return "", err
 	}
-	if text, err := os.ReadFile(filepath.Join(dir, verifyFile)); err == nil {
-		if err := json.Unmarshal(text, &v.Verification); err != nil {
-			return "", fmt.Errorf("compress: %s: %w; make it again by: %s", filepath.Join(dir, verifyFile), err, shell.Command("compress", "verify", dir))
-		}
+	if file == "" {
+		file = filepath.Join(dir, "report.html")
 	}
-	p := v.page()
-	p.Config = string(config)
+	p := newPage(r)
 	var out bytes.Buffer
 	if err := reportTemplate.Execute(&out, p); err != nil {
-		return "", fmt.Errorf("compress: %w", err)
+		return "", fmt.Errorf("report: %w", err)
 	}
 	return file, checkpoints.WriteFileAtomic(file, out.Bytes())
 }
 
-func (v *verifier) page() page {
-	plan, r := v.plan, v.result
+func newPage(r *compress.Record) page {
+	plan := r.Plan
 	p := page{
-		Title: filepath.Base(v.dir), From: plan.From, Parent: plan.Parent[:12], Timed: v.Before != nil && v.After != nil, Promises: v.Promises,
+		Title: filepath.Base(r.Dir), From: plan.From, Parent: plan.Parent[:12], Config: r.Config,
 		Measure: "Predicted losses are second-order: half the Fisher information of each weight times its squared error, in nats a target.",
 	}
 	if plan.Measure != "fisher" {
@@ -81,18 +69,21 @@ func (v *verifier) page() page {
 	b := plan.Budget
 	p.Summary = fmt.Sprintf("%d layers, allocated by %s: %s of %s bytes kept (%.1f%% removed). Budget: %s %s.", len(plan.Layers), plan.Allocation,
 		grouped(plan.After.Bytes), grouped(plan.Before.Bytes), 100-100*float64(plan.After.Bytes)/float64(plan.Before.Bytes), grouped(b.Limit), b.Unit)
-	p.Facts = v.facts()
-	p.Frontier = v.frontierChart()
+	if v := r.Found; v != nil {
+		p.Timed, p.Promises = v.Before != nil && v.After != nil, v.Promises
+	}
+	p.Facts = facts(r, p.Timed)
+	p.Frontier = frontierChart(r)
 	p.Shares = shareChart(plan.Layers)
 	for i, l := range plan.Layers {
-		p.Layers = append(p.Layers, v.layer(l, r.Layers[i]))
+		p.Layers = append(p.Layers, layerOf(r, l, r.Result.Layers[i]))
 	}
 	return p
 }
 
 // facts are the rows of the first table.
-func (v *verifier) facts() [][3]string {
-	plan, r := v.plan, v.result
+func facts(x *compress.Record, timed bool) [][3]string {
+	plan, r := x.Plan, x.Result
 	rows := [][3]string{
 		{"compressed layers, parameters", grouped(plan.Before.Params), grouped(plan.After.Params)},
 		{"compressed layers, bytes", grouped(plan.Before.Bytes), grouped(plan.After.Bytes)},
@@ -108,7 +99,8 @@ func (v *verifier) facts() [][3]string {
 			rows = append(rows, [3]string{strings.ReplaceAll(m.Name, "_", " "), fmt.Sprintf("%.4f", m.Value), after})
 		}
 	}
-	if v.Before != nil && v.After != nil {
+	if timed {
+		v := x.Found
 		rows = append(rows,
 			[3]string{v.Before.Quality.Unit + " a second", grouped(int(v.Before.PerSecond)), grouped(int(v.After.PerSecond))},
 			[3]string{"ms per " + v.Before.LatencyOf, fmt.Sprintf("%.3f", v.Before.Latency), fmt.Sprintf("%.3f", v.After.Latency)},
@@ -118,11 +110,11 @@ func (v *verifier) facts() [][3]string {
 	return rows
 }
 
-// layer is a row of the table of layers and its charts.
-func (v *verifier) layer(l LayerPlan, r LayerResult) pageLayer {
-	values, _ := v.known[l.Name+".values"].Data.([]float64)
-	costs, _ := v.known[l.Name+".bytes"].Data.([]float64)
-	losses, _ := v.known[l.Name+".losses"].Data.([]float64)
+// layerOf is a row of the table of layers and its charts.
+func layerOf(x *compress.Record, l compress.LayerPlan, r compress.LayerResult) pageLayer {
+	values, _ := x.Known[l.Name+".values"].Data.([]float64)
+	costs, _ := x.Known[l.Name+".bytes"].Data.([]float64)
+	losses, _ := x.Known[l.Name+".losses"].Data.([]float64)
 	dense := valueBytes * l.Out * l.In
 	p := pageLayer{
 		Name: l.Name, Shape: fmt.Sprintf("%d × %d", l.Out, l.In), Becomes: l.Option.Describe(), Bytes: grouped(l.Option.Bytes),
@@ -163,17 +155,17 @@ func grouped(n int) string {
 }
 
 // frontierChart shows predicted losses over budgets, and what was measured of this one.
-func (v *verifier) frontierChart() template.HTML {
+func frontierChart(x *compress.Record) template.HTML {
 	c := chart{width: 640, height: 300, xLabel: "bytes of the layers kept, %", yLabel: "increase of the loss"}
 	line := series{name: "predicted", color: colorMain}
-	for _, f := range v.plan.Frontier {
+	for _, f := range x.Plan.Frontier {
 		line.x, line.y = append(line.x, 100*f.Share), append(line.y, f.Loss)
 	}
 	c.series = append(c.series, line)
-	at := 100 * float64(v.plan.After.Bytes) / float64(v.plan.Before.Bytes)
-	c.series = append(c.series, series{name: "this plan, predicted", color: colorMain, x: []float64{at}, y: []float64{v.plan.Loss}, points: true})
-	top := 2 * v.plan.Loss
-	if r := v.result; v.plan.Measure == "fisher" && r.Before != nil && r.Compressed != nil {
+	at := 100 * float64(x.Plan.After.Bytes) / float64(x.Plan.Before.Bytes)
+	c.series = append(c.series, series{name: "this plan, predicted", color: colorMain, x: []float64{at}, y: []float64{x.Plan.Loss}, points: true})
+	top := 2 * x.Plan.Loss
+	if r := x.Result; x.Plan.Measure == "fisher" && r.Before != nil && r.Compressed != nil {
 		measured := r.Compressed.Loss() - r.Before.Loss()
 		c.series = append(c.series, series{name: "this plan, measured", color: colorSecond, x: []float64{at}, y: []float64{measured}, points: true})
 		top = max(top, 1.3*measured)
@@ -188,7 +180,7 @@ func (v *verifier) frontierChart() template.HTML {
 }
 
 // shareChart shows how much of each layer is kept, as bars.
-func shareChart(layers []LayerPlan) template.HTML {
+func shareChart(layers []compress.LayerPlan) template.HTML {
 	const row, left, wide = 16, 300, 300
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" width="%d" role="img" aria-label="share of each layer kept">`, left+wide+80, row*len(layers)+8, left+wide+80)
@@ -196,7 +188,7 @@ func shareChart(layers []LayerPlan) template.HTML {
 		y := 4 + row*i
 		share := float64(l.Option.Bytes) / float64(valueBytes*l.Out*l.In)
 		color := colorMain
-		if l.Option.untouched() {
+		if l.Option.Untouched() {
 			color = colorQuiet
 		}
 		fmt.Fprintf(&b, `<text x="%d" y="%d" class="r">%s</text><rect x="%d" y="%d" width="%d" height="%d" fill="#eef1f4"/><rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"/><text x="%d" y="%d">%.0f%%</text>`,
@@ -231,7 +223,7 @@ func spectrumChart(values []float64, rank int) template.HTML {
 }
 
 // curveChart shows the predicted loss of each option of a layer.
-func curveChart(costs, losses []float64, chosen Option, dense int) template.HTML {
+func curveChart(costs, losses []float64, chosen compress.Option, dense int) template.HTML {
 	c := chart{width: 300, height: 150, xLabel: "% of the layer's bytes", yLabel: "predicted loss", xMin: 0, xMax: 100}
 	s := series{color: colorMain}
 	for i := range costs {

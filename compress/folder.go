@@ -1,0 +1,144 @@
+package compress
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/internal/shell"
+	"sparrow/train"
+)
+
+// Files of a compression's folder, beside checkpoints/ and journal/.
+const (
+	configFile = "compress.toml" // resolved
+	planDir    = "plan"          // the plan, spectra and the statistics that predictions are made from
+	resultFile = "result.json"
+	verifyFile = "verify.json"
+	tunedDir   = "finetune" // the run that trained the result
+)
+
+// Record is what a finished compression's folder tells of it.
+type Record struct {
+	Dir    string
+	Config string // compress.toml
+	Plan   Plan
+	Known  map[string]checkpoints.Array // of the plan's folder, by name: ".values" of spectra, ".bytes" and ".losses" of options
+	Result Result
+	Found  *Verification // by the last verify; nil: there was none
+}
+
+// Read reads the folder of a finished compression. Another folder is an error that matches train.ErrNotFound.
+func Read(dir string) (*Record, error) {
+	r := &Record{Dir: dir}
+	if err := r.finished(); err != nil {
+		return nil, err
+	}
+	config, err := os.ReadFile(filepath.Join(dir, configFile))
+	if err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	r.Config = string(config)
+	if err := r.read(); err != nil {
+		return nil, err
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, verifyFile)); err == nil {
+		if err := json.Unmarshal(text, &r.Found); err != nil {
+			return nil, fmt.Errorf("compress: %s: %w; make it again by: %s", filepath.Join(dir, verifyFile), err, shell.Command("compress", "verify", dir))
+		}
+	}
+	return r, nil
+}
+
+// finished refuses a folder that lacks a file of every finished compression.
+func (r *Record) finished() error {
+	for _, name := range []string{configFile, resultFile} {
+		if _, err := os.Stat(filepath.Join(r.Dir, name)); err != nil {
+			return fmt.Errorf("%w: %s holds no finished compression: it has no %s; make one, or finish it, by: %s", train.ErrNotFound, r.Dir, name,
+				shell.Command("compress", "run", "-c", "FILE", "-o", r.Dir))
+		}
+	}
+	return nil
+}
+
+// read reads the result and the plan.
+func (r *Record) read() error {
+	text, err := os.ReadFile(filepath.Join(r.Dir, resultFile))
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &r.Result); err != nil {
+		return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, resultFile, err)
+	}
+	plan, err := checkpoints.Open(filepath.Join(r.Dir, planDir))
+	if err != nil {
+		return err
+	}
+	if text, err = plan.File("plan.json"); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &r.Plan); err != nil {
+		return fmt.Errorf("%w: plan.json: %w", checkpoints.ErrCheckpoint, err)
+	}
+	arrays, err := plan.Arrays("layers.npz")
+	if err != nil {
+		return err
+	}
+	r.Known = map[string]checkpoints.Array{}
+	for _, a := range arrays {
+		r.Known[a.Name] = a
+	}
+	return nil
+}
+
+// begin makes the folder with its config, or checks that it holds a compression by the same one, and holds it until unlock.
+func (s *subject) begin(dir string) (unlock func(), err error) {
+	text, err := configs.Encode(s.cfg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := vacant(dir, text); err != nil { // before anything is written there
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, refusef("%w", err)
+	}
+	if unlock, err = checkpoints.Lock(dir); err != nil {
+		return nil, refusef("%s is %w: wait until that has ended, or choose another folder with -o", dir, err)
+	}
+	fresh, err := vacant(dir, text)
+	switch {
+	case err == nil && fresh:
+		err = checkpoints.WriteFileAtomic(filepath.Join(dir, configFile), text)
+	case err == nil:
+		fmt.Fprintf(s.out, "continuing %s\n", dir)
+	}
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// vacant tells whether nothing was begun in a folder, and refuses one with anything but a compression by that config.
+func vacant(dir string, config []byte) (bool, error) {
+	have, err := os.ReadFile(filepath.Join(dir, configFile))
+	switch {
+	case err == nil && bytes.Equal(have, config):
+		return false, nil
+	case err == nil:
+		return false, refusef("%s holds a compression by another config: choose another folder with -o", dir)
+	}
+	empty, err := checkpoints.Empty(dir, configFile)
+	switch {
+	case err != nil:
+		return false, refusef("-o %s: %w", dir, err)
+	case !empty:
+		return false, refusef("%s is not empty and not a compression: choose another folder with -o", dir)
+	}
+	return true, nil
+}
