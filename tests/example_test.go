@@ -13,7 +13,7 @@ import (
 	"sparrow/train"
 )
 
-// The README shows this function as it stands here.
+// docs/library.md shows this function as it stands here.
 func trainAndWrite(ctx context.Context, config, dir string, w io.Writer) error {
 	cfg, err := train.Load(config, []string{"train.steps=20"})
 	if err != nil {

@@ -45,9 +45,11 @@ var imports = map[string][]string{
 	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data", "checkpoints", "configs", "internal/shell"},
 
 	// What is above everything, and imported by nothing.
-	"bench":        {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
-	"tests/claims": {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
-	"tests":        {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
+	"bench":          {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
+	"internal/pages": {"internal/cli"},
+	"tests/walks":    {"internal/cli", "compress", "train"},
+	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
+	"tests":          {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
 }
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
@@ -58,7 +60,7 @@ var modules = map[string][]string{
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"checkpoints", "bench"},
 	"github.com/gofrs/flock":     {"checkpoints"},
-	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims"},
+	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "internal/pages"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench"},
 	"golang.org/x/term":          {"train"},
 	"golang.org/x/text":          {"data"},

@@ -76,16 +76,7 @@ func TestMakeRunsStepsOfCI(t *testing.T) {
 	}
 }
 
-func TestReadmeConfigsLoad(t *testing.T) {
-	for _, block := range blocks(t, document(t, "README.md"), "toml") {
-		file := filepath.Join(t.TempDir(), "readme.toml")
-		if err := os.WriteFile(file, []byte(block), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if err := loadConfig(file, strings.Contains(block, "[compress]")); err != nil {
-			t.Errorf("README.md: a config does not load:\n%v", err)
-		}
-	}
+func TestShippedConfigsLoad(t *testing.T) {
 	shipped, err := filepath.Glob(filepath.Join(root, "configs", "*.toml"))
 	if err != nil || len(shipped) == 0 {
 		t.Fatalf("no shipped configs: %v", err)
@@ -131,20 +122,36 @@ func TestReadmeCountsTheQuickstart(t *testing.T) {
 	}
 }
 
-// The README's Go is the example that is compiled and run.
-func TestReadmeGoIsTheExample(t *testing.T) {
+// The Go of docs/library.md is the example that is compiled and run.
+func TestDocumentedGoIsTheExample(t *testing.T) {
 	source := document(t, "tests/example_test.go")
-	for _, block := range blocks(t, document(t, "README.md"), "go") {
+	for _, block := range blocks(t, document(t, "docs/library.md"), "go") {
 		if !strings.Contains(source, block) {
-			t.Errorf("README.md: this is not in tests/example_test.go:\n%s", block)
+			t.Errorf("docs/library.md: this is not in tests/example_test.go:\n%s", block)
 		}
 	}
 }
 
 // Files and folders that the documents name exist.
 func TestDocumentsNameWhatExists(t *testing.T) {
-	path := regexp.MustCompile("`((?:cmd|configs|compress|kernel|op|nn|attention|model|data|checkpoints|train|internal|tests|bench|cost|\\.ci)/[\\w./*-]*)")
-	for _, name := range []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+	path := regexp.MustCompile("`((?:" + strings.Join(rooms(t), "|") + "|\\.ci)/[\\w./*-]*)")
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	methods, err := filepath.Glob(filepath.Join(root, "docs", "methods", "*.md"))
+	if err != nil || len(methods) < 7 {
+		t.Fatalf("docs/methods: %q, %v", methods, err)
+	}
+	names := []string{"README.md", "CONTRIBUTING.md", "CHANGELOG.md"}
+	for _, page := range append(pages, methods...) {
+		rel, err := filepath.Rel(root, page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, filepath.ToSlash(rel))
+	}
+	for _, name := range names {
 		for _, m := range path.FindAllStringSubmatch(document(t, name), -1) {
 			if found, err := filepath.Glob(filepath.Join(root, m[1])); err != nil || len(found) == 0 {
 				t.Errorf("%s: %s does not exist", name, m[1])
@@ -153,27 +160,17 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 	}
 }
 
-// Commands and flags that the README shows are in the commands' help.
-func TestReadmeCommandsHaveTheirFlags(t *testing.T) {
-	shown := 0
-	call := regexp.MustCompile(`^(?:\| ` + "`" + `|.*go run \./cmd/)(train|model|compress) (\w+)(.*)`)
-	for _, line := range lines(document(t, "README.md")) {
-		m := call.FindStringSubmatch(line)
-		if m == nil {
-			continue
-		}
-		shown++
-		text := mustRun(t, ".", m[1], m[2], "--help").stdout
-		if !strings.Contains(text, m[1]+" "+m[2]) {
-			t.Errorf("README.md: %s has no command %s", m[1], m[2])
-		}
-		for _, flag := range regexp.MustCompile(`(?:^|[ \[`+"`"+`])(--?[a-z][a-z-]*)`).FindAllStringSubmatch(m[3], -1) {
-			if !regexp.MustCompile(`(?m)^.*[ ,]` + flag[1] + `[ ,].*$`).MatchString(text) {
-				t.Errorf("README.md: %s %s has no flag %s", m[1], m[2], flag[1])
-			}
+// rooms are the module's folders of Go, by their first part: what a path in a document may begin with.
+func rooms(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, f := range sources(t) {
+		if room, _, _ := strings.Cut(f.pkg, "/"); !slices.Contains(all, room) {
+			all = append(all, room)
 		}
 	}
-	if shown < 11 {
-		t.Errorf("README.md shows %d commands, want all 11", shown)
+	if len(all) < 10 {
+		t.Fatalf("found %q only", all)
 	}
+	return all
 }

@@ -63,7 +63,7 @@ func TestPaperTable(t *testing.T) {
 }
 
 // TestPlanOf7B: at the 7B shape, in this program's own numbers, SLTrain with 8-bit states and per-layer updates needs
-// a quarter of dense AdamW's memory or less, as much as README says; and such a plan is made on a machine that could not
+// a quarter of dense AdamW's memory or less, as much as docs/methods/sltrain.md says; and such a plan is made on a machine that could not
 // hold either.
 func TestPlanOf7B(t *testing.T) {
 	small, err := Look(context.Background(), shipped(t, "sltrain-7b"))
@@ -82,12 +82,12 @@ func TestPlanOf7B(t *testing.T) {
 	if got, want := dense.Plan.Weights, 4*6738415616; got != want {
 		t.Errorf("dense weights of %d bytes, want %d", got, want)
 	}
-	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	page, err := os.ReadFile(filepath.Join("..", "docs", "methods", "sltrain.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	said := fmt.Sprintf("At 7B the plan is %s where dense AdamW needs %s.", bytesText(float64(small.Plan.Total())), bytesText(float64(dense.Plan.Total())))
-	if !strings.Contains(strings.Join(strings.Fields(string(readme)), " "), said) {
-		t.Errorf("README.md does not say: %s", said)
+	if !strings.Contains(strings.Join(strings.Fields(string(page)), " "), said) {
+		t.Errorf("docs/methods/sltrain.md does not say: %s", said)
 	}
 }
