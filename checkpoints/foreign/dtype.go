@@ -51,15 +51,22 @@ func (t *Type) Bytes(shape []int) (int, error) {
 	if len(shape) > MaxDims {
 		return 0, fmt.Errorf("has %d dimensions; want at most %d", len(shape), MaxDims)
 	}
-	n := 1
+	n, empty := 1, false
 	for _, dim := range shape {
 		if dim < 0 {
 			return 0, fmt.Errorf("has shape %v; want no negative dimension", shape)
 		}
-		if dim != 0 && n > math.MaxInt/max(t.Size, t.Block)/dim {
+		if dim == 0 { // no other dimension is believed for it
+			empty = true
+			continue
+		}
+		if n > math.MaxInt/max(t.Size, t.Block)/dim {
 			return 0, fmt.Errorf("has shape %v, which is more than memory can address", shape)
 		}
 		n *= dim
+	}
+	if empty {
+		n = 0
 	}
 	if t.Block > 1 && (len(shape) == 0 || shape[len(shape)-1]%t.Block != 0) {
 		return 0, fmt.Errorf("has shape %v; %s wants rows of a multiple of %d", shape, t.Name, t.Block)
