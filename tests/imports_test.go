@@ -21,6 +21,8 @@ var imports = map[string][]string{
 	"checkpoints/foreign":             {"checkpoints/foreign/foreigntest"},
 	"checkpoints/foreign/foreigntest": {}, // by tests of formats
 	"checkpoints/safetensors":         {"checkpoints", "checkpoints/foreign", "checkpoints/foreign/foreigntest"},
+	"checkpoints/gguf":                {"checkpoints", "checkpoints/foreign", "checkpoints/foreign/foreigntest"},
+	"checkpoints/pickle":              {"checkpoints/foreign", "checkpoints/foreign/foreigntest", "checkpoints/safetensors"}, // the last by its tests
 
 	"factor": {"kernel", "internal/rng"},
 
