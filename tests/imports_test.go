@@ -23,6 +23,7 @@ var imports = map[string][]string{
 	"checkpoints/safetensors":         {"checkpoints", "checkpoints/foreign", "checkpoints/foreign/foreigntest"},
 	"checkpoints/gguf":                {"checkpoints", "checkpoints/foreign", "checkpoints/foreign/foreigntest"},
 	"checkpoints/pickle":              {"checkpoints/foreign", "checkpoints/foreign/foreigntest", "checkpoints/safetensors"}, // the last by its tests
+	"checkpoints/llama2c":             {"checkpoints/foreign", "checkpoints/foreign/foreigntest", "checkpoints/safetensors"}, // the last by its tests
 
 	"factor": {"kernel", "internal/rng"},
 
