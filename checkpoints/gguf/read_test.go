@@ -176,3 +176,29 @@ func TestAlignment(t *testing.T) {
 		}
 	}
 }
+
+func TestCodesGiveTheValues(t *testing.T) {
+	for _, x := range open(t, "testdata/types.gguf").Tensors() {
+		c, ok := Unpack(x)
+		if want := x.Type == Q8_0 || x.Type == Q4_0 || x.Type == Q4_1; ok != want {
+			t.Errorf("Unpack of %s is %v; want %v", x.Name, ok, want)
+		}
+		if !ok {
+			continue
+		}
+		values, err := x.Values()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range values {
+			got := c.Scales[i/32] * float32(c.Codes[i])
+			if c.Minima != nil {
+				got += c.Minima[i/32]
+			}
+			if got != v {
+				t.Errorf("%s: code %d gives %v; want %v", x.Name, i, got, v)
+				break
+			}
+		}
+	}
+}
