@@ -10,6 +10,7 @@ import (
 // followed by the scale and the minimum that fit the codes best in the weighted least squares sense, codes and fit in turn
 // until nothing gains. Then they are rounded to multiples of the block's d and dmin, each with its neighbours tried, and
 // d and dmin themselves fitted again to all codes. Errors count more for large values, which move a layer's output most.
+// Products are rounded before they are added, so that every machine finds the same codes.
 
 // importance is the weight of each value's squared error: its magnitude beside the mean one of its part.
 func importance(weights, x []float32) {
@@ -23,9 +24,16 @@ func importance(weights, x []float32) {
 	}
 }
 
-// nearest is v rounded to the nearest whole number from least to most.
+// nearest is v rounded to the nearest whole number from least, which is not above 0, to most.
 func nearest(v, least, most float32) float32 {
-	return max(least, min(most, float32(math.RoundToEven(float64(v)))))
+	switch {
+	case v >= most:
+		return most
+	case v <= least:
+		return least
+	}
+	v -= least
+	return float32(int32(v+0.5)) + least // the code is not negative, so that this cuts down
 }
 
 // errorOf is the weighted squared error of x at the nearest codes from 0 to most under scale s and minimum m.
@@ -46,13 +54,13 @@ func fit(x, w []float32, s, m, most float32) (scale, least float32) {
 		q := float64(nearest((v+m)*is, 0, most))
 		wi, vi := float64(w[i]), float64(v)
 		sw += wi
-		sq += wi * q
-		sqq += wi * q * q
-		sx += wi * vi
-		sxq += wi * vi * q
+		sq += float64(wi * q)
+		sqq += float64(wi * q * q)
+		sx += float64(wi * vi)
+		sxq += float64(wi * vi * q)
 	}
-	if det := sw*sqq - sq*sq; det > 0 {
-		a, b := (sw*sxq-sq*sx)/det, (sq*sxq-sqq*sx)/det // x = a q - b
+	if det := float64(sw*sqq) - float64(sq*sq); det > 0 {
+		a, b := (float64(sw*sxq)-float64(sq*sx))/det, (float64(sq*sxq)-float64(sqq*sx))/det // x = a q - b
 		if a > 0 && b >= 0 {
 			return float32(a), float32(b)
 		}
@@ -62,6 +70,9 @@ func fit(x, w []float32, s, m, most float32) (scale, least float32) {
 	}
 	return s, m
 }
+
+// negligible is far below what a half's least scale makes of the largest code, and its inverse is still finite.
+const negligible = 1e-30
 
 // How wide the range of codes is laid over that of the values, in codes more or less, and how often codes and fit follow
 // each other at most.
@@ -75,7 +86,7 @@ func searchPart(x, w []float32, most float32) (scale, least float32) {
 	for _, v := range x {
 		low, high = min(low, v), max(high, v)
 	}
-	if low == high {
+	if high-low < negligible {
 		return 0, 0
 	}
 	scale, least = (high-low)/most, -low
@@ -151,15 +162,15 @@ func (b *superblock) refit() (d, dmin float32) {
 			q := nearest((v+least)*is, 0, maxCode)
 			fa, fb := float64(b.scales[p])*float64(q), -float64(b.minima[p]) // v = d fa + dmin fb
 			wi := float64(w[i])
-			aa += wi * fa * fa
-			ab += wi * fa * fb
-			bb += wi * fb * fb
-			ax += wi * fa * float64(v)
-			bx += wi * fb * float64(v)
+			aa += float64(wi * fa * fa)
+			ab += float64(wi * fa * fb)
+			bb += float64(wi * fb * fb)
+			ax += float64(wi * fa * float64(v))
+			bx += float64(wi * fb * float64(v))
 		}
 	}
-	if det := aa*bb - ab*ab; det > 1e-9*aa*bb {
-		return float32((ax*bb - bx*ab) / det), float32((bx*aa - ax*ab) / det)
+	if det := float64(aa*bb) - float64(ab*ab); det > 1e-9*aa*bb {
+		return float32((float64(ax*bb) - float64(bx*ab)) / det), float32((float64(bx*aa) - float64(ax*ab)) / det)
 	}
 	if aa > 0 && bb == 0 {
 		return float32(ax / aa), b.dmin
@@ -217,7 +228,7 @@ func encodeSuperblock(dst []byte, src []float32) {
 // searchSigned returns a scale of either sign for x, for codes from -32 to 31.
 func searchSigned(x, w []float32) (scale float32) {
 	most := extreme(x)
-	if most == 0 {
+	if abs(most) < negligible {
 		return 0
 	}
 	// For codes of a scale, the best scale is sxq / sqq, and it takes sxq^2 / sqq away from the error.
@@ -228,8 +239,8 @@ func searchSigned(x, w []float32) (scale float32) {
 		var sxq, sqq float64
 		for i, v := range x {
 			q := float64(nearest(v*is, -32, 31))
-			sxq += float64(w[i]) * float64(v) * q
-			sqq += float64(w[i]) * q * q
+			sxq += float64(float64(w[i]) * float64(v) * q)
+			sqq += float64(float64(w[i]) * q * q)
 		}
 		if sqq > 0 && sxq*sxq > best*sqq {
 			best, scale = sxq*sxq/sqq, float32(sxq/sqq)
