@@ -11,45 +11,6 @@ import (
 	"sparrow/checkpoints/foreign"
 )
 
-// Opcodes, by their names in pickletools.
-const (
-	opMark            = '('
-	opStop            = '.'
-	opBinFloat        = 'G'
-	opBinInt          = 'J'
-	opBinInt1         = 'K'
-	opBinInt2         = 'M'
-	opNone            = 'N'
-	opBinPersID       = 'Q'
-	opReduce          = 'R'
-	opBinUnicode      = 'X'
-	opEmptyList       = ']'
-	opAppend          = 'a'
-	opBuild           = 'b'
-	opGlobal          = 'c'
-	opAppends         = 'e'
-	opBinGet          = 'h'
-	opLongBinGet      = 'j'
-	opBinPut          = 'q'
-	opLongBinPut      = 'r'
-	opSetItem         = 's'
-	opTuple           = 't'
-	opSetItems        = 'u'
-	opEmptyDict       = '}'
-	opEmptyTuple      = ')'
-	opProto           = 0x80
-	opTuple1          = 0x85
-	opTuple2          = 0x86
-	opTuple3          = 0x87
-	opNewTrue         = 0x88
-	opNewFalse        = 0x89
-	opLong1           = 0x8a
-	opShortBinUnicode = 0x8c
-	opStackGlobal     = 0x93
-	opMemoize         = 0x94
-	opFrame           = 0x95
-)
-
 // maxStack is how many values may lie on the stack: Python's pickler puts at most some thousands there.
 const maxStack = 100_000
 
@@ -144,21 +105,6 @@ func (m *machine) scalar(op byte) error {
 		return m.text(uint64(b[0]))
 	}
 	return nil
-}
-
-// argument is how many bytes follow a scalar's opcode.
-func argument(op byte) int {
-	switch op {
-	case opBinInt1, opLong1, opShortBinUnicode:
-		return 1
-	case opBinInt2:
-		return 2
-	case opBinInt, opBinUnicode:
-		return 4
-	case opBinFloat:
-		return 8
-	}
-	return 0
 }
 
 // integer is a little-endian number in two's complement.
@@ -336,51 +282,6 @@ func (m *machine) pushNamed(module, name string) error {
 	g, err := named(module, name)
 	m.push(g)
 	return err
-}
-
-func (m *machine) push(v any) { m.stack = append(m.stack, v) }
-
-// low says whether there is no value above the last mark.
-func (m *machine) low() bool {
-	return len(m.stack) == 0 || len(m.marks) > 0 && m.marks[len(m.marks)-1] == len(m.stack)
-}
-
-// top is the value on top, nil if there is none above the last mark.
-func (m *machine) top() any {
-	if m.low() {
-		return nil
-	}
-	return m.stack[len(m.stack)-1]
-}
-
-func (m *machine) pop() (any, error) {
-	items, err := m.take(1)
-	if err != nil {
-		return nil, err
-	}
-	return items[0], nil
-}
-
-// take removes the last n values, all above the last mark.
-func (m *machine) take(n int) ([]any, error) {
-	from := len(m.stack) - n
-	if from < 0 || len(m.marks) > 0 && from < m.marks[len(m.marks)-1] {
-		return nil, errors.New("takes more values from the stack than there are")
-	}
-	items := append([]any(nil), m.stack[from:]...)
-	m.stack = m.stack[:from]
-	return items, nil
-}
-
-// sinceMark removes the last mark and the values above it.
-func (m *machine) sinceMark() ([]any, error) {
-	if len(m.marks) == 0 {
-		return nil, errors.New("wants a mark on the stack, where there is none")
-	}
-	n := len(m.stack) - m.marks[len(m.marks)-1]
-	items, err := m.take(n)
-	m.marks = m.marks[:len(m.marks)-1]
-	return items, err
 }
 
 func (m *machine) bytes(n int) ([]byte, error) {
