@@ -18,13 +18,10 @@ import (
 // cached fills dst with the statistics of some layers, from the cache if they were computed before from the same
 // checkpoint, data and settings.
 func (s *subject) cached(ctx context.Context, kind string, layers []Target, batch int, compute func(*collector) (map[string]*Statistics, error), dst map[string]*Statistics) error {
-	cfg := s.data
-	cfg.Train.BatchSize = batch
-	data, err := s.loaded.Calibrate(ctx, cfg)
-	if err != nil {
-		return fmt.Errorf("compress: cannot start: %w", err)
+	if err := s.data.Read(ctx); err != nil {
+		return train.Refusef("compress: cannot start: calibration: %w", err)
 	}
-	key, err := s.key(kind, cfg, data.SHA256(), layers)
+	key, err := s.key(kind, batch, layers)
 	if err != nil {
 		return err
 	}
@@ -43,7 +40,7 @@ func (s *subject) cached(ctx context.Context, kind string, layers []Target, batc
 			return err
 		}
 	}
-	got, err := compute(&collector{ctx, s, data, kind, batch})
+	got, err := compute(&collector{ctx, s, kind, batch})
 	if err != nil {
 		return err
 	}
@@ -92,18 +89,18 @@ func share(dir string, contents checkpoints.Contents) error {
 }
 
 // key is the hash of all that a kind of statistics depends on.
-func (s *subject) key(kind string, cfg train.Config, corpus string, layers []Target) (string, error) {
+func (s *subject) key(kind string, batch int, layers []Target) (string, error) {
 	var names []string
 	for _, t := range layers {
 		names = append(names, t.Name)
 	}
-	data, err := configs.Encode(cfg.Data)
+	data, err := configs.Encode(s.table)
 	if err != nil {
 		return "", err
 	}
 	return hashOf(map[string]any{
-		"version": 1, "kind": kind, "checkpoint": s.loaded.Files.Manifest().SHA256, "corpus": corpus, "data": string(data), "layers": names,
-		"seed": s.cfg.Seed, "examples": s.cfg.Compress.Calibration.Examples, "batch": cfg.Train.BatchSize, "instruction_set": kernel.ISA(),
+		"version": 1, "kind": kind, "checkpoint": s.loaded.Files.Manifest().SHA256, "corpus": s.data.Facts().Hash, "data": string(data), "layers": names,
+		"seed": s.cfg.Seed, "examples": s.cfg.Compress.Calibration.Examples, "batch": batch, "instruction_set": kernel.ISA(),
 	}), nil
 }
 

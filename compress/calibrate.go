@@ -23,7 +23,7 @@ func (s *subject) calibrate(ctx context.Context) error {
 	if n.Fisher {
 		err := s.cached(ctx, "fisher", s.targets, s.cfg.Compress.Calibration.FisherBatch, func(c *collector) (map[string]*Statistics, error) {
 			f := newFisherSums(s.targets, false)
-			total, err := c.run(f.options(s.loaded.Session.Store()), func(train.CalibrationBatch) error { return nil })
+			total, err := c.run(f.options(s.loaded.Session.Store()), func(*model.Program, []int) error { return nil })
 			f.finish(total)
 			return f.layers, err
 		}, s.stats)
@@ -41,7 +41,7 @@ func (s *subject) calibrate(ctx context.Context) error {
 	}
 	return s.cached(ctx, "moments", s.targets, momentBatch, func(c *collector) (map[string]*Statistics, error) {
 		m := newMoments(s.targets)
-		_, err := c.run(m.options(), func(b train.CalibrationBatch) error { return m.add(b.Program, b.Lengths) })
+		_, err := c.run(m.options(), m.add)
 		m.finish()
 		return m.layers, err
 	}, s.stats)
@@ -73,7 +73,7 @@ func (s *subject) entries(ctx context.Context, t Target) ([]float64, error) {
 	}
 	err := s.cached(ctx, "entries", group, s.cfg.Compress.Calibration.FisherBatch, func(c *collector) (map[string]*Statistics, error) {
 		f := newFisherSums(group, true)
-		total, err := c.run(f.options(s.loaded.Session.Store()), func(train.CalibrationBatch) error { return nil })
+		total, err := c.run(f.options(s.loaded.Session.Store()), func(*model.Program, []int) error { return nil })
 		f.finish(total)
 		return f.layers, err
 	}, s.group)
@@ -87,22 +87,21 @@ func (s *subject) entries(ctx context.Context, t Target) ([]float64, error) {
 type collector struct {
 	ctx   context.Context
 	s     *subject
-	data  *train.Calibration
 	kind  string
 	batch int // texts a run
 }
 
-// run goes on until enough texts were seen and returns the number of their targets.
-func (c *collector) run(opts model.Options, after func(train.CalibrationBatch) error) (int, error) {
-	if err := c.data.Begin(opts); err != nil {
-		return 0, err
+// run goes on until enough texts were seen and returns the number of their targets. after is told of each run, and how many
+// tokens of each of its rows count; nil: all.
+func (c *collector) run(opts model.Options, after func(p *model.Program, lengths []int) error) (int, error) {
+	data, err := c.s.loaded.Calibrate(c.ctx, c.s.data, c.batch, c.s.cfg.Seed, opts)
+	if err != nil {
+		return 0, fmt.Errorf("compress: cannot start: %w", err)
 	}
+	facts := c.s.data.Facts()
 	steps := (c.s.cfg.Compress.Calibration.Examples + c.batch - 1) / c.batch
-	unit := "texts"
-	if c.s.loaded.Images != nil {
-		unit = "images"
-	}
-	fmt.Fprintf(c.s.out, "%s: %d layers over %d %s (%s)\n", c.kind, len(c.s.targets), steps*c.batch, unit, c.data.Describe())
+	unit := facts.Each + "s"
+	fmt.Fprintf(c.s.out, "%s: %d layers over %d %s (%s)\n", c.kind, len(c.s.targets), steps*c.batch, unit, facts.Line)
 	progress := train.NewProgress(c.s.out, steps, 0)
 	progress.Counts(unit)
 	defer progress.Close()
@@ -111,17 +110,20 @@ func (c *collector) run(opts model.Options, after func(train.CalibrationBatch) e
 		if err := c.ctx.Err(); err != nil {
 			return 0, err
 		}
-		b, err := c.data.Next()
+		p, n, err := data.Next()
+		if err == nil {
+			err = p.Run()
+		}
 		if err != nil {
 			return 0, err
 		}
-		if loss += b.Program.Loss(); math.IsNaN(loss) || math.IsInf(loss, 0) {
+		if loss += p.Loss(); math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return 0, fmt.Errorf("compress: the loss on the calibration data is %v; want a model whose weights and losses are finite", loss)
 		}
-		if err := after(b); err != nil {
+		if err := after(p, data.Lengths()); err != nil {
 			return 0, err
 		}
-		targets += b.Targets
+		targets += n
 		progress.Step(i+1, loss/float64(max(targets, 1)), math.NaN())
 	}
 	if targets == 0 {

@@ -16,7 +16,7 @@ type Performance struct {
 	Quality     *Quality `json:"quality"`
 	PerSecond   float64  `json:"per_second"` // tokens or examples, when scoring batches of the validation split
 	Latency     float64  `json:"latency_ms"`
-	LatencyOf   string   `json:"latency_of"`       // "decoded token" or, of an encoder, "text" of full length or "image"
+	LatencyOf   string   `json:"latency_of"`       // "decoded token" or, where no text is written, a "text" or an "image" alone
 	Weights     int      `json:"weight_bytes"`     // in memory, in few bits where using the model keeps them so
 	Activations int      `json:"activation_bytes"` // of one scoring run
 	Disk        int64    `json:"disk_bytes"`       // of model.npz
@@ -27,33 +27,33 @@ const (
 	decodeTokens = 24 // of a round
 )
 
-// compare measures two models on the same data, in turn, so that what else the machine does hits both. Times are medians.
+// compare measures two models on the same data, that of the first, in turn, so that what else the machine does hits both. Times
+// are medians.
 func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*Performance, *Performance, error) {
+	task, rows := before.Task, before.Config.Train.BatchSize
+	facts := task.Facts()
+	perBatch := facts.PerBatch
 	both := [2]*train.Loaded{before, after}
 	found := [2]*Performance{{}, {}}
 	var batches, steps [2][]float64
 	for round := range rounds {
 		for i, l := range both {
-			cfg := before.Config
+			var clock stopwatch
+			m := train.Measure{}
 			if round > 0 {
-				cfg = forTheClock(cfg)
+				m = forTheClock(task)
 			}
-			last := time.Time{}
-			score, err := l.Evaluate(ctx, cfg, train.Part{Split: "validation"}, func(int, int, float64) {
-				now := time.Now()
-				if !last.IsZero() { // the first batch prepares the program
-					batches[i] = append(batches[i], now.Sub(last).Seconds())
-				}
-				last = now
-			})
+			m.After = func(int, int, float64) { clock.tick() } // the first batch prepares the program
+			score, err := task.Evaluate(ctx, l.Session, m)
 			if err != nil {
 				return nil, nil, err
 			}
+			batches[i] = append(batches[i], clock.took...)
 			if round == 0 {
 				found[i].Quality = qualityOf(score)
-				fmt.Fprintf(out, "%s: %s\n", l.Dir, score.Summary())
+				fmt.Fprintf(out, "%s: %s\n", l.Dir, score.Summary(task))
 			}
-			took, err := latencies(ctx, l)
+			took, err := latencies(ctx, task, l.Session)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -62,24 +62,15 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 	}
 	for i, l := range both {
 		p := found[i]
-		perBatch := before.Config.Train.BatchSize
-		length := l.Config.Data.SeqLen
-		if l.Labels == nil {
-			perBatch *= length
-		} else {
-			length = l.Session.Dims().Context
-		}
 		if t := median(batches[i]); t > 0 {
 			p.PerSecond = float64(perBatch) / t
 		}
-		p.Latency, p.LatencyOf = 1e3*median(steps[i]), "text"
-		switch {
-		case l.Config.Model.Kind == "decoder":
+		p.Latency, p.LatencyOf = 1e3*median(steps[i]), facts.Each
+		if _, writes := task.(train.Generator); writes {
 			p.LatencyOf = "decoded token"
-		case l.Images != nil:
-			p.LatencyOf = "image"
 		}
-		program, err := l.Session.Score(before.Config.Train.BatchSize, length)
+		_, length := task.Longest()
+		program, err := l.Session.Score(rows, length)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -93,64 +84,69 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 	return found[0], found[1], nil
 }
 
-// forTheClock is the config of a round that measures speed alone: it evaluates some batches.
-func forTheClock(cfg train.Config) train.Config {
+// forTheClock is of a round that measures speed alone: it evaluates some batches.
+func forTheClock(task train.Task) train.Measure {
 	const some = 8
-	cfg.Eval.Tokens, cfg.Eval.Examples = some*cfg.Train.BatchSize*cfg.Data.SeqLen, some*cfg.Train.BatchSize
-	return cfg
+	return train.Measure{Limit: some * task.Facts().PerBatch}
 }
 
-// latencies are the seconds of single decoded tokens or, of an encoder, of single texts of full length or images.
-func latencies(ctx context.Context, l *train.Loaded) ([]float64, error) {
-	var took []float64
-	last := time.Time{}
-	tick := func() {
-		now := time.Now()
-		if !last.IsZero() {
-			took = append(took, now.Sub(last).Seconds())
-		}
-		last = now
+// stopwatch takes the seconds between one tick and the next.
+type stopwatch struct {
+	last time.Time
+	took []float64
+}
+
+func (s *stopwatch) tick() {
+	now := time.Now()
+	if !s.last.IsZero() {
+		s.took = append(s.took, now.Sub(s.last).Seconds())
 	}
-	if l.Config.Model.Kind == "decoder" {
+	s.last = now
+}
+
+// latencies are the seconds of single decoded tokens or, where the task writes no text, of runs of a batch with one row: the
+// longest of a few.
+func latencies(ctx context.Context, task train.Task, s *model.Session) ([]float64, error) {
+	var clock stopwatch
+	if _, writes := task.(train.Generator); writes {
 		n := decodeTokens
-		if l.Config.Model.Positions == "learned" {
-			n = min(n, l.Session.Dims().Context-1)
+		if s.Config().Positions == "learned" {
+			n = min(n, s.Dims().Context-1)
 		}
 		if n < 2 {
 			return nil, nil
 		}
-		err := l.Session.Generate(ctx, [][]int{{0}}, model.GenerateOptions{Tokens: n}, func(int, int) error { tick(); return nil })
-		return took, err
+		err := s.Generate(ctx, [][]int{{0}}, model.GenerateOptions{Tokens: n}, func(int, int) error { clock.tick(); return nil })
+		return clock.took, err
 	}
-	p, err := l.Session.Score(1, l.Session.Dims().Context)
+	p, err := oneRow(ctx, task, s)
 	if err != nil {
 		return nil, err
 	}
-	feed := oneRow(l, p)
 	for range decodeTokens {
-		feed()
 		if err := p.Run(); err != nil {
 			return nil, err
 		}
-		tick()
+		clock.tick()
 	}
-	return took, nil
+	return clock.took, nil
 }
 
-// oneRow gives a program of one row an input of full size: an image, a text with a label or a text with masked tokens.
-func oneRow(l *train.Loaded, p *model.Program) (feed func()) {
-	tokens, lengths := make([]int, p.SeqLen), []int{p.SeqLen}
-	switch f := l.Images; {
-	case f != nil:
-		x := model.Images{Pixels: make([]float32, f.Channels*f.Side*f.Side), Labels: []int{0}}
-		return func() { p.FeedImages(x) }
-	case l.Labels != nil:
-		x := model.Examples{Tokens: tokens, Lengths: lengths, Labels: []int{0}, Scores: []float64{0}}
-		return func() { p.FeedExamples(x) }
+// oneRow is a program that a batch of one row was fed to. Data in order is so by its length: of some rows the last is the longest.
+func oneRow(ctx context.Context, task train.Task, s *model.Session) (*model.Program, error) {
+	const some = 8
+	facts := task.Facts()
+	batches, err := task.Batches(ctx, s, train.Feed{Mode: train.ModeScore, Rows: 1, Limit: some * facts.PerRow})
+	if err != nil {
+		return nil, err
 	}
-	n := model.MaskedTokens(p.SeqLen)
-	x := model.Masked{Tokens: tokens, Lengths: lengths, Rows: make([]int, n), Targets: make([]int, n)}
-	return func() { p.FeedMasked(x) }
+	var p *model.Program
+	for range batches.Batches() {
+		if p, _, err = batches.Next(); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 // median is the middle value, 0 of none.

@@ -43,7 +43,13 @@ func TestClockRoundsAreShort(t *testing.T) {
 		cfg := l.Config
 		cfg.Train.BatchSize, cfg.Eval.Tokens, cfg.Eval.Examples = 1, 0, 0
 		batches := 0
-		if _, err := l.Evaluate(context.Background(), forTheClock(cfg), train.Part{Split: "validation"}, func(int, int, float64) { batches++ }); err != nil {
+		task, err := l.Open(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := forTheClock(task)
+		m.After = func(int, int, float64) { batches++ }
+		if _, err := task.Evaluate(context.Background(), l.Session, m); err != nil {
 			t.Fatal(err)
 		}
 		if batches != 8 {
@@ -52,36 +58,41 @@ func TestClockRoundsAreShort(t *testing.T) {
 	}
 }
 
-// TestLatencyIsOfAFullText: what an encoder is timed on is a text of full length with something to predict.
-func TestLatencyIsOfAFullText(t *testing.T) {
-	for name, run := range map[string]func(*testing.T) string{"classifier": trainedEncoder, "masked language model": trainedMasked} {
+// TestLatencyIsOfALongRow: what is timed, where no text is written, is a row of the data with something to predict: of texts the
+// longest of some.
+func TestLatencyIsOfALongRow(t *testing.T) {
+	ctx := context.Background()
+	for name, run := range map[string]func(*testing.T) string{"texts": trainedEncoder, "masked": trainedMasked, "images": trainedFaViT} {
 		l, err := train.Open(run(t), false, model.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if took, err := latencies(context.Background(), l); err != nil || len(took) == 0 {
+		if took, err := latencies(ctx, l.Task, l.Session); err != nil || len(took) == 0 {
 			t.Fatalf("%s: %d latencies, %v", name, len(took), err)
 		}
-		n := l.Session.Dims().Context
-		p, err := l.Session.Score(1, n)
+		p, err := oneRow(ctx, l.Task, l.Session)
 		if err != nil {
 			t.Fatal(err)
 		}
-		timed := p.Loss()
-		tokens, targets := make([]int, n), make([]int, model.MaskedTokens(n))
-		loss := func(length int) float64 {
-			if l.Labels != nil {
-				p.FeedExamples(model.Examples{Tokens: tokens, Lengths: []int{length}, Labels: []int{0}, Scores: []float64{0}})
-			} else {
-				p.FeedMasked(model.Masked{Tokens: tokens, Lengths: []int{length}, Rows: targets, Targets: targets})
-			}
-			if err := p.Run(); err != nil {
-				t.Fatal(err)
-			}
-			return p.Loss()
+		timed := p.Loss() // of the last run
+		longest := 0
+		batches, err := l.Task.Batches(ctx, l.Session, train.Feed{Mode: train.ModeScore, Rows: 1, Limit: 8 * l.Task.Facts().PerRow})
+		if err != nil {
+			t.Fatal(err)
 		}
-		if full, empty := loss(n), loss(0); timed != full || timed == empty {
-			t.Errorf("%s: the loss of what was timed is %g, want %g, that of a full text; an empty one has %g", name, timed, full, empty)
+		var loss float64
+		for range batches.Batches() {
+			q, targets, err := batches.Next()
+			if err == nil {
+				err = q.Run()
+			}
+			if err != nil || targets == 0 {
+				t.Fatalf("%s: %d targets, %v", name, targets, err)
+			}
+			longest, loss = max(longest, q.SeqLen), q.Loss()
+		}
+		if p.Batch != 1 || p.SeqLen != longest || timed != loss || !(timed > 0) {
+			t.Errorf("%s: timed is a batch of %d rows of length %d with loss %g, want one of length %d and loss %g", name, p.Batch, p.SeqLen, timed, longest, loss)
 		}
 	}
 }

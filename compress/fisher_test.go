@@ -12,24 +12,22 @@ import (
 // naiveFisher squares the gradients of batches with the ordinary sink, weight by weight.
 func naiveFisher(t *testing.T, s *subject, batch, examples int) map[string][]float64 {
 	t.Helper()
-	cfg := s.data
-	cfg.Train.BatchSize = batch
-	c, err := s.loaded.Calibrate(context.Background(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
 	grads := nn.NewGradients(s.loaded.Session.Store())
-	if err := c.Begin(model.Options{Sink: grads}); err != nil {
+	c, err := s.loaded.Calibrate(context.Background(), s.data, batch, s.cfg.Seed, model.Options{Sink: grads})
+	if err != nil {
 		t.Fatal(err)
 	}
 	sums := map[string][]float64{}
 	targets := 0
 	for range (examples + batch - 1) / batch {
-		b, err := c.Next()
+		p, n, err := c.Next()
+		if err == nil {
+			err = p.Run()
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		targets += b.Targets
+		targets += n
 		for _, x := range s.targets {
 			if sums[x.Name] == nil {
 				sums[x.Name] = make([]float64, x.DenseParams())
@@ -141,25 +139,23 @@ func TestMoments(t *testing.T) {
 // eachInput calls do with each input of a layer that belongs to a token, as the same batches give them.
 func eachInput(t *testing.T, s *subject, x Target, examples int, do func([]float64)) {
 	t.Helper()
-	cfg := s.data
-	cfg.Train.BatchSize = momentBatch
-	c, err := s.loaded.Calibrate(context.Background(), cfg)
+	tap := x.Name + tapSuffix
+	c, err := s.loaded.Calibrate(context.Background(), s.data, momentBatch, s.cfg.Seed, model.Options{Tapped: func(name string) bool { return name == tap }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tap := x.Name + tapSuffix
-	if err := c.Begin(model.Options{Tapped: func(name string) bool { return name == tap }}); err != nil {
-		t.Fatal(err)
-	}
 	for range (examples + momentBatch - 1) / momentBatch {
-		b, err := c.Next()
+		p, _, err := c.Next()
+		if err == nil {
+			err = p.Run()
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		values, shape := b.Program.Tap(tap)
-		each := shape[0] / b.Program.Batch
+		values, shape := p.Tap(tap)
+		each, lengths := shape[0]/p.Batch, c.Lengths()
 		for row := range shape[0] {
-			if b.Lengths == nil || row%each < b.Lengths[row/each] {
+			if lengths == nil || row%each < lengths[row/each] {
 				do(values[row*x.In : (row+1)*x.In])
 			}
 		}
@@ -195,7 +191,7 @@ func TestCacheKnowsWhatMatters(t *testing.T) {
 	cfg := configOf(t, trainedRun(t), "fwsvd", 0.5)
 	key := func(cfg Config) string {
 		s := mustOpen(t, cfg)
-		k, err := s.key("fisher", s.data, "corpus", s.targets)
+		k, err := s.key("fisher", 1, s.targets)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -92,7 +92,7 @@ func TestDataIsReadOnce(t *testing.T) {
 			cfg.Compress.Finetune = &FinetuneConfig{}
 			cfg.Compress.Finetune.SetDefaults()
 			cfg.Compress.Finetune.Steps, cfg.Compress.Finetune.WarmupSteps = 2, 0
-			file := c.file(mustOpen(t, cfg).data.Data)
+			file := c.file(mustOpen(t, cfg).table)
 			away := file + ".away"
 			back := func() {
 				if err := os.Rename(away, file); err != nil {

@@ -53,11 +53,10 @@ type Measurement struct {
 func (q Quality) Loss() float64 { return q.Values[0].Value }
 
 func qualityOf(s train.Score) *Quality {
-	q := &Quality{}
-	for _, v := range s.Values() {
+	q := &Quality{Unit: s.Unit, Count: s.Count}
+	for _, v := range s.Values {
 		q.Values = append(q.Values, Measurement{v.Name, v.X})
 	}
-	q.Unit, q.Count = s.Count()
 	return q
 }
 
@@ -89,7 +88,7 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 	if err := s.factorize(ctx, plan, j, final, result); err != nil {
 		return nil, err
 	}
-	if result.Before, err = s.measure(ctx, s.loaded, nil); err == nil {
+	if result.Before, err = s.measure(ctx, s.loaded); err == nil {
 		result.Compressed, err = s.measureAt(ctx, final)
 	}
 	if errors.Is(err, train.ErrUsage) {
@@ -299,17 +298,15 @@ func (s *subject) measureAt(ctx context.Context, dir string) (*Quality, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.Readings = s.loaded.Readings
-	return s.measure(ctx, l, nil)
+	return s.measure(ctx, l)
 }
 
-// measure evaluates a model on its own validation split, as model eval does. after is as for train.Evaluate.
-func (s *subject) measure(ctx context.Context, l *train.Loaded, after func(done, total int, loss float64)) (*Quality, error) {
-	cfg := s.loaded.Config
-	score, err := l.Evaluate(ctx, cfg, train.Part{Split: "validation"}, after)
+// measure evaluates a model on the validation split, as model eval does.
+func (s *subject) measure(ctx context.Context, l *train.Loaded) (*Quality, error) {
+	score, err := s.loaded.Task.Evaluate(ctx, l.Session, train.Measure{})
 	if err != nil {
 		return nil, err
 	}
-	fmt.Fprintf(s.out, "%s: %s\n", l.Dir, score.Summary())
+	fmt.Fprintf(s.out, "%s: %s\n", l.Dir, score.Summary(s.loaded.Task))
 	return qualityOf(score), nil
 }

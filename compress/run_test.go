@@ -117,7 +117,7 @@ func TestFullRankIsTheModel(t *testing.T) {
 		if err := s.factorize(context.Background(), p, journal{}, dir, &Result{}); err != nil {
 			t.Fatal(err)
 		}
-		before, err := s.measure(context.Background(), s.loaded, nil)
+		before, err := s.measure(context.Background(), s.loaded)
 		if err != nil {
 			t.Fatal(err)
 		}

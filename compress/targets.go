@@ -22,7 +22,8 @@ type subject struct {
 	targets []Target
 	out     io.Writer // messages and progress
 
-	data  train.Config           // what calibration reads
+	data  train.Task             // what calibration reads
+	table data.Config            // [data] of that
 	stats map[string]*Statistics // by layer, without entries
 	keys  map[string]string      // of the statistics that went into them, by kind
 	group map[string]*Statistics // entries of the layers in memory
@@ -34,7 +35,7 @@ func open(cfg Config, out io.Writer) (*subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &subject{cfg: cfg, loaded: l, out: out, data: l.Config, stats: map[string]*Statistics{}, keys: map[string]string{}}
+	s := &subject{cfg: cfg, loaded: l, out: out, data: l.Task, table: l.Config.Data, stats: map[string]*Statistics{}, keys: map[string]string{}}
 	if s.targets, err = targets(l.Session.Store(), cfg.Compress, cfg.Compress.From); err != nil {
 		return nil, err
 	}
@@ -45,14 +46,17 @@ func open(cfg Config, out io.Writer) (*subject, error) {
 		s.stats[t.Name] = &Statistics{}
 	}
 	if d := cfg.Compress.Data; d != nil {
-		s.data.Data = d.Config
-		s.data.Data.Tokenizer, s.data.Data.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
-		if kindOf(s.data.Data) != kindOf(l.Config.Data) {
-			return nil, refusef("[compress.data] source = %q has %s: the model was trained on %q; want %s", d.Source, kindOf(s.data.Data), l.Config.Data.Source, kindOf(l.Config.Data))
+		s.table = d.Config
+		s.table.Tokenizer, s.table.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
+		if kindOf(s.table) != kindOf(l.Config.Data) {
+			return nil, refusef("[compress.data] source = %q has %s: the model was trained on %q; want %s", d.Source, kindOf(s.table), l.Config.Data.Source, kindOf(l.Config.Data))
+		}
+		other := l.Config
+		other.Data = s.table
+		if s.data, err = l.Open(other); err != nil {
+			return nil, err
 		}
 	}
-	s.data.Seed = cfg.Seed
-	l.Readings = &train.Readings{}
 	return s, nil
 }
 

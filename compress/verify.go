@@ -106,7 +106,6 @@ func (v *verifier) open(more []Choice) error {
 	if v.source, err = train.Open(v.cfg.Compress.From, false, model.Options{}); err != nil {
 		return err
 	}
-	v.source.Readings = &train.Readings{}
 	crowded, err := v.openCompressed()
 	if errors.Is(err, checkpoints.ErrCheckpoint) || errors.Is(err, train.ErrNotFound) {
 		v.promise("files", "", []string{err.Error()})
@@ -149,7 +148,6 @@ func (v *verifier) openCompressed() (crowded []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		l.Readings = v.source.Readings
 		opened = append(opened, l)
 	}
 	v.oneoff, v.final = opened[0], opened[len(opened)-1]
@@ -324,12 +322,7 @@ func inUse(l *train.Loaded) (*train.Loaded, error) {
 	if _, few := l.Session.Store().Quantized(); !few || l.Base != nil { // adapters are never in few bits
 		return l, nil
 	}
-	packed, err := train.Open(l.Dir, false, model.Options{Packed: true})
-	if err != nil {
-		return nil, err
-	}
-	packed.Readings = l.Readings
-	return packed, nil
+	return train.Open(l.Dir, false, model.Options{Packed: true})
 }
 
 // sameScore is how much a score may differ, relative: nothing on one instruction set, roundings on another.

@@ -2,9 +2,10 @@ package convert
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
-	"sparrow/data"
 	"sparrow/factor"
 	"sparrow/kernel"
 	"sparrow/model"
@@ -23,7 +24,7 @@ const (
 
 // inputRoots returns for each layer F [D, D] with F Fᵀ the second moments of what its attention reads, measured on a
 // part of the text.
-func inputRoots(ctx context.Context, network model.Config, dims model.Dims, store *nn.Store, text *data.Tokens, cfg train.Config) ([]*factor.Matrix, error) {
+func inputRoots(ctx context.Context, network model.Config, dims model.Dims, store *nn.Store, task train.Task) ([]*factor.Matrix, error) {
 	taps := map[string]int{}
 	for i := range network.NLayer {
 		taps[fmt.Sprintf("model.layers.%d.input_layernorm", i)] = i
@@ -33,24 +34,23 @@ func inputRoots(ctx context.Context, network model.Config, dims model.Dims, stor
 	if err != nil {
 		return nil, err
 	}
-	batch, seqLen := cfg.Train.BatchSize, cfg.Data.SeqLen
-	set, err := data.EvalBatches(text, seqLen, batch, calibrationTokens)
-	if err != nil {
-		return nil, err
-	}
-	program, err := session.Score(batch, seqLen)
+	batches, err := task.Batches(ctx, session, train.Feed{Mode: train.ModeScore, Split: train.Training, Limit: calibrationTokens})
 	if err != nil {
 		return nil, err
 	}
 	moments := zeros(network.NLayer, network.DModel)
-	inputs, targets := make([]int, batch*seqLen), make([]int, batch*seqLen)
-	for i := range set.Batches() {
+	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		set.Batch(i, inputs, targets)
-		program.Feed(inputs, targets)
-		if err := program.Run(); err != nil {
+		program, _, err := batches.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = program.Run()
+		}
+		if err != nil {
 			return nil, err
 		}
 		for name, layer := range taps {

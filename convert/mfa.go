@@ -9,7 +9,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/configs"
-	"sparrow/data"
 	"sparrow/factor"
 	"sparrow/internal/rng"
 	"sparrow/model"
@@ -36,12 +35,12 @@ type MFA struct {
 // ToMFA factorizes the attention of a decoder with kind mha, gqa or mqa, rotary or learned positions; everything else
 // stays as it is. It is a start for training, not a replacement: with learned positions, C = all key/value heads
 // together and the whole query rank, the MFA computes what its parent does; with rotary positions it does so only for
-// one key/value head. cfg is the parent's config but for [data] and [eval]. Inter-norms are left out, because there are
+// one key/value head. task is the parent's, perhaps on other data. Inter-norms are left out, because there are
 // none in the parent.
 //
 // What the projections stand for is weighed by the inputs that they get on calibrationTokens of the training text.
 // What cannot be converted is an error that matches train.ErrUsage, or of sizes configs.ErrConfig.
-func ToMFA(ctx context.Context, parent *train.Loaded, cfg train.Config, sizes Sizes) (*MFA, error) {
+func ToMFA(ctx context.Context, parent *train.Loaded, task train.Task, sizes Sizes) (*MFA, error) {
 	if err := convertible(parent); err != nil {
 		return nil, train.Refusef("%s: %w", parent.Dir, err)
 	}
@@ -52,25 +51,18 @@ func ToMFA(ctx context.Context, parent *train.Loaded, cfg train.Config, sizes Si
 	if err != nil {
 		return nil, train.Refusef("%w", err)
 	}
-	dataset, err := data.OpenWith(ctx, cfg.Data, parent.Tokenizer)
-	if err != nil {
-		return nil, train.Refusef("%w", err)
-	}
-	measure := func(s *model.Session) (train.Score, error) {
-		return train.Evaluate(ctx, s, dataset.Validation, cfg.Data.SeqLen, cfg.Train.BatchSize, cfg.Eval.Tokens, nil)
-	}
 	c := &MFA{parent: parent}
-	if c.Before, err = measure(parent.Session); err != nil {
+	if c.Before, err = task.Evaluate(ctx, parent.Session, train.Measure{}); err != nil {
 		return nil, err
 	}
-	roots, err := inputRoots(ctx, network, parent.Session.Dims(), dense, dataset.Train, cfg)
+	roots, err := inputRoots(ctx, network, parent.Session.Dims(), dense, task)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.build(ctx, network, dense, roots, sizes); err != nil {
 		return nil, err
 	}
-	c.After, err = measure(c.Session)
+	c.After, err = task.Evaluate(ctx, c.Session, train.Measure{})
 	return c, err
 }
 

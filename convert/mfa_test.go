@@ -56,7 +56,7 @@ func parentOf(t *testing.T, steps int, change func(*train.Config)) *train.Loaded
 
 func toMFA(t *testing.T, parent *train.Loaded, sizes convert.Sizes) *convert.MFA {
 	t.Helper()
-	mfa, err := convert.ToMFA(context.Background(), parent, parent.Config, sizes)
+	mfa, err := convert.ToMFA(context.Background(), parent, parent.Task, sizes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +89,8 @@ func TestExact(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			mfa := toMFA(t, parentOf(t, 10, tc.change), tc.sizes)
-			if diff := math.Abs(mfa.After.Loss - mfa.Before.Loss); !(diff <= rounding) {
-				t.Errorf("loss %.7f, the parent's is %.7f", mfa.After.Loss, mfa.Before.Loss)
+			if diff := math.Abs(mfa.After.Loss() - mfa.Before.Loss()); !(diff <= rounding) {
+				t.Errorf("loss %.7f, the parent's is %.7f", mfa.After.Loss(), mfa.Before.Loss())
 			}
 			for i, k := range mfa.Layers {
 				if least := min(k.Keys, k.Queries, k.Values); least < 1-1e-9 || max(k.Keys, k.Queries, k.Values) > 1+1e-9 {
@@ -117,7 +117,7 @@ func TestApproximate(t *testing.T) {
 			var excess []float64
 			for _, c := range tc.dims {
 				mfa := toMFA(t, parent, convert.Sizes{HeadDim: c, QRank: min(32, 4*c)})
-				excess = append(excess, mfa.After.Loss-mfa.Before.Loss)
+				excess = append(excess, mfa.After.Loss()-mfa.Before.Loss())
 				random := mfa.Session.Config()
 				s, err := model.NewSession(random, mfa.Session.Dims(), nn.NewStore(tensor.Float32), model.Options{Seed: 3})
 				if err != nil {
@@ -129,8 +129,8 @@ func TestApproximate(t *testing.T) {
 						copy(s.Store().Get(name).Float32s(), mfa.Session.Store().Get(name).Float32s())
 					}
 				}
-				if worse := lossOf(t, parent, s); !(mfa.After.Loss < worse-0.1) {
-					t.Errorf("C = %d: loss %g, with random attention %g", c, mfa.After.Loss, worse)
+				if worse := lossOf(t, parent, s); !(mfa.After.Loss() < worse-0.1) {
+					t.Errorf("C = %d: loss %g, with random attention %g", c, mfa.After.Loss(), worse)
 				}
 			}
 			t.Logf("excess %.4f over %.4f", excess, lossOf(t, parent, parent.Session))
@@ -143,13 +143,11 @@ func TestApproximate(t *testing.T) {
 
 func lossOf(t *testing.T, l *train.Loaded, s *model.Session) float64 {
 	t.Helper()
-	other := *l
-	other.Session = s
-	score, err := other.Evaluate(context.Background(), l.Config, train.Part{Split: "validation"}, nil)
+	score, err := l.Task.Evaluate(context.Background(), s, train.Measure{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return score.Loss
+	return score.Loss()
 }
 
 // TestWrite: a written conversion stands alone, knows its parent, and seeds a run. The same conversion again has the
@@ -173,8 +171,8 @@ func TestWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := lossOf(t, l, l.Session); got != mfa.After.Loss {
-			t.Errorf("the written model's loss is %v, want %v", got, mfa.After.Loss)
+		if got := lossOf(t, l, l.Session); got != mfa.After.Loss() {
+			t.Errorf("the written model's loss is %v, want %v", got, mfa.After.Loss())
 		}
 		if got := l.Files.Manifest().Parent; got == nil || got.SHA256 != parent.Files.Manifest().SHA256 {
 			t.Errorf("parent %+v, want %s", got, parent.Dir)
@@ -220,7 +218,7 @@ func TestRefused(t *testing.T) {
 		{"rank of narrow heads", parent, convert.Sizes{HeadDim: 2, QRank: 9}, "queries of rank 9; want 1 to 8"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := convert.ToMFA(context.Background(), tc.parent, tc.parent.Config, tc.sizes)
+			_, err := convert.ToMFA(context.Background(), tc.parent, tc.parent.Task, tc.sizes)
 			if !errors.Is(err, train.ErrUsage) && !errors.Is(err, configs.ErrConfig) || !strings.Contains(fmt.Sprint(err), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
@@ -228,7 +226,7 @@ func TestRefused(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := convert.ToMFA(ctx, parent, parent.Config, convert.Sizes{}); !errors.Is(err, context.Canceled) {
+	if _, err := convert.ToMFA(ctx, parent, parent.Task, convert.Sizes{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }

@@ -43,6 +43,11 @@ func readImage(pixels []uint8, path string, size imageSize, scale bool) error {
 	if err != nil {
 		return err
 	}
+	return decodeImage(pixels, content, path, size, scale)
+}
+
+// decodeImage is readImage of a file that has been read; path is for messages.
+func decodeImage(pixels []uint8, content []byte, path string, size imageSize, scale bool) error {
 	own, err := decodeSize(content, path)
 	if err != nil {
 		return err

@@ -2,19 +2,24 @@ package data
 
 import (
 	"fmt"
+	"io"
 	"math"
 )
 
-// ReadImage reads a PNG or JPEG file for a model of images of side by side pixels: the shorter side is scaled, the middle of
+// DecodeImage reads a PNG or JPEG image for a model of images of side by side pixels: the shorter side is scaled, the middle of
 // the longer one kept, as for source "image_folder". channels is 3, or 1 for the brightness of each pixel. The values are
 // [C, H, W].
-func ReadImage(path string, side, channels int) ([]uint8, error) {
+func DecodeImage(r io.Reader, side, channels int) ([]uint8, error) {
 	if side < 1 || channels != 1 && channels != imageChannels {
 		return nil, fmt.Errorf("data: images of %d pixels and %d channels; want at least 1, and 1 or %d", side, channels, imageChannels)
 	}
 	plane := side * side
 	pixels := make([]uint8, imageChannels*plane)
-	if err := readImage(pixels, path, imageSize{side, side, ""}, true); err != nil {
+	content, err := io.ReadAll(r)
+	if err == nil {
+		err = decodeImage(pixels, content, "image", imageSize{side, side, ""}, true)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
 	if channels == imageChannels {

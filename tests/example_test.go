@@ -31,11 +31,12 @@ func trainAndWrite(ctx context.Context, config, dir string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	prompt, err := m.Tokenizer.Encode("func ")
+	tokenizer := m.Task.(train.Generator).Tokenizer()
+	prompt, err := tokenizer.Encode("func ")
 	if err != nil {
 		return err
 	}
-	text := data.NewStream(m.Tokenizer)
+	text := data.NewStream(tokenizer)
 	opts := model.GenerateOptions{Tokens: 40, Sampler: model.Sampler{Temperature: 0.8, Seed: 1}}
 	return m.Session.Generate(ctx, [][]int{prompt}, opts, func(_, token int) error {
 		_, err := io.WriteString(w, text.Push(token))

@@ -128,7 +128,7 @@ func TestAdamW8bitLearns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		loss[optimizer] = r.Score.Loss
+		loss[optimizer] = r.Score.Loss()
 	}
 	t.Logf("validation losses after %d steps: %v", steps, loss)
 	if a, b := loss["adamw"], loss["adamw8bit"]; !(math.Abs(a-b) <= 0.05) || !(a < 2.5) {

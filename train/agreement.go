@@ -17,14 +17,6 @@ func newConfusion(classes int) confusion {
 	return c
 }
 
-// rate fills in what a score says of a classification.
-func (c confusion) rate(s *Score) {
-	s.Accuracy, s.MacroF1, s.Matthews = c.accuracy(), c.macroF1(), c.matthews()
-	if len(c) == 2 {
-		s.F1 = c.f1(1)
-	}
-}
-
 // sums are the examples, those on the diagonal, and for each class those that are of it and those taken for it.
 func (c confusion) sums() (all, right int, truth, predicted []int) {
 	truth, predicted = make([]int, len(c)), make([]int, len(c))

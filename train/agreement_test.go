@@ -70,18 +70,20 @@ func TestCorrelations(t *testing.T) {
 	near(t, "spearman of nothing", spearman(nil, nil), 0)
 }
 
-// TestBetter: of losses less is better, of agreement more.
+// TestBetter: of losses less is better, of agreement more, whatever the task.
 func TestBetter(t *testing.T) {
+	regression, classes := &labelled{labels: &Labels{Regression: true}}, &labelled{labels: &Labels{Names: []string{"a", "b"}}}
 	for _, c := range []struct {
+		task        Task
 		metric      string
 		value, than float64
 		want        bool
 	}{
-		{"loss", 1, 2, true}, {"perplexity", 2, 1, false}, {"accuracy", 0.9, 0.8, true}, {"matthews", 0.1, 0.2, false},
-		{"spearman", 0.5, 0.5, false}, {"loss", 1, 1, false},
+		{&language{}, "loss", 1, 2, true}, {&masked{}, "perplexity", 2, 1, false}, {classes, "accuracy", 0.9, 0.8, true}, {classes, "matthews", 0.1, 0.2, false},
+		{regression, "spearman", 0.5, 0.5, false}, {regression, "loss", 1, 1, false}, {classes, "loss", 1, 2, true},
 	} {
-		if got := better(c.metric, c.value, c.than); got != c.want {
-			t.Errorf("better(%q, %v, %v) = %t", c.metric, c.value, c.than, got)
+		if got := metricOf(c.task, c.metric).better(c.value, c.than); got != c.want {
+			t.Errorf("%s of %v is better than %v: %t", c.metric, c.value, c.than, got)
 		}
 	}
 }

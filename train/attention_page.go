@@ -12,13 +12,10 @@ import (
 // for its largest. What these are, in shares of what even attention would give, stands at the end of the row, because
 // LAMA's bounded scores keep the weights of a text within a factor of e²; the weight itself is the word's tooltip. Above
 // the heads stands their mean.
-func WriteAttentionPage(w io.Writer, title string, predictions []Prediction) error {
+func WriteAttentionPage(w io.Writer, title string, predictions []Prediction, seen []Attention) error {
 	page := attentionPage{Title: title}
-	for i, p := range predictions {
-		text := attentionText{Number: i + 1, Label: p.Label, Value: p.Probability}
-		if p.Label == "" {
-			text.Label, text.Value = "score", p.Score
-		}
+	for i, p := range seen {
+		text := attentionText{Number: i + 1, Label: predictions[i][0].Name, Value: predictions[i][0].X}
 		if len(p.Heads) > 1 {
 			text.Rows = append(text.Rows, shadedRow("mean", p.Tokens, meanOf(p.Heads)))
 		}

@@ -10,9 +10,9 @@ import (
 // weight and its largest; nothing comes from elsewhere.
 func TestAttentionPage(t *testing.T) {
 	var b bytes.Buffer
-	err := WriteAttentionPage(&b, "Attention of <run>", []Prediction{
-		{Label: "pos", Probability: 0.75, Tokens: []string{"a", "<b>&", "c"}, Heads: [][]float64{{0.1, 0.7, 0.2}, {0.25, 0.25, 0.5}}},
-		{Score: -1.5, Tokens: []string{"word"}, Heads: [][]float64{{1}}},
+	err := WriteAttentionPage(&b, "Attention of <run>", []Prediction{{{"pos", 0.75}, {"neg", 0.25}}, {{"score", -1.5}}}, []Attention{
+		{Tokens: []string{"a", "<b>&", "c"}, Heads: [][]float64{{0.1, 0.7, 0.2}, {0.25, 0.25, 0.5}}},
+		{Tokens: []string{"word"}, Heads: [][]float64{{1}}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -3,6 +3,8 @@ package train
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 
 	"sparrow/configs"
 	"sparrow/model"
@@ -43,29 +45,25 @@ func (c *DistillConfig) options() *model.Distill {
 
 // openTeacher loads the network that a run learns from, nil if there is none. It must give scores for the same classes or
 // tokens.
-func (c *DistillConfig) openTeacher(a about) (*model.Session, error) {
+func (c *DistillConfig) openTeacher(files map[string][]byte, dims model.Dims) (*model.Session, error) {
 	if c == nil {
 		return nil, nil
 	}
 	where := fmt.Sprintf("[train.distill] teacher = %q", c.Teacher)
-	if a.dims.Regression {
+	if dims.Regression {
 		return nil, fmt.Errorf("%s: the data has scores to predict, and no classes whose probabilities a teacher could tell", where)
 	}
 	l, err := Open(c.Teacher, false, model.Options{Scores: true})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
-	for _, name := range []string{"tokenizer.json", "labels.json", "images.json"} {
-		ours, kept := a.files[name]
-		if !kept {
-			continue
-		}
-		if theirs, err := l.Files.File(name); err != nil || !bytes.Equal(theirs, ours) {
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(files))) {
+		if theirs, err := l.Files.File(name); err != nil || !bytes.Equal(theirs, files[name]) {
 			return nil, fmt.Errorf("%s: its %s is not that of this run's data; want a network for the same data", where, name)
 		}
 	}
-	if a.dims.Context > l.Session.Dims().Context {
-		return nil, fmt.Errorf("%s: its context is %d; want at least %d", where, l.Session.Dims().Context, a.dims.Context)
+	if dims.Context > l.Session.Dims().Context {
+		return nil, fmt.Errorf("%s: its context is %d; want at least %d", where, l.Session.Dims().Context, dims.Context)
 	}
 	return l.Session, nil
 }

@@ -65,9 +65,9 @@ func TestDistillResumes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	score, err := l.Evaluate(context.Background(), l.Config, Part{Split: "validation"}, nil)
-	if err != nil || score.Loss != r.Score.Loss {
-		t.Errorf("the run's last loss is %v, and %v of its checkpoint (%v)", r.Score.Loss, score.Loss, err)
+	score, err := l.Task.Evaluate(context.Background(), l.Session, Measure{})
+	if err != nil || score.Loss() != r.Score.Loss() {
+		t.Errorf("the run's last loss is %v, and %v of its checkpoint (%v)", r.Score.Loss(), score.Loss(), err)
 	}
 }
 

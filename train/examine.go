@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"gorgonia.org/tensor"
-
 	"sparrow/checkpoints"
-	"sparrow/data"
 )
 
 // checkBases refuses a new run whose frozen weights would stay as they were drawn.
@@ -35,58 +32,41 @@ func (c Config) checkInitFrom() error {
 	return nil
 }
 
-// examine opens the data, read as a checkpoint did if from is not nil, and plans
-// the memory.
-func examine(ctx context.Context, cfg Config, from *kept) (t task, plan MemoryPlan, err error) {
+// examine reads a task's data and plans the memory.
+func examine(ctx context.Context, cfg Config, t Task) (plan MemoryPlan, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrUsage, err)
 		}
 	}()
-	if t, err = openTask(ctx, cfg, from); err != nil {
-		return nil, MemoryPlan{}, err
+	if err := t.Read(ctx); err != nil {
+		return plan, err
 	}
-	a := t.about()
-	cfg.Data.SeqLen = a.seqLen
-	if err = plausible(cfg, a.dims, memoryLimit()); err != nil {
-		return t, plan, err
+	dims, err := t.Dims()
+	if err != nil {
+		return plan, err
 	}
-	if plan, err = planMemory(cfg, a.dims); err != nil {
-		return t, plan, err
+	shapes := t.Shapes(cfg.Train.BatchSize)
+	cfg.Data.SeqLen = shapes[0].Length
+	if err = plausible(cfg, dims, memoryLimit()); err != nil {
+		return plan, err
 	}
-	plan = plan.inProcess(cfg, a)
+	if plan, err = planMemory(cfg, dims); err != nil {
+		return plan, err
+	}
+	plan = plan.inProcess(cfg, t.Facts().Bytes, len(shapes))
 	if err := plan.Fits(); err != nil {
-		return t, plan, err
+		return plan, err
 	}
-	return t, plan, cfg.checkSample(a.tokenizer)
+	return plan, check(t)
 }
 
-// checkSample refuses at the start a sample that would fail at the end: a prompt
-// that cannot be read, and a text for which there is no room.
-func (c Config) checkSample(tokenizer data.Tokenizer) error {
-	if c.Sample.Prompt == "" {
-		return nil
-	}
-	ids, err := tokenizer.Encode(c.Sample.Prompt)
-	if err != nil {
-		return fmt.Errorf("[sample] prompt = %q: %w", c.Sample.Prompt, err)
-	}
-	if n := c.longest(); n > 0 && len(ids) >= n {
-		return fmt.Errorf("[sample] prompt = %q is %d tokens long; learned positions end at %d: want a shorter one", c.Sample.Prompt, len(ids), n)
-	}
-	perToken := c.Model.NLayer * c.Model.Attention.CacheBytesPerToken(c.Model.DModel, tensor.Float32, false)
-	if err := cacheFits(float64(len(ids))+float64(c.room(len(ids), c.Sample.Tokens)), perToken); err != nil {
-		return fmt.Errorf("[sample] tokens = %d: %w", c.Sample.Tokens, err)
+// check asks a task what would fail at the end.
+func check(t Task) error {
+	if c, ok := t.(Checker); ok {
+		return c.Check()
 	}
 	return nil
-}
-
-// room is how many tokens, up to most, may follow a prompt.
-func (c Config) room(prompt, most int) int {
-	if n := c.longest(); n > 0 {
-		return min(most, n-prompt)
-	}
-	return most
 }
 
 // cacheFits refuses a text whose key/value cache this machine has no memory for.

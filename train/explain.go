@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"image"
 	"image/color"
@@ -9,14 +10,14 @@ import (
 	"math"
 	"strings"
 
-	"sparrow/data"
+	"sparrow/model"
 )
 
 // Picture is what a classifier of images sees in one of them, as panels in rows.
 type Picture struct {
-	Prediction
-	Rows []PanelRow
-	side int // of a panel, pixels
+	Prediction Prediction
+	Rows       []PanelRow
+	side       int // of a panel, pixels
 }
 
 // PanelRow is a row of panels of one meaning.
@@ -37,27 +38,23 @@ const leastPanel = 224
 // panelGap is the white between panels, pixels.
 const panelGap = 8
 
-// Explain looks at a PNG or JPEG file as the model does. The first row is the image as the model takes it, the size of the
-// gradient of the loss of the predicted class by each pixel, and the effective receptive field of the middle of the last
-// stage's map (see [model.Explanation]); a row for each stage has the attention of its last block, by groups. Each panel goes
-// from dark (0) to bright (its largest value). A model of text is an error that matches ErrUsage.
-func (l *Loaded) Explain(path string) (*Picture, error) {
-	if l.Images == nil {
-		return nil, l.readsText()
-	}
-	f := l.Images
-	pixels, err := data.ReadImage(path, f.Side, f.Channels)
+// Explain implements Explainer: it looks at an image as the model does. The first row is the image as the model takes it, the
+// size of the gradient of the loss of the predicted class by each pixel, and the effective receptive field of the middle of the
+// last stage's map (see [model.Explanation]); a row for each stage has the attention of its last block, by groups. Each panel
+// goes from dark (0) to bright (its largest value).
+func (t *images) Explain(_ context.Context, s *model.Session, in Input) (*Picture, error) {
+	f := t.format
+	pixels, err := t.decode(in)
 	if err != nil {
 		return nil, err
 	}
 	normal := make([]float32, len(pixels))
 	f.Put(normal, pixels)
-	x, err := l.Session.Explain(normal)
+	x, err := s.Explain(normal)
 	if err != nil {
 		return nil, err
 	}
-	p := &Picture{Prediction: Prediction{Text: path}, side: f.Side * ((leastPanel + f.Side - 1) / f.Side)}
-	p.choose(l.Labels, x.Logits)
+	p := &Picture{Prediction: t.labels.predict(x.Logits), side: f.Side * ((leastPanel + f.Side - 1) / f.Side)}
 	plane := f.Side * f.Side
 	p.Rows = []PanelRow{{"pixels", []Panel{
 		{"the image", p.panel(f.Side, func(i int) color.RGBA {

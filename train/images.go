@@ -1,10 +1,10 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 
 	"sparrow/checkpoints"
@@ -19,20 +19,15 @@ type ImageFormat struct {
 	data.Normalisation
 }
 
-// dims are the sizes of a network that gives such labels to such images.
-func (f ImageFormat) dims(l Labels) model.Dims {
-	return model.ImageDims(len(l.Names), f.Side, f.Channels)
-}
-
 // readImageFormat reads a checkpoint's images.json.
-func readImageFormat(c *checkpoints.Checkpoint) (*ImageFormat, error) {
-	text, err := c.File("images.json")
+func readImageFormat(files Files) (*ImageFormat, error) {
+	text, err := files.File("images.json")
 	if err != nil {
 		return nil, err
 	}
 	f := &ImageFormat{}
 	if err := json.Unmarshal(text, f); err != nil || f.Side < 1 || f.Channels < 1 || len(f.Mean) != f.Channels || len(f.Std) != f.Channels || slices.Min(f.Std) <= 0 {
-		return nil, fmt.Errorf("%w: %s/images.json: want the size of the images and the mean and std of each channel: %w", checkpoints.ErrCheckpoint, c.Dir(), err)
+		return nil, fmt.Errorf("%w: %s/images.json: want the size of the images and the mean and std of each channel: %w", checkpoints.ErrCheckpoint, files.Dir(), err)
 	}
 	return f, nil
 }
@@ -40,48 +35,79 @@ func readImageFormat(c *checkpoints.Checkpoint) (*ImageFormat, error) {
 // images is the task of an image classifier: the label of each image.
 type images struct {
 	cfg    Config
+	labels *Labels      // nil: only the data tells them, as format
+	format *ImageFormat // of the network
 	data   *data.ImageDataset
-	labels Labels
-	format ImageFormat
-	loader *data.ImageLoader
-	batch  data.ImageBatch
-	build  func() (*model.Program, error)
 }
 
-func openImages(ctx context.Context, cfg Config, from *kept) (*images, error) {
-	var d *data.ImageDataset
+// openImages takes labels and format of a checkpoint, if there is one.
+func openImages(cfg Config, files Files) (*images, error) {
+	t := &images{cfg: cfg}
+	if files == nil {
+		return t, nil
+	}
 	var err error
-	if from == nil {
-		d, err = data.OpenImages(ctx, cfg.Data)
+	if t.format, err = readImageFormat(files); err != nil {
+		return nil, err
+	}
+	if t.labels, err = readLabels(files); err == nil && t.labels.Regression {
+		err = fmt.Errorf("%w: %s/labels.json: want the names of the classes", checkpoints.ErrCheckpoint, files.Dir())
+	}
+	return t, err
+}
+
+func (t *images) Read(ctx context.Context) (err error) {
+	if t.data != nil {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			err = refusal{err}
+		}
+	}()
+	var d *data.ImageDataset
+	if t.labels == nil {
+		d, err = data.OpenImages(ctx, t.cfg.Data)
 	} else {
-		d, err = from.openImages(ctx, cfg.Data)
+		d, err = data.OpenImagesWith(ctx, t.cfg.Data, t.labels.Names)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := checkMetric(cfg.Eval.Metric, len(d.Labels)); err != nil {
-		return nil, err
+	return t.take(d)
+}
+
+// take notes what data that has been read tells.
+func (t *images) take(d *data.ImageDataset) error {
+	x := d.Train
+	if err := checkMetric(t.cfg.Eval.Metric, len(d.Labels)); err != nil {
+		return err
 	}
-	if d.Train.Height != d.Train.Width {
-		return nil, fmt.Errorf("[data] images of %d x %d pixels; want square ones: set image_size", d.Train.Height, d.Train.Width)
+	if x.Height != x.Width {
+		return fmt.Errorf("[data] images of %d x %d pixels; want square ones: set image_size", x.Height, x.Width)
 	}
-	t := &images{cfg: cfg, data: d, labels: Labels{Names: d.Labels}}
-	t.format = ImageFormat{Side: d.Train.Height, Channels: d.Train.Channels, Normalisation: d.Normalisation}
-	if from != nil {
-		if err := from.images.check(d.Train); err != nil {
-			return nil, err
-		}
-		t.format = *from.images
+	f := t.format
+	if f == nil {
+		f = &ImageFormat{Side: x.Height, Channels: x.Channels, Normalisation: d.Normalisation}
 	}
-	if err := cfg.Model.FaViT.Check(model.FaViTDims{Classes: len(d.Labels), ImageSize: t.format.Side, Channels: t.format.Channels}); err != nil {
-		return nil, err
+	if err := f.check(x); err != nil {
+		return err
 	}
-	loader := data.ImageLoaderConfig{BatchSize: cfg.Train.BatchSize, Classes: len(d.Labels), Seed: cfg.Seed, Normalisation: t.format.Normalisation}
-	if cfg.Data.Augment != nil {
-		loader.Augment = *cfg.Data.Augment
+	if err := t.cfg.Model.FaViT.Check(model.FaViTDims{Classes: len(d.Labels), ImageSize: f.Side, Channels: f.Channels}); err != nil {
+		return err
 	}
-	t.loader, err = data.NewImageLoader(d.Train, loader)
-	return t, err
+	t.data, t.format, t.labels = d, f, &Labels{Names: d.Labels}
+	_, err := t.loader(Feed{Rows: t.cfg.Train.BatchSize})
+	return err
+}
+
+// loader is of the training split.
+func (t *images) loader(f Feed) (*data.ImageLoader, error) {
+	c := data.ImageLoaderConfig{BatchSize: f.Rows, Classes: len(t.labels.Names), Seed: f.Seed, Normalisation: t.format.Normalisation}
+	if f.Mode == ModeTrain && t.cfg.Data.Augment != nil {
+		c.Augment = *t.cfg.Data.Augment
+	}
+	return data.NewImageLoader(t.data.Train, c)
 }
 
 // check refuses images that a model was not made for.
@@ -92,123 +118,115 @@ func (f ImageFormat) check(x *data.Images) error {
 	return nil
 }
 
-// checkMetric refuses metrics that a number of classes has not.
-func checkMetric(metric string, classes int) error {
-	switch {
-	case metric == "f1" && classes != 2:
-		return fmt.Errorf("[eval] metric = %q is of two classes, and the data has %d; want one of macro_f1, accuracy, matthews, loss", metric, classes)
-	case metric == "top5" && classes <= topK:
-		return fmt.Errorf("[eval] metric = %q is of more than %d classes, and the data has %d; want one of accuracy, macro_f1, matthews, loss", metric, topK, classes)
-	}
-	return nil
-}
-
-func (t *images) about() about {
-	dims := t.format.dims(t.labels)
-	return about{
-		data: t.data.Describe(), sha256: t.data.SHA256, bytes: t.data.Bytes(), dims: dims, seqLen: dims.Context, lengths: 1,
-		files: map[string][]byte{"labels.json": jsonFile(t.labels), "images.json": jsonFile(t.format)}, unit: "examples",
+// Share implements Sharer.
+func (t *images) Share(from Task) {
+	if o, ok := from.(*images); ok && o.data != nil && sameData(t.cfg.Data, o.cfg.Data) {
+		t.data, t.format, t.labels = o.data, o.format, o.labels
 	}
 }
 
-// jsonFile is a value as a file.
-func jsonFile(x any) []byte {
-	text, err := json.MarshalIndent(x, "", "  ")
+func (t *images) Facts() Facts {
+	f := Facts{Unit: "examples", PerRow: 1, PerBatch: t.cfg.Train.BatchSize, Each: "image"}
+	if t.labels != nil {
+		f.Files = map[string][]byte{"labels.json": jsonFile(t.labels), "images.json": jsonFile(t.format)}
+	}
+	if t.data != nil {
+		f.Line, f.Hash, f.Bytes, f.Rows = t.data.Describe(), t.data.SHA256, t.data.Bytes(), t.data.Train.Len()
+	}
+	return f
+}
+
+func (t *images) Dims() (model.Dims, error) {
+	if t.labels == nil {
+		return model.Dims{}, ErrUnread
+	}
+	return model.ImageDims(len(t.labels.Names), t.format.Side, t.format.Channels), nil
+}
+
+// pixels is how many an image has.
+func (t *images) pixels() int { return t.format.Side * t.format.Side }
+
+func (t *images) Shapes(rows int) []Shape { return []Shape{{rows, t.pixels()}} }
+
+func (t *images) Metrics() []Metric { return t.labels.metrics(true) }
+
+func (t *images) Longest() (key string, n int) { return "image_size", t.pixels() }
+
+func (t *images) Batches(ctx context.Context, s *model.Session, f Feed) (Stream, error) {
+	return t.stream(ctx, s, f, nil, &data.ImageBatch{})
+}
+
+// stream is Batches of which each batch is in b until the next; spoilt, if not nil, spoils the images of an evaluation.
+func (t *images) stream(ctx context.Context, s *model.Session, f Feed, spoilt *data.Corruption, b *data.ImageBatch) (Stream, error) {
+	if f.File != "" {
+		return nil, Refusef("--file %s: the model labels images, which are in folders: want --set data.root=FOLDER", f.File)
+	}
+	if err := t.Read(ctx); err != nil {
+		return nil, err
+	}
+	f.Rows = cmp.Or(f.Rows, t.cfg.Train.BatchSize)
+	shape := Shape{f.Rows, t.pixels()}
+	fed := func() (*model.Program, int, error) {
+		p, err := f.program(s, shape)
+		if err != nil {
+			return nil, 0, err
+		}
+		p.FeedImages(model.Images{Pixels: b.Pixels, Targets: b.Targets, Labels: b.Labels})
+		return p, b.N, nil
+	}
+	if err := f.prepare(s, []Shape{shape}); err != nil {
+		return nil, err
+	}
+	if f.endless() {
+		loader, err := t.loader(f)
+		if err != nil {
+			return nil, err
+		}
+		return &stream{order: loader, fill: func(int) (*model.Program, int, error) {
+			loader.Next(b)
+			return fed()
+		}}, nil
+	}
+	x, err := chosen(f.Split, t.data.Train, t.data.Validation, t.data.Test, "")
 	if err != nil {
-		panic(err) // impossible: strings, flags and finite numbers
+		return nil, err
 	}
-	return append(text, '\n')
-}
-
-func (t *images) begin(s *model.Session, program func(batch, seqLen int) (*model.Program, error)) (err error) {
-	t.build = func() (*model.Program, error) { return program(t.cfg.Train.BatchSize, s.Dims().Context) }
-	_, err = t.build()
-	return err
-}
-
-func (t *images) next() (*model.Program, int, error) {
-	p, err := t.build()
-	if err != nil {
-		return nil, 0, err
-	}
-	t.loader.Next(&t.batch)
-	p.FeedImages(model.Images{Pixels: t.batch.Pixels, Targets: t.batch.Targets, Labels: t.batch.Labels})
-	return p, t.batch.N, nil
-}
-
-func (t *images) lengths() []int { return nil }
-
-func (t *images) cursor() data.Cursor           { return t.loader.Cursor() }
-func (t *images) seek(cursor data.Cursor) error { return t.loader.Seek(cursor) }
-
-func (t *images) evaluate(ctx context.Context, s *model.Session, after func(done, total int, loss float64)) (Score, error) {
-	set := data.ImageBatches(t.data.Validation, t.format.Normalisation, t.cfg.Train.BatchSize, t.cfg.Eval.Examples, nil)
-	return EvaluateImages(ctx, s, set, t.cfg.Train.BatchSize, after)
-}
-
-func (t *images) finish(_ context.Context, _ *model.Session, r *Result) error {
-	r.Images = true
-	return nil
-}
-
-// topK is how many of the likeliest classes the metric top5 looks among.
-const topK = 5
-
-// EvaluateImages measures a classifier on a set of images in batches of batch. after, if not nil, is told of every batch and
-// of the mean loss so far.
-func EvaluateImages(ctx context.Context, s *model.Session, set *data.ImageSet, batch int, after func(done, total int, loss float64)) (Score, error) {
+	set := data.ImageBatches(x, t.format.Normalisation, f.Rows, f.Limit, spoilt)
 	if set.Len() == 0 {
-		return Score{}, fmt.Errorf("train: no images to measure on")
+		return nil, fmt.Errorf("train: no images to measure on")
 	}
-	dims := s.Dims()
-	program, err := s.Score(batch, dims.Context)
+	return &stream{batches: set.Batches(), fill: func(i int) (*model.Program, int, error) {
+		if err := set.Batch(i, b); err != nil {
+			return nil, 0, err
+		}
+		return fed()
+	}}, nil
+}
+
+func (t *images) Evaluate(ctx context.Context, s *model.Session, m Measure) (Score, error) {
+	return t.evaluate(ctx, s, m, nil)
+}
+
+// evaluate measures on images that are spoilt unless spoilt is nil.
+func (t *images) evaluate(ctx context.Context, s *model.Session, m Measure, spoilt *data.Corruption) (Score, error) {
+	f := Feed{Mode: ModeScore, Split: m.Split, File: m.File, Limit: m.Limit}
+	if f.Limit == 0 {
+		f.Limit = t.cfg.Eval.Examples
+	}
+	var b data.ImageBatch
+	batches, err := t.stream(ctx, s, f, spoilt, &b)
 	if err != nil {
 		return Score{}, err
 	}
-	var b data.ImageBatch
-	var sum float64
-	seen := newConfusion(dims.Classes)
-	count, near := 0, 0
-	for i := range set.Batches() {
-		if err := ctx.Err(); err != nil {
-			return Score{}, err
-		}
-		if err := set.Batch(i, &b); err != nil {
-			return Score{}, err
-		}
-		program.FeedImages(model.Images{Pixels: b.Pixels, Labels: b.Labels})
-		if err := program.Run(); err != nil {
-			return Score{}, err
-		}
-		sum += program.Loss()
-		count += b.N
-		logits := program.Logits()
-		for row := range b.N {
-			scores := logits[row*dims.Classes : (row+1)*dims.Classes]
-			seen[b.Labels[row]][largest(scores)]++
-			if rank(scores, b.Labels[row]) < topK {
-				near++
-			}
-		}
-		if after != nil {
-			after(i+1, set.Batches(), sum/float64(count))
-		}
+	a := newAnswers(*t.labels)
+	loss, n, err := evaluate(ctx, batches, "images", m, func(p *model.Program, n int) { a.add(p, n, b.Labels, nil) })
+	if n == 0 {
+		return Score{}, err
 	}
-	score := Score{Loss: sum / float64(count), Examples: count, Classes: dims.Classes, Images: true, Top5: float64(near) / float64(count)}
-	if math.IsNaN(score.Loss) || math.IsInf(score.Loss, 0) {
-		return score, fmt.Errorf("train: the loss on the images is %v", score.Loss)
-	}
-	seen.rate(&score)
-	return score, nil
+	return a.score(t, loss, n), err
 }
 
-// rank is how many values come before x[i]: larger ones, and equal ones on its left, as largest chooses.
-func rank(x []float64, i int) int {
-	n := 0
-	for j, v := range x {
-		if v > x[i] || v == x[i] && j < i {
-			n++
-		}
-	}
-	return n
+// Suggest implements Suggester.
+func (t *images) Suggest(context.Context, *model.Session) (Suggestion, error) {
+	return Suggestion{Command: "predict", Args: []string{"IMAGE.png"}}, nil
 }

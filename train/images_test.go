@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
@@ -106,7 +105,7 @@ func TestImagesResume(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Score != want.Score || !bytes.Equal(files(dir), files(whole)) {
+		if !reflect.DeepEqual(got.Score, want.Score) || !bytes.Equal(files(dir), files(whole)) {
 			t.Errorf("stopped after step %d: other bytes than the run that was not, or score %+v, want %+v", stop, got.Score, want.Score)
 		}
 	}
@@ -122,7 +121,8 @@ func TestImagesLearn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if top5, ok := r.Score.Value("top5"); r.Score.Accuracy < 0.99 || !ok || top5 < r.Score.Accuracy || r.Score.Examples != 6 || !r.Images {
+	accuracy, _ := r.Score.Value("accuracy")
+	if top5, ok := r.Score.Value("top5"); accuracy < 0.99 || !ok || top5 < accuracy || r.Score.Count != 6 || r.Command != "predict" {
 		t.Fatalf("%+v, want an accuracy of 1 on 6 images", r.Score)
 	}
 	l, err := Open(dir, false, model.Options{})
@@ -130,12 +130,12 @@ func TestImagesLearn(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	score, err := l.Evaluate(ctx, l.Config, Part{Split: "validation"}, nil)
-	if err != nil || score != r.Score {
+	score, err := l.Task.Evaluate(ctx, l.Session, Measure{})
+	if err != nil || !reflect.DeepEqual(score, r.Score) {
 		t.Errorf("evaluated: %+v, %v; want %+v as in training", score, err, r.Score)
 	}
-	for _, part := range []Part{{Split: "test"}, {Split: "train"}, {File: "x.tsv"}} {
-		if _, err := l.Evaluate(ctx, l.Config, part, nil); !errors.Is(err, ErrUsage) {
+	for _, part := range []Measure{{Split: Test}, {File: "x.tsv"}} {
+		if _, err := l.Task.Evaluate(ctx, l.Session, part); !errors.Is(err, ErrUsage) {
 			t.Errorf("Evaluate(%+v): %v, want ErrUsage", part, err)
 		}
 	}
@@ -143,27 +143,27 @@ func TestImagesLearn(t *testing.T) {
 	for i := range 20 {
 		paths = append(paths, filepath.Join(cfg.Data.Root, fmt.Sprint("class", i%6), fmt.Sprintf("%d.png", i/6)))
 	}
-	found, err := l.PredictImages(paths)
-	if err != nil {
-		t.Fatal(err)
+	found, err := predictImages(t, l, paths...)
+	if err != nil || len(found) != len(paths) {
+		t.Fatal(found, err)
 	}
 	for i, p := range found {
 		var sum float64
-		for _, q := range p.Probabilities {
-			sum += q
+		for _, q := range p {
+			sum += q.X
 		}
-		if p.Text != paths[i] || p.Label != fmt.Sprint("class", i%6) || math.Abs(sum-1) > 1e-9 || p.Probability != slices.Max(p.Probabilities) {
+		if p[0].Name != fmt.Sprint("class", i%6) || math.Abs(sum-1) > 1e-9 || p[0].X < p[1].X {
 			t.Errorf("%s: %+v", paths[i], p)
 		}
 	}
-	if alone, err := l.PredictImages(paths[:1]); err != nil || math.Abs(alone[0].Probability-found[0].Probability) > 1e-5 {
+	if alone, err := predictImages(t, l, paths[0]); err != nil || math.Abs(alone[0][0].X-found[0][0].X) > 1e-5 {
 		t.Errorf("alone %+v, %v; among others %+v", alone, err, found[0])
 	}
-	first, err := l.EvaluateCorruptions(ctx, l.Config, Part{Split: "validation"}, nil)
+	first, err := l.Task.(Spoiler).Robustness(ctx, l.Session, Measure{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := l.EvaluateCorruptions(ctx, l.Config, Part{Split: "validation"}, nil)
+	again, err := l.Task.(Spoiler).Robustness(ctx, l.Session, Measure{})
 	if err != nil || !reflect.DeepEqual(first, again) {
 		t.Errorf("spoilt again: %+v, %v; want %+v", again, err, first)
 	}
@@ -173,7 +173,7 @@ func TestImagesLearn(t *testing.T) {
 			mean += a / float64(len(first.Corruptions)*data.Severities)
 		}
 	}
-	if first.Clean != score || len(first.Corruptions) != 8 || math.Abs(first.Mean-mean) > 1e-12 || mean > 0.999 {
+	if !reflect.DeepEqual(first.Clean, score) || len(first.Corruptions) != 8 || math.Abs(first.Mean-mean) > 1e-12 || mean > 0.999 {
 		t.Errorf("spoilt: %+v; want mean %v", first, mean)
 	}
 }
@@ -197,7 +197,7 @@ func TestAverages(t *testing.T) {
 			t.Fatal(err)
 		}
 		if step == 6 && dir == averaged {
-			if s, err := l.Evaluate(context.Background(), l.Config, Part{Split: "validation"}, nil); err != nil || s != r.Score {
+			if s, err := l.Task.Evaluate(context.Background(), l.Session, Measure{}); err != nil || !reflect.DeepEqual(s, r.Score) {
 				t.Errorf("the saved weights score %+v, %v; want %+v as in training", s, err, r.Score)
 			}
 		}
@@ -251,23 +251,48 @@ func TestImageRefusals(t *testing.T) {
 		}
 		return l
 	}
-	_, errPredict := of(text).PredictImages([]string{"a.png"})
-	_, errExplain := of(text).Explain("a.png")
-	_, errCorrupt := of(text).EvaluateCorruptions(context.Background(), small, Part{Split: "validation"}, nil)
-	_, errTexts := of(pictures).NewPredictor()
-	for name, err := range map[string]error{"predict": errPredict, "explain": errExplain, "corruptions": errCorrupt, "texts": errTexts} {
-		if !errors.Is(err, ErrUsage) {
-			t.Errorf("%s: %v, want ErrUsage", name, err)
-		}
+	if task := of(text).Task; is[Predictor](task) || is[Explainer](task) || is[Spoiler](task) || !is[Generator](task) {
+		t.Error("a language model predicts, explains or is spoilt, or it writes no text")
 	}
-	if _, err := of(pictures).PredictImages([]string{filepath.Join(text, "config.toml")}); err == nil || !strings.Contains(err.Error(), "want PNG or JPEG") {
+	l := of(pictures)
+	if is[Generator](l.Task) || is[Attender](l.Task) || l.Task.(Predictor).Reads() != OneImage {
+		t.Error("a model of images reads or writes text")
+	}
+	if _, err := l.Task.(Predictor).Predict(context.Background(), l.Session, inputs("a text")); err == nil || !strings.Contains(err.Error(), "want a PNG or JPEG") {
+		t.Errorf("a text for a model of images: %v", err)
+	}
+	if _, err := predictImages(t, l, filepath.Join(text, "config.toml")); err == nil || !strings.Contains(err.Error(), "want PNG or JPEG") {
 		t.Errorf("a file that is no image: %v", err)
 	}
 	wide := imageConfig(t)
 	wide.Data.Root = stripes(t, 16, 3)
-	if _, err := of(pictures).Evaluate(context.Background(), wide, Part{Split: "validation"}, nil); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "set image_size") {
+	other, err := l.Open(wide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Evaluate(context.Background(), l.Session, Measure{}); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "set image_size") {
 		t.Errorf("images of another size: %v, want ErrUsage", err)
 	}
+}
+
+// is tells whether a task can do what the interface C asks for.
+func is[C any](task Task) bool {
+	_, ok := task.(C)
+	return ok
+}
+
+// predictImages predicts files.
+func predictImages(t *testing.T, l *Loaded, paths ...string) ([]Prediction, error) {
+	t.Helper()
+	var in []Input
+	for _, path := range paths {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in = append(in, Input{Image: bytes.NewReader(content)})
+	}
+	return l.Task.(Predictor).Predict(context.Background(), l.Session, in)
 }
 
 // TestImageConfigs: what a config of images cannot be, and what its plan counts.
@@ -330,13 +355,18 @@ func TestExplainPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(cfg.Data.Root, "class0", "0.png")
-	p, err := l.Explain(path)
+	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := l.PredictImages([]string{path})
-	if err != nil || found[0].Label != p.Label || math.Abs(found[0].Probability-p.Probability) > 1e-6 {
-		t.Errorf("explains %s %v, predicts %+v, %v", p.Label, p.Probability, found, err)
+	defer file.Close()
+	p, err := l.Task.(Explainer).Explain(context.Background(), l.Session, Input{Image: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := predictImages(t, l, path)
+	if err != nil || found[0][0].Name != p.Prediction[0].Name || math.Abs(found[0][0].X-p.Prediction[0].X) > 1e-6 {
+		t.Errorf("explains %+v, predicts %+v, %v", p.Prediction, found, err)
 	}
 	const want = "row 1       pixels: the image, gradient of the loss, effective receptive field\n" +
 		"row 2       attention of stage 1: global 3x3, local 3x3, dilated 3x3\n" +

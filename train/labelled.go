@@ -1,52 +1,116 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"sparrow/data"
 	"sparrow/model"
 )
 
-// Labels is labels.json: what the scores of a classifier stand for.
-type Labels struct {
-	Names      []string `json:"labels"`     // of the classes, in the order of their ids; of a regression null
-	Regression bool     `json:"regression"` // one score for each text
-	Pairs      bool     `json:"pairs"`      // texts come in pairs
-}
-
-// labelled is the task of a classifier: the label of each text, or of each pair of texts, or its score.
+// labelled is the task of a classifier of texts: the label of each text, or of each pair of texts, or its score.
 type labelled struct {
-	cfg    Config
-	data   *data.Labelled
-	labels Labels
-	loader *data.ExampleLoader
-	batch  data.ExampleBatch
-
-	program func(seqLen int) (*model.Program, error)
+	cfg       Config
+	tokenizer data.Tokenizer // nil: only the data tells it, as labels
+	labels    *Labels
+	data      *data.Labelled // nil: not read
+	lengths   []int          // to which batches are padded, ascending
 }
 
-func openLabelled(ctx context.Context, cfg Config, from *kept) (*labelled, error) {
-	var d *data.Labelled
+// openLabelled takes tokenizer and labels of a checkpoint, if there is one.
+func openLabelled(cfg Config, files Files) (*labelled, error) {
+	l := &labelled{cfg: cfg}
+	if files == nil {
+		return l, nil
+	}
 	var err error
-	if from == nil {
-		d, err = data.OpenLabelled(ctx, cfg.Data)
+	if l.tokenizer, err = readTokenizer(files); err == nil {
+		l.labels, err = readLabels(files)
+	}
+	return l, err
+}
+
+func (l *labelled) Read(ctx context.Context) (err error) {
+	if l.data != nil {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			err = refusal{err}
+		}
+	}()
+	if err := l.checkColumns(); err != nil {
+		return err
+	}
+	var d *data.Labelled
+	if l.labels == nil {
+		d, err = data.OpenLabelled(ctx, l.cfg.Data)
 	} else {
-		d, err = from.openLabelled(ctx, cfg.Data)
+		d, err = data.OpenLabelledWith(ctx, l.cfg.Data, l.tokenizer, l.labels.Names)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := checkMetric(cfg.Eval.Metric, len(d.Labels)); err != nil {
-		return nil, err
+	return l.take(d)
+}
+
+// take notes what data that has been read tells.
+func (l *labelled) take(d *data.Labelled) error {
+	if err := checkMetric(l.cfg.Eval.Metric, len(d.Labels)); err != nil {
+		return err
 	}
-	l := &labelled{cfg: cfg, data: d, labels: Labels{Names: d.Labels, Regression: d.Labels == nil, Pairs: d.Pairs}}
-	l.loader, err = data.NewExampleLoader(d.Train, data.ExampleLoaderConfig{
-		BatchSize: cfg.Train.BatchSize, MaxLen: cfg.labelledContext(), Seed: cfg.Seed,
-	})
-	return l, err
+	loader, err := l.loader(d, l.cfg.Train.BatchSize, l.cfg.Seed)
+	if err != nil {
+		return err
+	}
+	l.data, l.tokenizer, l.lengths = d, d.Tokenizer, loader.SeqLens()
+	l.labels = &Labels{Names: d.Labels, Regression: d.Labels == nil, Pairs: d.Pairs}
+	return nil
+}
+
+func (l *labelled) loader(d *data.Labelled, rows int, seed uint64) (*data.ExampleLoader, error) {
+	return data.NewExampleLoader(d.Train, data.ExampleLoaderConfig{BatchSize: rows, MaxLen: l.cfg.labelledContext(), Seed: seed})
+}
+
+// checkColumns refuses single texts for a model of pairs, and the reverse.
+func (l *labelled) checkColumns() error {
+	n := len(l.cfg.Data.TextColumns)
+	switch {
+	case l.labels == nil || l.cfg.Data.Source != "tsv" || (n == 2) == l.labels.Pairs:
+		return nil
+	case l.labels.Pairs:
+		return fmt.Errorf("[data] text_columns has %d column; the model labels pairs of texts, want 2", n)
+	}
+	return fmt.Errorf("[data] text_columns has %d columns; the model labels single texts, want 1", n)
+}
+
+// Share implements Sharer.
+func (l *labelled) Share(from Task) {
+	if o, ok := from.(*labelled); ok && o.data != nil && sameData(l.cfg.Data, o.cfg.Data) {
+		l.data, l.tokenizer, l.labels, l.lengths = o.data, o.tokenizer, o.labels, o.lengths
+	}
+}
+
+func (l *labelled) Facts() Facts {
+	f := Facts{Unit: "examples", PerRow: 1, PerBatch: l.cfg.Train.BatchSize, Each: "text"}
+	if l.labels != nil {
+		f.Files = map[string][]byte{"tokenizer.json": l.tokenizer.Save(), "labels.json": jsonFile(l.labels)}
+	}
+	if l.data != nil {
+		f.Line, f.Hash, f.Bytes, f.Rows = l.data.Describe(), l.data.SHA256, l.data.TextBytes(), l.data.Train.Len()
+	}
+	return f
+}
+
+func (l *labelled) Dims() (model.Dims, error) {
+	if l.labels == nil {
+		return model.Dims{}, ErrUnread
+	}
+	return model.Dims{
+		VocabSize: l.tokenizer.VocabSize(), Context: l.cfg.labelledContext(), Classes: len(l.labels.Names), Regression: l.labels.Regression,
+	}, nil
 }
 
 // labelledContext is the longest text, in tokens.
@@ -57,37 +121,39 @@ func (c Config) labelledContext() int {
 	return c.Data.MaxLen
 }
 
-// dims are the sizes of a network that gives such labels.
-func (l Labels) dims(cfg Config, vocabSize int) model.Dims {
-	return model.Dims{VocabSize: vocabSize, Context: cfg.labelledContext(), Classes: len(l.Names), Regression: l.Regression}
+func (l *labelled) Shapes(rows int) []Shape {
+	var shapes []Shape
+	for _, n := range slices.Backward(l.lengths) {
+		shapes = append(shapes, Shape{rows, n})
+	}
+	return shapes
 }
 
-func (l *labelled) about() about {
-	d, lengths := l.data, l.loader.SeqLens()
-	return about{
-		data: d.Describe(), sha256: d.SHA256, bytes: d.TextBytes(), tokenizer: d.Tokenizer,
-		dims: l.labels.dims(l.cfg, d.Tokenizer.VocabSize()), seqLen: lengths[len(lengths)-1], lengths: len(lengths),
-		files: map[string][]byte{"tokenizer.json": d.Tokenizer.Save(), "labels.json": jsonFile(l.labels)}, unit: "examples",
-	}
+func (l *labelled) Metrics() []Metric { return l.labels.metrics(false) }
+
+func (l *labelled) Longest() (key string, n int) { return "max_len", l.cfg.Data.MaxLen }
+
+// On implements Filer: the file is one of source "tsv", whatever the model was trained on.
+func (l *labelled) On(file string) Config {
+	cfg := l.cfg
+	cfg.Data.Source, cfg.Data.Train, cfg.Data.Validation, cfg.Data.Test, cfg.Data.Root = "tsv", file, "", "", ""
+	return cfg
 }
 
-// begin builds the programs from the longest down, so that all fit into the memory of the first, and puts pretrained
-// vectors into the embedding.
-func (l *labelled) begin(s *model.Session, program func(batch, seqLen int) (*model.Program, error)) error {
-	l.program = func(seqLen int) (*model.Program, error) { return program(l.cfg.Train.BatchSize, seqLen) }
-	for _, n := range slices.Backward(l.loader.SeqLens()) {
-		if _, err := l.program(n); err != nil {
-			return err
-		}
-	}
-	if l.data.Vectors == nil {
+// Columns implements Filer.
+func (l *labelled) Columns(cfg Config) error {
+	if cfg.Data.Source != "tsv" || len(cfg.Data.TextColumns) > 0 && cfg.Data.LabelColumn != "" {
 		return nil
 	}
-	return setVectors(s, l.data.Vectors)
+	return Refusef("the model was trained on [data] source = %q, which has no columns; name those of texts and labels: --set 'data.text_columns=[\"text\"]' --set data.label_column=label", l.cfg.Data.Source)
 }
 
-// setVectors puts pretrained vectors in place of the initial values of the words that have one.
-func setVectors(s *model.Session, v *data.Vectors) error {
+// Init implements Initializer: pretrained vectors take the place of the initial values of the words that have one.
+func (l *labelled) Init(s *model.Session) error {
+	v := l.data.Vectors
+	if v == nil {
+		return nil
+	}
 	name := s.Config().WordEmbedding()
 	shape := s.Store().Shape(name)
 	if shape == nil || shape[1] != v.Dim {
@@ -102,103 +168,110 @@ func setVectors(s *model.Session, v *data.Vectors) error {
 	return nil
 }
 
-func (l *labelled) next() (*model.Program, int, error) {
-	l.loader.Next(&l.batch)
-	p, err := l.program(l.batch.SeqLen)
-	if err != nil {
-		return nil, 0, err
+func (l *labelled) Batches(ctx context.Context, s *model.Session, f Feed) (Stream, error) {
+	return l.stream(ctx, s, f, &data.ExampleBatch{})
+}
+
+// stream is Batches of which each batch is in b until the next.
+func (l *labelled) stream(ctx context.Context, s *model.Session, f Feed, b *data.ExampleBatch) (Stream, error) {
+	f.Rows = cmp.Or(f.Rows, l.cfg.Train.BatchSize)
+	fed := func() (*model.Program, int, error) {
+		p, err := f.program(s, Shape{f.Rows, b.SeqLen})
+		if err != nil {
+			return nil, 0, err
+		}
+		p.FeedExamples(model.Examples{Tokens: b.Tokens, Types: b.Types, Lengths: b.Lengths, Labels: b.Labels, Scores: b.Scores})
+		return p, b.N, nil
 	}
-	p.FeedExamples(examplesOf(&l.batch))
-	return p, l.batch.N, nil
+	lengths := func() []int { return b.Lengths }
+	if f.endless() {
+		if err := l.Read(ctx); err != nil {
+			return nil, err
+		}
+		loader, err := l.loader(l.data, f.Rows, f.Seed)
+		if err != nil {
+			return nil, err
+		}
+		return &stream{order: loader, lengths: lengths, fill: func(int) (*model.Program, int, error) {
+			loader.Next(b)
+			return fed()
+		}}, f.prepare(s, l.Shapes(f.Rows))
+	}
+	x, err := l.part(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	set := data.ExampleBatches(x, f.Rows, s.Dims().Context, f.Limit)
+	if set.Len() == 0 {
+		return nil, fmt.Errorf("train: no examples to measure on")
+	}
+	return &stream{batches: set.Batches(), lengths: lengths, fill: func(i int) (*model.Program, int, error) {
+		set.Batch(i, b)
+		return fed()
+	}}, nil
 }
 
-func examplesOf(b *data.ExampleBatch) model.Examples {
-	return model.Examples{Tokens: b.Tokens, Types: b.Types, Lengths: b.Lengths, Labels: b.Labels, Scores: b.Scores}
+// part reads the examples of a split, or of a file with the same columns.
+func (l *labelled) part(ctx context.Context, f Feed) (*data.Examples, error) {
+	if f.File == "" {
+		if err := l.Read(ctx); err != nil {
+			return nil, err
+		}
+		return chosen(f.Split, l.data.Train, l.data.Validation, l.data.Test, ", or a file with labels by --file")
+	}
+	if err := l.checkColumns(); err != nil {
+		return nil, refusal{err}
+	}
+	if l.cfg.Data.Source != "tsv" {
+		return nil, Refusef("--file %s: [data] source = %q has no columns: want --set data.source=tsv with text_columns and label_column", f.File, l.cfg.Data.Source)
+	}
+	x, err := data.ReadExamples(ctx, l.cfg.Data, f.File, l.tokenizer, l.labels.Names)
+	if err != nil {
+		return nil, refusal{err}
+	}
+	return x, nil
 }
 
-func (l *labelled) lengths() []int { return l.batch.Lengths }
-
-func (l *labelled) cursor() data.Cursor           { return l.loader.Cursor() }
-func (l *labelled) seek(cursor data.Cursor) error { return l.loader.Seek(cursor) }
-
-func (l *labelled) evaluate(ctx context.Context, s *model.Session, after func(done, total int, loss float64)) (Score, error) {
-	return EvaluateExamples(ctx, s, l.data.Validation, l.cfg.Train.BatchSize, l.cfg.Eval.Examples, after)
+// chosen is a split; test is nil if the data has none. or is what else helps then.
+func chosen[T any](s Split, train, validation, test *T, or string) (*T, error) {
+	all := map[Split]*T{Training: train, Validation: validation, Test: test}
+	if all[s] == nil {
+		return nil, Refusef("--split %s: [data] has no %s split; want --split validation%s", s, s, or)
+	}
+	return all[s], nil
 }
 
-// finish suggests the first words of the validation split.
-func (l *labelled) finish(_ context.Context, _ *model.Session, r *Result) error {
+func (l *labelled) Evaluate(ctx context.Context, s *model.Session, m Measure) (Score, error) {
+	f := Feed{Mode: ModeScore, Split: m.Split, File: m.File, Limit: m.Limit}
+	if f.Limit == 0 {
+		f.Limit = l.cfg.Eval.Examples
+	}
+	var b data.ExampleBatch
+	batches, err := l.stream(ctx, s, f, &b)
+	if err != nil {
+		return Score{}, err
+	}
+	a := newAnswers(*l.labels)
+	loss, n, err := evaluate(ctx, batches, "examples", m, func(p *model.Program, n int) { a.add(p, n, b.Labels, b.Scores) })
+	if n == 0 {
+		return Score{}, err
+	}
+	return a.score(l, loss, n), err
+}
+
+// Suggest implements Suggester: the first words of the validation split.
+func (l *labelled) Suggest(context.Context, *model.Session) (Suggestion, error) {
+	if l.labels.Pairs {
+		return Suggestion{Command: "predict", From: "pairs.tsv"}, nil
+	}
 	const most = 8
 	x := l.data.Validation.At(0)
 	var ids []int
-	specials := data.Specials(l.data.Tokenizer)
+	specials := data.Specials(l.tokenizer)
 	for i, id := range x.Tokens {
 		if len(ids) < most && x.Types[i] == 0 && id != specials.Start && id != specials.Separator && id != specials.Unknown {
 			ids = append(ids, id)
 		}
 	}
-	r.Text, r.Pairs = l.data.Tokenizer.Decode(ids), l.labels.Pairs
-	return nil
-}
-
-// EvaluateExamples measures a classifier on up to limit examples (0: all), always the same ones, in batches of batch
-// examples. after, if not nil, is told of every batch and of the mean loss so far.
-func EvaluateExamples(ctx context.Context, s *model.Session, x *data.Examples, batch, limit int, after func(done, total int, loss float64)) (Score, error) {
-	dims := s.Dims()
-	set := data.ExampleBatches(x, batch, dims.Context, limit)
-	if set.Len() == 0 {
-		return Score{}, fmt.Errorf("train: no examples to measure on")
-	}
-	var b data.ExampleBatch
-	var sum float64
-	seen := newConfusion(dims.Classes)
-	var truth, scores []float64
-	count := 0
-	for i := range set.Batches() {
-		if err := ctx.Err(); err != nil {
-			return Score{}, err
-		}
-		set.Batch(i, &b)
-		program, err := s.Score(batch, b.SeqLen)
-		if err != nil {
-			return Score{}, err
-		}
-		program.FeedExamples(examplesOf(&b))
-		if err := program.Run(); err != nil {
-			return Score{}, err
-		}
-		sum += program.Loss()
-		count += b.N
-		logits := program.Logits()
-		for row := range b.N {
-			if dims.Regression {
-				truth, scores = append(truth, b.Scores[row]), append(scores, logits[row])
-				continue
-			}
-			seen[b.Labels[row]][largest(logits[row*dims.Classes:(row+1)*dims.Classes])]++
-		}
-		if after != nil {
-			after(i+1, set.Batches(), sum/float64(count))
-		}
-	}
-	score := Score{Loss: sum / float64(count), Examples: count, Classes: dims.Classes}
-	if math.IsNaN(score.Loss) || math.IsInf(score.Loss, 0) {
-		return score, fmt.Errorf("train: the loss on the examples is %v", score.Loss)
-	}
-	if dims.Regression {
-		score.Pearson, score.Spearman = pearson(truth, scores), spearman(truth, scores)
-		return score, nil
-	}
-	seen.rate(&score)
-	return score, nil
-}
-
-// largest is the index of the largest value, the first of several.
-func largest(x []float64) int {
-	best := 0
-	for i, v := range x {
-		if v > x[best] {
-			best = i
-		}
-	}
-	return best
+	return Suggestion{Command: "predict", Args: []string{l.tokenizer.Decode(ids)}}, nil
 }

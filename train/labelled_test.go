@@ -7,6 +7,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,16 +47,27 @@ func TestEvaluateExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var names []string
+	for _, v := range r.Score.Values {
+		names = append(names, v.Name)
+	}
+	if want := []string{"loss", "accuracy", "macro_f1", "matthews"}; !slices.Equal(names, want) {
+		t.Errorf("three classes are measured by %q, want %q", names, want)
+	}
 	for _, batch := range []int{4, 1, 7, 64} {
 		cfg.Train.BatchSize = batch
-		got, err := l.Evaluate(context.Background(), cfg, Part{Split: "validation"}, nil)
+		task, err := l.Open(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(got.Loss-r.Score.Loss) > 1e-6 || got.Accuracy != r.Score.Accuracy || got.MacroF1 != r.Score.MacroF1 || got.Examples != r.Score.Examples || got.Classes != 3 {
+		got, err := task.Evaluate(context.Background(), l.Session, Measure{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(got.Loss()-r.Score.Loss()) > 1e-6 || !slices.Equal(got.Values[1:], r.Score.Values[1:]) || got.Count != r.Score.Count {
 			t.Errorf("in batches of %d: %+v, want %+v", batch, got, r.Score)
 		}
-		if batch == 4 && got != r.Score {
+		if batch == 4 && !reflect.DeepEqual(got, r.Score) {
 			t.Errorf("as in the run: %+v, want %+v", got, r.Score)
 		}
 	}
@@ -83,7 +96,7 @@ func TestVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids, err := trainer.about.tokenizer.Encode("word1 word0")
+	ids, err := trainer.task.(*labelled).tokenizer.Encode("word1 word0")
 	if err != nil || len(ids) != 2 {
 		t.Fatalf("ids %v, %v", ids, err)
 	}
@@ -109,7 +122,7 @@ func TestPlanOfBuckets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lengths := trainer.task.(*labelled).loader.SeqLens()
+	lengths := trainer.task.(*labelled).lengths
 	largest := 0
 	for _, n := range lengths {
 		p, err := trainer.session.Train(cfg.Train.BatchSize, n)
@@ -118,7 +131,7 @@ func TestPlanOfBuckets(t *testing.T) {
 		}
 		largest = max(largest, p.ActivationBytes())
 	}
-	if len(lengths) < 2 || trainer.about.lengths != len(lengths) || trainer.plan.Activations != largest {
-		t.Errorf("lengths %v: planned %d bytes of activations for %d lengths, want %d", lengths, trainer.plan.Activations, trainer.about.lengths, largest)
+	if len(lengths) < 2 || len(trainer.task.Shapes(1)) != len(lengths) || trainer.plan.Activations != largest {
+		t.Errorf("lengths %v: planned %d bytes of activations for %d lengths, want %d", lengths, trainer.plan.Activations, len(trainer.task.Shapes(1)), largest)
 	}
 }

@@ -2,95 +2,77 @@ package train
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"strings"
+
+	"gorgonia.org/tensor"
 
 	"sparrow/data"
 	"sparrow/model"
 )
 
 // language is the task of a language model: each token of a text from those before it.
-type language struct {
-	cfg     Config
-	dataset *data.Dataset
-	loader  *data.Loader
-	build   func() (*model.Program, error)
-	inputs  []int // of a micro-batch, [BatchSize, SeqLen]
-	targets []int // likewise
+type language struct{ corpus }
+
+func openLanguage(cfg Config, files Files) (*language, error) {
+	c, err := openCorpus(cfg, files)
+	return &language{c}, err
 }
 
-func openLanguage(ctx context.Context, cfg Config, from *kept) (*language, error) {
-	l := &language{cfg: cfg}
-	var err error
-	if from == nil {
-		l.dataset, err = data.Open(ctx, cfg.Data)
-	} else {
-		l.dataset, err = from.openText(ctx, cfg.Data)
-	}
-	return l, err
-}
+// Tokenizer implements Generator.
+func (l *language) Tokenizer() data.Tokenizer { return l.tokenizer }
 
-func (l *language) about() about {
-	d := l.dataset
-	return about{
-		data: d.Describe(), sha256: d.SHA256, bytes: d.TextBytes(), tokenizer: d.Tokenizer,
-		dims: l.cfg.dims(d.Tokenizer.VocabSize()), seqLen: l.cfg.Data.SeqLen, lengths: 1,
-		files: map[string][]byte{"tokenizer.json": d.Tokenizer.Save()}, unit: "tokens",
+// Share implements Sharer.
+func (l *language) Share(from Task) {
+	if o, ok := from.(*language); ok {
+		l.share(&o.corpus)
 	}
 }
 
-func (l *language) begin(_ *model.Session, program func(batch, seqLen int) (*model.Program, error)) error {
-	b, n := l.cfg.Train.BatchSize, l.cfg.Data.SeqLen
-	l.build = func() (*model.Program, error) { return program(b, n) }
-	_, err := l.build()
-	if err != nil {
-		return err
-	}
-	l.inputs, l.targets = make([]int, b*n), make([]int, b*n)
-	l.loader, err = data.NewLoader(l.dataset.Train, data.LoaderConfig{SeqLen: n, BatchSize: b, Seed: l.cfg.Seed})
-	return err
-}
-
-func (l *language) next() (*model.Program, int, error) {
-	p, err := l.build()
-	if err != nil {
-		return nil, 0, err
-	}
-	l.loader.Next(l.inputs, l.targets)
-	p.Feed(l.inputs, l.targets)
-	count := 0
-	for _, target := range l.targets {
-		if target != data.IgnoredTarget {
-			count++
+func (l *language) Batches(ctx context.Context, s *model.Session, f Feed) (Stream, error) {
+	return l.stream(ctx, s, f, func(p *model.Program, w *windows) int {
+		p.Feed(w.inputs, w.targets)
+		count := 0
+		for _, target := range w.targets {
+			if target != data.IgnoredTarget {
+				count++
+			}
 		}
-	}
-	return p, count, nil
+		return count
+	})
 }
 
-func (l *language) lengths() []int { return nil }
-
-func (l *language) cursor() data.Cursor           { return l.loader.Cursor() }
-func (l *language) seek(cursor data.Cursor) error { return l.loader.Seek(cursor) }
-
-func (l *language) evaluate(ctx context.Context, s *model.Session, after func(done, total int, loss float64)) (Score, error) {
-	return Evaluate(ctx, s, l.dataset.Validation, l.cfg.Data.SeqLen, l.cfg.Train.BatchSize, l.cfg.Eval.Tokens, after)
+func (l *language) Evaluate(ctx context.Context, s *model.Session, m Measure) (Score, error) {
+	batches, err := l.Batches(ctx, s, l.feed(m))
+	if err != nil {
+		return Score{}, err
+	}
+	loss, n, err := evaluate(ctx, batches, "validation text", m, nil)
+	if n == 0 {
+		return Score{}, err
+	}
+	return score(l, "tokens", n, loss, math.Exp(loss)), err
 }
 
-func (l *language) finish(ctx context.Context, s *model.Session, r *Result) error {
-	var err error
-	if r.Sample, err = l.sample(ctx, s); err != nil && ctx.Err() == nil {
-		return err
+// Suggest implements Suggester: a prompt that the model can continue, and what it writes after that of the config.
+func (l *language) Suggest(ctx context.Context, s *model.Session) (x Suggestion, err error) {
+	if x.Sample, err = l.sample(ctx, s); err != nil && ctx.Err() == nil {
+		return x, err
 	}
-	r.Prompt, r.NewTokens = l.suggest()
-	return nil
+	if prompt, tokens := l.suggest(); tokens > 0 {
+		x.Command, x.Args = "generate", []string{"--prompt", prompt, "--tokens", fmt.Sprint(tokens)}
+	}
+	return x, nil
 }
 
 // sample lets the trained model continue the configured prompt.
 func (l *language) sample(ctx context.Context, s *model.Session) (string, error) {
-	c, tokenizer := l.cfg.Sample, l.dataset.Tokenizer
+	c := l.cfg.Sample
 	if c.Prompt == "" || ctx.Err() != nil {
 		return "", nil
 	}
-	prompt, err := tokenizer.Encode(c.Prompt)
+	prompt, err := l.tokenizer.Encode(c.Prompt)
 	if err != nil {
 		return "", err
 	}
@@ -98,13 +80,13 @@ func (l *language) sample(ctx context.Context, s *model.Session) (string, error)
 	opts := model.GenerateOptions{
 		Tokens:  l.cfg.room(len(prompt), c.Tokens),
 		Sampler: model.Sampler{Temperature: c.Temperature, TopP: c.TopP, Seed: l.cfg.Seed},
-		Stop:    func(token int) bool { return token == tokenizer.Separator() },
+		Stop:    func(token int) bool { return token == l.tokenizer.Separator() },
 	}
 	err = s.Generate(ctx, [][]int{prompt}, opts, func(_, token int) error {
 		ids = append(ids, token)
 		return nil
 	})
-	return tokenizer.Decode(ids), err
+	return l.tokenizer.Decode(ids), err
 }
 
 // suggest returns a prompt to try, the configured one or the first word of the
@@ -113,36 +95,45 @@ func (l *language) suggest() (prompt string, tokens int) {
 	const most, head = 300, 32
 	prompt = l.cfg.Sample.Prompt
 	if prompt == "" {
-		ids := make([]int, min(head, l.dataset.Validation.Len()))
-		l.dataset.Validation.Copy(ids, 0)
+		ids := make([]int, min(head, l.text.Validation.Len()))
+		l.text.Validation.Copy(ids, 0)
 		prompt = "a"
-		if words := strings.Fields(strings.ToValidUTF8(l.dataset.Tokenizer.Decode(ids), " ")); len(words) > 0 {
+		if words := strings.Fields(strings.ToValidUTF8(l.tokenizer.Decode(ids), " ")); len(words) > 0 {
 			prompt = words[0]
 		}
 	}
-	ids, err := l.dataset.Tokenizer.Encode(prompt)
+	ids, err := l.tokenizer.Encode(prompt)
 	if err != nil || l.cfg.room(len(ids), most) < 1 {
 		return "", 0
 	}
 	return prompt, l.cfg.room(len(ids), most)
 }
 
-// lookAtLanguage is what is known of a text before it is read: all but its
-// hash, and of a tokenizer that is made from it only its size.
-func lookAtLanguage(ctx context.Context, cfg Config) (about, error) {
-	survey, err := data.Look(ctx, cfg.Data)
+// Check implements Checker. It refuses a sample that would fail at the end: a prompt that cannot be read, and a text for
+// which there is no room. A tokenizer that is still to be made from the text tells nothing yet.
+func (l *language) Check() error {
+	c := l.cfg
+	if c.Sample.Prompt == "" || l.tokenizer == nil {
+		return nil
+	}
+	ids, err := l.tokenizer.Encode(c.Sample.Prompt)
 	if err != nil {
-		return about{}, err
+		return fmt.Errorf("[sample] prompt = %q: %w", c.Sample.Prompt, err)
 	}
-	if survey.VocabSize == 0 {
-		l, err := openLanguage(ctx, cfg, nil)
-		if err != nil {
-			return about{}, err
-		}
-		return l.about(), nil
+	if n := c.longest(); n > 0 && len(ids) >= n {
+		return fmt.Errorf("[sample] prompt = %q is %d tokens long; learned positions end at %d: want a shorter one", c.Sample.Prompt, len(ids), n)
 	}
-	return about{
-		data: survey.Describe(), bytes: int(survey.Bytes), tokenizer: survey.Tokenizer,
-		dims: cfg.dims(survey.VocabSize), seqLen: cfg.Data.SeqLen, lengths: 1, unit: "tokens",
-	}, nil
+	perToken := c.Model.NLayer * c.Model.Attention.CacheBytesPerToken(c.Model.DModel, tensor.Float32, false)
+	if err := cacheFits(float64(len(ids))+float64(c.room(len(ids), c.Sample.Tokens)), perToken); err != nil {
+		return fmt.Errorf("[sample] tokens = %d: %w", c.Sample.Tokens, err)
+	}
+	return nil
+}
+
+// room is how many tokens, up to most, may follow a prompt.
+func (c Config) room(prompt, most int) int {
+	if n := c.longest(); n > 0 {
+		return min(most, n-prompt)
+	}
+	return most
 }

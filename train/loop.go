@@ -20,21 +20,18 @@ import (
 // Result is what a finished run tells.
 type Result struct {
 	Score      Score         // on the validation subset, after the last step
+	Summary    string        // of it, in one line
 	Best       string        // folder of the best checkpoint
 	BestLoss   float64       // of that checkpoint
 	Metric     string        // it is the best by: [eval] metric
 	BestMetric float64       // of that checkpoint
 	Stopped    bool          // early, by [train] patience
 	Plot       string        // path of loss.svg
-	Sample     string        // text the model wrote, prompt included; "" if none was asked for
-	Prompt     string        // a prompt that the model can continue
-	NewTokens  int           // by that many tokens at least
-	Text       string        // a text that the model can label
-	Pairs      bool          // the model labels pairs of texts
-	Images     bool          // the model labels images
 	Duration   time.Duration // of this process's steps
 	Tokens     int           // trained on in all, or examples: targets of the loss
 	Parameters int           // that trained
+
+	Suggestion // what to try
 }
 
 // validationLoss is what a [DivergedError] calls the loss of an evaluation.
@@ -90,7 +87,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	}
 	defer metrics.Close()
 	progress := NewProgress(t.out, t.cfg.Train.Steps, t.state.Step)
-	progress.Counts(t.about.unit)
+	progress.Counts(t.facts.Unit)
 	defer progress.Close()
 	t.progress.Store(progress)
 	defer t.plan.limitGarbage()()
@@ -104,7 +101,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		}
 		loss, _ := record.Value("loss")
 		speed := float64(t.state.Tokens-before) / time.Since(stepBegan).Seconds()
-		record.Values = append(record.Values, Value{t.about.unit + "_per_second", speed})
+		record.Values = append(record.Values, Value{t.facts.Unit + "_per_second", speed})
 		if err := metrics.Write(record); err != nil {
 			return Result{}, err
 		}
@@ -125,12 +122,21 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		return Result{}, err
 	}
 	progress.Close()
+	summary := "" // of a run that had ended
+	if len(score.Values) > 0 {
+		summary = score.Summary(t.task)
+	}
 	r := Result{
-		Score: score, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
+		Score: score, Summary: summary, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
 		Metric: t.cfg.Eval.Metric, BestMetric: t.best(), Stopped: t.state.Step < t.cfg.Train.Steps,
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
 	}
-	err = t.averaged(func() error { return t.task.finish(ctx, t.session, &r) })
+	if x, ok := t.task.(Suggester); ok {
+		err = t.averaged(func() (err error) {
+			r.Suggestion, err = x.Suggest(ctx, t.session)
+			return err
+		})
+	}
 	return r, err
 }
 
@@ -143,7 +149,7 @@ func (t *Trainer) step() (Record, error) {
 	count := 0
 	var last *model.Program
 	for micro := range c.GradAccum {
-		program, targets, err := t.task.next()
+		program, targets, err := t.stream.Next()
 		if err != nil {
 			return Record{}, err
 		}
@@ -192,8 +198,8 @@ func (t *Trainer) step() (Record, error) {
 		t.averages.update(t.state.Step)
 	}
 	t.state.Tokens += count
-	t.state.Cursor = t.task.cursor()
-	values := []Value{{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {t.about.unit, float64(t.state.Tokens)}}
+	t.state.Cursor = t.stream.Cursor()
+	values := []Value{{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {t.facts.Unit, float64(t.state.Tokens)}}
 	if t.state.Step == 1 || t.due(t.cfg.Eval.Every) {
 		values = append(values, t.factorNorms(1/float64(count))...)
 		values = append(values, t.stageNorms(last, 1/float64(count))...)
@@ -269,11 +275,11 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 	best := false
 	if t.due(t.cfg.Eval.Every) {
 		err := t.averaged(func() (err error) {
-			score, err = t.task.evaluate(ctx, t.session, nil)
+			score, err = t.task.Evaluate(ctx, t.session, Measure{})
 			return err
 		})
-		if notFinite(score.Loss) {
-			diverged := t.diverged(validationLoss, score.Loss)
+		if notFinite(score.Loss()) {
+			diverged := t.diverged(validationLoss, score.Loss())
 			diverged.Step = step
 			return score, diverged
 		}
@@ -283,7 +289,7 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 		if err := metrics.Write(score.record(step)); err != nil {
 			return score, err
 		}
-		t.Message("step %d: validation loss %s", step, score.Summary())
+		t.Message("step %d: validation loss %s", step, score.Summary(t.task))
 		best = t.rank(score)
 	}
 	if t.cfg.Train.exhausted(t.state) {
@@ -306,15 +312,15 @@ func (t *Trainer) best() float64 {
 
 // rank notes an evaluation and tells whether it is the best so far; of equal ones that of the lower loss is.
 func (t *Trainer) rank(score Score) bool {
-	metric := t.cfg.Eval.Metric
-	value, _ := score.Value(metric)
-	tied := value == t.best() && score.Loss < t.state.BestLoss
-	if t.state.BestStep > 0 && !tied && !better(metric, value, t.best()) {
+	metric := metricOf(t.task, t.cfg.Eval.Metric)
+	value, _ := score.Value(metric.Name)
+	tied := value == t.best() && score.Loss() < t.state.BestLoss
+	if t.state.BestStep > 0 && !tied && !metric.better(value, t.best()) {
 		t.state.Stale++
 		return false
 	}
-	t.state.BestStep, t.state.BestLoss, t.state.Stale = t.state.Step, score.Loss, 0
-	if metric != "loss" {
+	t.state.BestStep, t.state.BestLoss, t.state.Stale = t.state.Step, score.Loss(), 0
+	if metric.Name != "loss" {
 		t.state.BestMetric = value
 	}
 	return true

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -61,7 +62,7 @@ func TestCancelledRunContinues(t *testing.T) {
 		} else if err != nil || got.Sample != "" {
 			t.Errorf("cancelled in the last step: sample %q, %v; want a finished run without a sample", got.Sample, err)
 		}
-		if got.Score != want.Score || !bytes.Equal(modelBytes(t, dir, 6), modelBytes(t, whole, 6)) {
+		if !reflect.DeepEqual(got.Score, want.Score) || !bytes.Equal(modelBytes(t, dir, 6), modelBytes(t, whole, 6)) {
 			t.Errorf("cancelled in step %d: score %+v, want %+v and equal weights", stop, got.Score, want.Score)
 		}
 	}

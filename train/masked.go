@@ -1,9 +1,11 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"sparrow/data"
 	"sparrow/internal/rng"
@@ -16,20 +18,37 @@ const minMaskedLen = 8
 // masked is the task of a masked language model (Devlin et al. 2018, section 3.1): 15% of the tokens of a text from all
 // others. Of those, 80% are replaced by [MASK], 10% by a random token and 10% are left as they are. The first token of a
 // sequence is replaced by [CLS] and its last by [SEP].
-type masked struct {
-	*language
-	special data.SpecialIDs
-	feed    *masking
+type masked struct{ corpus }
+
+func openMasked(cfg Config, files Files) (*masked, error) {
+	c, err := openCorpus(cfg, files)
+	return &masked{c}, err
 }
 
-func openMasked(ctx context.Context, cfg Config, from *kept) (*masked, error) {
-	l, err := openLanguage(ctx, cfg, from)
-	if err != nil {
-		return nil, err
+func (m *masked) Read(ctx context.Context) error {
+	if err := m.corpus.Read(ctx); err != nil {
+		return err
 	}
-	m := &masked{language: l}
-	m.special, err = maskedSpecials(l.dataset.Tokenizer)
-	return m, err
+	if err := m.Check(); err != nil {
+		return refusal{err}
+	}
+	return nil
+}
+
+// Check implements Checker.
+func (m *masked) Check() error {
+	if m.tokenizer == nil {
+		return nil
+	}
+	_, err := maskedSpecials(m.tokenizer)
+	return err
+}
+
+// Share implements Sharer.
+func (m *masked) Share(from Task) {
+	if o, ok := from.(*masked); ok {
+		m.share(&o.corpus)
+	}
 }
 
 // maskedSpecials are the special tokens that a masked language model needs.
@@ -41,84 +60,51 @@ func maskedSpecials(tokenizer data.Tokenizer) (data.SpecialIDs, error) {
 	return s, nil
 }
 
-func (m *masked) begin(s *model.Session, program func(batch, seqLen int) (*model.Program, error)) error {
-	m.feed = newMasking(m.cfg.Train.BatchSize, m.cfg.Data.SeqLen, m.dataset.Tokenizer.VocabSize(), m.special)
-	return m.language.begin(s, program)
-}
-
-// next masks by the place of each sequence in the data, so that a resumed run masks the same tokens.
-func (m *masked) next() (*model.Program, int, error) {
-	p, err := m.build()
+// Batches masks by the place of each sequence in the data, so that a resumed run masks the same tokens and an evaluation does
+// each time.
+func (m *masked) Batches(ctx context.Context, s *model.Session, f Feed) (Stream, error) {
+	if err := m.Read(ctx); err != nil {
+		return nil, err
+	}
+	special, err := maskedSpecials(m.tokenizer)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	at := m.loader.Cursor()
-	m.loader.Next(m.inputs, m.targets)
-	m.feed.reset(m.inputs)
-	for row := range p.Batch {
-		m.feed.hide(row, p.SeqLen, rng.New(m.cfg.Seed, fmt.Sprintf("mask/%d", at.Epoch), uint64(at.Position+row)<<32))
-	}
-	p.FeedMasked(m.feed.Masked)
-	return p, m.feed.count, nil
-}
-
-func (m *masked) evaluate(ctx context.Context, s *model.Session, after func(done, total int, loss float64)) (Score, error) {
-	return evaluateMasked(ctx, s, m.dataset, m.cfg, after)
-}
-
-func (m *masked) finish(context.Context, *model.Session, *Result) error { return nil }
-
-// evaluateMasked measures the loss of masked tokens in [eval] tokens tokens of the validation split, each time the same.
-func evaluateMasked(ctx context.Context, s *model.Session, d *data.Dataset, cfg Config, after func(done, total int, loss float64)) (Score, error) {
-	batch, seqLen := cfg.Train.BatchSize, cfg.Data.SeqLen
-	special, err := maskedSpecials(d.Tokenizer)
-	if err != nil {
-		return Score{}, err
-	}
-	set, err := data.EvalBatches(d.Validation, seqLen, batch, cfg.Eval.Tokens)
-	if err != nil {
-		return Score{}, err
-	}
-	program, err := s.Score(batch, seqLen)
-	if err != nil {
-		return Score{}, err
-	}
-	feed := newMasking(batch, seqLen, d.Tokenizer.VocabSize(), special)
-	inputs, targets := make([]int, batch*seqLen), make([]int, batch*seqLen)
-	var sum float64
-	count := 0
-	for i := range set.Batches() {
-		if err := ctx.Err(); err != nil {
-			return Score{}, err
+	n := m.cfg.Data.SeqLen
+	f.Rows = cmp.Or(f.Rows, m.cfg.Train.BatchSize)
+	hidden := newMasking(f.Rows, n, m.tokenizer.VocabSize(), special)
+	return m.stream(ctx, s, f, func(p *model.Program, w *windows) int {
+		hidden.reset(w.inputs)
+		seed, purpose := f.Seed, fmt.Sprintf("mask/%d", w.at.Epoch)
+		if w.order {
+			seed, purpose = 0, "mask/validation"
 		}
-		set.Batch(i, inputs, targets)
-		feed.reset(inputs)
-		for row := range batch {
-			n := 0
-			for n < seqLen && targets[row*seqLen+n] != data.IgnoredTarget {
-				n++
+		for row := range f.Rows {
+			long := n
+			if i := slices.Index(w.targets[row*n:(row+1)*n], data.IgnoredTarget); i >= 0 {
+				long = i
 			}
-			feed.hide(row, n, rng.New(0, "mask/validation", uint64(i*batch+row)<<32))
+			hidden.hide(row, long, rng.New(seed, purpose, uint64(w.at.Position+row)<<32))
 		}
-		program.FeedMasked(feed.Masked)
-		if err := program.Run(); err != nil {
-			return Score{}, err
-		}
-		sum += program.Loss()
-		count += feed.count
-		if after != nil {
-			after(i+1, set.Batches(), sum/float64(max(count, 1)))
-		}
+		p.FeedMasked(hidden.Masked)
+		return hidden.count
+	})
+}
+
+// Evaluate measures the loss of masked tokens.
+func (m *masked) Evaluate(ctx context.Context, s *model.Session, x Measure) (Score, error) {
+	batches, err := m.Batches(ctx, s, m.feed(x))
+	if err != nil {
+		return Score{}, err
 	}
-	score := Score{Loss: sum / float64(max(count, 1)), Tokens: count}
-	score.Perplexity = math.Exp(score.Loss)
-	switch {
-	case count == 0:
-		return score, fmt.Errorf("train: no validation text is long enough to mask a token")
-	case notFinite(score.Loss):
-		return score, fmt.Errorf("train: the loss on the validation text is %v", score.Loss)
+	loss, n, err := evaluate(ctx, batches, "validation text", x, nil)
+	if n == 0 {
+		if err == nil {
+			err = fmt.Errorf("train: no validation text is long enough to mask a token")
+		}
+		return Score{}, err
 	}
-	return score, nil
+	return score(m, "tokens", n, loss, math.Exp(loss)), err
 }
 
 // masking hides tokens of a batch of sequences.

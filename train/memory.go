@@ -144,10 +144,11 @@ func (m MemoryPlan) Total() int {
 	return m.Weights + m.Indices + m.Gradients + m.Optimizer + m.Averages + m.Latents + m.Teacher + m.Activations + m.Corpus + m.Program
 }
 
-// inProcess adds what a process takes beside its model.
-func (m MemoryPlan) inProcess(cfg Config, a about) MemoryPlan {
-	m.Corpus = a.bytes
-	m.Program = programBytes + a.lengths*cfg.Model.Blocks()*layerBytes
+// inProcess adds what a process takes beside its model:
+// corpus is the bytes of its data, and it has programs of so many lengths.
+func (m MemoryPlan) inProcess(cfg Config, corpus, lengths int) MemoryPlan {
+	m.Corpus = corpus
+	m.Program = programBytes + lengths*cfg.Model.Blocks()*layerBytes
 	m.Program += garbageAllowance(m.Total())
 	return m
 }

@@ -1,140 +1,128 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"math"
-	"strings"
 
 	"sparrow/data"
 	"sparrow/model"
 )
 
-// Prediction is what a classifier says of one text, of one pair of texts or of one image.
-type Prediction struct {
-	Text          string    // of an image its path
-	Label         string    // the likeliest; "" of a regression
-	Probability   float64   // of that label
-	Probabilities []float64 // of all labels, in the order of Labels.Names
-	Score         float64   // of a regression
-
-	// What Predictor.Show adds.
-	Tokens []string    // what the model read
-	Heads  [][]float64 // for each head of its attention, the weight of each token; they sum to one
-}
-
-// predictBatch is how many texts a Predictor labels at once.
+// predictBatch is how many inputs a prediction runs at once.
 const predictBatch = 16
 
-// Predictor labels texts with a loaded model. It belongs to one goroutine.
-type Predictor struct {
-	// Show asks for the attention in each prediction; the model must have been opened with the tap [model.AttentionTap].
-	Show bool
-
-	l       *Loaded
-	encoder *data.TextEncoder
-	done    int // texts so far, for messages
+// Reads implements Predictor.
+func (l *labelled) Reads() Form {
+	if l.labels.Pairs {
+		return TwoTexts
+	}
+	return OneText
 }
 
-// NewPredictor prepares to label texts, longer ones cut as the model's training data was. A model that does not label
-// texts is an error that matches ErrUsage.
-func (l *Loaded) NewPredictor() (*Predictor, error) {
-	switch {
-	case l.Labels == nil:
-		return nil, Refusef("%s holds a language model, which labels nothing", l.Dir)
-	case l.Images != nil:
-		return nil, Refusef("%s holds a classifier of images, which reads no text", l.Dir)
+// Names implements Predictor.
+func (l *labelled) Names() []string {
+	if l.labels.Regression {
+		return []string{scoreName}
 	}
-	cfg := l.Config.Data
-	cfg.MaxLen = min(cfg.MaxLen, l.Session.Dims().Context)
-	e, err := data.NewTextEncoder(l.Tokenizer, cfg)
-	return &Predictor{l: l, encoder: e}, err
+	return l.labels.Names
 }
 
-// Split is the texts of one line: of a model of pairs the two beside its tab.
-func (p *Predictor) Split(line string) ([]string, error) {
-	if !p.l.Labels.Pairs {
-		return []string{line}, nil
-	}
-	texts := strings.Split(line, "\t")
-	if len(texts) != 2 {
-		return nil, fmt.Errorf("%q has %d tabs; the model labels pairs of texts, want one tab between the two", line, len(texts)-1)
-	}
-	return texts, nil
+// Predict labels texts, longer ones cut as the model's training data was. One that is not valid UTF-8 is an error.
+func (l *labelled) Predict(ctx context.Context, s *model.Session, in []Input) ([]Prediction, error) {
+	out := make([]Prediction, len(in))
+	width := s.Dims().Outputs()
+	err := l.each(ctx, s, in, func(p *model.Program, first, n int) error {
+		logits := p.Logits()
+		for i := range n {
+			out[first+i] = l.labels.predict(logits[i*width : (i+1)*width])
+		}
+		return nil
+	})
+	return out, err
 }
 
-// Predict labels each line. A text that is not valid UTF-8, or no pair where the model wants one, is an error with its
-// number among all texts of the Predictor, from 1; attention that is to be shown and does not exist is an error as well.
-func (p *Predictor) Predict(lines []string) ([]Prediction, error) {
-	var out []Prediction
-	for len(lines) > 0 {
-		n := min(predictBatch, len(lines))
-		some, err := p.predict(lines[:n])
-		if err != nil {
-			return nil, err
-		}
-		out, lines = append(out, some...), lines[n:]
-	}
-	return out, nil
-}
-
-func (p *Predictor) predict(lines []string) ([]Prediction, error) {
-	out := make([]Prediction, len(lines))
-	examples := make([]data.Example, len(lines))
-	longest := 0
-	for i, line := range lines {
-		texts, err := p.Split(line)
-		if err == nil {
-			examples[i], err = p.encoder.Encode(texts...)
-		}
-		if err == nil && p.Show {
-			out[i].Tokens, err = p.encoder.Words(texts...)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("text %d: %w", p.done+i+1, err)
-		}
-		out[i].Text = line
-		longest = max(longest, len(examples[i].Tokens))
-	}
-	program, err := p.program(len(lines), longest)
+// Attend implements Attender.
+func (l *labelled) Attend(ctx context.Context, s *model.Session, in []Input) ([]Attention, error) {
+	encoder, err := l.encoder(s)
 	if err != nil {
 		return nil, err
 	}
-	program.FeedExamples(padded(examples, program.Batch, program.SeqLen, data.Specials(p.l.Tokenizer).Pad))
-	if err := program.Run(); err != nil {
-		return nil, err
-	}
-	logits, width := program.Logits(), p.l.Session.Dims().Outputs()
-	for i := range out {
-		p.read(&out[i], logits[i*width:(i+1)*width])
-		if p.Show {
-			if err := out[i].readHeads(program, i); err != nil {
-				return nil, err
-			}
+	out := make([]Attention, len(in))
+	for i, x := range in {
+		if out[i].Tokens, err = encoder.Words(x.Texts...); err != nil {
+			return nil, &InputError{i, err}
 		}
 	}
-	p.done += len(lines)
-	return out, nil
+	err = l.each(ctx, s, in, func(p *model.Program, first, n int) error {
+		weights, shape := p.Tap(model.AttentionTap) // [B*T, M]
+		if weights == nil {
+			return errors.New("this network does not pool words by attention: there are no weights of words to show; want kind = \"lama\" with another pooling than mean")
+		}
+		heads := shape[1]
+		for i := range n {
+			x := &out[first+i]
+			x.Heads = make([][]float64, heads)
+			for h := range heads {
+				for t := range x.Tokens {
+					x.Heads[h] = append(x.Heads[h], weights[(i*p.SeqLen+t)*heads+h])
+				}
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
-// readHeads takes the attention of row i of the program's last run.
-func (x *Prediction) readHeads(program *model.Program, i int) error {
-	weights, shape := program.Tap(model.AttentionTap) // [B*T, M]
-	if weights == nil {
-		return errors.New("this network does not pool words by attention: there are no weights of words to show; want kind = \"lama\" with another pooling than mean")
+func (l *labelled) encoder(s *model.Session) (*data.TextEncoder, error) {
+	cfg := l.cfg.Data
+	cfg.MaxLen = min(cfg.MaxLen, s.Dims().Context)
+	return data.NewTextEncoder(l.tokenizer, cfg)
+}
+
+// each runs the network on some inputs after the other; do is told of each run, and which inputs its rows are.
+func (l *labelled) each(ctx context.Context, s *model.Session, in []Input, do func(p *model.Program, first, n int) error) error {
+	encoder, err := l.encoder(s)
+	if err != nil {
+		return err
 	}
-	heads := shape[1]
-	x.Heads = make([][]float64, heads)
-	for h := range heads {
-		for t := range x.Tokens {
-			x.Heads[h] = append(x.Heads[h], weights[(i*program.SeqLen+t)*heads+h])
+	want := 1
+	if l.labels.Pairs {
+		want = 2
+	}
+	for first := 0; first < len(in); first += predictBatch {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		some := in[first:min(first+predictBatch, len(in))]
+		examples := make([]data.Example, len(some))
+		longest := 0
+		for i, x := range some {
+			if len(x.Texts) != want {
+				return &InputError{first + i, fmt.Errorf("%d texts; want %d", len(x.Texts), want)}
+			}
+			if examples[i], err = encoder.Encode(x.Texts...); err != nil {
+				return &InputError{first + i, err}
+			}
+			longest = max(longest, len(examples[i].Tokens))
+		}
+		p, err := l.program(s, len(some), longest)
+		if err != nil {
+			return err
+		}
+		p.FeedExamples(padded(examples, p.Batch, p.SeqLen, data.Specials(l.tokenizer).Pad))
+		if err := p.Run(); err != nil {
+			return err
+		}
+		if err := do(p, first, len(some)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // program is one of a few that hold rows texts of length tokens: each one is a graph to build and to keep.
-func (p *Predictor) program(rows, length int) (*model.Program, error) {
+func (l *labelled) program(s *model.Session, rows, length int) (*model.Program, error) {
 	const shortest = 16
 	n := shortest
 	for n < length {
@@ -143,7 +131,7 @@ func (p *Predictor) program(rows, length int) (*model.Program, error) {
 	if rows > 1 {
 		rows = predictBatch
 	}
-	return p.l.Session.Score(rows, min(n, p.l.Session.Dims().Context))
+	return s.Score(rows, min(n, s.Dims().Context))
 }
 
 func padded(examples []data.Example, rows, seqLen, pad int) model.Examples {
@@ -160,28 +148,4 @@ func padded(examples []data.Example, rows, seqLen, pad int) model.Examples {
 		x.Lengths[i] = len(e.Tokens)
 	}
 	return x
-}
-
-// read turns a row of scores into probabilities.
-func (p *Predictor) read(out *Prediction, logits []float64) {
-	if p.l.Labels.Regression {
-		out.Score = logits[0]
-		return
-	}
-	out.choose(p.l.Labels, logits)
-}
-
-// choose sets the label and the probabilities of a row of scores.
-func (out *Prediction) choose(labels *Labels, logits []float64) {
-	best := largest(logits)
-	var sum float64
-	for _, x := range logits {
-		e := math.Exp(x - logits[best])
-		out.Probabilities = append(out.Probabilities, e)
-		sum += e
-	}
-	for i := range out.Probabilities {
-		out.Probabilities[i] /= sum
-	}
-	out.Label, out.Probability = labels.Names[best], out.Probabilities[best]
 }

@@ -1,56 +1,63 @@
 package train
 
 import (
+	"context"
+	"errors"
+
 	"sparrow/data"
 	"sparrow/model"
 )
 
-// PredictImages labels PNG or JPEG files, brought to the size of the model's images. A model that does not label images is an
-// error that matches ErrUsage; a file that cannot be read is an error.
-func (l *Loaded) PredictImages(paths []string) ([]Prediction, error) {
-	if l.Images == nil {
-		return nil, l.readsText()
-	}
+// Reads implements Predictor.
+func (t *images) Reads() Form { return OneImage }
+
+// Names implements Predictor.
+func (t *images) Names() []string { return t.labels.Names }
+
+// Predict labels PNG or JPEG images, brought to the size of the model's.
+func (t *images) Predict(ctx context.Context, s *model.Session, in []Input) ([]Prediction, error) {
 	var out []Prediction
-	dims := l.Session.Dims()
-	for len(paths) > 0 {
-		n := min(predictBatch, len(paths))
+	size, classes := t.pixels()*t.format.Channels, len(t.labels.Names)
+	for len(out) < len(in) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		some := in[len(out):min(len(out)+predictBatch, len(in))]
 		rows := predictBatch
-		if n == 1 {
+		if len(some) == 1 {
 			rows = 1
 		}
-		program, err := l.Session.Score(rows, dims.Context)
+		program, err := s.Score(rows, t.pixels())
 		if err != nil {
 			return nil, err
 		}
-		size := dims.Context * dims.Channels
 		x := model.Images{Pixels: make([]float32, rows*size), Labels: make([]int, rows)}
 		for i := range rows {
 			x.Labels[i] = data.IgnoredTarget
 		}
-		for i, path := range paths[:n] {
-			pixels, err := data.ReadImage(path, l.Images.Side, l.Images.Channels)
+		for i, one := range some {
+			pixels, err := t.decode(one)
 			if err != nil {
-				return nil, err
+				return nil, &InputError{len(out) + i, err}
 			}
-			l.Images.Put(x.Pixels[i*size:(i+1)*size], pixels)
+			t.format.Put(x.Pixels[i*size:(i+1)*size], pixels)
 		}
 		program.FeedImages(x)
 		if err := program.Run(); err != nil {
 			return nil, err
 		}
 		logits := program.Logits()
-		for i, path := range paths[:n] {
-			p := Prediction{Text: path}
-			p.choose(l.Labels, logits[i*dims.Classes:(i+1)*dims.Classes])
-			out = append(out, p)
+		for i := range some {
+			out = append(out, t.labels.predict(logits[i*classes:(i+1)*classes]))
 		}
-		paths = paths[n:]
 	}
 	return out, nil
 }
 
-// readsText refuses a model of text for what is done with images.
-func (l *Loaded) readsText() error {
-	return Refusef("%s holds a model of text, which looks at no images; want kind = \"favit\"", l.Dir)
+// decode reads an image in the model's size, [C, H, W].
+func (t *images) decode(in Input) ([]uint8, error) {
+	if in.Image == nil {
+		return nil, errors.New("no image; want a PNG or JPEG")
+	}
+	return data.DecodeImage(in.Image, t.format.Side, t.format.Channels)
 }

@@ -2,7 +2,7 @@ package train
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,7 +14,7 @@ import (
 )
 
 // predictorOf trains a small network on texts with the given labels and opens it with its attention.
-func predictorOf(t *testing.T, cfg Config) (*Loaded, *Predictor) {
+func predictorOf(t *testing.T, cfg Config) (*Loaded, Predictor) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "out")
 	if _, err := mustTrain(t, cfg, dir, nil); err != nil {
@@ -24,11 +24,21 @@ func predictorOf(t *testing.T, cfg Config) (*Loaded, *Predictor) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := l.NewPredictor()
-	if err != nil {
-		t.Fatal(err)
+	return l, l.Task.(Predictor)
+}
+
+// inputs of single texts.
+func inputs(texts ...string) (in []Input) {
+	for _, text := range texts {
+		in = append(in, Input{Texts: []string{text}})
 	}
-	return l, p
+	return in
+}
+
+// probability is that of a name.
+func probability(p Prediction, name string) float64 {
+	x, _ := Record{Values: p}.Value(name)
+	return x
 }
 
 // TestPredict: what a text is taken for depends on nothing but the text, adds up, and is what an evaluation counts.
@@ -39,7 +49,7 @@ func TestPredict(t *testing.T) {
 			cfg.Model.UseKind(kind)
 			cfg.Train.Steps, cfg.Train.LearningRate = 12, 1e-2
 			l, p := predictorOf(t, cfg)
-			p.Show = kind == "lama"
+			ctx := context.Background()
 			content, err := os.ReadFile(cfg.Data.Train)
 			if err != nil {
 				t.Fatal(err)
@@ -49,66 +59,81 @@ func TestPredict(t *testing.T) {
 				text, label, _ := strings.Cut(line, "\t")
 				texts, labels = append(texts, text), append(labels, label)
 			}
-			together, err := p.Predict(texts)
+			together, err := p.Predict(ctx, l.Session, inputs(texts...))
 			if err != nil || len(together) != len(texts) {
 				t.Fatalf("%d predictions of %d texts, %v", len(together), len(texts), err)
+			}
+			var seen []Attention
+			if kind == "lama" {
+				if seen, err = l.Task.(Attender).Attend(ctx, l.Session, inputs(texts...)); err != nil || len(seen) != len(texts) {
+					t.Fatalf("attention to %d of %d texts, %v", len(seen), len(texts), err)
+				}
 			}
 			right := 0
 			for i, text := range texts {
 				got := together[i]
-				alone, err := p.Predict([]string{text})
+				alone, err := p.Predict(ctx, l.Session, inputs(text))
 				if err != nil {
 					t.Fatal(err)
 				}
 				var sum float64
-				for c, x := range got.Probabilities {
-					sum += x
-					if math.Abs(x-alone[0].Probabilities[c]) > 1e-6 {
-						t.Errorf("%q among others: probabilities %v, alone %v", text, got.Probabilities, alone[0].Probabilities)
+				for j, x := range got {
+					sum += x.X
+					if math.Abs(x.X-probability(alone[0], x.Name)) > 1e-6 {
+						t.Errorf("%q among others: probabilities %v, alone %v", text, got, alone[0])
+					}
+					if j > 0 && x.X > got[j-1].X || !slices.Contains(p.Names(), x.Name) {
+						t.Errorf("%q: %+v, want the labels %v, the likeliest first", text, got, p.Names())
 					}
 				}
-				best := slices.Index(l.Labels.Names, got.Label)
-				if got.Text != text || best < 0 || math.Abs(sum-1) > 1e-12 || got.Probability != slices.Max(got.Probabilities) || got.Probability != got.Probabilities[best] {
-					t.Errorf("%q: %+v of labels %v", text, got, l.Labels.Names)
+				if len(got) != len(p.Names()) || math.Abs(sum-1) > 1e-12 {
+					t.Errorf("%q: %+v of labels %v", text, got, p.Names())
 				}
-				if got.Label == labels[i] {
+				if got[0].Name == labels[i] {
 					right++
 				}
-				for h, weights := range got.Heads {
+				if kind != "lama" {
+					continue
+				}
+				for h, weights := range seen[i].Heads {
 					sum = 0
 					for _, w := range weights {
 						sum += w
 					}
-					if len(weights) != len(got.Tokens) || math.Abs(sum-1) > 1e-6 {
-						t.Errorf("%q, head %d: %d weights that sum to %g for %d words", text, h, len(weights), sum, len(got.Tokens))
+					if len(weights) != len(seen[i].Tokens) || math.Abs(sum-1) > 1e-6 {
+						t.Errorf("%q, head %d: %d weights that sum to %g for %d words", text, h, len(weights), sum, len(seen[i].Tokens))
 					}
 				}
-				if want := strings.Fields(text); p.Show && (len(got.Heads) != l.Config.Model.LAMA.Pooling.Heads || !slices.Equal(got.Tokens, want)) {
-					t.Errorf("%q: %d heads over %q, want %q", text, len(got.Heads), got.Tokens, want)
+				if want := strings.Fields(text); len(seen[i].Heads) != l.Config.Model.LAMA.Pooling.Heads || !slices.Equal(seen[i].Tokens, want) {
+					t.Errorf("%q: %d heads over %q, want %q", text, len(seen[i].Heads), seen[i].Tokens, want)
 				}
 			}
-			score, err := l.Evaluate(context.Background(), cfg, Part{File: cfg.Data.Train}, nil)
-			if err != nil || score.Accuracy != float64(right)/float64(len(texts)) || score.Examples != len(texts) {
+			score, err := l.Task.Evaluate(ctx, l.Session, Measure{File: cfg.Data.Train})
+			if accuracy, _ := score.Value("accuracy"); err != nil || accuracy != float64(right)/float64(len(texts)) || score.Count != len(texts) {
 				t.Errorf("%d of %d texts are labelled right; measured as %+v, %v", right, len(texts), score, err)
 			}
 		})
 	}
 }
 
-// TestPredictMistakes: an error says which text it is about, over all calls.
+// TestPredictMistakes: an error says which input it is about.
 func TestPredictMistakes(t *testing.T) {
-	_, p := predictorOf(t, labelledConfig(t, "a", "b"))
-	if _, err := p.Predict([]string{"", "two"}); err != nil {
+	l, p := predictorOf(t, labelledConfig(t, "a", "b"))
+	ctx := context.Background()
+	if _, err := p.Predict(ctx, l.Session, inputs("", "two")); err != nil {
 		t.Errorf("an empty text: %v", err)
 	}
 	lines := make([]string, predictBatch+2)
 	lines[predictBatch+1] = "caf\xe9"
-	_, err := p.Predict(lines)
-	if want := fmt.Sprintf("text %d: data: not valid UTF-8 at byte 3 (0xe9); convert the text", 2+len(lines)); err == nil || err.Error() != want {
-		t.Errorf("got error %v, want %q", err, want)
+	_, err := p.Predict(ctx, l.Session, inputs(lines...))
+	var about *InputError
+	if want := "data: not valid UTF-8 at byte 3 (0xe9); convert the text"; !errors.As(err, &about) || about.Index != predictBatch+1 || about.Err.Error() != want {
+		t.Errorf("got error %v, want %q about input %d", err, want, predictBatch+1)
 	}
-	p.Show = true
-	if _, err := p.Predict([]string{"one"}); err == nil || !strings.Contains(err.Error(), "does not pool words by attention") {
+	if _, err := p.Predict(ctx, l.Session, []Input{{Texts: []string{"one", "two"}}}); !errors.As(err, &about) || about.Index != 0 {
+		t.Errorf("two texts for a model of single ones: %v", err)
+	}
+	if _, err := l.Task.(Attender).Attend(ctx, l.Session, inputs("one")); err == nil || !strings.Contains(err.Error(), "does not pool words by attention") {
 		t.Errorf("attention of an encoder: %v", err)
 	}
 }

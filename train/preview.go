@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sparrow/model"
@@ -29,26 +30,44 @@ func Look(ctx context.Context, cfg Config) (p Preview, err error) {
 	if err := cfg.checkBases(); err != nil {
 		return p, err
 	}
-	a, err := lookAtTask(ctx, cfg)
+	t, err := openTask(cfg, nil)
 	if err != nil {
 		return p, err
 	}
-	p.Data, p.dims = a.data, a.dims
-	cfg.Data.SeqLen = a.seqLen
+	if p.dims, err = survey(ctx, t); err != nil {
+		return p, err
+	}
+	facts, shapes := t.Facts(), t.Shapes(cfg.Train.BatchSize)
+	p.Data = facts.Line
+	cfg.Data.SeqLen = shapes[0].Length
 	if err := buildable(cfg, p.dims, memoryLimit()); err != nil {
 		return p, err
 	}
 	if p.Plan, err = planMemory(cfg, p.dims); err != nil {
 		return p, err
 	}
-	p.Plan = p.Plan.inProcess(cfg, a)
+	p.Plan = p.Plan.inProcess(cfg, facts.Bytes, len(shapes))
 	p.Fits = p.Plan.Fits()
-	if a.tokenizer != nil {
-		if err := cfg.checkSample(a.tokenizer); err != nil {
-			return p, err
-		}
+	if err := check(t); err != nil {
+		return p, err
 	}
 	return p, cfg.checkInitFrom()
+}
+
+// survey finds out the sizes of a task's network, without reading the data where that can be avoided.
+func survey(ctx context.Context, t Task) (model.Dims, error) {
+	if s, ok := t.(Surveyor); ok {
+		if err := s.Survey(ctx); err != nil {
+			return model.Dims{}, err
+		}
+		if dims, err := t.Dims(); !errors.Is(err, ErrUnread) {
+			return dims, err
+		}
+	}
+	if err := t.Read(ctx); err != nil {
+		return model.Dims{}, err
+	}
+	return t.Dims()
 }
 
 // maxPlanned is how many bytes a plan may have: sums of such numbers do not overflow.

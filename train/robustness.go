@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"sparrow/data"
+	"sparrow/model"
 )
 
 // Robustness is how a classifier of images fares on spoilt ones.
@@ -20,45 +21,40 @@ type CorruptionAccuracy struct {
 	Mean       float64
 }
 
-// EvaluateCorruptions measures the model on a part of the images of cfg, then on the same spoilt in each way and severity, all
-// of it a function of the seed of the model's config. What the data does not have, and a model of text, is an error that
-// matches ErrUsage. after is as for [Evaluate], over all batches of all measurements.
-func (l *Loaded) EvaluateCorruptions(ctx context.Context, cfg Config, part Part, after func(done, total int, loss float64)) (Robustness, error) {
-	if l.Images == nil {
-		return Robustness{}, l.readsText()
-	}
-	x, err := l.images(ctx, cfg, part)
-	if err != nil {
-		return Robustness{}, refusal{err}
-	}
+// Robustness implements Spoiler: it measures the network on a part of the images, then on the same spoilt in each way and
+// severity, all of it a function of the config's seed. m.After is told of all batches of all measurements.
+func (t *images) Robustness(ctx context.Context, s *model.Session, m Measure) (Robustness, error) {
 	passes := 0
-	measure := func(k *data.Corruption) (Score, error) {
-		set := data.ImageBatches(x, l.Images.Normalisation, cfg.Train.BatchSize, cfg.Eval.Examples, k)
-		before, all := passes*set.Batches(), (1+len(data.Corruptions)*data.Severities)*set.Batches()
-		passes++
-		return EvaluateImages(ctx, l.Session, set, cfg.Train.BatchSize, func(done, _ int, loss float64) {
-			if after != nil {
-				after(before+done, all, loss)
+	measure := func(spoilt *data.Corruption) (Score, float64, error) {
+		part := m
+		part.After = func(done, total int, loss float64) {
+			if m.After != nil {
+				m.After(passes*total+done, (1+len(data.Corruptions)*data.Severities)*total, loss)
 			}
-		})
+		}
+		score, err := t.evaluate(ctx, s, part, spoilt)
+		passes++
+		accuracy, _ := score.Value("accuracy")
+		return score, accuracy, err
 	}
 	var r Robustness
-	if r.Clean, err = measure(nil); err != nil {
+	var err error
+	if r.Clean, _, err = measure(nil); err != nil {
 		return r, err
 	}
 	for _, name := range data.Corruptions {
 		c := CorruptionAccuracy{Name: name}
 		for i := range c.Severities {
-			k, err := data.NewCorruption(name, i+1, l.Config.Seed)
+			k, err := data.NewCorruption(name, i+1, t.cfg.Seed)
 			if err != nil {
 				return r, err
 			}
-			score, err := measure(k)
+			_, accuracy, err := measure(k)
 			if err != nil {
 				return r, err
 			}
-			c.Severities[i] = score.Accuracy
-			c.Mean += score.Accuracy / data.Severities
+			c.Severities[i] = accuracy
+			c.Mean += accuracy / data.Severities
 		}
 		r.Corruptions = append(r.Corruptions, c)
 		r.Mean += c.Mean / float64(len(data.Corruptions))

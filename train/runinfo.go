@@ -41,7 +41,7 @@ type Process struct {
 func (t *Trainer) newProcess(config []byte) Process {
 	return Process{
 		Step: t.state.Step, Version: version(), Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), CPUs: runtime.NumCPU(),
-		Threads: kernel.Threads(), InstructionSet: kernel.ISA(), Seed: t.cfg.Seed, Corpus: t.about.sha256, Config: fmt.Sprintf("%x", sha256.Sum256(config)),
+		Threads: kernel.Threads(), InstructionSet: kernel.ISA(), Seed: t.cfg.Seed, Corpus: t.facts.Hash, Config: fmt.Sprintf("%x", sha256.Sum256(config)),
 	}
 }
 
@@ -103,7 +103,7 @@ func (t *Trainer) warnChanges() {
 			}
 		}
 	}
-	if t.state.Corpus != t.about.sha256 {
-		t.Message("warning: the text has changed since this run began (SHA-256 %.12s, now %.12s): results will differ", t.state.Corpus, t.about.sha256)
+	if t.state.Corpus != t.facts.Hash {
+		t.Message("warning: the text has changed since this run began (SHA-256 %.12s, now %.12s): results will differ", t.state.Corpus, t.facts.Hash)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"sparrow/data"
 	"sparrow/model"
 )
 
@@ -93,18 +92,19 @@ func TestStageActivations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := model.NewSession(cfg.Model, fresh.about.dims, fresh.store, model.Options{Tapped: func(string) bool { return true }})
+	s, err := model.NewSession(cfg.Model, fresh.dims, fresh.store, model.Options{Tapped: func(string) bool { return true }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Score(cfg.Train.BatchSize, s.Dims().Context)
+	batches, err := fresh.task.Batches(context.Background(), s, Feed{Mode: ModeScore, Split: Training, Seed: cfg.Seed})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b data.ImageBatch
-	fresh.task.(*images).loader.Next(&b)
-	p.FeedImages(model.Images{Pixels: b.Pixels, Labels: b.Labels})
-	if err := p.Run(); err != nil {
+	p, _, err := batches.Next()
+	if err == nil {
+		err = p.Run()
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := trainer.Run(context.Background(), nil); err != nil {

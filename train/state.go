@@ -128,7 +128,7 @@ func (t *Trainer) save() error {
 		return err
 	}
 	files := map[string][]byte{"state.json": append(state, '\n'), "config.toml": config}
-	maps.Copy(files, t.about.files)
+	maps.Copy(files, t.facts.Files)
 	err = t.averaged(func() error {
 		return t.write(files)
 	})
@@ -175,7 +175,7 @@ func (t *Trainer) restore(c, base *checkpoints.Checkpoint) error {
 		t.averages.swap()
 	}
 	t.parent = c.Manifest().Parent
-	return t.task.seek(t.state.Cursor)
+	return t.stream.Seek(t.state.Cursor)
 }
 
 // readModel fills the store, which must have exactly the arrays of model.npz or,
@@ -248,7 +248,7 @@ func (t *Trainer) initFrom(path string) error {
 	if len(unused) > 0 {
 		t.Message("  in the checkpoint but unused: %s", strings.Join(unused, ", "))
 	}
-	if text, err := c.File("tokenizer.json"); err == nil && !bytes.Equal(text, t.about.files["tokenizer.json"]) {
+	if text, err := c.File("tokenizer.json"); err == nil && !bytes.Equal(text, t.facts.Files["tokenizer.json"]) {
 		t.Message("warning: that checkpoint has another tokenizer: its token embeddings stand for other tokens here")
 	}
 	return nil

@@ -92,7 +92,7 @@ func TestSTFInvariants(t *testing.T) {
 			other := &Trainer{cfg: plain}
 			*other = *mustPrepare(t, plain)
 			copyStore(other.store, trainer.store)
-			if err := other.task.seek(trainer.task.cursor()); err != nil {
+			if err := other.stream.Seek(trainer.stream.Cursor()); err != nil {
 				t.Fatal(err)
 			}
 			want := lossOf(mustStep(t, other), "loss")

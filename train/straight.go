@@ -283,8 +283,14 @@ func (t *Trainer) settle() (err error) {
 	if err := t.straight.settle(t.state.Settled); err != nil {
 		return err
 	}
-	t.session, err = t.newSession()
-	return err
+	if t.session, err = t.newSession(); err != nil {
+		return err
+	}
+	at := t.stream.Cursor()
+	if err := t.feed(); err != nil {
+		return err
+	}
+	return t.stream.Seek(at)
 }
 
 // beginSTF sets the layers of [train.stf] to the factors of their dense weights, unless they came factored from init_from,

@@ -25,8 +25,10 @@ type Trainer struct {
 	cfg       Config
 	dir       string
 	out       io.Writer // log and progress
-	task      task
-	about     about
+	task      Task
+	facts     Facts
+	dims      model.Dims
+	stream    Stream // of training data
 	store     *nn.Store
 	grads     *nn.Gradients // of a step; nil with per-layer updates
 	sink      op.Sink       // where the model's gradients go: grads or layers
@@ -84,17 +86,29 @@ func New(ctx context.Context, cfg Config, dir string, force bool, out io.Writer)
 	return newRun(ctx, cfg, dir, force, nil, out)
 }
 
+// NewRun is [New] of a run that reads its data as the model does, with its tokenizer and labels.
+func (l *Loaded) NewRun(ctx context.Context, cfg Config, dir string, force bool, out io.Writer) (*Trainer, error) {
+	return newRun(ctx, cfg, dir, force, l, out)
+}
+
 // newRun is New of a run that reads its data as from does, if that is not nil.
-func newRun(ctx context.Context, cfg Config, dir string, force bool, from *kept, out io.Writer) (*Trainer, error) {
+func newRun(ctx context.Context, cfg Config, dir string, force bool, from *Loaded, out io.Writer) (*Trainer, error) {
 	if err := vacant(dir, force); err != nil {
 		return nil, err
 	}
 	if err := cfg.checkBases(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	t, err := prepare(ctx, cfg, dir, from, out)
+	task, err := from.task(cfg, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	t, err := prepare(ctx, cfg, dir, task, out)
 	if err != nil {
 		return nil, err
+	}
+	if err := t.initialize(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	if cfg.Train.InitFrom != "" {
 		if err := t.initFrom(cfg.Train.InitFrom); err != nil {
@@ -176,8 +190,13 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) 
 	return resume(ctx, dir, base, set, nil, out)
 }
 
+// ResumeRun is [Resume] of a run that NewRun has begun.
+func (l *Loaded) ResumeRun(ctx context.Context, dir string, out io.Writer) (t *Trainer, done bool, err error) {
+	return resume(ctx, dir, "", nil, l, out)
+}
+
 // resume is Resume of a run that newRun began with from.
-func resume(ctx context.Context, dir, base string, set []string, from *kept, out io.Writer) (t *Trainer, done bool, err error) {
+func resume(ctx context.Context, dir, base string, set []string, from *Loaded, out io.Writer) (t *Trainer, done bool, err error) {
 	if !isRun(dir) {
 		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", ErrUsage, dir)
 	}
@@ -194,7 +213,7 @@ func resume(ctx context.Context, dir, base string, set []string, from *kept, out
 }
 
 // resumeLocked is resume of a run that nobody else continues.
-func resumeLocked(ctx context.Context, dir, base string, set []string, from *kept, out io.Writer) (t *Trainer, done bool, err error) {
+func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loaded, out io.Writer) (t *Trainer, done bool, err error) {
 	cfg, err := Load(filepath.Join(dir, "config.toml"), set)
 	if err != nil {
 		return nil, false, err
@@ -207,7 +226,15 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *kep
 		return nil, false, err
 	}
 	if len(all) == 0 {
-		t, err = prepare(ctx, cfg, dir, from, out)
+		task, err := from.task(cfg, nil)
+		if err != nil {
+			return nil, false, fmt.Errorf("%w: %w", ErrUsage, err)
+		}
+		if t, err = prepare(ctx, cfg, dir, task, out); err == nil {
+			if err = t.initialize(); err != nil {
+				err = fmt.Errorf("%w: %w", ErrUsage, err)
+			}
+		}
 		if err == nil && cfg.Train.InitFrom != "" {
 			err = t.initFrom(cmp.Or(base, cfg.Train.InitFrom))
 		}
@@ -249,12 +276,11 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *kep
 			return nil, false, err
 		}
 	}
-	if from == nil {
-		if from, err = readKept(c, cfg); err != nil {
-			return nil, false, err
-		}
+	task, err := from.task(cfg, c)
+	if err != nil {
+		return nil, false, err
 	}
-	if t, err = prepare(ctx, cfg, dir, from, out); err != nil {
+	if t, err = prepare(ctx, cfg, dir, task, out); err != nil {
 		return nil, false, err
 	}
 	if err := t.restore(c, parent); err != nil {
@@ -304,19 +330,40 @@ func (t *Trainer) sameWeights(m checkpoints.Manifest) bool {
 	return true
 }
 
-// prepare builds everything in memory. The data is read as a checkpoint did, if
-// from is not nil.
-func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Writer) (*Trainer, error) {
-	t := &Trainer{cfg: cfg, dir: dir, out: out, schedule: cfg.Train.schedule()}
-	var plan MemoryPlan
-	var err error
-	if t.task, plan, err = examine(ctx, cfg, from); err != nil {
+// task is that of a config, with what c, a checkpoint of its own run, keeps of its data; of a model's run with what the model
+// keeps.
+func (l *Loaded) task(cfg Config, c *checkpoints.Checkpoint) (Task, error) {
+	switch {
+	case l != nil:
+		return l.Open(cfg)
+	case c != nil:
+		return openTask(cfg, c)
+	}
+	return openTask(cfg, nil)
+}
+
+// initialize puts values that the data brings into a new network.
+func (t *Trainer) initialize() error {
+	if x, ok := t.task.(Initializer); ok {
+		return x.Init(t.session)
+	}
+	return nil
+}
+
+// prepare builds everything in memory.
+func prepare(ctx context.Context, cfg Config, dir string, task Task, out io.Writer) (*Trainer, error) {
+	t := &Trainer{cfg: cfg, dir: dir, out: out, task: task, schedule: cfg.Train.schedule()}
+	plan, err := examine(ctx, cfg, task)
+	if err != nil {
 		return nil, err
 	}
-	t.about = t.task.about()
+	if t.dims, err = task.Dims(); err != nil {
+		return nil, err
+	}
+	t.facts = task.Facts()
 	t.plan = plan
 	defer plan.limitGarbage()()
-	t.Message("data: %s", t.about.data)
+	t.Message("data: %s", t.facts.Line)
 	t.store = nn.NewStore(tensor.Float32)
 	t.grads = nn.NewGradients(t.store)
 	var layers *nn.LayerGradients
@@ -325,11 +372,11 @@ func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Wri
 		t.sink = layers
 	}
 	t.straight = newStraight(cfg.Train, t.store)
-	if t.teacher, err = cfg.Train.Distill.openTeacher(t.about); err != nil {
+	if t.teacher, err = cfg.Train.Distill.openTeacher(t.facts.Files, t.dims); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	if t.session, err = t.newSession(); err == nil {
-		err = t.task.begin(t.session, func(batch, seqLen int) (*model.Program, error) { return t.session.Train(batch, seqLen) })
+		err = t.feed()
 	}
 	if err == nil {
 		err = t.straight.begin()
@@ -344,17 +391,23 @@ func prepare(ctx context.Context, cfg Config, dir string, from *kept, out io.Wri
 	if cfg.Train.EMA > 0 {
 		t.averages = newAverages(cfg.Train.EMA, t.store, t.optimizer.Names())
 	}
-	t.state.Corpus, t.state.Averaged = t.about.sha256, t.averages != nil
+	t.state.Corpus, t.state.Averaged = t.facts.Hash, t.averages != nil
 	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Kind, cfg.Model.Layout(),
 		Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
 	return t, nil
+}
+
+// feed starts the stream of training data into the session's programs. The data has been read.
+func (t *Trainer) feed() (err error) {
+	t.stream, err = t.task.Batches(context.Background(), t.session, Feed{Mode: ModeTrain, Split: Training, Seed: t.cfg.Seed})
+	return err
 }
 
 // newSession prepares to run the network over the store.
 func (t *Trainer) newSession() (*model.Session, error) {
 	opts := model.Options{Seed: t.cfg.Seed, Sink: t.sink, Frozen: t.cfg.Train.frozen, Tapped: t.cfg.stageOutput, Distill: t.cfg.Train.Distill.options()}
 	t.straight.apply(&opts)
-	return model.NewSession(t.cfg.Model, t.about.dims, t.store, opts)
+	return model.NewSession(t.cfg.Model, t.dims, t.store, opts)
 }
 
 // trainable is the number of the model's values that train.

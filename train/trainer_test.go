@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -87,7 +88,7 @@ func TestInterruptedRunContinues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Score != want.Score || got.BestLoss != want.BestLoss || got.Tokens != want.Tokens {
+		if !reflect.DeepEqual(got.Score, want.Score) || got.BestLoss != want.BestLoss || got.Tokens != want.Tokens {
 			t.Errorf("stopped after step %d: result %+v, want %+v", stop, got, want)
 		}
 		if !bytes.Equal(modelBytes(t, dir, 6), modelBytes(t, whole, 6)) {
@@ -162,26 +163,22 @@ func TestOpenEvaluates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	task, _, err := examine(context.Background(), l.Config, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d := task.(*language).dataset
 	batches := 0
-	got, err := Evaluate(context.Background(), l.Session, d.Validation, 16, 2, 128, func(done, total int, loss float64) {
+	got, err := l.Task.Evaluate(context.Background(), l.Session, Measure{After: func(done, total int, loss float64) {
 		if batches++; done != batches || total != 4 || !(loss > 0) {
 			t.Errorf("progress %d of %d, loss %v", done, total, loss)
 		}
-	})
-	if err != nil || got != r.Score || batches != 4 {
+	}})
+	if err != nil || !reflect.DeepEqual(got, r.Score) || batches != 4 {
 		t.Errorf("Evaluate = %+v, %v after %d batches; want %+v", got, err, batches, r.Score)
 	}
-	if want := math.Exp(got.Loss); got.Perplexity != want || got.Tokens != 128 {
+	perplexity, _ := got.Value("perplexity")
+	if want := math.Exp(got.Loss()); perplexity != want || got.Count != 128 || got.Unit != "tokens" {
 		t.Errorf("%+v, want perplexity %v over 128 tokens", got, want)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Evaluate(ctx, l.Session, d.Validation, 16, 2, 128, nil); !errors.Is(err, context.Canceled) {
+	if _, err := l.Task.Evaluate(ctx, l.Session, Measure{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Evaluate with a cancelled context: %v", err)
 	}
 	if err := l.Room(1, 1, math.MaxInt64); err == nil {
@@ -213,8 +210,8 @@ func TestSuggest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Prompt != c.prompt || r.NewTokens != c.tokens {
-			t.Errorf("%s: prompt %q and %d tokens, want %q and %d", c.name, r.Prompt, r.NewTokens, c.prompt, c.tokens)
+		if want := []string{"--prompt", c.prompt, "--tokens", fmt.Sprint(c.tokens)}; r.Command != "generate" || !slices.Equal(r.Args, want) {
+			t.Errorf("%s: %s %q, want generate %q", c.name, r.Command, r.Args, want)
 		}
 		if (r.Sample != "") != (cfg.Sample.Prompt != "") || !strings.HasPrefix(r.Sample, cfg.Sample.Prompt) {
 			t.Errorf("%s: sample %q", c.name, r.Sample)

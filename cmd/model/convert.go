@@ -51,13 +51,13 @@ and value-output products. With rotary positions this is approximate at any widt
 			if err != nil {
 				return err
 			}
-			cfg, err := override(l, "", set)
+			task, err := l.Elsewhere(train.Elsewhere{Set: set})
 			if err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			mfa, err := convert.ToMFA(ctx, l, cfg, sizes)
+			mfa, err := convert.ToMFA(ctx, l, task, sizes)
 			if ctx.Err() != nil {
 				return train.ErrInterrupted
 			}
@@ -101,7 +101,7 @@ func printConversion(w io.Writer, l *train.Loaded, mfa *convert.MFA, out string)
 		l.Session.CacheBytesPerToken(), mfa.Session.CacheBytesPerToken())
 	fmt.Fprintf(w, "kept        %.1f%% of the keys' energy, %.1f%% of the queries', %.1f%% of the values', in the layer with the least\n",
 		100*least.Keys, 100*least.Queries, 100*least.Values)
-	fmt.Fprintf(w, "loss        %.6f nats a token before, %.6f after (%d tokens)\n", mfa.Before.Loss, mfa.After.Loss, mfa.After.Tokens)
+	fmt.Fprintf(w, "loss        %.6f nats a token before, %.6f after (%d tokens)\n", mfa.Before.Loss(), mfa.After.Loss(), mfa.After.Count)
 	fmt.Fprintf(w, "checkpoint  %s\n\nnext:\n  %s\n", out,
 		shell.Command("train", "run", "-c", out+"/config.toml", "--set", "train.init_from="+out, "-o", "NEW"))
 }

@@ -7,13 +7,19 @@ import (
 	"os"
 	"text/tabwriter"
 
+	"sparrow/internal/cli"
 	"sparrow/train"
 )
 
 // evaluateCorruptions measures the model on spoilt images and prints the accuracies.
-func evaluateCorruptions(ctx context.Context, l *train.Loaded, cfg train.Config, part train.Part, asJSON bool) error {
-	p := newEvalProgress("examples", cfg.Train.BatchSize)
-	r, err := l.EvaluateCorruptions(ctx, cfg, part, p.after)
+func evaluateCorruptions(ctx context.Context, l *train.Loaded, task train.Task, m train.Measure, asJSON bool) error {
+	spoiler, ok := task.(train.Spoiler)
+	if !ok {
+		return cli.Usagef("--corruptions spoils images, and %s holds a model of %ss", l.Dir, task.Facts().Each)
+	}
+	p := newEvalProgress(task)
+	m.After = p.after
+	r, err := spoiler.Robustness(ctx, l.Session, m)
 	p.close()
 	if ctx.Err() != nil {
 		return train.ErrInterrupted
@@ -21,6 +27,7 @@ func evaluateCorruptions(ctx context.Context, l *train.Loaded, cfg train.Config,
 	if err != nil {
 		return err
 	}
+	clean, _ := r.Clean.Value("accuracy")
 	if asJSON {
 		byName := map[string][]float64{} // encoding/json sorts the names
 		for _, c := range r.Corruptions {
@@ -32,7 +39,7 @@ func evaluateCorruptions(ctx context.Context, l *train.Loaded, cfg train.Config,
 			Corruptions map[string][]float64 `json:"corruptions"`
 			Examples    int                  `json:"examples"`
 			Checkpoint  string               `json:"checkpoint"`
-		}{r.Clean.Accuracy, r.Mean, byName, r.Clean.Examples, l.Dir})
+		}{clean, r.Mean, byName, r.Clean.Count, l.Dir})
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "accuracy\tseverity 1\t2\t3\t4\t5\tmean")
@@ -46,6 +53,6 @@ func evaluateCorruptions(ctx context.Context, l *train.Loaded, cfg train.Config,
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Printf("mean        %.4f, of the images as they are %.4f\nexamples    %d\ncheckpoint  %s\n", r.Mean, r.Clean.Accuracy, r.Clean.Examples, l.Dir)
+	fmt.Printf("mean        %.4f, of the images as they are %.4f\nexamples    %d\ncheckpoint  %s\n", r.Mean, clean, r.Clean.Count, l.Dir)
 	return nil
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +30,11 @@ func explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := l.Explain(args[1])
+			explainer, ok := l.Task.(train.Explainer)
+			if !ok {
+				return cli.Usagef("%s holds a model of %ss, which looks at no images; want kind = \"favit\"", l.Dir, l.Task.Facts().Each)
+			}
+			p, err := explain(c.Context(), explainer, l, args[1])
 			if err != nil {
 				return cli.Usagef("%w", err)
 			}
@@ -39,7 +45,7 @@ func explainCommand() *cobra.Command {
 			if err := checkpoints.WriteFileAtomic(out, b.Bytes()); err != nil {
 				return err
 			}
-			fmt.Printf("label       %s, probability %.4f\n%spicture     %s\n", p.Label, p.Probability, p.Legend(), out)
+			fmt.Printf("label       %s, probability %.4f\n%spicture     %s\n", p.Prediction[0].Name, p.Prediction[0].X, p.Legend(), out)
 			return nil
 		},
 	}
@@ -49,4 +55,18 @@ func explainCommand() *cobra.Command {
 	c.MarkFlagRequired("output")
 	cli.Threads(c)
 	return c
+}
+
+// explain draws what the model sees in a file.
+func explain(ctx context.Context, e train.Explainer, l *train.Loaded, path string) (*train.Picture, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	p, err := e.Explain(ctx, l.Session, train.Input{Image: file})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return p, nil
 }

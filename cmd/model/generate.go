@@ -43,13 +43,16 @@ Step-3 report proposes for serving; the tokens are the same. The stages share --
 			if err != nil {
 				return err
 			}
-			if l.Labels != nil {
+			writer, writes := l.Task.(train.Generator)
+			_, labels := l.Task.(train.Predictor)
+			switch {
+			case labels && !writes:
 				return cli.Usagef("%s holds a classifier, which writes no text; label with it by: %s", l.Dir, shell.Command("model", "predict", args[0]))
-			}
-			if l.Config.Model.Kind != "decoder" {
+			case !writes:
 				return cli.Usagef("%s holds a masked language model, which fills gaps and continues no text", l.Dir)
 			}
-			if err := texts.read(l.Tokenizer); err != nil {
+			tokenizer := writer.Tokenizer()
+			if err := texts.read(tokenizer); err != nil {
 				return err
 			}
 			if n := len(texts.ids); c.Flags().Changed("afd") && (texts.afd < 1 || texts.afd > n) {
@@ -60,7 +63,7 @@ Step-3 report proposes for serving; the tokens are the same. The stages share --
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			return generate(ctx, l, texts, opts, stats)
+			return generate(ctx, l, tokenizer, texts, opts, stats)
 		},
 	}
 	c.Flags().StringArrayVar(&texts.given, "prompt", nil, "text to continue (repeatable)")
@@ -96,13 +99,13 @@ func checkSampling(o model.GenerateOptions) error {
 
 // generate writes the texts to standard output: one as it comes, several when they
 // are complete.
-func generate(ctx context.Context, l *train.Loaded, texts prompts, opts model.GenerateOptions, stats bool) error {
-	if end := l.Tokenizer.Separator(); end != data.NoSeparator {
+func generate(ctx context.Context, l *train.Loaded, tokenizer data.Tokenizer, texts prompts, opts model.GenerateOptions, stats bool) error {
+	if end := tokenizer.Separator(); end != data.NoSeparator {
 		opts.Stop = func(token int) bool { return token == end }
 	}
 	streams, written := make([]*data.Stream, len(texts.ids)), make([]strings.Builder, len(texts.ids))
 	for i := range streams {
-		streams[i] = data.NewStream(l.Tokenizer)
+		streams[i] = data.NewStream(tokenizer)
 	}
 	alone := len(streams) == 1
 	if alone {

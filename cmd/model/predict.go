@@ -2,8 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,9 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sparrow/checkpoints"
 	"sparrow/internal/cli"
-	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/train"
 )
@@ -41,31 +37,19 @@ func predictCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			predict := l.PredictImages
-			switch {
-			case l.Images == nil:
-				p, err := l.NewPredictor()
-				if err != nil {
-					return err
-				}
-				p.Show = page != ""
-				predict = p.Predict
-			case page != "":
-				return cli.Usagef("--attention is of words, and %s holds a model of images; see what it looks at by: %s", l.Dir, shell.Command("model", "explain", args[0], "IMAGE", "-o", "FILE"))
+			r, err := newReader(l, page != "", args[0])
+			if err != nil {
+				return err
 			}
-			var shown []train.Prediction
 			out := bufio.NewWriter(os.Stdout)
 			defer out.Flush()
 			label := func(lines []string) error {
-				predictions, err := predict(lines)
+				predictions, err := r.read(c.Context(), lines)
 				if err != nil {
 					return cli.Usagef("%w", err)
 				}
-				if page != "" {
-					shown = append(shown, predictions...)
-				}
-				for _, x := range predictions {
-					if err := printPrediction(out, x, l, asJSON); err != nil {
+				for i, x := range predictions {
+					if err := r.print(out, lines[i], x, asJSON); err != nil {
 						return err
 					}
 				}
@@ -79,7 +63,7 @@ func predictCommand() *cobra.Command {
 			if err != nil || page == "" {
 				return err
 			}
-			return writePage(page, l.Dir, shown)
+			return r.writePage(page)
 		},
 	}
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
@@ -88,19 +72,6 @@ func predictCommand() *cobra.Command {
 	c.Flags().StringVar(&page, "attention", "", "of a model that pools words by attention: write an HTML `FILE` that shades each word by its weight")
 	cli.Threads(c)
 	return c
-}
-
-// writePage writes the attention of all texts to a file.
-func writePage(path, checkpoint string, shown []train.Prediction) error {
-	var b bytes.Buffer
-	if err := train.WriteAttentionPage(&b, "Attention of "+checkpoint, shown); err != nil {
-		return err
-	}
-	if err := checkpoints.WriteFileAtomic(path, b.Bytes()); err != nil {
-		return err
-	}
-	fmt.Fprintf(os.Stderr, "attention of %d texts: %s\n", len(shown), path)
-	return nil
 }
 
 // maxLine bounds a line of input in bytes, so that no pipe fills the memory.
@@ -144,33 +115,4 @@ func readLine(in *bufio.Reader) (string, error) {
 			return strings.TrimSuffix(string(line), "\n"), err
 		}
 	}
-}
-
-func printPrediction(w io.Writer, x train.Prediction, l *train.Loaded, asJSON bool) error {
-	labels := l.Labels
-	switch {
-	case asJSON && labels.Regression:
-		return json.NewEncoder(w).Encode(struct {
-			Score float64 `json:"score"`
-			Text  string  `json:"text"`
-		}{x.Score, x.Text})
-	case asJSON:
-		text, image := x.Text, ""
-		if l.Images != nil {
-			text, image = "", x.Text
-		}
-		return json.NewEncoder(w).Encode(struct {
-			Label         string    `json:"label"`
-			Probability   float64   `json:"probability"`
-			Labels        []string  `json:"labels"`
-			Probabilities []float64 `json:"probabilities"`
-			Text          string    `json:"text,omitempty"`
-			Image         string    `json:"image,omitempty"`
-		}{x.Label, x.Probability, labels.Names, x.Probabilities, text, image})
-	case labels.Regression:
-		_, err := fmt.Fprintf(w, "%.4f\t%s\n", x.Score, x.Text)
-		return err
-	}
-	_, err := fmt.Fprintf(w, "%s\t%.4f\t%s\n", x.Label, x.Probability, x.Text)
-	return err
 }

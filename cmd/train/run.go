@@ -103,8 +103,8 @@ func finish(t *train.Trainer, dir string) error {
 }
 
 func printResult(w io.Writer, r train.Result, dir string) {
-	unit, n := r.Score.Count()
-	fmt.Fprintf(w, "validation loss  %s (%d %s)\n", r.Score.Summary(), n, unit)
+	unit := r.Score.Unit
+	fmt.Fprintf(w, "validation loss  %s (%d %s)\n", r.Summary, r.Score.Count, unit)
 	fmt.Fprintf(w, "trained          %s parameters on %s %s; this took %s\n", train.Count(r.Parameters), train.Count(r.Tokens), unit, r.Duration.Round(100*time.Millisecond))
 	best := fmt.Sprintf("%.4f", r.BestMetric)
 	if r.Metric != "loss" {
@@ -119,16 +119,12 @@ func printResult(w io.Writer, r train.Result, dir string) {
 	next := func(verb string, args ...string) {
 		fmt.Fprintln(w, " ", shell.Command("model", append([]string{verb, dir}, args...)...))
 	}
-	if r.NewTokens > 0 {
-		next("generate", "--prompt", r.Prompt, "--tokens", fmt.Sprint(r.NewTokens))
-	}
-	switch {
-	case r.Images:
-		next("predict", "IMAGE.png")
-	case unit == "examples" && r.Pairs:
-		fmt.Fprintf(w, "  %s < pairs.tsv\n", shell.Command("model", "predict", dir))
-	case unit == "examples":
-		next("predict", r.Text)
+	if r.Command != "" {
+		line := shell.Command("model", append([]string{r.Command, dir}, r.Args...)...)
+		if r.From != "" {
+			line += " < " + shell.Quote(r.From)
+		}
+		fmt.Fprintln(w, " ", line)
 	}
 	next("eval")
 	next("inspect")

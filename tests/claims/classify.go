@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"sparrow/configs"
-	"sparrow/data"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/train"
@@ -30,20 +29,27 @@ func (r *Result) classify(cfg train.Config, run train.Result) error {
 	}
 	r.StepSeconds = run.Duration.Seconds() / float64(cfg.Train.Steps)
 	r.AttentionParameters = attentionParameters(l.Session.Store())
-	if cfg.Data.IsImages() {
-		return r.classifyImages(cfg, l)
-	}
-	d, err := data.OpenLabelledWith(context.Background(), cfg.Data, l.Tokenizer, l.Labels.Names)
+	all := cfg
+	all.Eval.Examples = 0
+	task, err := l.Open(all)
 	if err != nil {
 		return err
 	}
-	score, err := train.EvaluateExamples(context.Background(), l.Session, d.Test, cfg.Train.BatchSize, 0, nil)
-	if err != nil {
+	if r.Accuracy, err = accuracyOf(task, l, train.Test); err != nil {
 		return err
 	}
-	r.Accuracy = score.Accuracy
-	r.EpochSeconds = run.Duration.Seconds() * float64(d.Train.Len()) / float64(run.Tokens)
+	if _, ok := task.(train.Spoiler); ok {
+		return r.classifyImages(cfg, l, task)
+	}
+	r.EpochSeconds = run.Duration.Seconds() * float64(task.Facts().Rows) / float64(run.Tokens)
 	return nil
+}
+
+// accuracyOf measures a classifier on a split.
+func accuracyOf(task train.Task, l *train.Loaded, split train.Split) (float64, error) {
+	score, err := task.Evaluate(context.Background(), l.Session, train.Measure{Split: split})
+	accuracy, _ := score.Value("accuracy")
+	return accuracy, err
 }
 
 // attentionParameters counts what of a classifier's parameters is attention: of a

@@ -30,22 +30,11 @@ func (c *Claim) missing(root string) string {
 	return fmt.Sprintf("there is no folder %s; set %s to a folder with train/CLASS/*.png and test/CLASS/*.png, or JPEG files", c.Run.Data.Root, c.RootFrom)
 }
 
-// classifyImages measures a classifier of images on the test split of its data, and
-// on [run.eval] examples of it that are spoilt in each way and severity.
-func (r *Result) classifyImages(cfg train.Config, l *train.Loaded) error {
-	ctx, test, all := context.Background(), train.Part{Split: "test"}, cfg
-	all.Eval.Examples = 0
-	score, err := l.Evaluate(ctx, all, test, nil)
-	if err != nil {
-		return err
-	}
-	r.Accuracy = score.Accuracy
-	d, err := data.OpenImagesWith(ctx, cfg.Data, l.Labels.Names)
-	if err != nil {
-		return err
-	}
-	r.EpochSeconds = r.StepSeconds * float64(d.Train.Len()) / float64(cfg.Train.BatchSize*cfg.Train.GradAccum)
-	spoilt, err := l.EvaluateCorruptions(ctx, cfg, test, nil)
+// classifyImages measures a classifier of images, whose task on all of its data is all, on [run.eval] examples of the test split
+// that are spoilt in each way and severity.
+func (r *Result) classifyImages(cfg train.Config, l *train.Loaded, all train.Task) error {
+	r.EpochSeconds = r.StepSeconds * float64(all.Facts().Rows) / float64(cfg.Train.BatchSize*cfg.Train.GradAccum)
+	spoilt, err := all.(train.Spoiler).Robustness(context.Background(), l.Session, train.Measure{Split: train.Test, Limit: cfg.Eval.Examples})
 	if err != nil {
 		return err
 	}

@@ -40,12 +40,17 @@ func (r *Result) keep(cfg train.Config, best, to string) error {
 // heldOut measures a network on held-out data: the validation text of a language model, [run.eval] examples of the test split
 // of a classifier.
 func (r *Result) heldOut(cfg train.Config, l *train.Loaded) error {
-	part := train.Part{Split: "validation"}
+	var m train.Measure
 	if classifies(cfg) {
-		part.Split = "test"
+		m.Split = train.Test
 	}
-	score, err := l.Evaluate(context.Background(), cfg, part, nil)
-	r.Loss, r.Accuracy = score.Loss, score.Accuracy
+	task, err := l.Open(cfg)
+	if err != nil {
+		return err
+	}
+	score, err := task.Evaluate(context.Background(), l.Session, m)
+	r.Loss = score.Loss()
+	r.Accuracy, _ = score.Value("accuracy")
 	return err
 }
 

@@ -134,14 +134,14 @@ func trainOnce(r request, dir string) (Result, error) {
 	case err != nil:
 		return out, err
 	}
-	out.Loss, out.Parameters, out.Tokens = result.Score.Loss, result.Parameters, result.Tokens
+	out.Loss, out.Parameters, out.Tokens = result.Score.Loss(), result.Parameters, result.Tokens
 	out.PeakMemory = peakMemory() // of training
 	if m := cfg.Model; m.Kind == "decoder" {
 		out.CacheBytes = m.NLayer * m.Attention.CacheLayout(m.DModel).Elements() * 4 // in float32
 		out.AttentionParameters = m.NLayer * int(m.Attention.Parameters(m.DModel))
 	}
 	if out.Diverged == "" && classifies(cfg) {
-		out.ValidationAccuracy = result.Score.Accuracy
+		out.ValidationAccuracy, _ = result.Score.Value("accuracy")
 		if !r.Tuning {
 			if err := out.classify(cfg, result); err != nil {
 				return out, err

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"sparrow/checkpoints"
+	"sparrow/internal/cli"
+	"sparrow/internal/shell"
+	"sparrow/train"
+)
+
+// reader makes predictions of lines: of texts, of two with a tab between them, or of the images that they name.
+type reader struct {
+	l       *train.Loaded
+	predict train.Predictor
+	done    int // lines so far, for messages
+
+	attend    train.Attender // nil: attention is not asked for
+	predicted []train.Prediction
+	seen      []train.Attention
+}
+
+// newReader is for a model that was asked for as path, with its attention if show says so.
+func newReader(l *train.Loaded, show bool, path string) (*reader, error) {
+	each := l.Task.Facts().Each
+	p, ok := l.Task.(train.Predictor)
+	if !ok {
+		return nil, cli.Usagef("%s holds a language model, which labels nothing", l.Dir)
+	}
+	r := &reader{l: l, predict: p}
+	if !show {
+		return r, nil
+	}
+	if r.attend, ok = l.Task.(train.Attender); !ok {
+		return nil, cli.Usagef("--attention is of words, and %s holds a model of %ss; see what it looks at by: %s", l.Dir, each, shell.Command("model", "explain", path, "IMAGE", "-o", "FILE"))
+	}
+	return r, nil
+}
+
+// read predicts each line. Errors say which one they are about.
+func (r *reader) read(ctx context.Context, lines []string) ([]train.Prediction, error) {
+	inputs := make([]train.Input, len(lines))
+	for i, line := range lines {
+		switch r.predict.Reads() {
+		case train.OneImage:
+			content, err := os.ReadFile(line)
+			if err != nil {
+				return nil, err
+			}
+			inputs[i].Image = bytes.NewReader(content)
+		case train.TwoTexts:
+			inputs[i].Texts = strings.Split(line, "\t")
+			if n := len(inputs[i].Texts); n != 2 {
+				return nil, fmt.Errorf("text %d: %q has %d tabs; the model labels pairs of texts, want one tab between the two", r.done+i+1, line, n-1)
+			}
+		default:
+			inputs[i].Texts = []string{line}
+		}
+	}
+	predictions, err := r.predict.Predict(ctx, r.l.Session, inputs)
+	if err == nil && r.attend != nil {
+		var seen []train.Attention
+		seen, err = r.attend.Attend(ctx, r.l.Session, inputs)
+		r.predicted, r.seen = append(r.predicted, predictions...), append(r.seen, seen...)
+	}
+	var about *train.InputError
+	switch {
+	case errors.As(err, &about) && r.predict.Reads() == train.OneImage:
+		return nil, fmt.Errorf("%s: %w", lines[about.Index], about.Err)
+	case about != nil:
+		return nil, fmt.Errorf("text %d: %w", r.done+about.Index+1, about.Err)
+	}
+	r.done += len(lines)
+	return predictions, err
+}
+
+// print prints what was predicted of a line.
+func (r *reader) print(w io.Writer, line string, x train.Prediction, asJSON bool) error {
+	names, likeliest := r.predict.Names(), x[0]
+	text, image := line, ""
+	if r.predict.Reads() == train.OneImage {
+		text, image = "", line
+	}
+	switch value := len(names) == 1; {
+	case asJSON && value:
+		return json.NewEncoder(w).Encode(struct {
+			Score float64 `json:"score"`
+			Text  string  `json:"text"`
+		}{likeliest.X, line})
+	case asJSON:
+		return json.NewEncoder(w).Encode(struct {
+			Label         string    `json:"label"`
+			Probability   float64   `json:"probability"`
+			Labels        []string  `json:"labels"`
+			Probabilities []float64 `json:"probabilities"`
+			Text          string    `json:"text,omitempty"`
+			Image         string    `json:"image,omitempty"`
+		}{likeliest.Name, likeliest.X, names, inOrder(x, names), text, image})
+	case value:
+		_, err := fmt.Fprintf(w, "%.4f\t%s\n", likeliest.X, line)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s\t%.4f\t%s\n", likeliest.Name, likeliest.X, line)
+	return err
+}
+
+// inOrder are the values of a prediction in the order of names.
+func inOrder(x train.Prediction, names []string) []float64 {
+	out := make([]float64, len(names))
+	for _, v := range x {
+		out[slices.Index(names, v.Name)] = v.X
+	}
+	return out
+}
+
+// writePage writes the attention of all texts to a file.
+func (r *reader) writePage(path string) error {
+	var b bytes.Buffer
+	if err := train.WriteAttentionPage(&b, "Attention of "+r.l.Dir, r.predicted, r.seen); err != nil {
+		return err
+	}
+	if err := checkpoints.WriteFileAtomic(path, b.Bytes()); err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "attention of %d texts: %s\n", len(r.seen), path)
+	return nil
+}
