@@ -3,6 +3,15 @@
 //
 //	go run ./bench                          everything, at 1 and 2 threads
 //	go run ./bench step-a --threads 1 --json
+//	go run ./bench --against BINARY         this version against another
+//
+// BINARY is this program as another version builds it (go build -o BINARY ./bench
+// in its checkout). Its workers and ours run step-a, step-b, decode-b and
+// compress-bert, which is then of half the width and depth, in turn: in rounds of
+// two new processes, at least 9 of them, until the 95% interval of the ratio, by
+// Student's t over the logarithms of the rounds' ratios, is within +-0.02, or 60
+// rounds or 15 minutes of one benchmark are over. The exit code is 1 if an
+// interval lies wholly above 1.03.
 //
 // The peer is the interpreter named by SPARROW_PYTHON, else the first of python3
 // and /usr/bin/python3 that imports torch. Without one, our side is measured
@@ -75,21 +84,31 @@ func main() {
 	var threads []int
 	var rounds int
 	var asJSON bool
+	var baseline string
 	var names []string
 	for _, b := range benchmarks {
 		names = append(names, b.name)
 	}
 	root := &cobra.Command{
-		Use:           "bench [NAME...]",
-		Short:         "Measure speed and memory against PyTorch",
-		Long:          "Measure speed and memory against PyTorch.\nNames: " + strings.Join(names, ", ") + " (default: all).",
+		Use:   "bench [NAME...]",
+		Short: "Measure speed and memory against PyTorch",
+		Long: "Measure speed and memory against PyTorch.\nNames: " + strings.Join(names, ", ") + " (default: all).\n" +
+			"With --against two versions are measured in turn until the 95% interval of their ratio is within +-0.02, at 9 to 60 rounds,\n" +
+			"and one that lies wholly above 1.03 makes the exit code 1. Names: " + strings.Join(contested, ", ") + " (default: all of these).",
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true, SilenceUsage: true,
 		RunE: func(_ *cobra.Command, args []string) error {
+			names := names
+			if baseline != "" {
+				names = contested
+			}
 			for _, a := range args {
 				if !slices.Contains(names, a) {
 					return fmt.Errorf("bench: no benchmark %q; want one of %s", a, strings.Join(names, ", "))
 				}
+			}
+			if baseline != "" {
+				return against(baseline, args, threads, comparisonPrinter(asJSON))
 			}
 			print := printer(asJSON)
 			for _, b := range benchmarks {
@@ -119,6 +138,7 @@ func main() {
 	}
 	root.Flags().IntSliceVar(&threads, "threads", []int{1, 2}, "numbers of threads to measure at")
 	root.Flags().IntVar(&rounds, "rounds", 9, "turns of each side; the median counts")
+	root.Flags().StringVar(&baseline, "against", "", "another version's build of this program, to be compared with in place of PyTorch")
 	root.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	root.AddCommand(&cobra.Command{Use: "worker", Hidden: true, RunE: func(*cobra.Command, []string) error { return work(os.Stdin, os.Stdout) }})
 	if err := root.Execute(); err != nil {
