@@ -203,3 +203,43 @@ func TestFileSizes(t *testing.T) {
 		}
 	}
 }
+
+// mostFiles is how many shipping files a package has at most. Beyond it nobody finds a concept by reading names.
+const mostFiles = 25
+
+// manyFiles are the packages that have more: two by their nature, whose files are one concept each at the bottom of all, and
+// others with a number that may only fall.
+var manyFiles = map[string]int{
+	"kernel": 0, "op": 0, // any number
+
+	"train":        52,
+	"data":         51,
+	"tests/claims": 26,
+}
+
+func TestPackagesAreSmall(t *testing.T) {
+	files := map[string]int{}
+	for _, f := range sources(t) {
+		if !f.test() {
+			files[f.pkg]++
+		}
+	}
+	for pkg, n := range files {
+		limit, listed := manyFiles[pkg]
+		switch {
+		case listed && limit == 0:
+		case listed && n < limit:
+			t.Logf("package %s has %d files, the list says %d: lower it, or remove it at %d", pkg, n, limit, mostFiles)
+		case n > max(limit, mostFiles):
+			t.Errorf("package %s has %d shipping files, want at most %d: split it by what its files are about", pkg, n, max(limit, mostFiles))
+		}
+	}
+	for pkg, limit := range manyFiles {
+		if limit > 0 && limit <= mostFiles {
+			t.Errorf("package %s is listed with %d files, which every package may have", pkg, limit)
+		}
+		if files[pkg] == 0 {
+			t.Logf("package %s is listed and does not exist: remove it", pkg)
+		}
+	}
+}
