@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"sparrow/configs"
-	"sparrow/data"
 	"sparrow/factor"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -66,10 +66,10 @@ type CalibrationConfig struct {
 }
 
 // DataConfig is the [compress.data] table: a [data] table whose tokenizer is the checkpoint's.
-type DataConfig struct{ data.Config }
+type DataConfig struct{ recipe.Data }
 
 // SetDefaults implements configs.Defaulter.
-func (c *DataConfig) SetDefaults() { c.Config = data.DefaultConfig() }
+func (c *DataConfig) SetDefaults() { c.Data = recipe.DefaultData() }
 
 // FinetuneConfig is the [compress.finetune] table: a [train] table whose init_from is the compressed checkpoint.
 type FinetuneConfig struct{ train.LoopConfig }

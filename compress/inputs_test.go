@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
-	"sparrow/data"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -81,11 +81,11 @@ func (m *mover) Write(p []byte) (int, error) {
 func TestDataIsReadOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		run  func(*testing.T) string
-		file func(data.Config) string
+		file func(recipe.Data) string
 	}{
-		"decoder": {trainedRun, func(c data.Config) string { return c.Paths[0] }},
-		"encoder": {trainedEncoder, func(c data.Config) string { return c.Train }},
-		"favit":   {trainedFaViT, func(c data.Config) string { return c.Root }},
+		"decoder": {trainedRun, func(c recipe.Data) string { return c.Paths[0] }},
+		"encoder": {trainedEncoder, func(c recipe.Data) string { return c.Train }},
+		"favit":   {trainedFaViT, func(c recipe.Data) string { return c.Root }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := configOf(t, c.run(t), "svd_llm", 0.5) // needs moments and, to allocate, Fisher information

@@ -16,7 +16,7 @@ import (
 
 	"gorgonia.org/tensor"
 
-	"sparrow/data"
+	"sparrow/data/images"
 	"sparrow/factor"
 	"sparrow/train"
 )
@@ -66,7 +66,7 @@ func trainedFaViT(t *testing.T) string {
 		cfg := train.DefaultConfig()
 		cfg.Model.UseKind("favit")
 		cfg.Data.Source, cfg.Data.Root, cfg.Data.ValidationShare = "image_folder", filepath.Join(dir, "images"), 0.25
-		cfg.Data.Augment = &data.AugmentConfig{Flip: true, Mixup: 0.8, LabelSmoothing: 0.1}
+		cfg.Data.Augment = &images.AugmentConfig{Flip: true, Mixup: 0.8, LabelSmoothing: 0.1}
 		bars(t, cfg.Data.Root)
 		f := cfg.Model.FaViT
 		f.Variant, f.Window = "tiny", 3

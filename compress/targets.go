@@ -7,11 +7,11 @@ import (
 	"path"
 	"slices"
 
-	"sparrow/data"
 	"sparrow/factor"
 	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -23,7 +23,7 @@ type subject struct {
 	out     io.Writer // messages and progress
 
 	data  train.Task             // what calibration reads
-	table data.Config            // [data] of that
+	table recipe.Data            // [data] of that
 	stats map[string]*Statistics // by layer, without entries
 	keys  map[string]string      // of the statistics that went into them, by kind
 	group map[string]*Statistics // entries of the layers in memory
@@ -46,7 +46,7 @@ func open(cfg Config, out io.Writer) (*subject, error) {
 		s.stats[t.Name] = &Statistics{}
 	}
 	if d := cfg.Compress.Data; d != nil {
-		s.table = d.Config
+		s.table = d.Data
 		s.table.Tokenizer, s.table.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
 		if kindOf(s.table) != kindOf(l.Config.Data) {
 			return nil, refusef("[compress.data] source = %q has %s: the model was trained on %q; want %s", d.Source, kindOf(s.table), l.Config.Data.Source, kindOf(l.Config.Data))
@@ -66,7 +66,7 @@ func refusef(format string, args ...any) error {
 }
 
 // kindOf says what data has that a network reads, in words.
-func kindOf(cfg data.Config) string {
+func kindOf(cfg recipe.Data) string {
 	switch {
 	case cfg.IsImages():
 		return "labelled images"

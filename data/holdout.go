@@ -8,43 +8,43 @@ import (
 	"slices"
 )
 
-// hashed is an example and the hash of its content.
-type hashed struct {
-	index int
-	hash  [sha256.Size]byte
+// Hashed is an example and the hash of its content.
+type Hashed struct {
+	Index int
+	Hash  [sha256.Size]byte
 }
 
-// sortedByHash returns n examples in the order of their hashes, equal ones in the order of their indices.
-func sortedByHash(n int, hash func(i int) [sha256.Size]byte) []hashed {
-	all := make([]hashed, n)
+// SortByHash returns n examples in the order of their hashes, equal ones in the order of their indices.
+func SortByHash(n int, hash func(i int) [sha256.Size]byte) []Hashed {
+	all := make([]Hashed, n)
 	for i := range all {
-		all[i] = hashed{i, hash(i)}
+		all[i] = Hashed{i, hash(i)}
 	}
-	slices.SortFunc(all, func(a, b hashed) int {
-		return cmp.Or(bytes.Compare(a.hash[:], b.hash[:]), cmp.Compare(a.index, b.index))
+	slices.SortFunc(all, func(a, b Hashed) int {
+		return cmp.Or(bytes.Compare(a.Hash[:], b.Hash[:]), cmp.Compare(a.Index, b.Index))
 	})
 	return all
 }
 
-// leastHashes returns the first limit examples in the order of their indices.
-func leastHashes(sorted []hashed, limit int) []int {
+// LeastHashes returns the first limit examples in the order of their indices.
+func LeastHashes(sorted []Hashed, limit int) []int {
 	indices := make([]int, 0, limit)
 	for _, h := range sorted[:min(limit, len(sorted))] {
-		indices = append(indices, h.index)
+		indices = append(indices, h.Index)
 	}
 	slices.Sort(indices)
 	return indices
 }
 
-// holdOut chooses a share of each class, those examples with the least hashes: the same ones on every machine, and equal
+// HoldOut chooses a share of each class, those examples with the least hashes: the same ones on every machine, and equal
 // examples of a class on the same side, since what was trained on validates nothing. Without labels all are one class. It
 // returns the indices of those to keep and of those held out, ascending.
-func holdOut(sorted []hashed, labels []int32, share float64) (keep, out []int) {
-	classes := map[int32][]hashed{}
+func HoldOut(sorted []Hashed, labels []int32, share float64) (keep, out []int) {
+	classes := map[int32][]Hashed{}
 	for _, h := range sorted {
 		class := int32(0)
 		if labels != nil {
-			class = labels[h.index]
+			class = labels[h.Index]
 		}
 		classes[class] = append(classes[class], h)
 	}
@@ -52,10 +52,10 @@ func holdOut(sorted []hashed, labels []int32, share float64) (keep, out []int) {
 	for _, examples := range classes { // the order of classes decides nothing
 		n := int(math.Round(share * float64(len(examples))))
 		for i, h := range examples {
-			if i >= n && (n == 0 || h.hash != examples[n-1].hash) {
+			if i >= n && (n == 0 || h.Hash != examples[n-1].Hash) {
 				break
 			}
-			held[h.index] = true
+			held[h.Index] = true
 		}
 	}
 	for i, h := range held {

@@ -11,17 +11,17 @@ import (
 	"strings"
 )
 
-// goModule is a version of a Go module that carries a data set.
-type goModule struct {
-	version string // module@version, with the checksum of which the Go toolchain compares what it gets
-	source  string // the value of Config.Source that needs it
-	files   string // what a folder must have to stand in for it, for messages
+// Module is a version of a Go module that carries a data set.
+type Module struct {
+	Version string // module@version, with the checksum of which the Go toolchain compares what it gets
+	Source  string // the value of Config.Source that needs it
+	Files   string // what a folder must have to stand in for it, for messages
 }
 
-// fetch returns the module's folder in the module cache, into which the go command downloads it if it is not there. The
+// Fetch returns the module's folder in the module cache, into which the go command downloads it if it is not there. The
 // toolchain verifies the checksum, and the second time needs no network.
-func (m goModule) fetch(ctx context.Context) (string, error) {
-	command := exec.CommandContext(ctx, "go", "mod", "download", "-json", m.version)
+func (m Module) Fetch(ctx context.Context) (string, error) {
+	command := exec.CommandContext(ctx, "go", "mod", "download", "-json", m.Version)
 	// Away from any go.mod, go.work, vendor folder and toolchain line, none of which may change what is fetched.
 	command.Dir = os.TempDir()
 	command.Env = append(os.Environ(), "GOTOOLCHAIN=local", "GOWORK=off", "GO111MODULE=on", "GOFLAGS=-mod=mod")
@@ -38,7 +38,7 @@ func (m goModule) fetch(ctx context.Context) (string, error) {
 	if err != nil {
 		reason := strings.Join(strings.Fields(cmp.Or(result.Error, stderr.String(), err.Error())), " ")
 		return "", fmt.Errorf(`data: source %q: "go mod download %s" failed: %s; connect to the network once and install Go (https://go.dev/dl), or put %s into a folder and name it in [data] root`,
-			m.source, m.version, reason, m.files)
+			m.Source, m.Version, reason, m.Files)
 	}
 	return result.Dir, nil
 }

@@ -6,10 +6,10 @@ import (
 	"sparrow/internal/rng"
 )
 
-// permutation is a pseudo-random bijection of [0, size) that needs no table: a Feistel network over the next even
+// Permutation is a pseudo-random bijection of [0, size) that needs no table: a Feistel network over the next even
 // power of two, walked until it lands within size (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002).
 // A table would be 8 bytes a window and a pause at each start of an epoch; this takes a few words for any corpus.
-type permutation struct {
+type Permutation struct {
 	size     uint64
 	halfBits uint
 	keys     [feistelRounds]uint64
@@ -22,8 +22,9 @@ const feistelRounds = 6
 // minHalfBits widens tiny domains: with 1-bit halves only some permutations can be reached.
 const minHalfBits = 4
 
-func newPermutation(size int, seed uint64, stream string, counter uint64) *permutation {
-	p := &permutation{size: uint64(size), halfBits: max(minHalfBits, uint(bits.Len64(uint64(size-1))+1)/2)}
+// NewPermutation returns the permutation of [0, size) that seed, stream and counter name. size must be at least 1.
+func NewPermutation(size int, seed uint64, stream string, counter uint64) *Permutation {
+	p := &Permutation{size: uint64(size), halfBits: max(minHalfBits, uint(bits.Len64(uint64(size-1))+1)/2)}
 	source := rng.New(seed, stream, counter)
 	for i := range p.keys {
 		p.keys[i] = source.Uint64()
@@ -31,8 +32,8 @@ func newPermutation(size int, seed uint64, stream string, counter uint64) *permu
 	return p
 }
 
-// at returns the image of i, which must be in [0, size).
-func (p *permutation) at(i int) int {
+// At returns the image of i, which must be in [0, size).
+func (p *Permutation) At(i int) int {
 	mask := uint64(1)<<p.halfBits - 1
 	x := uint64(i)
 	for {

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"sparrow/data"
+	"sparrow/data/tokenizers"
 	"sparrow/model"
 	"sparrow/train"
 )
@@ -36,7 +36,7 @@ func trainAndWrite(ctx context.Context, config, dir string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	text := data.NewStream(tokenizer)
+	text := tokenizers.NewStream(tokenizer)
 	opts := model.GenerateOptions{Tokens: 40, Sampler: model.Sampler{Temperature: 0.8, Seed: 1}}
 	return m.Session.Generate(ctx, [][]int{prompt}, opts, func(_, token int) error {
 		_, err := io.WriteString(w, text.Push(token))

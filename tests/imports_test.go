@@ -33,28 +33,35 @@ var imports = map[string][]string{
 
 	"internal/layertest": {"op"}, // by tests of layers
 
-	"nn":              {"op", "factor", "kernel", "configs", "internal/rng", "internal/layertest"},
-	"attention":       {"nn", "op", "configs", "internal/rng", "internal/layertest"},
-	"model":           {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng", "internal/layertest"},
-	"cost":            {"configs"},
-	"data":            {"configs", "internal/rng"},
-	"compress":        {"train", "factor", "model", "nn", "kernel", "data", "checkpoints", "configs", "internal/shell"},
-	"compress/report": {"compress", "checkpoints", "train"},
-	"train":           {"model", "nn", "op", "factor", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/shell"},
+	"nn":        {"op", "factor", "kernel", "configs", "internal/rng", "internal/layertest"},
+	"attention": {"nn", "op", "configs", "internal/rng", "internal/layertest"},
+	"model":     {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng", "internal/layertest"},
+	"cost":      {"configs"},
 
-	"convert": {"factor", "train", "model", "nn", "kernel", "data", "configs", "internal/rng"},
+	"data":            {"configs", "internal/rng"},
+	"data/tokenizers": {"data", "configs"},
+	"data/text":       {"data", "data/tokenizers", "configs", "internal/rng"},
+	"data/labelled":   {"data", "data/tokenizers", "configs"},
+	"data/images":     {"data", "configs", "internal/rng"},
+	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs"},
+
+	"compress":        {"train", "factor", "model", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/shell"},
+	"compress/report": {"compress", "checkpoints", "train"},
+	"train":           {"model", "nn", "op", "factor", "kernel", "recipe", "data", "data/tokenizers", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell"},
+
+	"convert": {"factor", "train", "model", "nn", "kernel", "configs", "internal/rng"},
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
-	"cmd/train":    {"internal/cli", "train", "model", "data", "checkpoints", "configs", "internal/shell"},
+	"cmd/train":    {"internal/cli", "train", "model", "checkpoints", "configs", "internal/shell"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "train", "internal/shell"},
-	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data", "checkpoints", "configs", "internal/shell"},
+	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data/tokenizers", "checkpoints", "configs", "internal/shell"},
 
 	// What is above everything, and imported by nothing.
-	"bench":          {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng", "internal/cli"},
+	"bench":          {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/rng", "internal/cli"},
 	"internal/pages": {"internal/cli"},
 	"tests/walks":    {"internal/cli", "compress", "train"},
-	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
-	"tests":          {"compress", "train", "model", "attention", "nn", "op", "kernel", "data", "checkpoints", "configs", "internal/rng"},
+	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng"},
+	"tests":          {"compress", "train", "model", "attention", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/rng"},
 }
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
@@ -70,7 +77,7 @@ var modules = map[string][]string{
 	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "internal/pages"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench"},
 	"golang.org/x/term":          {"train"},
-	"golang.org/x/text":          {"data"},
+	"golang.org/x/text":          {"data/tokenizers"},
 	"gonum.org/v1/plot":          {"train", "tests/claims"},
 	"google.golang.org/protobuf": {"train"},
 }

@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"sparrow/configs"
-	"sparrow/data"
 	"sparrow/kernel"
 	"sparrow/model"
+	"sparrow/recipe"
 )
 
 // Config is one TOML file: one run.
@@ -17,7 +17,7 @@ type Config struct {
 	Name string `toml:"name"` // of the run; -o defaults to runs/<name>
 	Seed uint64 `toml:"seed"` // fixes weights, order of data and dropout
 
-	Data       data.Config      `toml:"data"`
+	Data       recipe.Data      `toml:"data"`
 	Model      model.Config     `toml:"model"`
 	Train      LoopConfig       `toml:"train"`
 	Eval       EvalConfig       `toml:"eval"`
@@ -88,7 +88,7 @@ type SampleConfig struct {
 // DefaultConfig returns the values of keys that a config leaves out.
 func DefaultConfig() Config {
 	return Config{
-		Name: "run", Seed: 1, Data: data.DefaultConfig(), Model: model.DefaultConfig(),
+		Name: "run", Seed: 1, Data: recipe.DefaultData(), Model: model.DefaultConfig(),
 		Train: LoopConfig{
 			Steps: 1000, BatchSize: 16, GradAccum: 1,
 			LearningRate: 1e-3, Schedule: "cosine", MinLRRatio: 0.1,
@@ -161,7 +161,8 @@ func (c Config) validateTask(r *configs.Report) {
 
 // validateImages reports a network that cannot look at images of the config's size, where the config tells it.
 func (c Config) validateImages(r *configs.Report) {
-	side, channels := c.Data.ImageShape()
+	pictures := c.Data.Images()
+	side, channels := pictures.Shape()
 	if side == 0 || c.Model.FaViT == nil || configs.Validate("", c.Model.FaViT) != nil {
 		return
 	}

@@ -6,15 +6,18 @@ import (
 	"fmt"
 
 	"sparrow/data"
+	"sparrow/data/text"
+	"sparrow/data/tokenizers"
 	"sparrow/model"
+	"sparrow/recipe"
 )
 
 // corpus is a text without labels, as language and masked read it in windows of [data] seq_len tokens.
 type corpus struct {
 	cfg       Config
-	tokenizer data.Tokenizer // nil: only the text tells it
-	text      *data.Dataset  // nil: not read
-	survey    *data.Survey   // nil: not looked at
+	tokenizer tokenizers.Tokenizer // nil: only the text tells it
+	text      *text.Dataset        // nil: not read
+	survey    *recipe.Survey       // nil: not looked at
 }
 
 // openCorpus takes the tokenizer of a checkpoint, if there is one.
@@ -28,12 +31,12 @@ func openCorpus(cfg Config, files Files) (corpus, error) {
 }
 
 // readTokenizer reads a checkpoint's tokenizer.json.
-func readTokenizer(files Files) (data.Tokenizer, error) {
+func readTokenizer(files Files) (tokenizers.Tokenizer, error) {
 	text, err := files.File("tokenizer.json")
 	if err != nil {
 		return nil, err
 	}
-	tokenizer, err := data.LoadTokenizer(text)
+	tokenizer, err := tokenizers.Load(text)
 	if err != nil {
 		return nil, fmt.Errorf("train: %s/tokenizer.json: %w", files.Dir(), err)
 	}
@@ -44,23 +47,23 @@ func (c *corpus) Read(ctx context.Context) error {
 	if c.text != nil {
 		return nil
 	}
-	var text *data.Dataset
+	var read *text.Dataset
 	var err error
 	if c.tokenizer == nil {
-		text, err = data.Open(ctx, c.cfg.Data)
+		read, err = text.Open(ctx, c.cfg.Data.Text())
 	} else {
-		text, err = data.OpenWith(ctx, c.cfg.Data, c.tokenizer)
+		read, err = text.OpenWith(ctx, c.cfg.Data.Text(), c.tokenizer)
 	}
 	if err != nil {
 		return refusal{err}
 	}
-	c.text, c.tokenizer = text, text.Tokenizer
+	c.text, c.tokenizer = read, read.Tokenizer
 	return nil
 }
 
 // Survey implements Surveyor: all but the hash is known then, and of a tokenizer that is made from the text only its size.
 func (c *corpus) Survey(ctx context.Context) (err error) {
-	if c.survey, err = data.Look(ctx, c.cfg.Data); err == nil && c.tokenizer == nil {
+	if c.survey, err = recipe.Look(ctx, c.cfg.Data); err == nil && c.tokenizer == nil {
 		c.tokenizer = c.survey.Tokenizer
 	}
 	return err
@@ -139,7 +142,7 @@ func (c *corpus) stream(ctx context.Context, s *model.Session, f Feed, feed func
 		return p, feed(p, w), nil
 	}
 	if f.endless() {
-		loader, err := data.NewLoader(c.text.Train, data.LoaderConfig{SeqLen: n, BatchSize: f.Rows, Seed: f.Seed})
+		loader, err := text.NewLoader(c.text.Train, text.LoaderConfig{SeqLen: n, BatchSize: f.Rows, Seed: f.Seed})
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +156,7 @@ func (c *corpus) stream(ctx context.Context, s *model.Session, f Feed, feed func
 	if f.Split == Training {
 		tokens = c.text.Train
 	}
-	set, err := data.EvalBatches(tokens, n, f.Rows, f.Limit)
+	set, err := text.EvalBatches(tokens, n, f.Rows, f.Limit)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,7 @@ import (
 	"slices"
 
 	"sparrow/checkpoints"
-	"sparrow/data"
+	imagedata "sparrow/data/images"
 	"sparrow/model"
 )
 
@@ -16,7 +16,7 @@ import (
 type ImageFormat struct {
 	Side     int `json:"image_size"` // pixels
 	Channels int `json:"channels"`
-	data.Normalisation
+	imagedata.Normalisation
 }
 
 // readImageFormat reads a checkpoint's images.json.
@@ -37,7 +37,7 @@ type images struct {
 	cfg    Config
 	labels *Labels      // nil: only the data tells them, as format
 	format *ImageFormat // of the network
-	data   *data.ImageDataset
+	data   *imagedata.Dataset
 }
 
 // openImages takes labels and format of a checkpoint, if there is one.
@@ -65,11 +65,11 @@ func (t *images) Read(ctx context.Context) (err error) {
 			err = refusal{err}
 		}
 	}()
-	var d *data.ImageDataset
+	var d *imagedata.Dataset
 	if t.labels == nil {
-		d, err = data.OpenImages(ctx, t.cfg.Data)
+		d, err = imagedata.Open(ctx, t.cfg.Data.Images())
 	} else {
-		d, err = data.OpenImagesWith(ctx, t.cfg.Data, t.labels.Names)
+		d, err = imagedata.OpenWith(ctx, t.cfg.Data.Images(), t.labels.Names)
 	}
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (t *images) Read(ctx context.Context) (err error) {
 }
 
 // take notes what data that has been read tells.
-func (t *images) take(d *data.ImageDataset) error {
+func (t *images) take(d *imagedata.Dataset) error {
 	x := d.Train
 	if err := checkMetric(t.cfg.Eval.Metric, len(d.Labels)); err != nil {
 		return err
@@ -102,16 +102,16 @@ func (t *images) take(d *data.ImageDataset) error {
 }
 
 // loader is of the training split.
-func (t *images) loader(f Feed) (*data.ImageLoader, error) {
-	c := data.ImageLoaderConfig{BatchSize: f.Rows, Classes: len(t.labels.Names), Seed: f.Seed, Normalisation: t.format.Normalisation}
+func (t *images) loader(f Feed) (*imagedata.Loader, error) {
+	c := imagedata.LoaderConfig{BatchSize: f.Rows, Classes: len(t.labels.Names), Seed: f.Seed, Normalisation: t.format.Normalisation}
 	if f.Mode == ModeTrain && t.cfg.Data.Augment != nil {
 		c.Augment = *t.cfg.Data.Augment
 	}
-	return data.NewImageLoader(t.data.Train, c)
+	return imagedata.NewLoader(t.data.Train, c)
 }
 
 // check refuses images that a model was not made for.
-func (f ImageFormat) check(x *data.Images) error {
+func (f ImageFormat) check(x *imagedata.Images) error {
 	if x.Height != f.Side || x.Width != f.Side || x.Channels != f.Channels {
 		return fmt.Errorf("[data] images of %d x %d pixels and %d channels; the model was trained on %d x %d and %d: set image_size", x.Height, x.Width, x.Channels, f.Side, f.Side, f.Channels)
 	}
@@ -153,11 +153,11 @@ func (t *images) Metrics() []Metric { return t.labels.metrics(true) }
 func (t *images) Longest() (key string, n int) { return "image_size", t.pixels() }
 
 func (t *images) Batches(ctx context.Context, s *model.Session, f Feed) (Stream, error) {
-	return t.stream(ctx, s, f, nil, &data.ImageBatch{})
+	return t.stream(ctx, s, f, nil, &imagedata.Batch{})
 }
 
 // stream is Batches of which each batch is in b until the next; spoilt, if not nil, spoils the images of an evaluation.
-func (t *images) stream(ctx context.Context, s *model.Session, f Feed, spoilt *data.Corruption, b *data.ImageBatch) (Stream, error) {
+func (t *images) stream(ctx context.Context, s *model.Session, f Feed, spoilt *imagedata.Corruption, b *imagedata.Batch) (Stream, error) {
 	if f.File != "" {
 		return nil, Refusef("--file %s: the model labels images, which are in folders: want --set data.root=FOLDER", f.File)
 	}
@@ -191,7 +191,7 @@ func (t *images) stream(ctx context.Context, s *model.Session, f Feed, spoilt *d
 	if err != nil {
 		return nil, err
 	}
-	set := data.ImageBatches(x, t.format.Normalisation, f.Rows, f.Limit, spoilt)
+	set := imagedata.EvalBatches(x, t.format.Normalisation, f.Rows, f.Limit, spoilt)
 	if set.Len() == 0 {
 		return nil, fmt.Errorf("train: no images to measure on")
 	}
@@ -208,12 +208,12 @@ func (t *images) Evaluate(ctx context.Context, s *model.Session, m Measure) (Sco
 }
 
 // evaluate measures on images that are spoilt unless spoilt is nil.
-func (t *images) evaluate(ctx context.Context, s *model.Session, m Measure, spoilt *data.Corruption) (Score, error) {
+func (t *images) evaluate(ctx context.Context, s *model.Session, m Measure, spoilt *imagedata.Corruption) (Score, error) {
 	f := Feed{Mode: ModeScore, Split: m.Split, File: m.File, Limit: m.Limit}
 	if f.Limit == 0 {
 		f.Limit = t.cfg.Eval.Examples
 	}
-	var b data.ImageBatch
+	var b imagedata.Batch
 	batches, err := t.stream(ctx, s, f, spoilt, &b)
 	if err != nil {
 		return Score{}, err

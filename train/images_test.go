@@ -19,7 +19,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
-	"sparrow/data"
+	imagedata "sparrow/data/images"
 	"sparrow/model"
 	"sparrow/nn"
 )
@@ -74,7 +74,7 @@ func imageConfig(t *testing.T) Config {
 // of one that was not.
 func TestImagesResume(t *testing.T) {
 	cfg := imageConfig(t)
-	cfg.Data.Augment = &data.AugmentConfig{Flip: true, CropPadding: 1, Jitter: 0.3, Erase: 0.5, Mixup: 0.8, CutMix: 1, LabelSmoothing: 0.1}
+	cfg.Data.Augment = &imagedata.AugmentConfig{Flip: true, CropPadding: 1, Jitter: 0.3, Erase: 0.5, Mixup: 0.8, CutMix: 1, LabelSmoothing: 0.1}
 	cfg.Model.FaViT.DropPath, cfg.Train.EMA, cfg.Train.GradAccum = 0.2, 0.9, 2
 	whole := filepath.Join(t.TempDir(), "whole")
 	want, err := mustTrain(t, cfg, whole, nil)
@@ -170,7 +170,7 @@ func TestImagesLearn(t *testing.T) {
 	var mean float64
 	for _, c := range first.Corruptions {
 		for _, a := range c.Severities {
-			mean += a / float64(len(first.Corruptions)*data.Severities)
+			mean += a / float64(len(first.Corruptions)*imagedata.Severities)
 		}
 	}
 	if !reflect.DeepEqual(first.Clean, score) || len(first.Corruptions) != 8 || math.Abs(first.Mean-mean) > 1e-12 || mean > 0.999 {

@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"slices"
 
-	"sparrow/data"
+	labelleddata "sparrow/data/labelled"
+	"sparrow/data/tokenizers"
 	"sparrow/model"
 )
 
 // labelled is the task of a classifier of texts: the label of each text, or of each pair of texts, or its score.
 type labelled struct {
 	cfg       Config
-	tokenizer data.Tokenizer // nil: only the data tells it, as labels
+	tokenizer tokenizers.Tokenizer // nil: only the data tells it, as labels
 	labels    *Labels
-	data      *data.Labelled // nil: not read
-	lengths   []int          // to which batches are padded, ascending
+	data      *labelleddata.Dataset // nil: not read
+	lengths   []int                 // to which batches are padded, ascending
 }
 
 // openLabelled takes tokenizer and labels of a checkpoint, if there is one.
@@ -44,11 +45,11 @@ func (l *labelled) Read(ctx context.Context) (err error) {
 	if err := l.checkColumns(); err != nil {
 		return err
 	}
-	var d *data.Labelled
+	var d *labelleddata.Dataset
 	if l.labels == nil {
-		d, err = data.OpenLabelled(ctx, l.cfg.Data)
+		d, err = labelleddata.Open(ctx, l.cfg.Data.Labelled())
 	} else {
-		d, err = data.OpenLabelledWith(ctx, l.cfg.Data, l.tokenizer, l.labels.Names)
+		d, err = labelleddata.OpenWith(ctx, l.cfg.Data.Labelled(), l.tokenizer, l.labels.Names)
 	}
 	if err != nil {
 		return err
@@ -57,7 +58,7 @@ func (l *labelled) Read(ctx context.Context) (err error) {
 }
 
 // take notes what data that has been read tells.
-func (l *labelled) take(d *data.Labelled) error {
+func (l *labelled) take(d *labelleddata.Dataset) error {
 	if err := checkMetric(l.cfg.Eval.Metric, len(d.Labels)); err != nil {
 		return err
 	}
@@ -70,8 +71,8 @@ func (l *labelled) take(d *data.Labelled) error {
 	return nil
 }
 
-func (l *labelled) loader(d *data.Labelled, rows int, seed uint64) (*data.ExampleLoader, error) {
-	return data.NewExampleLoader(d.Train, data.ExampleLoaderConfig{BatchSize: rows, MaxLen: l.cfg.labelledContext(), Seed: seed})
+func (l *labelled) loader(d *labelleddata.Dataset, rows int, seed uint64) (*labelleddata.Loader, error) {
+	return labelleddata.NewLoader(d.Train, labelleddata.LoaderConfig{BatchSize: rows, MaxLen: l.cfg.labelledContext(), Seed: seed})
 }
 
 // checkColumns refuses single texts for a model of pairs, and the reverse.
@@ -169,11 +170,11 @@ func (l *labelled) Init(s *model.Session) error {
 }
 
 func (l *labelled) Batches(ctx context.Context, s *model.Session, f Feed) (Stream, error) {
-	return l.stream(ctx, s, f, &data.ExampleBatch{})
+	return l.stream(ctx, s, f, &labelleddata.Batch{})
 }
 
 // stream is Batches of which each batch is in b until the next.
-func (l *labelled) stream(ctx context.Context, s *model.Session, f Feed, b *data.ExampleBatch) (Stream, error) {
+func (l *labelled) stream(ctx context.Context, s *model.Session, f Feed, b *labelleddata.Batch) (Stream, error) {
 	f.Rows = cmp.Or(f.Rows, l.cfg.Train.BatchSize)
 	fed := func() (*model.Program, int, error) {
 		p, err := f.program(s, Shape{f.Rows, b.SeqLen})
@@ -201,7 +202,7 @@ func (l *labelled) stream(ctx context.Context, s *model.Session, f Feed, b *data
 	if err != nil {
 		return nil, err
 	}
-	set := data.ExampleBatches(x, f.Rows, s.Dims().Context, f.Limit)
+	set := labelleddata.EvalBatches(x, f.Rows, s.Dims().Context, f.Limit)
 	if set.Len() == 0 {
 		return nil, fmt.Errorf("train: no examples to measure on")
 	}
@@ -212,7 +213,7 @@ func (l *labelled) stream(ctx context.Context, s *model.Session, f Feed, b *data
 }
 
 // part reads the examples of a split, or of a file with the same columns.
-func (l *labelled) part(ctx context.Context, f Feed) (*data.Examples, error) {
+func (l *labelled) part(ctx context.Context, f Feed) (*labelleddata.Examples, error) {
 	if f.File == "" {
 		if err := l.Read(ctx); err != nil {
 			return nil, err
@@ -225,7 +226,7 @@ func (l *labelled) part(ctx context.Context, f Feed) (*data.Examples, error) {
 	if l.cfg.Data.Source != "tsv" {
 		return nil, Refusef("--file %s: [data] source = %q has no columns: want --set data.source=tsv with text_columns and label_column", f.File, l.cfg.Data.Source)
 	}
-	x, err := data.ReadExamples(ctx, l.cfg.Data, f.File, l.tokenizer, l.labels.Names)
+	x, err := labelleddata.ReadExamples(ctx, l.cfg.Data.Labelled(), f.File, l.tokenizer, l.labels.Names)
 	if err != nil {
 		return nil, refusal{err}
 	}
@@ -246,7 +247,7 @@ func (l *labelled) Evaluate(ctx context.Context, s *model.Session, m Measure) (S
 	if f.Limit == 0 {
 		f.Limit = l.cfg.Eval.Examples
 	}
-	var b data.ExampleBatch
+	var b labelleddata.Batch
 	batches, err := l.stream(ctx, s, f, &b)
 	if err != nil {
 		return Score{}, err
@@ -267,7 +268,7 @@ func (l *labelled) Suggest(context.Context, *model.Session) (Suggestion, error) 
 	const most = 8
 	x := l.data.Validation.At(0)
 	var ids []int
-	specials := data.Specials(l.tokenizer)
+	specials := tokenizers.Specials(l.tokenizer)
 	for i, id := range x.Tokens {
 		if len(ids) < most && x.Types[i] == 0 && id != specials.Start && id != specials.Separator && id != specials.Unknown {
 			ids = append(ids, id)

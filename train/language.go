@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/data"
+	"sparrow/data/tokenizers"
 	"sparrow/model"
 )
 
@@ -21,7 +22,7 @@ func openLanguage(cfg Config, files Files) (*language, error) {
 }
 
 // Tokenizer implements Generator.
-func (l *language) Tokenizer() data.Tokenizer { return l.tokenizer }
+func (l *language) Tokenizer() tokenizers.Tokenizer { return l.tokenizer }
 
 // Share implements Sharer.
 func (l *language) Share(from Task) {

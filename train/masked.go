@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"sparrow/data"
+	"sparrow/data/tokenizers"
 	"sparrow/internal/rng"
 	"sparrow/model"
 )
@@ -52,8 +53,8 @@ func (m *masked) Share(from Task) {
 }
 
 // maskedSpecials are the special tokens that a masked language model needs.
-func maskedSpecials(tokenizer data.Tokenizer) (data.SpecialIDs, error) {
-	s := data.Specials(tokenizer)
+func maskedSpecials(tokenizer tokenizers.Tokenizer) (tokenizers.SpecialIDs, error) {
+	s := tokenizers.Specials(tokenizer)
 	if s.Start < 0 || s.Mask < 0 {
 		return s, fmt.Errorf("[data] tokenizer = %q has no [CLS], [SEP] and [MASK], which a masked language model needs; want \"wordpiece\", or a tokenizer.json or vocab.txt of BERT's kind", tokenizer.Kind())
 	}
@@ -113,11 +114,11 @@ type masking struct {
 	count int // tokens to predict
 
 	seqLen, vocab int
-	special       data.SpecialIDs
+	special       tokenizers.SpecialIDs
 	order         []int // scratch
 }
 
-func newMasking(batch, seqLen, vocab int, special data.SpecialIDs) *masking {
+func newMasking(batch, seqLen, vocab int, special tokenizers.SpecialIDs) *masking {
 	n := batch * model.MaskedTokens(seqLen)
 	return &masking{
 		Masked: model.Masked{Lengths: make([]int, batch), Rows: make([]int, n), Targets: make([]int, n)},

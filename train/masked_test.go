@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"sparrow/data"
+	"sparrow/data/tokenizers"
 	"sparrow/internal/rng"
 	"sparrow/model"
 )
@@ -13,7 +14,7 @@ import (
 // hidden, 10% replaced and 10% as they were; the rest is untouched, and equal draws mask equally.
 func TestMasking(t *testing.T) {
 	const batch, seqLen, vocab, rounds = 4, 40, 1000, 200
-	special := data.SpecialIDs{Start: 1, Separator: 2, Mask: 3}
+	special := tokenizers.SpecialIDs{Start: 1, Separator: 2, Mask: 3}
 	m := newMasking(batch, seqLen, vocab, special)
 	text := func() []int {
 		tokens := make([]int, batch*seqLen)

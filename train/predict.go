@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"sparrow/data"
+	labelleddata "sparrow/data/labelled"
+	"sparrow/data/tokenizers"
 	"sparrow/model"
 )
 
@@ -74,10 +76,10 @@ func (l *labelled) Attend(ctx context.Context, s *model.Session, in []Input) ([]
 	return out, err
 }
 
-func (l *labelled) encoder(s *model.Session) (*data.TextEncoder, error) {
-	cfg := l.cfg.Data
+func (l *labelled) encoder(s *model.Session) (*labelleddata.TextEncoder, error) {
+	cfg := l.cfg.Data.Lengths
 	cfg.MaxLen = min(cfg.MaxLen, s.Dims().Context)
-	return data.NewTextEncoder(l.tokenizer, cfg)
+	return labelleddata.NewTextEncoder(l.tokenizer, cfg)
 }
 
 // each runs the network on some inputs after the other; do is told of each run, and which inputs its rows are.
@@ -95,7 +97,7 @@ func (l *labelled) each(ctx context.Context, s *model.Session, in []Input, do fu
 			return err
 		}
 		some := in[first:min(first+predictBatch, len(in))]
-		examples := make([]data.Example, len(some))
+		examples := make([]labelleddata.Example, len(some))
 		longest := 0
 		for i, x := range some {
 			if len(x.Texts) != want {
@@ -110,7 +112,7 @@ func (l *labelled) each(ctx context.Context, s *model.Session, in []Input, do fu
 		if err != nil {
 			return err
 		}
-		p.FeedExamples(padded(examples, p.Batch, p.SeqLen, data.Specials(l.tokenizer).Pad))
+		p.FeedExamples(padded(examples, p.Batch, p.SeqLen, tokenizers.Specials(l.tokenizer).Pad))
 		if err := p.Run(); err != nil {
 			return err
 		}
@@ -134,7 +136,7 @@ func (l *labelled) program(s *model.Session, rows, length int) (*model.Program, 
 	return s.Score(rows, min(n, s.Dims().Context))
 }
 
-func padded(examples []data.Example, rows, seqLen, pad int) model.Examples {
+func padded(examples []labelleddata.Example, rows, seqLen, pad int) model.Examples {
 	x := model.Examples{Tokens: make([]int, rows*seqLen), Types: make([]int, rows*seqLen), Lengths: make([]int, rows), Labels: make([]int, rows)}
 	for i := range x.Tokens {
 		x.Tokens[i] = pad

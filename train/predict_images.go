@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"sparrow/data"
+	imagedata "sparrow/data/images"
 	"sparrow/model"
 )
 
@@ -59,5 +60,5 @@ func (t *images) decode(in Input) ([]uint8, error) {
 	if in.Image == nil {
 		return nil, errors.New("no image; want a PNG or JPEG")
 	}
-	return data.DecodeImage(in.Image, t.format.Side, t.format.Channels)
+	return imagedata.Decode(in.Image, t.format.Side, t.format.Channels)
 }

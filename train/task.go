@@ -8,7 +8,9 @@ import (
 	"reflect"
 
 	"sparrow/data"
+	"sparrow/data/tokenizers"
 	"sparrow/model"
+	"sparrow/recipe"
 )
 
 // Task is what a network is for: the next token of a text, or the label of a text or an image. Training, evaluation,
@@ -55,7 +57,7 @@ type (
 	}
 
 	// Generator continues texts.
-	Generator interface{ Tokenizer() data.Tokenizer }
+	Generator interface{ Tokenizer() tokenizers.Tokenizer }
 
 	// Explainer draws what a network sees in an input.
 	Explainer interface {
@@ -270,7 +272,7 @@ func metricOf(t Task, name string) Metric {
 }
 
 // sameData tells whether two configs read the same data; augmentation is for training's loader.
-func sameData(a, b data.Config) bool {
+func sameData(a, b recipe.Data) bool {
 	a.Augment, b.Augment = nil, nil
 	return reflect.DeepEqual(a, b)
 }

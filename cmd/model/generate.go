@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sparrow/data"
+	"sparrow/data/tokenizers"
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
 	"sparrow/model"
@@ -99,13 +99,13 @@ func checkSampling(o model.GenerateOptions) error {
 
 // generate writes the texts to standard output: one as it comes, several when they
 // are complete.
-func generate(ctx context.Context, l *train.Loaded, tokenizer data.Tokenizer, texts prompts, opts model.GenerateOptions, stats bool) error {
-	if end := tokenizer.Separator(); end != data.NoSeparator {
+func generate(ctx context.Context, l *train.Loaded, tokenizer tokenizers.Tokenizer, texts prompts, opts model.GenerateOptions, stats bool) error {
+	if end := tokenizer.Separator(); end != tokenizers.NoSeparator {
 		opts.Stop = func(token int) bool { return token == end }
 	}
-	streams, written := make([]*data.Stream, len(texts.ids)), make([]strings.Builder, len(texts.ids))
+	streams, written := make([]*tokenizers.Stream, len(texts.ids)), make([]strings.Builder, len(texts.ids))
 	for i := range streams {
-		streams[i] = data.NewStream(tokenizer)
+		streams[i] = tokenizers.NewStream(tokenizer)
 	}
 	alone := len(streams) == 1
 	if alone {

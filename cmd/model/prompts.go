@@ -5,7 +5,7 @@ import (
 	"os"
 	"strings"
 
-	"sparrow/data"
+	"sparrow/data/tokenizers"
 	"sparrow/internal/cli"
 )
 
@@ -20,7 +20,7 @@ type prompts struct {
 }
 
 // read reads the file and all tokens.
-func (p *prompts) read(tokenizer data.Tokenizer) error {
+func (p *prompts) read(tokenizer tokenizers.Tokenizer) error {
 	names := make([]string, len(p.given))
 	for i := range names {
 		names[i] = "--prompt"

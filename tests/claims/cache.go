@@ -11,7 +11,10 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
-	"sparrow/data"
+	"sparrow/data/images"
+	"sparrow/data/labelled"
+	"sparrow/data/text"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -54,8 +57,8 @@ func (c *cache) key(ctx context.Context, cfg train.Config, tuning bool) (string,
 }
 
 // corpus identifies the text of cfg, whatever tokenizer and sequence length read it.
-func (c *cache) corpus(ctx context.Context, cfg data.Config) (string, error) {
-	plain := data.DefaultConfig()
+func (c *cache) corpus(ctx context.Context, cfg recipe.Data) (string, error) {
+	plain := recipe.DefaultData()
 	cfg.Tokenizer, cfg.SeqLen, cfg.VocabSize, cfg.MinCount, cfg.MaxLen, cfg.Vectors = "byte", 1, plain.VocabSize, plain.MinCount, plain.MaxLen, ""
 	cfg.Augment = nil
 	id := fmt.Sprintf("%#v", cfg)
@@ -69,9 +72,9 @@ func (c *cache) corpus(ctx context.Context, cfg data.Config) (string, error) {
 	return sum, err
 }
 
-func corpusOf(ctx context.Context, cfg data.Config) (sum string, err error) {
+func corpusOf(ctx context.Context, cfg recipe.Data) (sum string, err error) {
 	if cfg.IsImages() {
-		d, err := data.OpenImages(ctx, cfg)
+		d, err := images.Open(ctx, cfg.Images())
 		if err != nil {
 			return "", err
 		}
@@ -81,13 +84,13 @@ func corpusOf(ctx context.Context, cfg data.Config) (sum string, err error) {
 		return d.SHA256, nil
 	}
 	if cfg.IsLabelled() {
-		d, err := data.OpenLabelled(ctx, cfg)
+		d, err := labelled.Open(ctx, cfg.Labelled())
 		if err != nil {
 			return "", err
 		}
 		return d.SHA256, nil
 	}
-	d, err := data.Open(ctx, cfg)
+	d, err := text.Open(ctx, cfg.Text())
 	if err != nil {
 		return "", err
 	}

@@ -6,7 +6,7 @@ import (
 	"os"
 	"strings"
 
-	"sparrow/data"
+	"sparrow/data/images"
 	"sparrow/train"
 )
 
@@ -57,18 +57,18 @@ func (o *outcome) imagesTables(b *strings.Builder) {
 		}
 		return fmt.Sprintf("%.1f%%", 100*mean)
 	}
-	fmt.Fprintf(b, "Accuracy on spoilt test images, means over seeds and over severities 1 to %d:\n\n| network | milliseconds a step | all |", data.Severities)
-	for _, name := range data.Corruptions {
+	fmt.Fprintf(b, "Accuracy on spoilt test images, means over seeds and over severities 1 to %d:\n\n| network | milliseconds a step | all |", images.Severities)
+	for _, name := range images.Corruptions {
 		fmt.Fprintf(b, " %s |", name)
 	}
-	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(data.Corruptions)) + "\n")
+	b.WriteString("\n|---|---|---|" + strings.Repeat("---|", len(images.Corruptions)) + "\n")
 	for _, a := range o.arms {
 		step := "-"
 		if seconds, _, ok := a.mean("step_seconds"); ok {
 			step = fmt.Sprintf("%.1f", 1e3*seconds)
 		}
 		fmt.Fprintf(b, "| %s | %s | %s |", a.Label, step, share(a, metrics["corruption_accuracy"].value))
-		for i := range data.Corruptions {
+		for i := range images.Corruptions {
 			fmt.Fprintf(b, " %s |", share(a, func(r Result) float64 { return r.Corruptions[i] }))
 		}
 		b.WriteString("\n")

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"sparrow/data"
+	"sparrow/data/images"
 )
 
 // tinyImages is a claim of classifiers of images that train in a fraction of a second a run.
@@ -121,10 +121,10 @@ func TestWholeImagesClaim(t *testing.T) {
 		for i, r := range a.Runs {
 			var mean float64
 			for _, x := range r.Corruptions {
-				mean += x / float64(len(data.Corruptions))
+				mean += x / float64(len(images.Corruptions))
 			}
-			if r.Accuracy != 1 || len(r.Corruptions) != len(data.Corruptions) || !near(mean, r.CorruptionAccuracy) || !(mean > 0.5 && mean <= 1) {
-				t.Errorf("%s, seed %d: accuracy %v, %v on spoilt images by %v; want 1, and above 1/2 for each of %d ways", a.Arm, i+1, r.Accuracy, r.CorruptionAccuracy, r.Corruptions, len(data.Corruptions))
+			if r.Accuracy != 1 || len(r.Corruptions) != len(images.Corruptions) || !near(mean, r.CorruptionAccuracy) || !(mean > 0.5 && mean <= 1) {
+				t.Errorf("%s, seed %d: accuracy %v, %v on spoilt images by %v; want 1, and above 1/2 for each of %d ways", a.Arm, i+1, r.Accuracy, r.CorruptionAccuracy, r.Corruptions, len(images.Corruptions))
 			}
 			// Of 2 x 20 images 8 are held out: an epoch is 4 steps of 8 images.
 			if !(r.StepSeconds > 0) || !near(r.EpochSeconds, 4*r.StepSeconds) || r.PeakMemory < 0 || r.AttentionParameters < 500 {

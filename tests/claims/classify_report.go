@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"sparrow/data"
+	"sparrow/data/images"
 )
 
 // countOrAll says how many of something count, where 0 is all.
@@ -56,7 +56,7 @@ func (o *outcome) classifiersMethod() string {
 	spoilt := ""
 	if c.seesImages() {
 		spoilt = fmt.Sprintf(" Spoilt are %s of the test split, in %d ways of %d severities each, drawn from the run's seed, so that all networks of a seed see the same.",
-			countOrAll(c.Run.Eval.Examples), len(data.Corruptions), data.Severities)
+			countOrAll(c.Run.Eval.Examples), len(images.Corruptions), images.Severities)
 	}
 	return fmt.Sprintf("%d steps of %d examples a run, %s; each run is a process, and its peak memory is the largest resident memory of that "+
 		"process while it trained. Learning rates are chosen on the validation split, which is held out of the training data; the test split is "+

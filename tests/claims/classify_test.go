@@ -185,7 +185,7 @@ func TestLAMAIMDBArms(t *testing.T) {
 			t.Errorf("arm %s has %d attention parameters, want %d", a.Name, n, want[a.Name])
 		}
 		const examples = 25_000 * 9 / 10
-		perEpoch := (examples + cfg.Train.BatchSize - 1) / cfg.Train.BatchSize // ExampleLoader.Batches
+		perEpoch := (examples + cfg.Train.BatchSize - 1) / cfg.Train.BatchSize // the loader's Batches
 		if cfg.Train.Steps%perEpoch != 0 {
 			t.Errorf("arm %s makes %d steps, which are no whole epochs of %d", a.Name, cfg.Train.Steps, perEpoch)
 		}

@@ -1,0 +1,101 @@
+package tokenizers
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// addedTokens are tokens that are matched in the text before anything else is done to it, such as <|endoftext|>.
+type addedTokens struct {
+	tokens []addedToken // longest content first
+	starts [256]bool    // first bytes of their contents
+}
+
+type addedToken struct {
+	content        string
+	id             int
+	lstrip, rstrip bool // whether it takes the white space before or after it
+}
+
+func newAddedTokens(list []hfAdded) (addedTokens, error) {
+	var a addedTokens
+	for _, added := range list {
+		switch {
+		case added.SingleWord:
+			return a, fmt.Errorf("added token %q with single_word is not supported", added.Content)
+		case added.Content == "":
+			return a, fmt.Errorf("added token with id %d has no content", added.ID)
+		}
+		a.tokens = append(a.tokens, addedToken{added.Content, added.ID, added.LStrip, added.RStrip})
+		a.starts[added.Content[0]] = true
+	}
+	slices.SortFunc(a.tokens, func(x, y addedToken) int {
+		return cmp.Or(cmp.Compare(len(y.content), len(x.content)), cmp.Compare(x.content, y.content))
+	})
+	return a, nil
+}
+
+// cut splits text at the first added token, the longest one there: the text before, the token and the text after. White
+// space that the token takes is dropped. Without a token all text is before, and token is nil.
+func (a *addedTokens) cut(text string) (before string, token *addedToken, after string) {
+	if len(a.tokens) == 0 {
+		return text, nil, ""
+	}
+	for i := range len(text) {
+		if !a.starts[text[i]] {
+			continue
+		}
+		for j := range a.tokens {
+			token := &a.tokens[j]
+			if !strings.HasPrefix(text[i:], token.content) {
+				continue
+			}
+			before, after = text[:i], text[i+len(token.content):]
+			if token.lstrip {
+				before = strings.TrimRightFunc(before, isSpace)
+			}
+			if token.rstrip {
+				after = strings.TrimLeftFunc(after, isSpace)
+			}
+			return before, token, after
+		}
+	}
+	return text, nil, ""
+}
+
+// separatorNames are the contents by which published tokenizers call the token that ends a document.
+var separatorNames = []string{endOfText, "<|end_of_text|>", "<|eos|>", "<eos>", "</s>", "[SEP]"}
+
+// separator returns the id of the token that ends a document, or NoSeparator.
+func (a *addedTokens) separator() int {
+	for _, name := range separatorNames {
+		if i := slices.IndexFunc(a.tokens, func(t addedToken) bool { return t.content == name }); i >= 0 {
+			return a.tokens[i].id
+		}
+	}
+	return NoSeparator
+}
+
+// vocabTable lists the texts of ids.
+type vocabTable struct {
+	texts   []string
+	defined []bool // files may leave gaps
+}
+
+// set defines an id that nothing has defined. Ids above limit are an error: published vocabularies have gaps, but a
+// damaged file must not ask for a table of 2^60 entries.
+func (v *vocabTable) set(id int, text string, limit int) error {
+	if id < 0 || id > limit {
+		return fmt.Errorf("token %q has id %d, want 0 to %d", text, id, limit)
+	}
+	for len(v.texts) <= id {
+		v.texts, v.defined = append(v.texts, ""), append(v.defined, false)
+	}
+	if v.defined[id] && v.texts[id] != text {
+		return fmt.Errorf("id %d stands for %q and %q", id, v.texts[id], text)
+	}
+	v.texts[id], v.defined[id] = text, true
+	return nil
+}

@@ -1,0 +1,100 @@
+package tokenizers
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"sparrow/configs"
+	"sparrow/data"
+)
+
+// Config has the keys of the [data] table that choose a tokenizer.
+type Config struct {
+	// Tokenizer is "byte", "char", "word", "bpe", "wordpiece" (the last four made from the training split), the path of a
+	// Hugging Face tokenizer.json, or that of a BERT vocab.txt.
+	Tokenizer string `toml:"tokenizer"`
+
+	// VocabSize is the number of ids of a tokenizer that is made from text, special tokens included: 257 to 65536 for
+	// "bpe", 32 to 65536 for "wordpiece", 4 to 1048576 for "word". A small corpus may yield fewer. The other tokenizers
+	// have their own and ignore it. The default suits byte-pair encoding and networks of 1M to 50M parameters, where the
+	// embedding of a larger vocabulary would outweigh the layers; word-level vocabularies want 10,000 to 30,000.
+	VocabSize int `toml:"vocab_size"`
+
+	// MinCount is how often a word must occur in the training split to get an id of a "word" tokenizer, at least 1. The
+	// others are unknown words.
+	MinCount int `toml:"min_count"`
+
+	// Lowercase says whether "word", "wordpiece" and a vocab.txt take upper case for lower case; the latter two then drop
+	// accents too, as BERT does. A tokenizer.json says so itself.
+	Lowercase bool `toml:"lowercase"`
+}
+
+// vocabLimits says how many ids a tokenizer made from text may have. Below are its special tokens and something to
+// learn (of byte pairs all bytes); above 16-bit ids, and of words more than any language has in use.
+var vocabLimits = map[string][2]int{
+	"bpe":       {257, 1 << 16},
+	"wordpiece": {32, 1 << 16},
+	"word":      {len(wordSpecials) + 1, 1 << 20},
+}
+
+// names lists the named values of Config.Tokenizer for messages; New has the switch.
+var names = []string{"byte", "char", "word", "bpe", "wordpiece"}
+
+// DefaultConfig returns the values of keys that a config leaves out.
+func DefaultConfig() Config {
+	return Config{Tokenizer: "byte", VocabSize: 4096, MinCount: 2, Lowercase: true}
+}
+
+// Validate reports every key that is wrong, as far as that shows without reading a file.
+func (c Config) Validate(r *configs.Report) {
+	if !isTokenizerPath(c.Tokenizer) && !slices.Contains(names, c.Tokenizer) {
+		r.Errorf("tokenizer", "is unknown; want one of %s or the path of a Hugging Face tokenizer.json or a BERT vocab.txt", data.Quoted(names))
+	}
+	if limits, made := vocabLimits[c.Tokenizer]; made && (c.VocabSize < limits[0] || c.VocabSize > limits[1]) {
+		r.Errorf("vocab_size", "is out of range; want %d to %d", limits[0], limits[1])
+	}
+	if c.MinCount < 1 {
+		r.Errorf("min_count", "is out of range; want at least 1 occurrence")
+	}
+}
+
+// isTokenizerPath tells a path from a misspelt name.
+func isTokenizerPath(name string) bool {
+	return strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".txt") || strings.ContainsAny(name, `/\`)
+}
+
+// New makes the tokenizer that cfg names, from the training split where it needs text.
+func New(ctx context.Context, cfg Config, train *data.Documents) (Tokenizer, error) {
+	switch {
+	case cfg.Tokenizer == "byte":
+		return ByteTokenizer{}, nil
+	case cfg.Tokenizer == "char":
+		return NewCharTokenizer(train.All())
+	case cfg.Tokenizer == "bpe":
+		return trainBPE(ctx, train, cfg.VocabSize)
+	case cfg.Tokenizer == "word":
+		return trainWords(ctx, train, cfg)
+	case cfg.Tokenizer == "wordpiece":
+		return trainWordPiece(ctx, train, cfg)
+	case isTokenizerPath(cfg.Tokenizer):
+		content, err := os.ReadFile(cfg.Tokenizer)
+		if err != nil {
+			return nil, fmt.Errorf("data: tokenizer: %w", err)
+		}
+		var tokenizer Tokenizer
+		if strings.HasSuffix(cfg.Tokenizer, ".txt") {
+			tokenizer, err = parseBERTVocab(content, cfg.Lowercase)
+		} else {
+			tokenizer, err = parseTokenizer(content)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("data: %s: %w", cfg.Tokenizer, err)
+		}
+		return tokenizer, nil
+	default:
+		return nil, fmt.Errorf("data: unknown tokenizer %q, want one of %s or the path of a Hugging Face tokenizer.json or a BERT vocab.txt", cfg.Tokenizer, data.Quoted(names))
+	}
+}

@@ -1,0 +1,73 @@
+package tokenizers
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// FuzzRoundTrip checks that decoding undoes encoding, whole and streamed.
+func FuzzRoundTrip(f *testing.F) {
+	for _, text := range []string{"", "a", "\n\tif x {\r\n", "it's  ½ 世界 é", "<|endoftext|>", "\xff", "\xe4\xbd", "\ufffd", "aaaa aaaa"} {
+		f.Add(text)
+	}
+	all := testTokenizers(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		char, err := NewCharTokenizer(text)
+		if utf8.ValidString(text) != (err == nil) {
+			t.Fatalf("NewCharTokenizer(%q): error %v", text, err)
+		}
+		for _, tokenizer := range []Tokenizer{ByteTokenizer{}, char, all["bpe"]} {
+			if tokenizer == Tokenizer((*CharTokenizer)(nil)) {
+				continue
+			}
+			ids, err := tokenizer.Encode(text)
+			if err != nil {
+				if utf8.ValidString(text) {
+					t.Errorf("%s: Encode(%q): %v", tokenizer.Kind(), text, err)
+				}
+				continue
+			}
+			if got := tokenizer.Decode(ids); got != text {
+				t.Errorf("%s: %q comes back as %q", tokenizer.Kind(), text, got)
+			}
+			var b strings.Builder
+			stream := NewStream(tokenizer)
+			for _, id := range ids {
+				piece := stream.Push(id)
+				if !utf8.ValidString(piece) {
+					t.Errorf("%s: streamed piece %q is not valid UTF-8", tokenizer.Kind(), piece)
+				}
+				b.WriteString(piece)
+			}
+			b.WriteString(stream.Flush())
+			if want := string([]rune(text)); b.String() != want { // each invalid byte as U+FFFD
+				t.Errorf("%s: %q streams as %q", tokenizer.Kind(), text, b.String())
+			}
+		}
+	})
+}
+
+// FuzzLoadTokenizer checks that no content makes loading, or what was loaded, panic.
+func FuzzLoadTokenizer(f *testing.F) {
+	for _, tokenizer := range testTokenizers(f) {
+		f.Add(tokenizer.Save())
+	}
+	f.Add([]byte(`{"model":{"type":"BPE"}}`))
+	f.Fuzz(func(t *testing.T, content []byte) {
+		tokenizer, err := Load(content)
+		if err != nil {
+			return
+		}
+		ids, err := tokenizer.Encode("Hello, wörld!\n\t世界")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			if id < 0 || id >= tokenizer.VocabSize() {
+				t.Fatalf("id %d with a vocabulary of %d", id, tokenizer.VocabSize())
+			}
+		}
+		tokenizer.Decode(ids)
+	})
+}
