@@ -205,7 +205,7 @@ func (p *parts) version2() {
 	p.norms()
 	p.grouped(p.embedding().name, p.embedding().shape)
 	for _, w := range append(p.attention(), p.feedForward()...) {
-		for i := range p.NLayer {
+		for i := 0; i < p.NLayer && p.err == nil; i++ {
 			p.grouped(inLayer(i, w.name), w.shape)
 		}
 	}

@@ -140,6 +140,7 @@ func TestHostileFiles(t *testing.T) {
 		"negative groups":      {with(two, 37, -4), "groups of -4"},
 		"groups of 3":          {with(two, 37, 3), "don't divide rows of 8"},
 		"groups of 8":          {with(two, 37, 8), "don't divide rows of 12"},
+		"2^31 - 1 in groups":   {with(two, 16, most), "fewer bytes"},
 		"version 1 as 2":       {with(with(one, 4, 2), 37, 4), "more"},
 		"version 2 as 1":       {with(two, 4, 1), "fewer bytes"},
 		"version 2 cut in two": {two[:len(two)/2], "fewer bytes"},
