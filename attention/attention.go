@@ -42,19 +42,13 @@ func New(b *nn.Builder, cfg LayerConfig) Attention {
 	panic(fmt.Sprintf("attention: no kind %q", cfg.Kind)) // refused by Validate
 }
 
-// NewCaches allocates the caches of that many layers for batch sequences of up to
-// capacity tokens; rotary says that positions are.
-func (c Config) NewCaches(layers, dModel int, dtype tensor.Dtype, batch, capacity int, rotary, int8s bool) []*op.KVCache {
-	layout := c.CacheLayout(dModel)
-	layout.Int8 = int8s
-	if rotary && c.Kind == "mfa_kr" {
-		layout.Rotary = op.NewRotaryTable(c.RotaryDim(dModel), capacity, c.Theta, dtype)
+// CacheRotary is the table by which a cache of up to capacity tokens turns keys when
+// they are read, where positions are rotary; nil: they are turned before.
+func (c Config) CacheRotary(dModel, capacity int, dtype tensor.Dtype) *op.RotaryTable {
+	if c.Kind != "mfa_kr" {
+		return nil
 	}
-	var caches []*op.KVCache
-	for range layers {
-		caches = append(caches, op.NewKVCache(dtype, batch, capacity, layout))
-	}
-	return caches
+	return op.NewRotaryTable(c.RotaryDim(dModel), capacity, c.Theta, dtype)
 }
 
 // attend is attention over the sequence itself, or while decoding over the cache,

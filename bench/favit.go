@@ -109,7 +109,7 @@ func (b *bench) favit(name string) error {
 func (c imagesConfig) write() (path string, done func(), err error) {
 	cfg, dims := c.network()
 	store := nn.NewStore(tensor.Float32)
-	if _, err := model.NewSession(cfg, dims, store, model.Options{Seed: 1}); err != nil {
+	if _, err := cfg.NewSession(dims, store, model.Options{Seed: 1}); err != nil {
 		return "", nil, err
 	}
 	dir, err := os.MkdirTemp("", "bench")
@@ -150,18 +150,18 @@ func (w *worker) loadImages(c imagesConfig, path string) error {
 	if err := errors.Join(f.Read("pixels.npy", &pixels), f.Read("labels.npy", &labels)); err != nil {
 		return err
 	}
-	if w.program, err = w.session.Train(c.Batch, dims.Context); err != nil {
+	if w.program, err = w.session.Program(model.Train, dims.Shape(c.Batch, 0)); err != nil {
 		return err
 	}
-	if w.scoring, err = w.session.Score(c.Batch, dims.Context); err != nil {
+	if w.scoring, err = w.session.Program(model.Score, dims.Shape(c.Batch, 0)); err != nil {
 		return err
 	}
-	x := model.Images{Pixels: pixels, Targets: make([]float32, c.Batch*c.Classes), Labels: make([]int, c.Batch)}
 	for i, l := range labels {
-		x.Targets[i*c.Classes+int(l)], x.Labels[i] = 1, int(l)
+		w.program.Floats("distribution").Put(i, int(l), 1)
+		w.scoring.Ints("targets")[i] = int(l)
 	}
-	w.program.FeedImages(x)
-	w.scoring.FeedImages(x)
+	w.program.Floats("pixels").Set(pixels)
+	w.scoring.Floats("pixels").Set(pixels)
 	w.targets = c.Batch
 	return nil
 }

@@ -145,8 +145,9 @@ func (w *worker) answer(c command) (reply, error) {
 		return reply{GFLOPS: kernel.MeasurePeak()}, nil
 	case "bandwidth":
 		store := w.session.Store()
+		cacheBytes, err := w.session.CacheBytesPerToken()
 		embedding := 4 * w.cfg.Vocab * w.cfg.DModel // of which a token reads one row
-		return reply{Bandwidth: kernel.MeasureBandwidth(), WeightBytes: float64(store.Bytes() - embedding), CacheBytes: float64(w.session.CacheBytesPerToken())}, nil
+		return reply{Bandwidth: kernel.MeasureBandwidth(), WeightBytes: float64(store.Bytes() - embedding), CacheBytes: float64(cacheBytes)}, err
 	case "rss":
 		n, err := peakBytes()
 		return reply{Bytes: n}, err
@@ -188,14 +189,12 @@ func (w *worker) load(c command) error {
 	if err != nil || w.session.Store().Packed {
 		return err // weights in few bits do not train
 	}
-	if w.program, err = w.session.Train(c.Config.Batch, c.Config.SeqLen); err != nil {
+	if w.program, err = w.session.Program(model.Train, model.Shape{Rows: c.Config.Batch, Length: c.Config.SeqLen}); err != nil {
 		return err
 	}
-	if n := c.Config.Classes; n > 0 {
-		w.program.FeedExamples(model.Examples{Tokens: c.Inputs, Lengths: slices.Repeat([]int{c.Config.SeqLen}, c.Config.Batch), Labels: c.Targets})
-	} else {
-		w.program.Feed(c.Inputs, c.Targets)
-	}
+	w.program.Feed(map[string][]int{
+		"tokens": c.Inputs, "targets": c.Targets, "lengths": slices.Repeat([]int{c.Config.SeqLen}, c.Config.Batch),
+	})
 	w.targets = len(c.Targets)
 	return nil
 }
@@ -209,7 +208,7 @@ func (w *worker) open(cfg model.Config, dims model.Dims, weights string) error {
 	if slices.ContainsFunc(cfg.Linear, func(l nn.LinearConfig) bool { return l.Quantization().Bits > 0 }) {
 		opts.Packed, opts.Sink = true, nil
 	}
-	if w.session, err = model.NewSession(cfg, dims, store, opts); err != nil {
+	if w.session, err = cfg.NewSession(dims, store, opts); err != nil {
 		return err
 	}
 	for _, name := range store.Names() {
@@ -335,7 +334,7 @@ func peakBytes() (float64, error) {
 func writeWeights(c config) (path string, done func(), err error) {
 	cfg, dims := c.network()
 	store := nn.NewStore(tensor.Float32)
-	if _, err := model.NewSession(cfg, dims, store, model.Options{Seed: 1}); err != nil {
+	if _, err := cfg.NewSession(dims, store, model.Options{Seed: 1}); err != nil {
 		return "", nil, err
 	}
 	dir, err := os.MkdirTemp("", "bench")

@@ -211,8 +211,8 @@ func (f *fisherSums) finish(targets int) {
 	}
 }
 
-// tapSuffix follows a layer's name in the name of the value that it reads.
-const tapSuffix = ".input"
+// siteSuffix follows a layer's name in the name of the value that it reads.
+const siteSuffix = ".input"
 
 // moments accumulates the inputs' moments of some layers, in float64.
 type moments struct {
@@ -231,20 +231,19 @@ func newMoments(ts []Target) *moments {
 
 // options makes a session keep the inputs of these layers.
 func (m *moments) options() model.Options {
-	return model.Options{Tapped: func(name string) bool {
-		layer, input := strings.CutSuffix(name, tapSuffix)
-		return input && m.layers[layer] != nil
-	}}
+	var sites []string
+	for _, t := range m.targets {
+		sites = append(sites, t.Name+siteSuffix)
+	}
+	return model.Options{Sites: sites}
 }
 
 // add takes the inputs of a run, of which those that belong to no token are left out.
 func (m *moments) add(p *model.Program, lengths []int) error {
 	for _, t := range m.targets {
-		x, shape := p.Tap(t.Name + tapSuffix)
-		if x == nil {
-			return fmt.Errorf("compress: the network keeps no input of %s", t.Name)
-		}
-		n := valid(x, shape[0], t.In, lengths)
+		site := p.Site(t.Name + siteSuffix)
+		x := site.Float64s()
+		n := valid(x, site.Count, t.In, lengths)
 		if !kernel.AllFinite(x[:n*t.In]) {
 			return fmt.Errorf("compress: an input of %s is not finite on the calibration data; want finite weights", t.Name)
 		}

@@ -53,7 +53,7 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 				found[i].Quality = qualityOf(score)
 				fmt.Fprintf(out, "%s: %s\n", l.Dir, score.Summary(task))
 			}
-			took, err := latencies(ctx, task, l.Session)
+			took, err := latencies(ctx, task, l)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -70,7 +70,7 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 			p.LatencyOf = "decoded token"
 		}
 		_, length := task.Longest()
-		program, err := l.Session.Score(rows, length)
+		program, err := l.Session.Program(model.Score, l.Dims.Shape(rows, length))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -106,20 +106,20 @@ func (s *stopwatch) tick() {
 
 // latencies are the seconds of single decoded tokens or, where the task writes no text, of runs of a batch with one row: the
 // longest of a few.
-func latencies(ctx context.Context, task train.Task, s *model.Session) ([]float64, error) {
+func latencies(ctx context.Context, task train.Task, l *train.Loaded) ([]float64, error) {
 	var clock stopwatch
 	if _, writes := task.(train.Generator); writes {
 		n := decodeTokens
-		if s.Config().Positions == "learned" {
-			n = min(n, s.Dims().Context-1)
+		if l.Config.Model.Positions == "learned" {
+			n = min(n, l.Dims.Context-1)
 		}
 		if n < 2 {
 			return nil, nil
 		}
-		err := s.Generate(ctx, [][]int{{0}}, model.GenerateOptions{Tokens: n}, func(int, int) error { clock.tick(); return nil })
+		err := l.Session.Generate(ctx, [][]int{{0}}, model.GenerateOptions{Tokens: n}, func(int, int) error { clock.tick(); return nil })
 		return clock.took, err
 	}
-	p, err := oneRow(ctx, task, s)
+	p, err := oneRow(ctx, task, l.Session)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func latencies(ctx context.Context, task train.Task, s *model.Session) ([]float6
 func oneRow(ctx context.Context, task train.Task, s *model.Session) (*model.Program, error) {
 	const some = 8
 	facts := task.Facts()
-	batches, err := task.Batches(ctx, s, train.Feed{Mode: train.ModeScore, Rows: 1, Limit: some * facts.PerRow})
+	batches, err := task.Batches(ctx, s, train.Feed{Mode: model.Score, Rows: 1, Limit: some * facts.PerRow})
 	if err != nil {
 		return nil, err
 	}

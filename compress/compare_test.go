@@ -67,7 +67,7 @@ func TestLatencyIsOfALongRow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if took, err := latencies(ctx, l.Task, l.Session); err != nil || len(took) == 0 {
+		if took, err := latencies(ctx, l.Task, l); err != nil || len(took) == 0 {
 			t.Fatalf("%s: %d latencies, %v", name, len(took), err)
 		}
 		p, err := oneRow(ctx, l.Task, l.Session)
@@ -76,7 +76,7 @@ func TestLatencyIsOfALongRow(t *testing.T) {
 		}
 		timed := p.Loss() // of the last run
 		longest := 0
-		batches, err := l.Task.Batches(ctx, l.Session, train.Feed{Mode: train.ModeScore, Rows: 1, Limit: 8 * l.Task.Facts().PerRow})
+		batches, err := l.Task.Batches(ctx, l.Session, train.Feed{Mode: model.Score, Rows: 1, Limit: 8 * l.Task.Facts().PerRow})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,10 +89,10 @@ func TestLatencyIsOfALongRow(t *testing.T) {
 			if err != nil || targets == 0 {
 				t.Fatalf("%s: %d targets, %v", name, targets, err)
 			}
-			longest, loss = max(longest, q.SeqLen), q.Loss()
+			longest, loss = max(longest, q.Shape.Length), q.Loss()
 		}
-		if p.Batch != 1 || p.SeqLen != longest || timed != loss || !(timed > 0) {
-			t.Errorf("%s: timed is a batch of %d rows of length %d with loss %g, want one of length %d and loss %g", name, p.Batch, p.SeqLen, timed, longest, loss)
+		if p.Shape.Rows != 1 || p.Shape.Length != longest || timed != loss || !(timed > 0) {
+			t.Errorf("%s: timed is a batch of %d rows of length %d with loss %g, want one of length %d and loss %g", name, p.Shape.Rows, p.Shape.Length, timed, longest, loss)
 		}
 	}
 }

@@ -139,8 +139,8 @@ func TestMoments(t *testing.T) {
 // eachInput calls do with each input of a layer that belongs to a token, as the same batches give them.
 func eachInput(t *testing.T, s *subject, x Target, examples int, do func([]float64)) {
 	t.Helper()
-	tap := x.Name + tapSuffix
-	c, err := s.loaded.Calibrate(context.Background(), s.data, momentBatch, s.cfg.Seed, model.Options{Tapped: func(name string) bool { return name == tap }})
+	site := x.Name + siteSuffix
+	c, err := s.loaded.Calibrate(context.Background(), s.data, momentBatch, s.cfg.Seed, model.Options{Sites: []string{site}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,9 +152,9 @@ func eachInput(t *testing.T, s *subject, x Target, examples int, do func([]float
 		if err != nil {
 			t.Fatal(err)
 		}
-		values, shape := p.Tap(tap)
-		each, lengths := shape[0]/p.Batch, c.Lengths()
-		for row := range shape[0] {
+		rows := p.Site(site)
+		values, each, lengths := rows.Float64s(), rows.Count/p.Shape.Rows, c.Lengths()
+		for row := range rows.Count {
 			if lengths == nil || row%each < lengths[row/each] {
 				do(values[row*x.In : (row+1)*x.In])
 			}

@@ -206,7 +206,7 @@ func (s *subject) whole(p *Plan) ([2]Size, error) {
 	cfg.Linear = representation(cfg.Linear, before.Layers(), chosen)
 	after := nn.NewStore(tensor.Float32)
 	after.Virtual = true
-	if _, err := model.NewSession(cfg, s.loaded.Session.Dims(), after, model.Options{}); err != nil {
+	if _, err := cfg.NewSession(s.loaded.Dims, after, model.Options{}); err != nil {
 		return [2]Size{}, fmt.Errorf("compress: %w", err)
 	}
 	size := func(s *nn.Store) Size { return Size{s.Parameters(), s.StoredBytes()} }

@@ -195,7 +195,7 @@ func (s *subject) assemble(old *nn.Store, linear []nn.LinearConfig, forms map[st
 	store := nn.NewStore(tensor.Float32)
 	cfg := s.loaded.Config.Model
 	cfg.Linear = linear
-	if _, err := model.NewSession(cfg, s.loaded.Session.Dims(), store, model.Options{}); err != nil {
+	if _, err := cfg.NewSession(s.loaded.Dims, store, model.Options{}); err != nil {
 		return nil, fmt.Errorf("compress: %w", err)
 	}
 	fresh, atoms := map[string][]float32{}, map[string][]uint8{}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
 	"sparrow/factor"
 	"sparrow/kernel"
@@ -25,16 +27,15 @@ const (
 // inputRoots returns for each layer F [D, D] with F Fᵀ the second moments of what its attention reads, measured on a
 // part of the text.
 func inputRoots(ctx context.Context, network model.Config, dims model.Dims, store *nn.Store, task train.Task) ([]*factor.Matrix, error) {
-	taps := map[string]int{}
+	sites := map[string]int{}
 	for i := range network.NLayer {
-		taps[fmt.Sprintf("model.layers.%d.input_layernorm", i)] = i
+		sites[fmt.Sprintf("model.layers.%d.input_layernorm", i)] = i
 	}
-	network.CheckpointActivations = false
-	session, err := model.NewSession(network, dims, store, model.Options{Tapped: func(name string) bool { _, ok := taps[name]; return ok }})
+	session, err := network.NewSession(dims, store, model.Options{Sites: slices.Sorted(maps.Keys(sites))})
 	if err != nil {
 		return nil, err
 	}
-	batches, err := task.Batches(ctx, session, train.Feed{Mode: train.ModeScore, Split: train.Training, Limit: calibrationTokens})
+	batches, err := task.Batches(ctx, session, train.Feed{Mode: model.Score, Split: train.Training, Limit: calibrationTokens})
 	if err != nil {
 		return nil, err
 	}
@@ -53,10 +54,10 @@ func inputRoots(ctx context.Context, network model.Config, dims model.Dims, stor
 		if err != nil {
 			return nil, err
 		}
-		for name, layer := range taps {
-			x, shape := program.Tap(name)
-			d := shape[1]
-			kernel.Gemm(true, false, d, d, shape[0], 1, x, d, x, d, 1, moments[layer].Data, d)
+		for name, layer := range sites {
+			site := program.Site(name)
+			x, d := site.Float64s(), site.Width
+			kernel.Gemm(true, false, d, d, site.Count, 1, x, d, x, d, 1, moments[layer].Data, d)
 		}
 	}
 	for layer, m := range moments {

@@ -27,6 +27,7 @@ type Sizes struct {
 type MFA struct {
 	Before, After train.Score // the parent's on its validation text, and the MFA's
 	Layers        []Kept
+	Network       model.Config // its [model] table
 	Session       *model.Session
 
 	parent *train.Loaded
@@ -55,7 +56,7 @@ func ToMFA(ctx context.Context, parent *train.Loaded, task train.Task, sizes Siz
 	if c.Before, err = task.Evaluate(ctx, parent.Session, train.Measure{}); err != nil {
 		return nil, err
 	}
-	roots, err := inputRoots(ctx, network, parent.Session.Dims(), dense, task)
+	roots, err := inputRoots(ctx, network, parent.Dims, dense, task)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +69,7 @@ func ToMFA(ctx context.Context, parent *train.Loaded, task train.Task, sizes Siz
 
 // Write writes the MFA as a checkpoint folder at out, whose parent is the one that it was made from.
 func (c *MFA) Write(out string) error {
-	return c.parent.Derive(out, c.Session.Config(), c.Session.Store())
+	return c.parent.Derive(out, c.Network, c.Session.Store())
 }
 
 // convertible says why a model is none that ToMFA converts.
@@ -117,10 +118,11 @@ func (c *MFA) build(ctx context.Context, parent model.Config, dense *nn.Store, r
 	cfg := parent
 	a := &cfg.Attention
 	a.Kind, a.NKVHead, a.NHead, a.HeadDim, a.QRank, a.InterNorm = "mfa", 0, s.NHead, s.HeadDim, s.QRank, false
+	c.Network = cfg
 	store := nn.NewStore(dense.Dtype)
 	seed := c.parent.Config.Seed
 	var err error
-	if c.Session, err = model.NewSession(cfg, c.parent.Session.Dims(), store, model.Options{Seed: seed}); err != nil {
+	if c.Session, err = cfg.NewSession(c.parent.Dims, store, model.Options{Seed: seed}); err != nil {
 		return fmt.Errorf("%w: %w", configs.ErrConfig, err)
 	}
 	for _, name := range store.Names() {
@@ -132,7 +134,7 @@ func (c *MFA) build(ctx context.Context, parent model.Config, dense *nn.Store, r
 	width := old.Dim(parent.DModel)
 	var r *rotation
 	if parent.Positions == "rotary" {
-		r = newRotation(width, s.HeadDim, old.Theta, c.parent.Session.Dims().Context)
+		r = newRotation(width, s.HeadDim, old.Theta, c.parent.Dims.Context)
 	}
 	for i := range parent.NLayer {
 		name := fmt.Sprintf("model.layers.%d.self_attn.", i)

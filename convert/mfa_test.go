@@ -118,8 +118,8 @@ func TestApproximate(t *testing.T) {
 			for _, c := range tc.dims {
 				mfa := toMFA(t, parent, convert.Sizes{HeadDim: c, QRank: min(32, 4*c)})
 				excess = append(excess, mfa.After.Loss()-mfa.Before.Loss())
-				random := mfa.Session.Config()
-				s, err := model.NewSession(random, mfa.Session.Dims(), nn.NewStore(tensor.Float32), model.Options{Seed: 3})
+				random := mfa.Network
+				s, err := random.NewSession(parent.Dims, nn.NewStore(tensor.Float32), model.Options{Seed: 3})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -186,7 +186,7 @@ func TestWrite(t *testing.T) {
 		t.Error("two conversions differ")
 	}
 	tuned := parent.Config
-	tuned.Model, tuned.Train.InitFrom, tuned.Train.Steps = toMFA(t, parent, convert.Sizes{NHead: 5}).Session.Config(), out, 2
+	tuned.Model, tuned.Train.InitFrom, tuned.Train.Steps = toMFA(t, parent, convert.Sizes{NHead: 5}).Network, out, 2
 	var log strings.Builder
 	if _, err := train.New(context.Background(), tuned, filepath.Join(t.TempDir(), "tuned"), false, &log); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/kernel"
+	"sparrow/nn"
 	"sparrow/op"
 )
 
@@ -36,8 +37,10 @@ type AFDStats struct {
 // While it runs, the kernels' pool, which cannot be divided, has one thread less:
 // the stage that finds it taken works on its own goroutine alone. So with two
 // threads each stage has one.
-func (s *Session) GenerateAFD(ctx context.Context, prompts [][]int, opts GenerateOptions, microBatches int, emit func(seq, token int) error) (AFDStats, error) {
-	longest, err := s.checkPrompts(prompts, opts)
+//
+// The caches are those that o asks for but for their sizes.
+func (c DecoderBody) GenerateAFD(ctx context.Context, text Text, store *nn.Store, o Options, prompts [][]int, opts GenerateOptions, microBatches int, emit func(seq, token int) error) (AFDStats, error) {
+	longest, err := checkPrompts(prompts, opts)
 	if err != nil {
 		return AFDStats{}, err
 	}
@@ -45,13 +48,10 @@ func (s *Session) GenerateAFD(ctx context.Context, prompts [][]int, opts Generat
 		return AFDStats{}, fmt.Errorf("model: %d micro-batches of %d sequences; want 1 to %d", microBatches, len(prompts), len(prompts))
 	}
 	capacity := longest + opts.Tokens
-	if err := s.checkCapacity(capacity); err != nil {
-		return AFDStats{}, err
+	if c.Config.Positions == "learned" && capacity > text.Length {
+		return AFDStats{}, fmt.Errorf("model: %d tokens; learned positions end at %d: ask for fewer tokens or shorten the prompt", capacity, text.Length)
 	}
-	if s.cfg.Positions == "learned" {
-		capacity = s.dims.Context // the shape of their embedding
-	}
-	p := &afd{s: s, capacity: capacity, rotary: s.cfg.rotary(capacity, s.store.Dtype), ffns: map[int][]*stageProgram{}}
+	p := &afd{cfg: c.Config, text: text, store: store, opts: o, capacity: capacity, rotary: c.Config.rotary(capacity, store.Dtype), ffns: map[int][]*stageProgram{}}
 	for i := range microBatches {
 		from, to := i*len(prompts)/microBatches, (i+1)*len(prompts)/microBatches
 		m, err := p.newMicroBatch(prompts[from:to], newWriter(opts, from, to-from, emit))
@@ -67,7 +67,10 @@ func (s *Session) GenerateAFD(ctx context.Context, prompts [][]int, opts Generat
 
 // afd is one generation: the attention stage's state, and the FFN stage's.
 type afd struct {
-	s        *Session
+	cfg      Config
+	text     Text
+	store    *nn.Store
+	opts     Options
 	capacity int // tokens of a sequence
 	rotary   *op.RotaryTable
 	groups   []*microBatch
@@ -113,10 +116,14 @@ type afdTokens struct {
 }
 
 func (p *afd) newMicroBatch(prompts [][]int, w *writer) (*microBatch, error) {
-	cfg := p.s.cfg
+	layout := p.cfg.cacheLayout(p.capacity, p.store.Dtype)
+	layout.Int8 = p.opts.Int8Cache
+	var caches []*op.KVCache
+	for range p.cfg.NLayer {
+		caches = append(caches, op.NewKVCache(p.store.Dtype, len(prompts), p.capacity, layout))
+	}
 	m := &microBatch{
-		prompts: prompts, writer: w, past: make([]int, len(prompts)), logits: make([][]float64, len(prompts)),
-		caches: cfg.Attention.NewCaches(cfg.NLayer, cfg.DModel, p.s.store.Dtype, len(prompts), p.capacity, p.rotary != nil, p.s.opts.Int8Cache),
+		prompts: prompts, writer: w, past: make([]int, len(prompts)), logits: make([][]float64, len(prompts)), caches: caches,
 		chunks: chunks(prompts), tokens: map[int]*afdTokens{}, back: make(chan error, 1),
 	}
 	for _, n := range append([]int{1}, m.chunks...) {
@@ -215,7 +222,7 @@ func (p *afd) finish(m *microBatch) error {
 	if err := p.attention.run(m.now.head); err != nil {
 		return err
 	}
-	takeScores(scalars(m.now.head.out[0]), m.now.fresh, m.past, m.logits)
+	takeScores(rowsOf(m.now.head.out[0].Value().(*tensor.Dense)).Float64s(), m.now.fresh, m.past, m.logits)
 	m.layer = 0
 	if m.next() {
 		return nil

@@ -53,18 +53,15 @@ func assignTensor(dst, src *tensor.Dense) {
 }
 
 // newStageProgram makes the program of what part computes with a decoder.
-func (p *afd) newStageProgram(part func(d *Decoder) []*G.Node) (sp *stageProgram, err error) {
+func (p *afd) newStageProgram(part func(d *decoder) []*G.Node) (sp *stageProgram, err error) {
 	defer catchShape(&err)
-	s := p.s
-	t := op.NewTape(s.store.Dtype, false)
-	dims := s.dims
-	dims.Context = p.capacity
-	b := nn.NewBuilder(t, s.store, nn.Options{Seed: s.opts.Seed, Linear: s.cfg.Linear})
-	sp = &stageProgram{tape: t, out: part(newDecoder(b, s.cfg, dims, p.rotary))}
+	t := op.NewTape(p.store.Dtype, false)
+	b := nn.NewBuilder(t, p.store, nn.Options{Seed: p.opts.Seed, Linear: p.opts.Linear})
+	sp = &stageProgram{tape: t, out: part(newDecoder(b, p.cfg, p.text, p.rotary))}
 	if err := t.Check(); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	if sp.plan, err = t.Plan(s.opts.Poison, sp.out...); err != nil {
+	if sp.plan, err = t.Plan(p.opts.Poison, sp.out...); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	sp.vm = G.NewTapeMachine(t.Graph)
@@ -74,15 +71,15 @@ func (p *afd) newStageProgram(part func(d *Decoder) []*G.Node) (sp *stageProgram
 // newTokens makes room for T tokens a sequence of a micro-batch, and the programs
 // of their shape.
 func (p *afd) newTokens(m *microBatch, seqLen int) (*afdTokens, error) {
-	batch, d := len(m.prompts), p.s.cfg.DModel
+	batch, d := len(m.prompts), p.cfg.DModel
 	n := batch * seqLen
-	matrix := func() *tensor.Dense { return tensor.New(tensor.Of(p.s.store.Dtype), tensor.WithShape(n, d)) }
+	matrix := func() *tensor.Dense { return tensor.New(tensor.Of(p.store.Dtype), tensor.WithShape(n, d)) }
 	a := &afdTokens{
 		tokens: make([]int, n), positions: make([]int, n), past: make([]int, batch), fresh: make([]int, batch), last: make([]int, batch),
 		residual: matrix(), normed: matrix(), update: matrix(),
 	}
-	for layer := range p.s.cfg.NLayer {
-		program, err := p.newStageProgram(func(d *Decoder) []*G.Node { return a.attention(d, m.caches, seqLen, layer) })
+	for layer := range p.cfg.NLayer {
+		program, err := p.newStageProgram(func(d *decoder) []*G.Node { return a.attention(d, m.caches, seqLen, layer) })
 		if err != nil {
 			return nil, err
 		}
@@ -92,9 +89,9 @@ func (p *afd) newTokens(m *microBatch, seqLen int) (*afdTokens, error) {
 	if a.head, err = p.newStageProgram(a.logits); err != nil || p.ffns[n] != nil {
 		return a, err
 	}
-	for layer := range p.s.cfg.NLayer {
+	for layer := range p.cfg.NLayer {
 		in := matrix()
-		program, err := p.newStageProgram(func(d *Decoder) []*G.Node {
+		program, err := p.newStageProgram(func(d *decoder) []*G.Node {
 			return []*G.Node{d.blocks[layer].mlp.Forward(d.b.Tape.Input("normed", in))}
 		})
 		if err != nil {
@@ -109,7 +106,7 @@ func (p *afd) newTokens(m *microBatch, seqLen int) (*afdTokens, error) {
 // attention is the attention stage's part of a layer: it completes the residual
 // stream by the FFN of the layer before, or starts it from the tokens, and returns
 // it after attention, and what the FFN reads, both [B*T, D].
-func (a *afdTokens) attention(d *Decoder, caches []*op.KVCache, seqLen, layer int) []*G.Node {
+func (a *afdTokens) attention(d *decoder, caches []*op.KVCache, seqLen, layer int) []*G.Node {
 	t := d.b.Tape
 	input := func(name string, data []int) *G.Node {
 		return t.Input(name, tensor.New(tensor.WithShape(len(data)), tensor.WithBacking(data)))
@@ -135,7 +132,7 @@ func (a *afdTokens) stream(t *op.Tape) *G.Node {
 }
 
 // logits are the scores after each sequence's last token, [B, V].
-func (a *afdTokens) logits(d *Decoder) []*G.Node {
+func (a *afdTokens) logits(d *decoder) []*G.Node {
 	t := d.b.Tape
 	last := t.Input("last", tensor.New(tensor.WithShape(len(a.last)), tensor.WithBacking(a.last)))
 	x := op.Rows(t, a.stream(t), last)

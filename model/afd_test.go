@@ -35,8 +35,9 @@ func TestAFD(t *testing.T) {
 		for _, int8s := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, int8 %t", variant, int8s), func(t *testing.T) {
 				s := small(t, tensor.Float64, variant, Options{Poison: true, Int8Cache: int8s})
+				cfg, _ := configOf(s)
 				lengths := []int{3, 1, 9, 5, 2}
-				if s.cfg.Positions == "rotary" {
+				if cfg.Positions == "rotary" {
 					lengths[1] = prefillChunk + 2
 				}
 				var prompts [][]int
@@ -52,7 +53,7 @@ func TestAFD(t *testing.T) {
 					})
 					for _, n := range []int{1, 2, 3} {
 						got := generated(t, len(prompts), func(emit func(seq, token int) error) error {
-							stats, err := s.GenerateAFD(context.Background(), prompts, opts, n, emit)
+							stats, err := stages(context.Background(), s, prompts, opts, n, emit)
 							if stats.Attention <= 0 || stats.FFN <= 0 || stats.Wall < max(stats.Attention, stats.FFN) {
 								t.Errorf("%d micro-batches: %+v", n, stats)
 							}
@@ -97,14 +98,14 @@ func TestAFDEnds(t *testing.T) {
 		{"nothing", nil, 1, nil, "nothing to generate"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			_, err := s.GenerateAFD(ctx, tc.prompts, GenerateOptions{Tokens: 50}, tc.batches, tc.emit)
+			_, err := stages(ctx, s, tc.prompts, GenerateOptions{Tokens: 50}, tc.batches, tc.emit)
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}
 		})
 	}
 	learned := small(t, tensor.Float32, "gpt2", Options{})
-	if _, err := learned.GenerateAFD(context.Background(), prompts, GenerateOptions{Tokens: 500}, 1, nil); err == nil || !strings.Contains(err.Error(), "learned positions end at") {
+	if _, err := stages(context.Background(), learned, prompts, GenerateOptions{Tokens: 500}, 1, nil); err == nil || !strings.Contains(err.Error(), "learned positions end at") {
 		t.Errorf("beyond the positions: %v", err)
 	}
 }

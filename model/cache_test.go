@@ -38,7 +38,7 @@ func TestInt8CachePerplexity(t *testing.T) {
 			fit(t, cfg, dims, store, text)
 			var losses [2]float64
 			for i, int8s := range []bool{false, true} {
-				s, err := NewSession(cfg, dims, store, Options{Int8Cache: int8s})
+				s, err := cfg.NewSession(dims, store, Options{Int8Cache: int8s})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -59,12 +59,12 @@ func TestInt8CachePerplexity(t *testing.T) {
 func fit(t *testing.T, cfg Config, dims Dims, store *nn.Store, text []int) {
 	t.Helper()
 	grads := nn.NewGradients(store)
-	s, err := NewSession(cfg, dims, store, Options{Sink: grads})
+	s, err := cfg.NewSession(dims, store, Options{Sink: grads})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const batch, steps = 8, 150
-	p, err := s.Train(batch, dims.Context)
+	p, err := s.Program(Train, Shape{Rows: batch, Length: dims.Context})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func fit(t *testing.T, cfg Config, dims Dims, store *nn.Store, text []int) {
 			at := (step*batch + i) * 53 % (len(text) - dims.Context - 1)
 			tokens, targets = append(tokens, text[at:at+dims.Context]...), append(targets, text[at+1:at+dims.Context+1]...)
 		}
-		p.Feed(tokens, targets)
+		p.Feed(map[string][]int{"tokens": tokens, "targets": targets})
 		if err := p.Run(); err != nil {
 			t.Fatal(err)
 		}
@@ -99,15 +99,13 @@ func fit(t *testing.T, cfg Config, dims Dims, store *nn.Store, text []int) {
 // the cache of those before it.
 func decodedLoss(t *testing.T, s *Session, text []int) float64 {
 	t.Helper()
-	if err := s.reserve(1, len(text)); err != nil {
-		t.Fatal(err)
-	}
+	s.reserve(1, len(text))
 	past := []int{0}
 	logits, err := s.prefill(context.Background(), [][]int{text[:1]}, past)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.program(decoding, 1, 1)
+	p, err := s.decoding(1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +116,7 @@ func decodedLoss(t *testing.T, s *Session, text []int) float64 {
 			sum += math.Exp(x)
 		}
 		loss += math.Log(sum) - logits[0][token]
-		p.tokens[0], p.fresh[0] = token, 1
+		p.Ints("tokens")[0], p.Ints("fresh")[0] = token, 1
 		if err := s.advance(p, past, logits); err != nil {
 			t.Fatal(err)
 		}

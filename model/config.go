@@ -243,6 +243,54 @@ func (d Dims) Outputs() int {
 	return d.Classes
 }
 
+// Network is the network of a config for data of those sizes. A config that no network
+// can have is an error that matches configs.ErrConfig.
+func (c Config) Network(d Dims) (Network, error) {
+	if err := d.Validate(); err != nil {
+		return nil, err
+	}
+	table := struct {
+		Model Config `toml:"model"`
+	}{c}
+	if err := configs.Validate("model", &table); err != nil {
+		return nil, err
+	}
+	if err := c.check(d); err != nil {
+		return nil, err
+	}
+	text := Text{Vocab: d.VocabSize, Length: d.Context}
+	switch c.Kind {
+	case "decoder":
+		return Language{DecoderBody{c}, text}, nil
+	case "lama":
+		return Labels{LAMABody{*c.LAMA}, text, d.Classes}, nil
+	case "favit":
+		return Images{FaViTBody{*c.FaViT, c.CheckpointActivations}, Picture{d.Channels, d.ImageSize, d.ImageSize}, d.Classes}, nil
+	}
+	if text.Types = tokenTypes; d.Outputs() == 0 {
+		return Masked{EncoderBody{c}, text}, nil
+	}
+	return Labels{EncoderBody{c}, text, d.Classes}, nil
+}
+
+// NewSession is [NewSession] of the config's network, with its linear layers.
+func (c Config) NewSession(d Dims, store *nn.Store, o Options) (*Session, error) {
+	n, err := c.Network(d)
+	if err != nil {
+		return nil, err
+	}
+	o.Linear = c.Linear
+	return NewSession(n, store, o)
+}
+
+// Shape is that of a program for rows texts of length tokens, or for rows images.
+func (d Dims) Shape(rows, length int) Shape {
+	if d.ImageSize > 0 {
+		return Shape{Rows: rows, Height: d.ImageSize, Width: d.ImageSize}
+	}
+	return Shape{Rows: rows, Length: length}
+}
+
 // check refuses a network that cannot do what the data ask for.
 func (c Config) check(d Dims) error {
 	switch {

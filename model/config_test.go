@@ -115,7 +115,7 @@ func TestDimsSuitKind(t *testing.T) {
 			cfg.DModel, cfg.NLayer = 16, 1
 		}
 		c.dims.VocabSize, c.dims.Context = 7, 4
-		_, err := NewSession(cfg, c.dims, nn.NewStore(tensor.Float32), Options{})
+		_, err := cfg.NewSession(c.dims, nn.NewStore(tensor.Float32), Options{})
 		if c.bad == "" && err != nil || c.bad != "" && (err == nil || !strings.Contains(err.Error(), c.bad)) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.bad)
 		}

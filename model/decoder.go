@@ -14,10 +14,10 @@ import (
 
 // Shapes: B sequences, T tokens each, D model width, V vocabulary.
 
-// Decoder is a causal language model: pre-norm blocks of attention and MLP
-// around a residual stream (Touvron et al. 2023; Radford et al. 2019). Names are
-// those of Hugging Face's LLaMA.
-type Decoder struct {
+// decoder is a causal body: pre-norm blocks of attention and MLP around a residual
+// stream (Touvron et al. 2023; Radford et al. 2019). Names are those of Hugging
+// Face's LLaMA.
+type decoder struct {
 	cfg       Config
 	b         *nn.Builder
 	embed     *nn.Embedding
@@ -25,6 +25,7 @@ type Decoder struct {
 	blocks    []*block
 	norm      *nn.Norm
 	head      nn.Linear // nil: tied to embed
+	recompute bool      // keep only each block's input for the backward pass
 }
 
 // block is x + attention(norm(x)), then x + mlp(norm(x)).
@@ -37,29 +38,60 @@ type block struct {
 	mlp                 *nn.MLP
 }
 
-// NewDecoder names, shapes and initialises the parameters. Weights start from a
+// DecoderBody is the body of a config of that kind.
+type DecoderBody struct{ Config Config }
+
+// Causal implements Sequence.
+func (DecoderBody) Causal() bool { return true }
+
+// States implements Sequence. In Infer its leaves are also past and fresh [B]: how
+// many tokens of a sequence are in the caches, and how many of a row count.
+func (c DecoderBody) States(g *Graph, text Text) (x *G.Node, scores func(x *G.Node) *G.Node) {
+	cfg, length := c.Config, text.Length
+	seq := nn.SeqInfo{Batch: g.Shape.Rows, SeqLen: g.Shape.Length}
+	if g.Mode == Infer {
+		if length = g.Capacity(); cfg.Positions == "learned" && length > text.Length {
+			g.Refuse("%d tokens; learned positions end at %d: ask for fewer tokens or shorten the prompt", length, text.Length)
+		}
+		seq.Cache = &nn.SeqCache{Layers: cfg.caches(g), Past: g.Ints("past", seq.Batch), Fresh: g.Ints("fresh", seq.Batch)}
+	}
+	d := newDecoder(g.Builder, cfg, text, cfg.rotary(length, g.Tape.Dtype))
+	d.recompute = cfg.CheckpointActivations && g.Mode != Calibrate
+	tokens := g.Ints("tokens", seq.Batch*seq.SeqLen)
+	seq.Positions = g.Positions()
+	return d.Hidden(tokens, seq), d.Logits
+}
+
+// caches are those of all layers.
+func (c Config) caches(g *Graph) []*op.KVCache {
+	layout := c.cacheLayout(g.Capacity(), g.Tape.Dtype)
+	var all []*op.KVCache
+	for i := range c.NLayer {
+		all = append(all, g.Cache(fmt.Sprintf("layers.%d", i), layout))
+	}
+	return all
+}
+
+// cacheLayout is what a layer's cache holds.
+func (c Config) cacheLayout(capacity int, dtype tensor.Dtype) op.CacheLayout {
+	layout := c.Attention.CacheLayout(c.DModel)
+	if c.Positions == "rotary" {
+		layout.Rotary = c.Attention.CacheRotary(c.DModel, capacity, dtype)
+	}
+	return layout
+}
+
+// newDecoder names, shapes and initialises the parameters. Weights start from a
 // normal distribution with deviation InitStd; those that write to the residual
 // stream from InitStd / sqrt(2 NLayer), so that its variance does not grow with
 // depth (Radford et al. 2019, section 2.3). (Hu et al. 2024 divide by sqrt(2 l) in
 // layer l, and in the MLP alone. Here all kinds of attention start alike.)
-func NewDecoder(b *nn.Builder, cfg Config, dims Dims) *Decoder {
-	return newDecoder(b, cfg, dims, cfg.rotary(dims.Context, b.Tape.Dtype))
-}
-
-// rotary is the table of a decoder's rotary positions; nil: it has others.
-func (c Config) rotary(positions int, dtype tensor.Dtype) *op.RotaryTable {
-	if c.Positions == "learned" {
-		return nil
-	}
-	return op.NewRotaryTable(c.Attention.RotaryDim(c.DModel), positions, c.Attention.Theta, dtype)
-}
-
-func newDecoder(b *nn.Builder, cfg Config, dims Dims, rotary *op.RotaryTable) *Decoder {
+func newDecoder(b *nn.Builder, cfg Config, text Text, rotary *op.RotaryTable) *decoder {
 	init, outInit := nn.Normal(cfg.InitStd), nn.Normal(cfg.InitStd/math.Sqrt(2*float64(cfg.NLayer)))
 	root := b.Sub("model")
-	d := &Decoder{cfg: cfg, b: b, embed: nn.NewEmbedding(root.Sub("embed_tokens"), dims.VocabSize, cfg.DModel, init)}
+	d := &decoder{cfg: cfg, b: b, embed: nn.NewEmbedding(root.Sub("embed_tokens"), text.Vocab, cfg.DModel, init)}
 	if cfg.Positions == "learned" {
-		d.positions = nn.NewEmbedding(root.Sub("embed_positions"), dims.Context, cfg.DModel, init)
+		d.positions = nn.NewEmbedding(root.Sub("embed_positions"), text.Length, cfg.DModel, init)
 	}
 	for i := range cfg.NLayer {
 		sub := root.Sub(fmt.Sprintf("layers.%d", i))
@@ -77,17 +109,25 @@ func newDecoder(b *nn.Builder, cfg Config, dims Dims, rotary *op.RotaryTable) *D
 	}
 	d.norm = nn.NewNorm(root.Sub("norm"), cfg.Norm, cfg.DModel, cfg.NormEps)
 	if !cfg.Tied {
-		d.head = nn.NewLinear(b.Sub("lm_head"), cfg.DModel, dims.VocabSize, false, init)
+		d.head = nn.NewLinear(b.Sub("lm_head"), cfg.DModel, text.Vocab, false, init)
 	}
 	return d
 }
 
+// rotary is the table of a decoder's rotary positions; nil: it has others.
+func (c Config) rotary(positions int, dtype tensor.Dtype) *op.RotaryTable {
+	if c.Positions == "learned" {
+		return nil
+	}
+	return op.NewRotaryTable(c.Attention.RotaryDim(c.DModel), positions, c.Attention.Theta, dtype)
+}
+
 // Hidden maps tokens [B*T] to the normalised residual stream [B*T, D].
-func (d *Decoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
+func (d *decoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 	x := d.input(tokens, seq)
 	for _, l := range d.blocks {
 		forward := func(x *G.Node) *G.Node { return l.forward(x, seq) }
-		if d.cfg.CheckpointActivations {
+		if d.recompute {
 			x = op.Checkpoint(d.b.Tape, x, forward)
 		} else {
 			x = forward(x)
@@ -98,7 +138,7 @@ func (d *Decoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 }
 
 // input maps tokens [B*T] to the start of the residual stream [B*T, D].
-func (d *Decoder) input(tokens *G.Node, seq nn.SeqInfo) *G.Node {
+func (d *decoder) input(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 	x := d.embed.Forward(tokens)
 	if d.positions != nil {
 		x = op.Add(d.b.Tape, x, d.positions.Forward(seq.Positions))
@@ -107,7 +147,7 @@ func (d *Decoder) input(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 }
 
 // Logits maps hidden rows [N, D] to scores of the next token [N, V].
-func (d *Decoder) Logits(x *G.Node) *G.Node {
+func (d *decoder) Logits(x *G.Node) *G.Node {
 	if d.head == nil {
 		return d.embed.Logits(x)
 	}

@@ -35,12 +35,12 @@ func distillCases() map[string]func() (model.Config, model.Dims, func(*model.Pro
 			return small("decoder"), model.Dims{VocabSize: 11, Context: 6}, func(p *model.Program) {
 				targets := text(12, 11)
 				targets[3] = op.Ignored
-				p.Feed(text(12, 11), targets)
+				p.Feed(map[string][]int{"tokens": text(12, 11), "targets": targets})
 			}
 		},
 		"classifier": func() (model.Config, model.Dims, func(*model.Program)) {
 			return small("encoder"), model.Dims{VocabSize: 11, Context: 6, Classes: 3}, func(p *model.Program) {
-				p.FeedExamples(model.Examples{Tokens: text(12, 11), Lengths: []int{6, 3}, Labels: []int{2, op.Ignored}})
+				p.Feed(map[string][]int{"tokens": text(12, 11), "lengths": {6, 3}, "targets": {2, op.Ignored}})
 			}
 		},
 		"images": func() (model.Config, model.Dims, func(*model.Program)) {
@@ -48,7 +48,8 @@ func distillCases() map[string]func() (model.Config, model.Dims, func(*model.Pro
 			return cfg, dims, func(p *model.Program) {
 				targets := make([]float32, 2*dims.Classes)
 				targets[0], targets[1] = 0.75, 0.25 // the other image does not count
-				p.FeedImages(model.Images{Pixels: noise(2 * dims.Context * dims.Channels), Targets: targets})
+				p.Floats("pixels").Set(noise(2 * dims.Context * dims.Channels))
+				p.Floats("distribution").Set(targets)
 			}
 		},
 	}
@@ -63,7 +64,7 @@ func TestDistillFromATeacher(t *testing.T) {
 			session := func(seed uint64, opts model.Options) (*model.Session, *nn.Store) {
 				store := nn.NewStore(tensor.Float64)
 				opts.Seed = seed
-				s, err := model.NewSession(cfg, dims, store, opts)
+				s, err := cfg.NewSession(dims, store, opts)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -72,24 +73,28 @@ func TestDistillFromATeacher(t *testing.T) {
 				}
 				return s, store
 			}
-			train := func(opts model.Options) (*model.Program, *nn.Store, *nn.Gradients) {
+			train := func(opts model.Options, wrap func(model.Network) model.Network) (*model.Program, *nn.Store, *nn.Gradients) {
 				_, store := session(1, opts)
 				grads := nn.NewGradients(store)
 				opts.Sink = grads
 				opts.Seed = 1
-				s, err := model.NewSession(cfg, dims, store, opts)
+				n, err := cfg.Network(dims)
 				if err != nil {
 					t.Fatal(err)
 				}
-				p, err := s.Train(2, dims.Context)
+				s, err := model.NewSession(wrap(n), store, opts)
+				if err != nil {
+					t.Fatal(err)
+				}
+				p, err := s.Program(model.Train, dims.Shape(2, dims.Context))
 				if err != nil {
 					t.Fatal(err)
 				}
 				feed(p)
 				return p, store, grads
 			}
-			teacher, _ := session(2, model.Options{Scores: true})
-			self, _ := session(1, model.Options{Scores: true})
+			teacher, _ := session(2, model.Options{})
+			self, _ := session(1, model.Options{})
 			run := func(p *model.Program) float64 {
 				if err := p.Run(); err != nil {
 					t.Fatal(err)
@@ -97,13 +102,15 @@ func TestDistillFromATeacher(t *testing.T) {
 				return p.Loss()
 			}
 			with := func(weight float64) (*model.Program, *nn.Store, *nn.Gradients) {
-				p, store, grads := train(model.Options{Distill: &model.Distill{Weight: weight, Temperature: 2}})
-				if err := p.Teach(teacher); err != nil {
+				p, store, grads := train(model.Options{}, func(n model.Network) model.Network {
+					return model.Distilled{Network: n, Output: "logits", Weight: weight, Temperature: 2}
+				})
+				if err := model.Teach(p, teacher, "logits"); err != nil {
 					t.Fatal(err)
 				}
 				return p, store, grads
 			}
-			plain, _, _ := train(model.Options{})
+			plain, _, _ := train(model.Options{}, func(n model.Network) model.Network { return n })
 			task := run(plain)
 			distance, _, _ := with(1)
 			far := run(distance)
@@ -111,7 +118,7 @@ func TestDistillFromATeacher(t *testing.T) {
 			if got, want := run(p), 0.7*task+0.3*far; math.Abs(got-want) > 1e-12*(1+want) || far < 1e-3 {
 				t.Errorf("loss %g, want %g of the task's %g and the distance %g", got, want, task, far)
 			}
-			if err := distance.Teach(self); err != nil {
+			if err := model.Teach(distance, self, "logits"); err != nil {
 				t.Fatal(err)
 			}
 			if near := run(distance); math.Abs(near) > 1e-9 {
@@ -142,21 +149,25 @@ func TestDistillFromATeacher(t *testing.T) {
 func TestTeachRefuses(t *testing.T) {
 	cfg, dims, feed := distillCases()["decoder"]()
 	store := nn.NewStore(tensor.Float64)
-	s, err := model.NewSession(cfg, dims, store, model.Options{Sink: nn.NewGradients(store), Distill: &model.Distill{Weight: 0.5, Temperature: 1}})
+	n, err := cfg.Network(dims)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Train(2, dims.Context)
+	s, err := model.NewSession(model.Distilled{Network: n, Output: "logits", Weight: 0.5, Temperature: 1}, store, model.Options{Sink: nn.NewGradients(store)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := s.Program(model.Train, model.Shape{Rows: 2, Length: dims.Context})
 	if err != nil {
 		t.Fatal(err)
 	}
 	feed(p)
 	dims.VocabSize = 12
-	other, err := model.NewSession(cfg, dims, nn.NewStore(tensor.Float64), model.Options{Scores: true})
+	other, err := cfg.NewSession(dims, nn.NewStore(tensor.Float64), model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Teach(other); err == nil || !strings.Contains(err.Error(), "want the student's (12, 11)") {
+	if err := model.Teach(p, other, "logits"); err == nil || !strings.Contains(err.Error(), "want the student's (12, 11)") {
 		t.Errorf("%v", err)
 	}
 }

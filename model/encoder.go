@@ -14,22 +14,61 @@ import (
 // tokenTypes is how many texts one example may consist of.
 const tokenTypes = 2
 
-// Encoder is BERT (Devlin et al. 2018): embeddings of token, position and token
+// EncoderBody is the body of a config of that kind, BERT (Devlin et al. 2018): embeddings of token, position and token
 // type, then blocks of bidirectional attention and MLP, each followed by a layer
 // norm (post-norm, Vaswani et al. 2017, section 3.1); then a pooler over the first
-// token and a linear classifier or, without labels, the head of a masked language
+// token and a linear classifier or, as a Sequence, the head of a masked language
 // model. Names are those of Hugging Face's BertForSequenceClassification and
 // BertForMaskedLM.
 //
 // Unlike BERT's, its dropout leaves the attention's probabilities alone.
-type Encoder struct {
+type EncoderBody struct{ Config Config }
+
+// Causal implements Sequence.
+func (EncoderBody) Causal() bool { return false }
+
+// States implements Sequence, with the leaves lengths [B] and types [B*T]. The
+// scores are those of BERT's masked language model: norm(f(W h + b)) against the
+// word embeddings, plus a bias for each word.
+func (c EncoderBody) States(g *Graph, text Text) (x *G.Node, scores func(x *G.Node) *G.Node) {
+	e, seq := newEncoder(g, c.Config, text)
+	return e.Hidden(g.Ints("tokens", seq.Batch*seq.SeqLen), seq), func(x *G.Node) *G.Node {
+		cfg, sub := c.Config, g.Sub("cls.predictions")
+		dense := nn.NewLinear(sub.Sub("transform.dense"), cfg.DModel, cfg.DModel, cfg.Bias, nn.Normal(cfg.InitStd))
+		norm := nn.NewNorm(sub.Sub("transform.LayerNorm"), cfg.Norm, cfg.DModel, cfg.NormEps)
+		bias := sub.Weight("bias", nn.Constant(0), text.Vocab)
+		x = norm.Forward(op.Activation(g.Tape, cfg.MLP, dense.Forward(x)))
+		return e.words.BiasedLogits(x, bias) // [M, V]
+	}
+}
+
+// Pool implements Reader: tanh(W h + b) of each text's first token.
+func (c EncoderBody) Pool(g *Graph, text Text) *G.Node {
+	e, seq := newEncoder(g, c.Config, text)
+	pooler := nn.NewLinear(g.Sub("bert.pooler.dense"), c.Config.DModel, c.Config.DModel, c.Config.Bias, nn.Normal(c.Config.InitStd))
+	starts := make([]int, seq.Batch)
+	for i := range starts {
+		starts[i] = i * seq.SeqLen
+	}
+	x := e.Hidden(g.Ints("tokens", seq.Batch*seq.SeqLen), seq)
+	first := op.Rows(g.Tape, x, g.Constant("starts", starts))   // [B, D]
+	return op.Activation(g.Tape, "tanh", pooler.Forward(first)) // [B, D]
+}
+
+// Head implements Reader.
+func (c EncoderBody) Head(g *Graph, x *G.Node, outputs int) *G.Node {
+	classifier := nn.NewLinear(g.Sub("classifier"), c.Config.DModel, outputs, c.Config.Bias, nn.Normal(c.Config.InitStd))
+	return classifier.Forward(g.Dropout(x, "pooled", c.Config.Dropout)) // [B, C]
+}
+
+// encoder are the layers below the heads.
+type encoder struct {
 	cfg                     Config
 	b                       *nn.Builder
 	words, positions, types *nn.Embedding
 	norm                    *nn.Norm
 	layers                  []*encoderLayer
-	pooler, classifier      nn.Linear   // nil: a masked language model
-	masked                  *maskedHead // nil: a classifier
+	recompute               bool // keep only each block's input for the backward pass
 }
 
 // encoderLayer is norm(x + attention(x)), then norm(x + mlp(x)).
@@ -42,29 +81,26 @@ type encoderLayer struct {
 	outputNorm            *nn.Norm
 }
 
-// NewEncoder names, shapes and initialises the parameters. All weights start
-// from a normal distribution with deviation InitStd (Devlin et al. 2018: 0.02).
-func NewEncoder(b *nn.Builder, cfg Config, dims Dims) *Encoder {
+// newEncoder names, shapes and initialises the parameters, and the leaves. All
+// weights start from a normal distribution with deviation InitStd (Devlin et al.
+// 2018: 0.02).
+func newEncoder(g *Graph, cfg Config, text Text) (*encoder, nn.SeqInfo) {
 	init, d := nn.Normal(cfg.InitStd), cfg.DModel
-	root := b.Sub("bert")
-	embed := root.Sub("embeddings")
-	e := &Encoder{
-		cfg: cfg, b: b,
-		words:     nn.NewEmbedding(embed.Sub("word_embeddings"), dims.VocabSize, d, init),
-		positions: nn.NewEmbedding(embed.Sub("position_embeddings"), dims.Context, d, init),
+	embed := g.Sub("bert.embeddings")
+	e := &encoder{
+		cfg: cfg, b: g.Builder,
+		words:     nn.NewEmbedding(embed.Sub("word_embeddings"), text.Vocab, d, init),
+		positions: nn.NewEmbedding(embed.Sub("position_embeddings"), text.Length, d, init),
 		types:     nn.NewEmbedding(embed.Sub("token_type_embeddings"), tokenTypes, d, init),
 		norm:      nn.NewNorm(embed.Sub("LayerNorm"), cfg.Norm, d, cfg.NormEps),
+		recompute: cfg.CheckpointActivations && g.Mode != Calibrate,
 	}
 	for i := range cfg.NLayer {
-		e.layers = append(e.layers, newEncoderLayer(root.Sub(fmt.Sprintf("encoder.layer.%d", i)), cfg))
+		e.layers = append(e.layers, newEncoderLayer(g.Sub(fmt.Sprintf("bert.encoder.layer.%d", i)), cfg))
 	}
-	if dims.Outputs() == 0 {
-		e.masked = newMaskedHead(b, cfg, dims)
-		return e
-	}
-	e.pooler = nn.NewLinear(root.Sub("pooler.dense"), d, d, cfg.Bias, init)
-	e.classifier = nn.NewLinear(b.Sub("classifier"), d, dims.Outputs(), cfg.Bias, init)
-	return e
+	seq := nn.SeqInfo{Batch: g.Shape.Rows, SeqLen: g.Shape.Length, Positions: g.Positions()}
+	seq.Lengths, seq.Types = g.Ints("lengths", seq.Batch), g.Ints("types", seq.Batch*seq.SeqLen)
+	return e, seq
 }
 
 func newEncoderLayer(b *nn.Builder, cfg Config) *encoderLayer {
@@ -85,14 +121,14 @@ func newEncoderLayer(b *nn.Builder, cfg Config) *encoderLayer {
 }
 
 // Hidden maps tokens [B*T] to activations [B*T, D].
-func (e *Encoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
+func (e *encoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 	t := e.b.Tape
 	x := op.Add(t, e.words.Forward(tokens), e.positions.Forward(seq.Positions))
 	x = e.norm.Forward(op.Add(t, x, e.types.Forward(seq.Types))) // [B*T, D]
 	x = e.b.Dropout(x, "embed", e.cfg.Dropout)
 	for _, l := range e.layers {
 		forward := func(x *G.Node) *G.Node { return l.forward(x, seq) }
-		if e.cfg.CheckpointActivations {
+		if e.recompute {
 			x = op.Checkpoint(t, x, forward)
 		} else {
 			x = forward(x)
@@ -100,14 +136,6 @@ func (e *Encoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 		l.b.Tap("output", x)
 	}
 	return x
-}
-
-// Classify maps tokens [B*T] to scores [B, C]: tanh(W h + b) of each text's first
-// token, then the classifier.
-func (e *Encoder) Classify(tokens *G.Node, seq nn.SeqInfo) *G.Node {
-	first := op.Rows(e.b.Tape, e.Hidden(tokens, seq), seq.Starts) // [B, D]
-	pooled := op.Activation(e.b.Tape, "tanh", e.pooler.Forward(first))
-	return e.classifier.Forward(e.b.Dropout(pooled, "pooled", e.cfg.Dropout)) // [B, C]
 }
 
 func (l *encoderLayer) forward(x *G.Node, seq nn.SeqInfo) *G.Node {

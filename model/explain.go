@@ -3,8 +3,6 @@ package model
 import (
 	"fmt"
 	"math"
-	"path"
-	"strings"
 
 	"gorgonia.org/tensor"
 
@@ -44,25 +42,28 @@ type GroupAttention struct {
 // which has no global one where the config leaves it out.
 var groupNames = []string{"global", "local", "dilated"}
 
-// attentionOperand accepts the names of queries and keys of FaSA.
-func attentionOperand(name string) bool {
-	ok, _ := path.Match("block*.attn.q", name)
-	return ok || strings.Contains(name, ".attn.k.")
-}
-
-// Explain looks at one image, [H*W, C], normalised. It is for image classifiers.
-func (s *Session) Explain(pixels []float32) (*Explanation, error) {
-	if s.dims.ImageSize == 0 || len(pixels) != s.dims.Context*s.dims.Channels {
-		return nil, fmt.Errorf("model: %d values to explain by kind = %q; want an image classifier and %d pixels of %d channels", len(pixels), s.cfg.Kind, s.dims.Context, s.dims.Channels)
+// Explain looks at one image, [H*W, C], normalised, by the weights of a store. The
+// linear layers are represented as o says.
+func (n Images) Explain(store *nn.Store, o Options, pixels []float32) (*Explanation, error) {
+	body, ok := n.Body.(FaViTBody)
+	if side := n.Picture; !ok || len(pixels) != side.Height*side.Width*side.Channels {
+		return nil, fmt.Errorf("model: %d values to explain; want an image classifier and %d x %d pixels of %d channels", len(pixels), side.Height, side.Width, side.Channels)
 	}
-	p, err := s.program(explaining, 1, s.dims.Context)
+	e := explained{n, body, &inputGradient{}}
+	s := newSession(e, store, Options{Seed: o.Seed, Linear: o.Linear, Poison: o.Poison})
+	sites := []string{"logits"}
+	if body.Config.Attention == "fasa" {
+		sites = append(sites, "block*.attn.q", "block*.attn.k.*")
+	}
+	p, err := s.Program(Calibrate, n.Least(), sites...)
 	if err != nil {
 		return nil, err
 	}
-	setFloats(p.pixels, pixels)
+	p.Floats("pixels").Set(pixels)
+	places := p.Ints("places")
 	whole := func() error {
-		for i := range p.rows {
-			p.rows[i] = i
+		for i := range places {
+			places[i] = i
 		}
 		return p.Run()
 	}
@@ -70,50 +71,60 @@ func (s *Session) Explain(pixels []float32) (*Explanation, error) {
 	if err := whole(); err != nil { // the class is not known before
 		return nil, err
 	}
-	x.Logits = p.scores()
+	x.Logits = p.Site("logits").Float64s()
 	for i, v := range x.Logits {
 		if v > x.Logits[x.Class] {
 			x.Class = i
 		}
 	}
-	p.targets[0] = x.Class
+	p.Ints("targets")[0] = x.Class
 	if err := whole(); err != nil {
 		return nil, err
 	}
-	x.Gradient = p.pixelGradient.values()
-	x.Attention = s.groupAttention(p)
-	stages := s.cfg.FaViT.stages(s.dims.favit())
+	x.Gradient = e.gradient.values()
+	stages := body.Config.stages(n.dims())
+	x.Attention = groupAttention(body.Config, stages, p)
 	side := stages[len(stages)-1].side
-	for i := range p.rows {
-		p.rows[i] = side/2*side + side/2
+	for i := range places {
+		places[i] = side/2*side + side/2
 	}
 	if err := p.Run(); err != nil {
 		return nil, err
 	}
-	x.Field = p.pixelGradient.values()
+	x.Field = e.gradient.values()
 	return x, nil
 }
 
-// explain extends a program by a network whose gradients are those of the pixels.
-// The rows of the last stage's map that the classifier takes the mean of are an
-// input, so that it can be all, or one as often as there are rows.
-func (s *Session) explain(p *Program, b *nn.Builder) {
-	t, shape := p.tape, tensor.Shape{p.SeqLen, s.dims.Channels}
-	p.pixels = tensor.New(tensor.Of(t.Dtype), tensor.WithShape(shape...))
-	p.pixelGradient = &inputGradient{tensor.New(tensor.Of(t.Dtype), tensor.WithShape(shape...))}
+func (n Images) dims() FaViTDims {
+	return FaViTDims{Classes: n.Classes, ImageSize: n.Picture.Height, Channels: n.Picture.Channels}
+}
+
+// explained is a classifier whose gradients are those of the pixels. The rows of the
+// last stage's map that it takes the mean of are a leaf, so that it can be all, or one
+// as often as there are rows.
+type explained struct {
+	Images
+	body     FaViTBody
+	gradient *inputGradient
+}
+
+// Build implements Network.
+func (e explained) Build(g *Graph) error {
+	t, shape := g.Tape, tensor.Shape{g.Shape.Height * g.Shape.Width, e.Picture.Channels}
+	values := g.Parameter("pixels", shape...)
+	e.gradient.d = tensor.New(tensor.Of(t.Dtype), tensor.WithShape(shape...))
 	// Looked up row by row, as only parameters deliver gradients.
-	ids, order := intInput(t, "pixels.order", p.SeqLen)
+	order := make([]int, shape[0])
 	for i := range order {
 		order[i] = i
 	}
-	v := s.newFaViT(b)
-	x := v.tokens(op.Embedding(ids, t.Param("pixels", shape, p.pixels, p.pixelGradient)), 1) // [N, C]
-	rows, places := intInput(t, "places", x.Shape()[0])
-	p.rows = places
-	p.logits = v.head.Forward(op.MeanTokens(t, op.Rows(t, x, rows), 1))
-	targets, values := intInput(t, "targets", 1)
-	p.targets = values
-	p.loss = op.CrossEntropy(t, p.logits, targets)
+	pixels := op.Embedding(g.Constant("pixels.order", order), t.Param("pixels", shape, values, e.gradient))
+	x := e.body.maps(g, pixels, e.Picture) // [N, C]
+	x = op.Rows(t, x, g.Ints("places", x.Shape()[0]))
+	logits := e.body.Head(g, op.MeanTokens(t, x, 1), e.Classes)
+	g.Output("logits", logits)
+	Predict(g, logits)
+	return nil
 }
 
 // inputGradient is an op.Sink of one input.
@@ -125,18 +136,18 @@ func (g *inputGradient) Gradient(string) (*tensor.Dense, bool) { return g.d, fal
 // Ready implements op.Sink.
 func (g *inputGradient) Ready(string) error { return nil }
 
-func (g *inputGradient) values() []float64 { return floatsOf(g.d) }
+func (g *inputGradient) values() []float64 { return rowsOf(g.d).Float64s() }
 
 // groupAttention computes the weights of attention from the queries and keys of
 // the program's last run.
-func (s *Session) groupAttention(p *Program) []GroupAttention {
-	if s.cfg.FaViT.Attention != "fasa" {
+func groupAttention(c FaViTConfig, stages []faViTStage, p *Program) []GroupAttention {
+	if c.Attention != "fasa" {
 		return nil
 	}
 	var out []GroupAttention
-	for i, stage := range s.cfg.FaViT.stages(s.dims.favit()) {
+	for i, stage := range stages {
 		name := fmt.Sprintf("block%d.%d.attn.", i+1, stage.depth-1)
-		q, shape := p.Tap(name + "q")
+		q := p.Site(name + "q")
 		reduced := stage.side / stage.fasa.Reduction
 		names := groupNames
 		if stage.fasa.LocalOnly {
@@ -147,8 +158,9 @@ func (s *Session) groupAttention(p *Program) []GroupAttention {
 			if names[j] == "global" {
 				side = reduced
 			}
-			k, _ := p.Tap(fmt.Sprintf("%sk.%d", name, j))
-			out = append(out, GroupAttention{Stage: i + 1, Group: names[j], Height: side, Width: side, Weights: meanAttention(set, q, shape[0], shape[1], k)})
+			k := p.Site(fmt.Sprintf("%sk.%d", name, j))
+			weights := meanAttention(set, q.Float64s(), q.Count, q.Width, k.Float64s())
+			out = append(out, GroupAttention{Stage: i + 1, Group: names[j], Height: side, Width: side, Weights: weights})
 		}
 	}
 	return out

@@ -25,10 +25,10 @@ func TestFactoredMerges(t *testing.T) {
 		for _, variant := range []string{"mha", "gpt2"} {
 			t.Run(name+"/"+variant, func(t *testing.T) {
 				base := small(t, tensor.Float32, variant, tapLogits)
-				cfg := base.Config()
+				cfg, dims := configOf(base)
 				l.Match = "model.layers.*"
 				cfg.Linear = []nn.LinearConfig{l}
-				s, err := NewSession(cfg, base.Dims(), nn.NewStore(tensor.Float32), tapLogits)
+				s, err := cfg.NewSession(dims, nn.NewStore(tensor.Float32), tapLogits)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -50,7 +50,7 @@ func TestFactoredMerges(t *testing.T) {
 				if slices.ContainsFunc(dense.Names(), func(n string) bool { return dense.Get(n) == nil }) || len(dense.IndexNames()) != 0 {
 					t.Errorf("the merged store has holes or indices: %v %v", dense.Names(), dense.IndexNames())
 				}
-				merged, err := NewSession(base.Config(), base.Dims(), dense, tapLogits)
+				merged, err := again(base, dense, tapLogits)
 				if err != nil {
 					t.Fatal(err)
 				}

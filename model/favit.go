@@ -12,7 +12,7 @@ import (
 
 // Shapes: B images of H by W pixels, C channels; maps are [B*H*W, C].
 
-// FaViT is an image classifier, the Factorization Vision Transformer (Qin et al.,
+// FaViTBody is an image classifier, the Factorization Vision Transformer (Qin et al.,
 // arXiv 2312.08614): stages of an overlapping patch embedding and pre-norm blocks
 // of attention and an MLP with a depthwise convolution, then the mean over pixels
 // and a linear layer. There is no position embedding: the convolutions know where
@@ -24,15 +24,39 @@ import (
 //
 // Names are those of the authors' code. FaViTConfig.Parameters and MACs are the
 // cost.
-type FaViT struct {
+type FaViTBody struct {
+	Config FaViTConfig
 	// CheckpointActivations keeps only each block's input for the backward pass
 	// and computes the rest again.
 	CheckpointActivations bool
+}
 
-	b      *nn.Builder
-	dims   FaViTDims
-	stages []faViTLayers
-	head   nn.Linear
+// Pool implements Viewer: the mean over the last stage's map, the site features.
+func (c FaViTBody) Pool(g *Graph, p Picture) *G.Node {
+	pixels := g.Floats("pixels", g.Shape.Rows*p.Height*p.Width, p.Channels)
+	x := op.MeanTokens(g.Tape, c.maps(g, pixels, p), g.Shape.Rows) // [B, C]
+	g.Tap("features", x)
+	return x
+}
+
+// Head implements Viewer.
+func (c FaViTBody) Head(g *Graph, x *G.Node, outputs int) *G.Node {
+	return nn.NewLinear(g.Sub("head"), x.Shape()[1], outputs, true, faViTInit).Forward(x)
+}
+
+// maps are the last stage's, [B*H*W, C], of pixels.
+func (c FaViTBody) maps(g *Graph, pixels *G.Node, p Picture) *G.Node {
+	v := newFaViT(g.Builder, c.Config, FaViTDims{ImageSize: p.Height, Channels: p.Channels})
+	v.recompute = c.CheckpointActivations && g.Mode != Calibrate
+	return v.tokens(pixels, g.Shape.Rows)
+}
+
+// faViT are the layers below the head.
+type faViT struct {
+	b         *nn.Builder
+	dims      FaViTDims
+	stages    []faViTLayers
+	recompute bool
 }
 
 // FaViTStageNames are the names that belong to one stage.
@@ -78,11 +102,11 @@ const (
 	faViTPatchEps = 1e-5
 )
 
-// NewFaViT names, shapes and initialises the parameters: linear weights from a
+// newFaViT names, shapes and initialises the parameters: linear weights from a
 // normal distribution with deviation 0.02, convolutions from nn.ConvInit. The
 // config is one that Check accepts.
-func NewFaViT(b *nn.Builder, cfg FaViTConfig, dims FaViTDims) *FaViT {
-	v := &FaViT{b: b, dims: dims}
+func newFaViT(b *nn.Builder, cfg FaViTConfig, dims FaViTDims) *faViT {
+	v := &faViT{b: b, dims: dims}
 	stages := cfg.stages(dims)
 	last := stages[len(stages)-1]
 	blocks := last.blockNo + last.depth
@@ -102,7 +126,6 @@ func NewFaViT(b *nn.Builder, cfg FaViTConfig, dims FaViTDims) *FaViT {
 		l.norm = nn.NewNorm(norm, "layer_norm", s.width, faViTEps)
 		v.stages = append(v.stages, l)
 	}
-	v.head = nn.NewLinear(b.Sub("head"), last.width, dims.Classes, true, faViTInit)
 	return v
 }
 
@@ -143,23 +166,8 @@ func (c FaViTConfig) FirstAttention(b *nn.Builder, dims FaViTDims, batch int) (f
 	return newFaViTAttention(b, c, s, 0), op.Map{Batch: batch, Height: s.side, Width: s.side}, s.width
 }
 
-// Forward maps images [B*H*W, channels], line by line, to scores of the classes
-// [B, classes].
-func (v *FaViT) Forward(pixels *G.Node, batch int) *G.Node {
-	x := v.Features(pixels, batch)
-	return v.head.Forward(x)
-}
-
-// Features maps images [B*H*W, channels] to what the classifier sees of them,
-// [B, C of the last stage].
-func (v *FaViT) Features(pixels *G.Node, batch int) *G.Node {
-	x := op.MeanTokens(v.b.Tape, v.tokens(pixels, batch), batch) // [B, C]
-	v.b.Tap("features", x)
-	return x
-}
-
 // tokens maps images [B*H*W, channels] to the last stage's maps.
-func (v *FaViT) tokens(x *G.Node, batch int) *G.Node {
+func (v *faViT) tokens(x *G.Node, batch int) *G.Node {
 	m := op.Map{Batch: batch, Height: v.dims.ImageSize, Width: v.dims.ImageSize}
 	for _, s := range v.stages {
 		x, m = s.embed.Forward(x, m) // [B*H*W, C]
@@ -167,7 +175,7 @@ func (v *FaViT) tokens(x *G.Node, batch int) *G.Node {
 		shape := m // forward may be called once more, after the last stage
 		for _, l := range s.blocks {
 			forward := func(x *G.Node) *G.Node { return l.forward(x, shape) }
-			if v.CheckpointActivations {
+			if v.recompute {
 				x = op.Checkpoint(v.b.Tape, x, forward)
 			} else {
 				x = forward(x)

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/sbinet/npyio/npz"
-	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"sparrow/configs"
@@ -38,14 +37,16 @@ func TestFaViTSizes(t *testing.T) {
 			t.Fatal(err)
 		}
 		store := nn.NewStore(tensor.Float32)
-		store.Virtual = true
-		model.NewFaViT(nn.NewBuilder(op.NewTape(tensor.Float32, false), store, nn.Options{}), cfg, imagenet)
-		n := store.Parameters()
-		if got := int(math.Round(float64(n) / 1000)); got != tc.parameters {
+		n := model.Images{Body: model.FaViTBody{Config: cfg}, Picture: model.Picture{Channels: 3, Height: 224, Width: 224}, Classes: imagenet.Classes}
+		if err := model.Declare(n, store, model.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		parameters := store.Parameters()
+		if got := int(math.Round(float64(parameters) / 1000)); got != tc.parameters {
 			t.Errorf("%s has %dk parameters, want %dk", tc.variant, got, tc.parameters)
 		}
-		if got := cfg.Parameters(imagenet); got != n {
-			t.Errorf("%s has %d parameters, by the formula %d", tc.variant, n, got)
+		if got := cfg.Parameters(imagenet); got != parameters {
+			t.Errorf("%s has %d parameters, by the formula %d", tc.variant, parameters, got)
 		}
 		if got := float64(cfg.MACs(imagenet)) / 1e9; math.Abs(got-tc.gmacs) > 0.01 {
 			t.Errorf("%s takes %.3f G multiply-adds, want %.2f", tc.variant, got, tc.gmacs)
@@ -61,75 +62,59 @@ func smallFaViT() (model.FaViTConfig, model.FaViTDims) {
 	return cfg, model.FaViTDims{Classes: 5, ImageSize: 15, Channels: 2}
 }
 
-// images is a FaViT in training, in a graph of its own.
+// hardImages are images whose training has one label each.
+type hardImages struct{ model.Images }
+
+// Build implements model.Network.
+func (n hardImages) Build(g *model.Graph) error {
+	model.Classify(g, n.Body.Head(g, n.Body.Pool(g, n.Picture), n.Classes), false)
+	return nil
+}
+
+// images is a FaViT in training.
 type images struct {
-	store  *nn.Store
-	grads  *nn.Gradients
-	pixels *tensor.Dense
-	step   []int
-	logits *G.Node
-	loss   *G.Node
-	tape   *op.Tape
-	taps   map[string]*G.Node
-	run    func() error
+	*model.Program
+	store *nn.Store
+	grads *nn.Gradients
 }
 
 func newImages(t *testing.T, dtype tensor.Dtype, cfg model.FaViTConfig, dims model.FaViTDims, labels []int, recompute bool) *images {
 	t.Helper()
-	batch := len(labels)
-	m := &images{store: nn.NewStore(dtype), tape: op.NewTape(dtype, true), step: []int{1}}
+	m := &images{store: nn.NewStore(dtype)}
 	m.grads = nn.NewGradients(m.store)
-	b := nn.NewBuilder(m.tape, m.store, nn.Options{
-		Seed: 1, Sink: m.grads, Tapped: func(name string) bool { return name == "features" || name == "norm1.output" },
-		Step: m.tape.Input("step", tensor.New(tensor.WithBacking(m.step), tensor.WithShape(1))),
+	n := hardImages{model.Images{
+		Body:    model.FaViTBody{Config: cfg, CheckpointActivations: recompute},
+		Picture: model.Picture{Channels: dims.Channels, Height: dims.ImageSize, Width: dims.ImageSize}, Classes: dims.Classes,
+	}}
+	s, err := model.NewSession(n, m.store, model.Options{
+		Seed: 1, Sink: m.grads, Sites: []string{"features", "norm1.output", "logits"}, Poison: dtype == tensor.Float64,
 	})
-	m.pixels = tensor.New(tensor.Of(dtype), tensor.WithShape(batch*dims.ImageSize*dims.ImageSize, dims.Channels))
-	network := model.NewFaViT(b, cfg, dims)
-	network.CheckpointActivations = recompute
-	m.logits = network.Forward(m.tape.Input("pixels", m.pixels), batch)
-	m.loss = op.CrossEntropy(m.tape, m.logits, m.tape.Input("labels", tensor.New(tensor.WithBacking(labels), tensor.WithShape(batch))))
-	if err := m.tape.Backward(m.loss); err != nil {
-		t.Fatal(err)
-	}
-	if err := m.tape.Check(); err != nil {
-		t.Fatal(err)
-	}
-	m.taps = b.Taps()
-	pinned := []*G.Node{m.loss, m.logits}
-	for _, n := range m.taps {
-		pinned = append(pinned, n)
-	}
-	plan, err := m.tape.Plan(dtype == tensor.Float64, pinned...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	vm, arena := G.NewTapeMachine(m.tape.Graph), &op.Arena{}
-	m.run = func() error {
-		plan.Bind(arena)
-		return m.tape.Run(vm)
+	if m.Program, err = s.Program(model.Train, model.Shape{Rows: len(labels), Height: dims.ImageSize, Width: dims.ImageSize}); err != nil {
+		t.Fatal(err)
 	}
+	m.Feed(map[string][]int{"targets": labels})
+	m.SetStep(1)
 	return m
 }
 
 // draw fills the images by a formula.
 func (m *images) draw() {
-	for i := range m.pixels.Size() {
-		x := math.Sin(float64(i*i%1013) / 7)
-		if m.pixels.Dtype() == tensor.Float32 {
-			m.pixels.Float32s()[i] = float32(x)
-		} else {
-			m.pixels.Float64s()[i] = x
-		}
+	pixels := m.Floats("pixels")
+	for i := range pixels.Count * pixels.Width {
+		pixels.Put(i/pixels.Width, i%pixels.Width, math.Sin(float64(i*i%1013)/7))
 	}
 }
 
 // bytes are the loss and all gradients of one run in float32.
 func (m *images) bytes(t *testing.T) []float32 {
 	t.Helper()
-	if err := m.run(); err != nil {
+	if err := m.Run(); err != nil {
 		t.Fatal(err)
 	}
-	all := slices.Clone(m.loss.Value().(*tensor.Dense).Float32s())
+	all := []float32{float32(m.Loss())}
 	for _, name := range m.store.Names() {
 		all = append(all, m.grads.Get(name).Float32s()...)
 	}
@@ -157,10 +142,11 @@ func TestFaViTGolden(t *testing.T) {
 			for _, name := range append([]string{"pixels"}, m.store.Names()...) {
 				var values []float32
 				read(fusion+"/"+name, &values)
-				dst := m.pixels
-				if name != "pixels" {
-					dst = m.store.Get(name)
+				if name == "pixels" {
+					m.Floats("pixels").Set(values)
+					continue
 				}
+				dst := m.store.Get(name)
 				if dst.Size() != len(values) {
 					t.Fatalf("%s has %d values, PyTorch %d", name, dst.Size(), len(values))
 				}
@@ -168,12 +154,12 @@ func TestFaViTGolden(t *testing.T) {
 					dst.Float64s()[i] = float64(x)
 				}
 			}
-			if err := m.run(); err != nil {
+			if err := m.Run(); err != nil {
 				t.Fatal(err)
 			}
 			var logits []float64
 			read(fusion+"/logits", &logits)
-			nearly(t, "logits", m.logits.Value().(*tensor.Dense).Float64s(), logits, 1e-10)
+			nearly(t, "logits", m.Site("logits").Float64s(), logits, 1e-10)
 			for _, name := range m.store.Names() {
 				var want []float32
 				read(fusion+"/d "+name, &want)
@@ -233,15 +219,15 @@ func TestFaViTBytes(t *testing.T) {
 			if !slices.Equal(recomputed.bytes(t), want) {
 				t.Error("recomputed activations give other bytes")
 			}
-			m.step[0]++
+			m.SetStep(2)
 			if slices.Equal(m.bytes(t), want) {
 				t.Error("the next step drops the same paths")
 			}
-			if got := m.taps["norm1.output"].Shape(); !got.Eq(tensor.Shape{3 * 14 * 14, 32}) {
-				t.Errorf("the first stage's features have shape %v", got)
+			if got := m.Site("norm1.output"); got.Count != 3*14*14 || got.Width != 32 {
+				t.Errorf("the first stage has %d features at %d places", got.Width, got.Count)
 			}
-			if got := m.taps["features"].Shape(); !got.Eq(tensor.Shape{3, 128}) {
-				t.Errorf("the features have shape %v", got)
+			if got := m.Site("features"); got.Count != 3 || got.Width != 128 {
+				t.Errorf("%d features of %d images", got.Width, got.Count)
 			}
 		})
 	}
@@ -261,7 +247,7 @@ func TestFaViTAllocatesNoTensor(t *testing.T) {
 	for range 5 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if err := m.run(); err != nil {
+		if err := m.Run(); err != nil {
 			t.Fatal(err)
 		}
 		runtime.ReadMemStats(&after)

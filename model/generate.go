@@ -24,25 +24,23 @@ const prefillChunk = 128
 // returns an error, or when ctx is done. Weights that give no finite scores are an
 // error.
 func (s *Session) Generate(ctx context.Context, prompts [][]int, opts GenerateOptions, emit func(seq, token int) error) error {
-	longest, err := s.checkPrompts(prompts, opts)
+	longest, err := checkPrompts(prompts, opts)
 	if err != nil {
 		return err
 	}
-	if err := s.reserve(len(prompts), longest+opts.Tokens); err != nil {
-		return err
-	}
+	s.reserve(len(prompts), longest+opts.Tokens)
 	past := make([]int, len(prompts))
 	logits, err := s.prefill(ctx, prompts, past)
 	if err != nil {
 		return err
 	}
-	step, err := s.program(decoding, len(prompts), 1)
+	step, err := s.decoding(len(prompts), 1)
 	if err != nil {
 		return err
 	}
 	writer := newWriter(opts, 0, len(prompts), emit)
 	for {
-		live, err := writer.write(logits, step.tokens, step.fresh)
+		live, err := writer.write(logits, step.Ints("tokens"), step.Ints("fresh"))
 		if err != nil || !live {
 			return err
 		}
@@ -57,10 +55,7 @@ func (s *Session) Generate(ctx context.Context, prompts [][]int, opts GenerateOp
 
 // checkPrompts returns the length of the longest prompt, or why they cannot be
 // continued.
-func (s *Session) checkPrompts(prompts [][]int, opts GenerateOptions) (longest int, err error) {
-	if s.cfg.Kind != "decoder" {
-		return 0, fmt.Errorf("model: kind = %q labels texts and cannot continue them; want a decoder", s.cfg.Kind)
-	}
+func checkPrompts(prompts [][]int, opts GenerateOptions) (longest int, err error) {
 	for i, p := range prompts {
 		if len(p) == 0 {
 			return 0, fmt.Errorf("model: prompt %d is empty: a model continues at least one token", i)
@@ -71,6 +66,15 @@ func (s *Session) checkPrompts(prompts [][]int, opts GenerateOptions) (longest i
 		return 0, errors.New("model: nothing to generate: want a prompt and at least one token")
 	}
 	return longest, nil
+}
+
+// decoding is the program of a network that runs over its caches.
+func (s *Session) decoding(rows, length int) (*Program, error) {
+	p, err := s.Program(Infer, Shape{Rows: rows, Length: length})
+	if err == nil && !p.Has("past") {
+		err = errors.New("model: the network labels texts or fills gaps and cannot continue a text; want a decoder")
+	}
+	return p, err
 }
 
 // writer chooses the tokens of some of the sequences.
@@ -129,11 +133,11 @@ func (s *Session) prefill(ctx context.Context, prompts [][]int, past []int) ([][
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		p, err := s.program(decoding, len(prompts), n)
+		p, err := s.decoding(len(prompts), n)
 		if err != nil {
 			return nil, err
 		}
-		readChunk(prompts, from, n, p.tokens, p.fresh)
+		readChunk(prompts, from, n, p.Ints("tokens"), p.Ints("fresh"))
 		if err := s.advance(p, past, logits); err != nil {
 			return nil, err
 		}
@@ -180,12 +184,13 @@ func place(past, fresh, positions, last []int, capacity int) {
 // advance runs a decoding program on the tokens that it holds, fills in the
 // scores of the sequences that had any, and counts their tokens as past.
 func (s *Session) advance(p *Program, past []int, logits [][]float64) error {
-	copy(p.past, past)
-	place(past, p.fresh, p.positions, p.last, s.capacity)
+	copy(p.Ints("past"), past)
+	_, capacity := s.Slots()
+	place(past, p.Ints("fresh"), p.Ints("positions"), p.Ints("last"), capacity)
 	if err := p.Run(); err != nil {
 		return err
 	}
-	takeScores(p.scores(), p.fresh, past, logits)
+	takeScores(p.Output("logits").Float64s(), p.Ints("fresh"), past, logits)
 	return nil
 }
 

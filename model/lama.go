@@ -51,7 +51,7 @@ func (c LAMAConfig) Validate(r *configs.Report) {
 // what they become, so that rare tokens, which hardly train, stay quiet.
 const embeddingStd = 0.1
 
-// LAMA classifies texts by the states of a bidirectional GRU, pooled by low-rank
+// LAMABody classifies texts by the states of a bidirectional GRU, pooled by low-rank
 // multi-head attention (Mehta, Rangwala and Ramakrishnan 2019) or by one of the
 // attentions that it is compared with:
 //
@@ -63,45 +63,34 @@ const embeddingStd = 0.1
 // classifier_hidden F > 0, and classifier.out [C, S or F], both with a bias. Embeddings
 // start from a normal distribution with deviation 0.1, the classifier within
 // 1/sqrt(inputs). The tap "model.pooling.weights" [B*T, M] is the attention.
-type LAMA struct {
-	cfg        LAMAConfig
-	b          *nn.Builder
-	embed      *nn.Embedding
-	gru        *nn.GRU
-	pooling    attention.Pooling
-	dense, out nn.Linear // dense is nil without classifier_hidden
+type LAMABody struct{ Config LAMAConfig }
+
+// Pool implements Reader.
+func (c LAMABody) Pool(g *Graph, text Text) *G.Node {
+	cfg, root := c.Config, g.Sub("model")
+	seq := nn.SeqInfo{Batch: g.Shape.Rows, SeqLen: g.Shape.Length, Lengths: g.Ints("lengths", g.Shape.Rows)}
+	embed := nn.NewEmbedding(root.Sub("embed_tokens"), text.Vocab, cfg.EmbedDim, nn.Normal(embeddingStd))
+	gru := nn.NewGRU(root.Sub("gru"), nn.GRUConfig{Input: cfg.EmbedDim, Hidden: cfg.Hidden, Bidirectional: true})
+	pooling := attention.NewPooling(root.Sub("pooling"), cfg.Pooling, 2*cfg.Hidden)
+
+	x := embed.Forward(g.Ints("tokens", seq.Batch*seq.SeqLen))       // [B*T, E]
+	x = gru.Forward(g.Dropout(x, "embed", cfg.Dropout), seq)         // [B*T, 2H]
+	return g.Dropout(pooling.Forward(x, seq), "pooled", cfg.Dropout) // [B, S]
 }
 
-// NewLAMA names, shapes and initialises the parameters.
-func NewLAMA(b *nn.Builder, cfg LAMAConfig, dims Dims) *LAMA {
-	root := b.Sub("model")
-	gru := nn.GRUConfig{Input: cfg.EmbedDim, Hidden: cfg.Hidden, Bidirectional: true}
-	m := &LAMA{
-		cfg: cfg, b: b,
-		embed:   nn.NewEmbedding(root.Sub("embed_tokens"), dims.VocabSize, cfg.EmbedDim, nn.Normal(embeddingStd)),
-		gru:     nn.NewGRU(root.Sub("gru"), gru),
-		pooling: attention.NewPooling(root.Sub("pooling"), cfg.Pooling, gru.Width()),
-	}
+// Head implements Reader.
+func (c LAMABody) Head(g *Graph, x *G.Node, outputs int) *G.Node {
 	linear := func(name string, in, out int) nn.Linear {
-		return nn.NewLinear(b.Sub("classifier").Sub(name), in, out, true, nn.Uniform(1/math.Sqrt(float64(in))))
+		return nn.NewLinear(g.Sub("classifier").Sub(name), in, out, true, nn.Uniform(1/math.Sqrt(float64(in))))
 	}
-	width := m.pooling.Width()
-	if cfg.ClassifierHidden > 0 {
-		m.dense = linear("dense", width, cfg.ClassifierHidden)
-		width = cfg.ClassifierHidden
+	width := x.Shape()[1]
+	if f := c.Config.ClassifierHidden; f > 0 {
+		x = op.Activation(g.Tape, "relu", linear("dense", width, f).Forward(x)) // [B, F]
+		x, width = g.Dropout(x, "dense", c.Config.Dropout), f
 	}
-	m.out = linear("out", width, dims.Outputs())
-	return m
+	return linear("out", width, outputs).Forward(x) // [B, C]
 }
 
-// Classify maps tokens [B*T] to scores [B, C].
-func (m *LAMA) Classify(tokens *G.Node, seq nn.SeqInfo) *G.Node {
-	x := m.b.Dropout(m.embed.Forward(tokens), "embed", m.cfg.Dropout)    // [B*T, E]
-	h := m.gru.Forward(x, seq)                                           // [B*T, 2H]
-	s := m.b.Dropout(m.pooling.Forward(h, seq), "pooled", m.cfg.Dropout) // [B, S]
-	if m.dense != nil {
-		s = op.Activation(m.b.Tape, "relu", m.dense.Forward(s)) // [B, F]
-		s = m.b.Dropout(s, "dense", m.cfg.Dropout)
-	}
-	return m.out.Forward(s)
-}
+// AttentionSite names the weights [B*T, M] of M heads by which a network pools the
+// tokens of each text, a site; a network that does not pool has none.
+const AttentionSite = "model.pooling.weights"

@@ -31,18 +31,21 @@ func tinyLAMA(edit func(*model.LAMAConfig)) model.LAMAConfig {
 var (
 	textTokens  = []int{1, 4, 2, 1, 3, 0, 4, 4}
 	textLengths = []int{4, 2}
-	textDims    = model.Dims{VocabSize: 5, Context: 4, Classes: 3}
+	textSizes   = model.Text{Vocab: 5, Length: 4}
 )
+
+const textClasses = 3
 
 // lamaGraph is a network on a tape of its own.
 func lamaGraph(cfg model.LAMAConfig, store *nn.Store, sink op.Sink, tokens, lengths []int) (*op.Tape, *G.Node) {
 	tape := op.NewTape(tensor.Float64, sink != nil)
-	input := func(name string, v []int) *G.Node {
-		return tape.Input(name, tensor.New(tensor.WithBacking(slices.Clone(v)), tensor.WithShape(len(v))))
-	}
-	seq := nn.SeqInfo{Batch: len(lengths), SeqLen: len(tokens) / len(lengths), Lengths: input("lengths", lengths)}
 	b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: sink})
-	return tape, model.NewLAMA(b, cfg, textDims).Classify(input("tokens", tokens), seq)
+	g := model.NewGraph(b, model.Train, model.Shape{Rows: len(lengths), Length: len(tokens) / len(lengths)})
+	body := model.LAMABody{Config: cfg}
+	out := body.Head(g, body.Pool(g, textSizes), textClasses)
+	copy(g.Values("tokens"), tokens)
+	copy(g.Values("lengths"), lengths)
+	return tape, out
 }
 
 // TestLAMA: embedding, both directions, annotation, heads, pooled states and

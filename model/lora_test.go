@@ -15,10 +15,10 @@ import (
 // adapted is a network with lora layers on the weights of a dense one.
 func adapted(t *testing.T, dense *Session, base string) *Session {
 	t.Helper()
-	cfg := dense.Config()
+	cfg, dims := configOf(dense)
 	cfg.Linear = []nn.LinearConfig{{Match: "*", Kind: "lora", Rank: 3, Alpha: 6, Base: base}}
 	store := nn.NewStore(dense.Store().Dtype)
-	s, err := NewSession(cfg, dense.Dims(), store, tapLogits)
+	s, err := cfg.NewSession(dims, store, tapLogits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,16 +39,15 @@ func adapted(t *testing.T, dense *Session, base string) *Session {
 
 func logitsOf(t *testing.T, s *Session, text []int) []float64 {
 	t.Helper()
-	p, err := s.Score(1, len(text))
+	p, err := s.Program(Score, Shape{Rows: 1, Length: len(text)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Feed(text, make([]int, len(text)))
+	p.Feed(map[string][]int{"tokens": text})
 	if err := p.Run(); err != nil {
 		t.Fatal(err)
 	}
-	all, _ := p.Tap("logits")
-	return all
+	return p.Output("logits").Float64s()
 }
 
 // distance is the largest difference over the largest value.
@@ -99,7 +98,7 @@ func TestLoRAMerged(t *testing.T) {
 				if d := distance(want, before); d < 0.01 {
 					t.Fatalf("the factors move the scores by %g only: the test shows nothing", d)
 				}
-				merged, err := NewSession(dense.Config(), dense.Dims(), s.Store().Dense(), tapLogits)
+				merged, err := again(dense, s.Store().Dense(), tapLogits)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -51,7 +52,7 @@ func small(t *testing.T, dtype tensor.Dtype, variant string, opts Options) *Sess
 	variants[variant](&cfg)
 	opts.Poison = true
 	store := nn.NewStore(dtype)
-	s, err := NewSession(cfg, Dims{VocabSize: vocab, Context: 300}, store, opts)
+	s, err := cfg.NewSession(Dims{VocabSize: vocab, Context: 300}, store, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,6 +67,24 @@ func small(t *testing.T, dtype tensor.Dtype, variant string, opts Options) *Sess
 	return s
 }
 
+// configOf are the config and the sizes that a decoder was made of.
+func configOf(s *Session) (Config, Dims) {
+	n := s.network.(Language)
+	return n.Body.(DecoderBody).Config, Dims{VocabSize: n.Text.Vocab, Context: n.Text.Length}
+}
+
+// again is a session of the same network over another store.
+func again(s *Session, store *nn.Store, o Options) (*Session, error) {
+	cfg, dims := configOf(s)
+	return cfg.NewSession(dims, store, o)
+}
+
+// stages generates as AFD does.
+func stages(ctx context.Context, s *Session, prompts [][]int, opts GenerateOptions, n int, emit func(seq, token int) error) (AFDStats, error) {
+	network := s.network.(Language)
+	return network.Body.(DecoderBody).GenerateAFD(ctx, network.Text, s.store, s.opts, prompts, opts, n, emit)
+}
+
 // tokensOf draws a text.
 func tokensOf(n int, stream string) []int {
 	r := rng.New(9, stream, 0)
@@ -76,21 +95,21 @@ func tokensOf(n int, stream string) []int {
 	return out
 }
 
-var tapLogits = Options{Poison: true, Tapped: func(name string) bool { return name == "logits" }}
+var tapLogits = Options{Poison: true, Sites: []string{"logits"}}
 
 // greedy continues a text by running the whole of it anew for every token.
 func greedy(t *testing.T, s *Session, text []int, n int) (tokens []int, scores [][]float64) {
 	t.Helper()
 	for range n {
-		p, err := s.Score(1, len(text))
+		p, err := s.Program(Score, Shape{Rows: 1, Length: len(text)})
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.Feed(text, make([]int, len(text)))
+		p.Feed(map[string][]int{"tokens": text})
 		if err := p.Run(); err != nil {
 			t.Fatal(err)
 		}
-		all, _ := p.Tap("logits")
+		all := p.Output("logits").Float64s()
 		last := all[(len(text)-1)*vocab:]
 		best := 0
 		for i, x := range last {
@@ -137,9 +156,7 @@ func TestDecodingEqualsForward(t *testing.T) {
 func checkScores(t *testing.T, s *Session, prompts [][]int, full *Session) {
 	t.Helper()
 	past := make([]int, len(prompts))
-	if err := s.reserve(len(prompts), 200); err != nil {
-		t.Fatal(err)
-	}
+	s.reserve(len(prompts), 200)
 	got, err := s.prefill(context.Background(), prompts, past)
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +174,7 @@ func checkScores(t *testing.T, s *Session, prompts [][]int, full *Session) {
 		}
 	}
 	same()
-	step, err := s.program(decoding, len(prompts), 1)
+	step, err := s.decoding(len(prompts), 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +182,7 @@ func checkScores(t *testing.T, s *Session, prompts [][]int, full *Session) {
 		for i := range texts {
 			token := (5*n + 3*i + 1) % vocab
 			texts[i] = append(slices.Clone(texts[i]), token)
-			step.tokens[i], step.fresh[i] = token, 1
+			step.Ints("tokens")[i], step.Ints("fresh")[i] = token, 1
 		}
 		if err := s.advance(step, past, got); err != nil {
 			t.Fatal(err)
@@ -250,7 +267,7 @@ func TestScoresThatAreNoNumbers(t *testing.T) {
 				emit := func(int, int) error { n++; return nil }
 				prompts := [][]int{{1, 2}, {3}}
 				err := s.Generate(context.Background(), prompts, opts, emit)
-				_, staged := s.GenerateAFD(context.Background(), prompts, opts, 2, emit)
+				_, staged := stages(context.Background(), s, prompts, opts, 2, emit)
 				for _, err := range []error{err, staged} {
 					if err == nil || !strings.Contains(err.Error(), "sequence 0: the score of token 0 is NaN: the weights are damaged") || n > 0 {
 						t.Errorf("%v, 8 bits %v, temperature %g: %d tokens and %v, want an error", bad, int8s, temperature, n, err)
@@ -261,28 +278,28 @@ func TestScoresThatAreNoNumbers(t *testing.T) {
 	}
 }
 
-// TestTaps: values can be read by name, and the last block's output leads to the
+// TestSites: values can be read by name, and the last block's output leads to the
 // loss by hand.
-func TestTaps(t *testing.T) {
-	s := small(t, tensor.Float64, "mha", Options{Tapped: func(string) bool { return true }})
-	p, err := s.Score(2, 5)
+func TestSites(t *testing.T) {
+	s := small(t, tensor.Float64, "mha", Options{Sites: []string{"*"}})
+	p, err := s.Program(Score, Shape{Rows: 2, Length: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := tokensOf(11, "text")
-	p.Feed(text[:10], text[1:])
+	p.Feed(map[string][]int{"tokens": text[:10], "targets": text[1:]})
 	if err := p.Run(); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"model.layers.0.self_attn", "model.layers.0.mlp", "model.layers.0.output", "model.layers.1.output"} {
-		if v, shape := p.Tap(name); len(v) != 10*32 || !shape.Eq(tensor.Shape{10, 32}) {
-			t.Errorf("%s: %d values of shape %v", name, len(v), shape)
+		if v := p.Site(name); v.Count != 10 || v.Width != 32 {
+			t.Errorf("%s: %d values for each of %d rows", name, v.Width, v.Count)
 		}
 	}
-	if v, _ := p.Tap("model.layers.7.output"); v != nil {
-		t.Error("a tap that does not exist has a value")
+	if _, err := s.Program(Score, Shape{Rows: 2, Length: 5}, "model.layers.7.output"); !errors.Is(err, ErrNoSite) {
+		t.Errorf("a site that does not exist: %v", err)
 	}
-	x, _ := p.Tap("model.layers.1.output")
+	x := p.Site("model.layers.1.output").Float64s()
 	norm, head := s.store.Get("model.norm.weight").Float64s(), s.store.Get("lm_head.weight").Float64s()
 	var loss float64
 	for i := range 10 {
@@ -313,28 +330,29 @@ func TestTaps(t *testing.T) {
 // TestSessionErrors: what a session is asked for and cannot do comes back as an
 // error that says so.
 func TestSessionErrors(t *testing.T) {
-	if _, err := NewSession(DefaultConfig(), Dims{}, nn.NewStore(tensor.Float32), Options{}); err == nil {
+	if _, err := DefaultConfig().NewSession(Dims{}, nn.NewStore(tensor.Float32), Options{}); err == nil {
 		t.Error("no vocabulary: no error")
 	}
 	s := small(t, tensor.Float32, "mha", Options{})
-	if _, err := s.Train(1, 4); err == nil || !strings.Contains(err.Error(), "sink") {
+	if _, err := s.Program(Train, Shape{Rows: 1, Length: 4}); err == nil || !strings.Contains(err.Error(), "sink") {
 		t.Errorf("training without a sink: %v", err)
 	}
-	if _, err := s.Score(1, 301); err == nil || !strings.Contains(err.Error(), "context is 300") {
+	if _, err := s.Program(Score, Shape{Rows: 1, Length: 301}); err == nil || !strings.Contains(err.Error(), "context is 300") {
 		t.Errorf("too long: %v", err)
 	}
 	store := nn.NewStore(tensor.Float32)
-	if _, err := NewSession(s.cfg, s.dims, store, Options{}); err != nil {
+	cfg, dims := configOf(s)
+	if _, err := cfg.NewSession(dims, store, Options{}); err != nil {
 		t.Fatal(err)
 	}
-	other := s.cfg
+	other := cfg
 	other.DModel = 64
-	if _, err := NewSession(other, s.dims, store, Options{}); err == nil || !strings.Contains(err.Error(), "model.embed_tokens.weight has shape (13, 32), want [13 64]") {
+	if _, err := other.NewSession(dims, store, Options{}); err == nil || !strings.Contains(err.Error(), "model.embed_tokens.weight has shape (13, 32), want [13 64]") {
 		t.Errorf("weights of another shape: %v", err)
 	}
-	other = s.cfg
+	other = cfg
 	other.Linear = []nn.LinearConfig{{Match: "*.nothing", Kind: "dense"}}
-	if _, err := NewSession(other, s.dims, nn.NewStore(tensor.Float32), Options{}); err == nil || !strings.Contains(err.Error(), "*.nothing") {
+	if _, err := other.NewSession(dims, nn.NewStore(tensor.Float32), Options{}); err == nil || !strings.Contains(err.Error(), "*.nothing") {
 		t.Errorf("pattern without a layer: %v", err)
 	}
 }
@@ -346,12 +364,12 @@ func TestProgramsShareMemory(t *testing.T) {
 	losses := map[int]float64{}
 	for round := range 2 {
 		for n := 1; n <= maxPrograms+3; n++ {
-			p, err := s.Score(1, n)
+			p, err := s.Program(Score, Shape{Rows: 1, Length: n})
 			if err != nil {
 				t.Fatal(err)
 			}
 			text := tokensOf(n+1, "text")
-			p.Feed(text[:n], text[1:])
+			p.Feed(map[string][]int{"tokens": text[:n], "targets": text[1:]})
 			if err := p.Run(); err != nil {
 				t.Fatal(err)
 			}

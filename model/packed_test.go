@@ -16,14 +16,14 @@ import (
 func packedOf(t *testing.T, variant string, l nn.LinearConfig, opts Options) (plain, packed *Session) {
 	t.Helper()
 	base := small(t, tensor.Float32, variant, opts)
-	cfg := base.Config()
+	cfg, dims := configOf(base)
 	l.Match = "model.layers.*"
 	cfg.Linear = []nn.LinearConfig{l}
 	var both [2]*Session
 	for i := range both {
 		opts.Packed = i == 1
 		var err error
-		if both[i], err = NewSession(cfg, base.Dims(), nn.NewStore(tensor.Float32), opts); err != nil {
+		if both[i], err = cfg.NewSession(dims, nn.NewStore(tensor.Float32), opts); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -85,14 +85,14 @@ func TestPackedScores(t *testing.T) {
 func TestPackedDoesNotTrain(t *testing.T) {
 	_, packed := packedOf(t, "mha", nn.LinearConfig{Kind: "dense", Quantize: "int8"}, Options{})
 	store := packed.Store()
-	if _, err := NewSession(packed.Config(), packed.Dims(), store, Options{Packed: true, Sink: nn.NewGradients(store)}); err == nil || !strings.Contains(err.Error(), "cannot train") {
+	if _, err := again(packed, store, Options{Packed: true, Sink: nn.NewGradients(store)}); err == nil || !strings.Contains(err.Error(), "cannot train") {
 		t.Errorf("%v, want cannot train", err)
 	}
-	s, err := NewSession(packed.Config(), packed.Dims(), store, Options{Sink: nn.NewGradients(store)})
+	s, err := again(packed, store, Options{Sink: nn.NewGradients(store)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Train(2, 5); err == nil || !strings.Contains(err.Error(), "quantized_linear has no gradient") {
+	if _, err := s.Program(Train, Shape{Rows: 2, Length: 5}); err == nil || !strings.Contains(err.Error(), "quantized_linear has no gradient") {
 		t.Errorf("%v, want no gradient", err)
 	}
 }

@@ -17,22 +17,21 @@ func (s *Session) DecodeAfter(batch, past int) (step func() error, err error) {
 	if batch < 1 || past < 0 {
 		return nil, fmt.Errorf("model: %d sequences after %d tokens; want at least 1 and 0", batch, past)
 	}
-	if err := s.reserve(batch, past+1); err != nil {
+	s.reserve(batch, past+1)
+	p, err := s.decoding(batch, 1)
+	if err != nil {
 		return nil, err
 	}
 	pattern := make([]float64, patternLength)
 	rng.FillNormal(rng.New(s.opts.Seed, "past", 0), pattern, 0, 1)
-	for _, c := range s.cache {
+	for _, c := range s.Caches() {
 		c.Fill(pattern)
 	}
-	p, err := s.program(decoding, batch, 1)
-	if err != nil {
-		return nil, err
-	}
+	vocab := p.g.outputs["logits"].Shape()[1]
 	before, logits := make([]int, batch), make([][]float64, batch)
 	return func() error {
 		for i := range before {
-			before[i], p.tokens[i], p.fresh[i] = past, i%s.dims.VocabSize, 1
+			before[i], p.Ints("tokens")[i], p.Ints("fresh")[i] = past, i%vocab, 1
 		}
 		return s.advance(p, before, logits)
 	}, nil

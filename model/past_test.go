@@ -36,7 +36,7 @@ func TestDecodeAfter(t *testing.T) {
 				if err := step(); err != nil {
 					t.Fatal(err)
 				}
-				runs[i] = s.programs[programKey{decoding, batch, 1}].scores()
+				runs[i] = s.programs[programKey{Infer, Shape{Rows: batch, Length: 1}, ""}].Output("logits").Float64s()
 			}
 			for i, x := range runs[0] {
 				if x != runs[1][i] || math.IsNaN(x) {
@@ -50,7 +50,7 @@ func TestDecodeAfter(t *testing.T) {
 			if err := step(); err != nil {
 				t.Fatal(err)
 			}
-			if other := s.programs[programKey{decoding, batch, 1}].scores(); other[0] == runs[0][0] {
+			if other := s.programs[programKey{Infer, Shape{Rows: batch, Length: 1}, ""}].Output("logits").Float64s(); other[0] == runs[0][0] {
 				t.Errorf("after %d and after %d tokens the score is %v", past, past-1, other[0])
 			}
 			if after := generate(); !slices.Equal(after, before) {
@@ -73,7 +73,8 @@ func TestDecodeAfterRefuses(t *testing.T) {
 func TestSizes(t *testing.T) {
 	for variant := range variants {
 		s := small(t, tensor.Float32, variant, Options{})
-		sizes := s.Config().Sizes(vocab)
+		cfg, _ := configOf(s)
+		sizes := cfg.Sizes(vocab)
 		matrices := 0
 		for _, name := range s.Store().Names() {
 			if shape := s.Store().Get(name).Shape(); len(shape) > 1 && name != "model.embed_positions.weight" {
@@ -83,7 +84,11 @@ func TestSizes(t *testing.T) {
 		if got := sizes.Parameters().Total; got != float64(matrices) {
 			t.Errorf("%s: %v parameters, the store has %d", variant, got, matrices)
 		}
-		if got, want := sizes.Work(7).KVBytes, float64(7*s.CacheBytesPerToken()/4); got != want {
+		perToken, err := s.CacheBytesPerToken()
+		if err != nil || perToken != cfg.AttentionCost(false).CacheBytesTotal {
+			t.Errorf("%s: %d bytes a token and %v, its attention has %d", variant, perToken, err, cfg.AttentionCost(false).CacheBytesTotal)
+		}
+		if got, want := sizes.Work(7).KVBytes, float64(7*perToken/4); got != want {
 			t.Errorf("%s: %v cached values, want %v", variant, got, want)
 		}
 	}

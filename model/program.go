@@ -1,7 +1,12 @@
 package model
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -10,165 +15,111 @@ import (
 	"sparrow/op"
 )
 
-// Program is a network's graph for one shape of input, and the machine that
-// runs it. Programs of one Session share memory, so they run in turn, and what
-// one leaves (loss, logits, taps) is read before another runs.
+// Program is a network's graph for one mode and shape, and the machine that runs
+// it. Programs of one Session share memory, so they run in turn, and what one
+// leaves (loss, outputs, sites) is read before another runs.
 type Program struct {
-	Batch, SeqLen int
+	Mode  Mode
+	Shape Shape
 
-	tokens, targets, positions []int // [Batch*SeqLen]; targets of a classifier [Batch]; of images only targets, of scoring
-	types                      []int // [Batch*SeqLen], of an encoder
-	lengths                    []int // [Batch], but of a decoder
-	rows                       []int // of a masked language model, as targets: [Batch*MaskedTokens(SeqLen)]; of explaining the places it looks at
-	step                       []int // [1], micro-batches so far
-	past, fresh, last          []int // [Batch], of cached decoding
-
-	tape   *op.Tape
-	plan   *op.Plan
-	vm     G.VM
-	arena  *op.Arena
-	loss   *G.Node       // [1], sum over targets; nil when decoding
-	logits *G.Node       // [Batch*SeqLen, V]; when decoding [Batch, V]; of a classifier [Batch, C]
-	truth  *tensor.Dense // [Batch], of a regression
-	pixels *tensor.Dense // [Batch*SeqLen, channels], of images
-	soft   *tensor.Dense // [Batch, C], targets of images in training
-
-	teacher *tensor.Dense // as logits, of a teacher
-	counts  *tensor.Dense // [rows of the logits], how much each counts in the distance to the teacher
-
-	pixelGradient *inputGradient     // of explaining
-	taps          map[string]*G.Node // by name
+	g     *Graph
+	step  []int // [1], micro-batches so far
+	plan  *op.Plan
+	vm    G.VM
+	arena *op.Arena
 }
 
-// mode is what a program computes.
-type mode int
-
-const (
-	training   mode = iota // loss and gradients
-	scoring                // loss
-	decoding               // logits of each sequence's last token, over a cache
-	explaining             // gradients of an image
-)
-
-// intInput adds an integer leaf of n elements and returns its memory.
-func intInput(t *op.Tape, name string, n int) (*G.Node, []int) {
-	d := tensor.New(tensor.Of(tensor.Int), tensor.WithShape(n))
-	return t.Input(name, d), d.Ints()
-}
+// ErrNoSite marks a site that a network does not have.
+var ErrNoSite = errors.New("model: the network has no such site")
 
 // build makes the program of one mode and shape. Mistakes of the config that
 // only show as shapes come back as errors.
-func (s *Session) build(m mode, batch, seqLen int) (p *Program, err error) {
+func (s *Session) build(m Mode, shape Shape, sites []string) (p *Program, err error) {
 	defer catchShape(&err)
-	t := op.NewTape(s.store.Dtype, m == training || m == explaining)
-	p = &Program{Batch: batch, SeqLen: seqLen, tape: t, arena: &s.arena}
-	opts := nn.Options{Seed: s.opts.Seed, Linear: s.cfg.Linear, Tapped: s.opts.Tapped}
-	switch m {
-	case training:
-		opts.Sink, opts.Frozen, opts.Straight = s.opts.Sink, s.opts.Frozen, s.opts.Straight
-		opts.Step, p.step = intInput(t, "step", 1)
-	case explaining:
-		opts.Tapped = attentionOperand
+	t := op.NewTape(s.store.Dtype, m == Train || m == Calibrate)
+	opts := nn.Options{Seed: s.opts.Seed, Linear: s.opts.Linear}
+	if len(sites) > 0 {
+		opts.Tapped = func(name string) bool {
+			return slices.ContainsFunc(sites, func(site string) bool { return matches(site, name) })
+		}
 	}
-	b := nn.NewBuilder(t, s.store, opts)
-	switch {
-	case m == explaining:
-		s.explain(p, b)
-	case s.dims.ImageSize > 0:
-		s.see(p, b, m)
-	default:
-		s.read(p, b, m)
+	p = &Program{Mode: m, Shape: shape, arena: &s.arena}
+	if t.Training() {
+		opts.Sink, opts.Frozen = s.opts.Sink, s.opts.Frozen
 	}
-	if patterns := b.Unmatched(); len(patterns) > 0 {
+	if m == Train {
+		opts.Straight = s.opts.Straight
+		step := tensor.New(tensor.Of(tensor.Int), tensor.WithShape(1))
+		opts.Step, p.step = t.Input("step", step), step.Ints()
+	}
+	p.g = NewGraph(nn.NewBuilder(t, s.store, opts), m, shape)
+	p.g.session = s
+	if err := s.network.Build(p.g); err != nil {
+		return nil, err
+	}
+	if patterns := p.g.Unmatched(); len(patterns) > 0 {
 		return nil, fmt.Errorf("model: no linear layer is named like match = %q, or a later table replaces it", patterns)
 	}
-	if m == training && s.opts.Distill != nil {
-		if err := s.distill(p); err != nil {
-			return nil, err
+	for _, site := range sites {
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(p.g.Taps())), func(name string) bool { return matches(site, name) }) {
+			return nil, fmt.Errorf("%w: %q", ErrNoSite, site)
 		}
 	}
-	return p, p.finish(b, m, m == decoding || m != training && (s.dims.Outputs() > 0 || s.opts.Scores), s.opts.Poison)
+	return p, p.finish(s.opts.Poison)
 }
 
-// read extends a program by a network that reads tokens.
-func (s *Session) read(p *Program, b *nn.Builder, m mode) {
-	t, n := p.tape, p.Batch*p.SeqLen
-	tokens, tokenData := intInput(t, "tokens", n)
-	positions, positionData := intInput(t, "positions", n)
-	p.tokens, p.positions = tokenData, positionData
-	for i := range p.positions {
-		p.positions[i] = i % p.SeqLen
-	}
-	seq := nn.SeqInfo{Batch: p.Batch, SeqLen: p.SeqLen, Positions: positions}
-	dims := s.dims
-	if m == decoding {
-		seq.Cache = &nn.SeqCache{Layers: s.cache}
-		seq.Cache.Past, p.past = intInput(t, "past", p.Batch)
-		seq.Cache.Fresh, p.fresh = intInput(t, "fresh", p.Batch)
-		dims.Context = s.capacity
-	}
-	switch {
-	case s.cfg.Kind == "decoder":
-		p.predict(b, NewDecoder(b, s.cfg, dims), tokens, seq, m)
-	case dims.Outputs() == 0:
-		s.predictMasked(p, b, tokens, seq)
-	default:
-		s.classify(p, b, tokens, seq)
-	}
+// matches tells whether a site's name is meant.
+func matches(site, name string) bool {
+	ok, _ := path.Match(site, name)
+	return ok
 }
 
-// catchShape makes an error of a mismatch of shapes found while a graph is built.
+// catchShape makes an error of a mismatch of shapes found while a graph is built, or
+// of Graph.Refuse.
 func catchShape(err *error) {
-	if r := recover(); r != nil {
-		e, ok := r.(*op.ShapeError)
-		if !ok {
-			panic(r)
+	switch r := recover().(type) {
+	case nil:
+	case *op.ShapeError:
+		*err = fmt.Errorf("model: %w", r)
+	case refusal:
+		*err = r.error
+	default:
+		panic(r)
+	}
+}
+
+// finish derives gradients, checks the graph and plans its memory, in which what
+// can be read after a run is kept; poison is Options.Poison.
+func (p *Program) finish(poison bool) error {
+	t := p.g.Tape
+	if t.Training() {
+		if p.g.loss == nil {
+			return errors.New("model: the network has no loss and cannot train")
 		}
-		*err = fmt.Errorf("model: %w", e)
-	}
-}
-
-// predict extends a program by a language model's scores of the next token and
-// its loss; when decoding only by the scores after each sequence's last token.
-func (p *Program) predict(b *nn.Builder, network *Decoder, tokens *G.Node, seq nn.SeqInfo, m mode) {
-	x := network.Hidden(tokens, seq)
-	if m == decoding {
-		var last *G.Node
-		last, p.last = intInput(p.tape, "last", p.Batch)
-		p.logits = network.Logits(op.Rows(p.tape, x, last))
-		return
-	}
-	var targets *G.Node
-	targets, p.targets = intInput(p.tape, "targets", p.Batch*p.SeqLen)
-	p.logits = network.Logits(x)
-	b.Tap("logits", p.logits)
-	p.loss = op.CrossEntropy(p.tape, p.logits, targets)
-}
-
-// finish derives gradients, checks the graph and plans its memory, in which the
-// logits are kept if keep says so; poison is Options.Poison.
-func (p *Program) finish(b *nn.Builder, m mode, keep, poison bool) error {
-	if p.tape.Training() {
-		if err := p.tape.Backward(p.loss); err != nil {
+		if err := t.Backward(p.g.loss); err != nil {
 			return fmt.Errorf("model: %w", err)
 		}
 	}
-	if err := p.tape.Check(); err != nil {
+	if err := t.Check(); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
 	var pinned []*G.Node
-	if p.loss != nil {
-		pinned = append(pinned, p.loss)
+	if p.g.loss != nil {
+		pinned = append(pinned, p.g.loss)
 	}
-	if keep {
-		pinned = append(pinned, p.logits)
+	if t.Training() {
+		clear(p.g.kept)
+	} else {
+		for _, name := range slices.Sorted(maps.Keys(p.g.kept)) {
+			pinned = append(pinned, p.g.kept[name])
+		}
 	}
-	p.taps = b.Taps()
-	for _, n := range p.taps {
-		pinned = append(pinned, n)
+	taps := p.g.Taps()
+	for _, name := range slices.Sorted(maps.Keys(taps)) {
+		pinned = append(pinned, taps[name])
 	}
 	var err error
-	if p.plan, err = p.tape.Plan(poison, pinned...); err != nil {
+	if p.plan, err = t.Plan(poison, pinned...); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
 	return nil
@@ -180,16 +131,57 @@ func (p *Program) ActivationBytes() int { return p.plan.Bytes() }
 
 // HeldBytes is the memory of tables that the program makes in its first run and
 // keeps.
-func (p *Program) HeldBytes() int { return p.tape.HeldBytes() }
+func (p *Program) HeldBytes() int { return p.g.Tape.HeldBytes() }
 
 // Rehearse calls the session's sink in the order of a run, without computing
 // gradients; see [op.Plan.Rehearse].
 func (p *Program) Rehearse() error { return p.plan.Rehearse() }
 
-// Feed sets the tokens and targets of the next run, both [Batch*SeqLen].
-func (p *Program) Feed(tokens, targets []int) {
-	copy(p.tokens, tokens)
-	copy(p.targets, targets)
+// Ints is the memory of an integer leaf, to be filled before a run. A name that the
+// network lacks is a mistake of the program.
+func (p *Program) Ints(leaf string) []int { return p.g.Values(leaf) }
+
+// Floats is a floating-point leaf, likewise.
+func (p *Program) Floats(leaf string) Rows { return rowsOf(named("leaf", leaf, p.g.floats).data) }
+
+// Has tells whether there is a leaf of that name.
+func (p *Program) Has(leaf string) bool { return p.g.ints[leaf] != nil || p.g.floats[leaf] != nil }
+
+// Feed copies values into leaves by name; a leaf that the network lacks is left out,
+// and nil clears one.
+func (p *Program) Feed(ints map[string][]int) {
+	for name, values := range ints {
+		l := p.g.ints[name]
+		if l == nil {
+			continue
+		}
+		if values == nil {
+			clear(l.data.Ints())
+		}
+		copy(l.data.Ints(), values)
+	}
+}
+
+// Output is a result of the last run that the program keeps; see [Graph.Output].
+func (p *Program) Output(name string) Rows {
+	if n := p.g.Taps()[name]; n != nil {
+		return rowsOf(n.Value().(*tensor.Dense))
+	}
+	return rowsOf(named("kept output", name, p.g.kept).Value().(*tensor.Dense))
+}
+
+// Site is a value inside the network that the program was asked to keep.
+func (p *Program) Site(name string) Rows {
+	return rowsOf(named("site", name, p.g.Taps()).Value().(*tensor.Dense))
+}
+
+// named is the entry of that name.
+func named[V any](what, name string, all map[string]V) V {
+	v, ok := all[name]
+	if !ok {
+		panic(fmt.Sprintf("model: no %s %q; there are: %s", what, name, strings.Join(slices.Sorted(maps.Keys(all)), ", ")))
+	}
+	return v
 }
 
 // SetStep sets the count of micro-batches that dropout's masks depend on.
@@ -202,45 +194,14 @@ func (p *Program) SetStep(n int) {
 // Run executes the program.
 func (p *Program) Run() error {
 	if p.vm == nil {
-		p.vm = G.NewTapeMachine(p.tape.Graph)
+		p.vm = G.NewTapeMachine(p.g.Tape.Graph)
 	}
 	p.plan.Bind(p.arena)
-	if err := p.tape.Run(p.vm); err != nil {
+	if err := p.g.Tape.Run(p.vm); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
 	return nil
 }
 
 // Loss is the last run's loss in nats, summed over its targets.
-func (p *Program) Loss() float64 { return scalars(p.loss)[0] }
-
-// scores returns the last run's logits, row by row; only the programs of decoding
-// and of scoring by a classifier keep them (others do if the tap "logits" is asked
-// for).
-func (p *Program) scores() []float64 { return scalars(p.logits) }
-
-// Tap returns a copy of a value that Options.Tapped asked for, and its shape.
-func (p *Program) Tap(name string) ([]float64, tensor.Shape) {
-	n := p.taps[name]
-	if n == nil {
-		return nil, nil
-	}
-	return scalars(n), n.Shape().Clone()
-}
-
-// scalars copies a node's value.
-func scalars(n *G.Node) []float64 {
-	return floatsOf(n.Value().(*tensor.Dense))
-}
-
-// floatsOf copies a tensor's values.
-func floatsOf(d *tensor.Dense) []float64 {
-	if d.Dtype() == tensor.Float64 {
-		return append([]float64(nil), d.Float64s()...)
-	}
-	out := make([]float64, len(d.Float32s()))
-	for i, x := range d.Float32s() {
-		out[i] = float64(x)
-	}
-	return out
-}
+func (p *Program) Loss() float64 { return rowsOf(p.g.loss.Value().(*tensor.Dense)).Float64s()[0] }

@@ -34,11 +34,16 @@ func noise(n int) []float32 {
 func imageSession(t *testing.T, cfg model.Config, dims model.Dims, opts func(*nn.Store) model.Options) *model.Session {
 	t.Helper()
 	store := nn.NewStore(tensor.Float64)
-	s, err := model.NewSession(cfg, dims, store, opts(store))
+	s, err := cfg.NewSession(dims, store, opts(store))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// explain looks at an image as a session's network does.
+func explain(s *model.Session, pixels []float32) (*model.Explanation, error) {
+	return s.Network().(model.Images).Explain(s.Store(), model.Options{}, pixels)
 }
 
 // TestImageTargets: with one-hot targets the loss of training is that of scoring; a mixture's is the mixture of the losses;
@@ -50,24 +55,25 @@ func TestImageTargets(t *testing.T) {
 	})
 	const batch = 3
 	pixels := noise(batch * dims.Context * dims.Channels)
-	run := func(p *model.Program, err error, x model.Images) float64 {
+	run := func(p *model.Program, err error, feed func(*model.Program)) float64 {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
-		p.FeedImages(x)
+		p.Floats("pixels").Set(pixels)
+		feed(p)
 		if err := p.Run(); err != nil {
 			t.Fatal(err)
 		}
 		return p.Loss()
 	}
 	score := func(labels ...int) float64 {
-		p, err := s.Score(batch, dims.Context)
-		return run(p, err, model.Images{Pixels: pixels, Labels: labels})
+		p, err := s.Program(model.Score, dims.Shape(batch, 0))
+		return run(p, err, func(p *model.Program) { copy(p.Ints("targets"), labels) })
 	}
 	train := func(targets []float32) float64 {
-		p, err := s.Train(batch, dims.Context)
-		return run(p, err, model.Images{Pixels: pixels, Targets: targets})
+		p, err := s.Program(model.Train, dims.Shape(batch, 0))
+		return run(p, err, func(p *model.Program) { p.Floats("distribution").Set(targets) })
 	}
 	hot := func(labels ...int) []float32 {
 		x := make([]float32, batch*dims.Classes)
@@ -100,23 +106,24 @@ func TestExplain(t *testing.T) {
 	cfg, dims := imageConfig()
 	s := imageSession(t, cfg, dims, func(*nn.Store) model.Options { return model.Options{Seed: 3} })
 	pixels := noise(dims.Context * dims.Channels)
-	x, err := s.Explain(pixels)
+	x, err := explain(s, pixels)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Score(1, dims.Context)
+	p, err := s.Program(model.Score, dims.Shape(1, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	loss := func() float64 {
-		p.FeedImages(model.Images{Pixels: pixels, Labels: []int{x.Class}})
+		p.Floats("pixels").Set(pixels)
+		p.Ints("targets")[0] = x.Class
 		if err := p.Run(); err != nil {
 			t.Fatal(err)
 		}
 		return p.Loss()
 	}
 	loss()
-	if got := p.Logits(); !slices.Equal(got, x.Logits) || got[x.Class] != slices.Max(got) {
+	if got := p.Output("logits").Float64s(); !slices.Equal(got, x.Logits) || got[x.Class] != slices.Max(got) {
 		t.Errorf("scores %v of class %d, scored %v", x.Logits, x.Class, got)
 	}
 	const h = 1.0 / 1024 // exact in float32
@@ -149,11 +156,11 @@ func TestExplain(t *testing.T) {
 	if want := []string{"global", "local", "dilated", "global", "local"}; !slices.Equal(groups, want) {
 		t.Errorf("groups %v, want %v", groups, want)
 	}
-	again, err := s.Explain(pixels)
+	again, err := explain(s, pixels)
 	if err != nil || !slices.Equal(again.Gradient, x.Gradient) || !slices.Equal(again.Field, x.Field) {
 		t.Errorf("explained again: other gradients, or %v", err)
 	}
-	if _, err := s.Explain(pixels[1:]); err == nil {
+	if _, err := explain(s, pixels[1:]); err == nil {
 		t.Error("too few pixels: no error")
 	}
 }
@@ -164,7 +171,7 @@ func TestExplainLocalGroups(t *testing.T) {
 	cfg.FaViT.Groups, cfg.FaViT.Pad = "local", "replicate"
 	cfg.FaViT.Window = 2 // fewer keys than patches: nobody may take the one for the other
 	s := imageSession(t, cfg, dims, func(*nn.Store) model.Options { return model.Options{Seed: 3} })
-	x, err := s.Explain(noise(dims.Context * dims.Channels))
+	x, err := explain(s, noise(dims.Context*dims.Channels))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,16 +205,16 @@ func TestImageDims(t *testing.T) {
 		{"too small", b0, model.ImageDims(10, 28, 1), "stage 1, maps of 7x7"},
 		{"context", cfg, wrong, "want what ImageDims returns"},
 	} {
-		if _, err := model.NewSession(c.cfg, c.dims, nn.NewStore(tensor.Float32), model.Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := c.cfg.NewSession(c.dims, nn.NewStore(tensor.Float32), model.Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q in it", c.name, err, c.want)
 		}
 	}
 	s := imageSession(t, cfg, dims, func(*nn.Store) model.Options { return model.Options{} })
-	if _, err := s.Score(2, dims.Context-1); err == nil {
+	if _, err := s.Program(model.Score, model.Shape{Rows: 2, Height: dims.ImageSize, Width: dims.ImageSize - 1}); err == nil {
 		t.Error("Score of other images: no error")
 	}
 	cfg.DModel = 8
-	if _, err := model.NewSession(cfg, dims, nn.NewStore(tensor.Float32), model.Options{}); !errors.Is(err, configs.ErrConfig) {
+	if _, err := cfg.NewSession(dims, nn.NewStore(tensor.Float32), model.Options{}); !errors.Is(err, configs.ErrConfig) {
 		t.Errorf("d_model of a favit: %v, want a config error", err)
 	}
 }

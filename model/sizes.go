@@ -2,6 +2,9 @@ package model
 
 import (
 	"cmp"
+	"fmt"
+
+	"gorgonia.org/tensor"
 
 	"sparrow/cost"
 )
@@ -24,4 +27,32 @@ func (c Config) Sizes(vocab int) cost.Config {
 		s.Attention.QRank, s.Attention.KVRank, s.Attention.RopeDim, s.Attention.VHeadDim = a.QRank, a.KVRank, a.RopeDim, a.VHeadDim
 	}
 	return s
+}
+
+// AttentionCost is what a decoder's attention holds and does.
+type AttentionCost struct {
+	Kind            string  `json:"kind"`
+	Weights         int     `json:"weights"`           // of the matrices of all layers, as dense ones
+	CacheBytes      int     `json:"cache_bytes"`       // of a token in one layer
+	CacheBytesTotal int     `json:"cache_bytes_total"` // of a token in all layers
+	FLOPsPerByte    float64 `json:"flops_per_byte"`    // of the cache, that decoding a token computes: its arithmetic intensity
+}
+
+// AttentionCost is that of a network over float32, with its cache in 8 bits if int8s
+// says so; nil if it does not decode.
+func (c Config) AttentionCost(int8s bool) *AttentionCost {
+	if c.Kind != "decoder" {
+		return nil
+	}
+	a, d := c.Attention, c.DModel
+	cost := AttentionCost{Kind: a.Kind, Weights: c.NLayer * int(a.Parameters(d)), CacheBytes: a.CacheBytesPerToken(d, tensor.Float32, int8s)}
+	cost.CacheBytesTotal = c.NLayer * cost.CacheBytes
+	cost.FLOPsPerByte = a.DecodeFLOPs(d, 1) / float64(cost.CacheBytes)
+	return &cost
+}
+
+// String is the cost in two lines, for people.
+func (c AttentionCost) String() string {
+	return fmt.Sprintf("attention   %s, %d weights, %.3g FLOPs a byte of cache\ncache       %d bytes a token, %d a layer",
+		c.Kind, c.Weights, c.FLOPsPerByte, c.CacheBytesTotal, c.CacheBytes)
 }

@@ -45,16 +45,16 @@ func dropoutRun(t *testing.T, variant string, recompute bool, step int) map[stri
 	variants[variant](&cfg)
 	store := nn.NewStore(tensor.Float64)
 	grads := nn.NewGradients(store)
-	s, err := NewSession(cfg, Dims{VocabSize: vocab, Context: 9}, store, Options{Seed: 4, Sink: grads, Poison: true})
+	s, err := cfg.NewSession(Dims{VocabSize: vocab, Context: 9}, store, Options{Seed: 4, Sink: grads, Poison: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Train(3, 9)
+	p, err := s.Program(Train, Shape{Rows: 3, Length: 9})
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := tokensOf(28, "dropout")
-	p.Feed(text[:27], text[1:])
+	p.Feed(map[string][]int{"tokens": text[:27], "targets": text[1:]})
 	for range 2 { // the second run finds the first one's NaN
 		p.SetStep(step)
 		if err := p.Run(); err != nil {
@@ -95,7 +95,7 @@ func TestNewSessionChecksConfig(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := DefaultConfig()
 			c.damage(&cfg)
-			_, err := NewSession(cfg, Dims{VocabSize: vocab, Context: 8}, nn.NewStore(tensor.Float32), Options{})
+			_, err := cfg.NewSession(Dims{VocabSize: vocab, Context: 8}, nn.NewStore(tensor.Float32), Options{})
 			if !errors.Is(err, configs.ErrConfig) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want a configs.ErrConfig with %q", err, c.want)
 			}
@@ -110,25 +110,21 @@ func TestReserveKeepsOrder(t *testing.T) {
 	var want []programKey
 	for _, n := range []int{1, 5, 2, 7, 3, 6} {
 		if n == 7 {
-			if err := s.reserve(2, 16); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := s.program(decoding, 2, 1); err != nil {
+			s.reserve(2, 16)
+			if _, err := s.decoding(2, 1); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := s.Score(1, n); err != nil {
+		if _, err := s.Program(Score, Shape{Rows: 1, Length: n}); err != nil {
 			t.Fatal(err)
 		}
-		want = append(want, programKey{scoring, 1, n})
+		want = append(want, programKey{Score, Shape{Rows: 1, Length: n}, ""})
 	}
-	if _, err := s.Score(1, 2); err != nil { // so that the order is not that of insertion, nor a rotation of it
+	if _, err := s.Program(Score, Shape{Rows: 1, Length: 2}); err != nil { // so that the order is not that of insertion, nor a rotation of it
 		t.Fatal(err)
 	}
-	want = append(slices.Delete(want, 2, 3), programKey{scoring, 1, 2})
-	if err := s.reserve(3, 16); err != nil {
-		t.Fatal(err)
-	}
+	want = append(slices.Delete(want, 2, 3), programKey{Score, Shape{Rows: 1, Length: 2}, ""})
+	s.reserve(3, 16)
 	if !slices.Equal(s.recent, want) || len(s.programs) != len(want) {
 		t.Errorf("order of use %v (%d programs), want %v", s.recent, len(s.programs), want)
 	}

@@ -26,8 +26,24 @@ func (g golden) encoderConfig(name string) (cfg model.Config, dims model.Dims, b
 	return cfg, dims, int(c[7]), int(c[8])
 }
 
+// examples are a batch of labelled texts.
+type examples struct {
+	tokens, types, lengths, labels []int
+	scores                         []float64
+}
+
+// feed gives the batch to a program.
+func (x examples) feed(p *model.Program) {
+	p.Feed(map[string][]int{"tokens": x.tokens, "types": x.types, "lengths": x.lengths, "targets": x.labels})
+	if p.Has("truth") {
+		for i, score := range x.scores {
+			p.Floats("truth").Put(i, 0, score)
+		}
+	}
+}
+
 // examples is the batch of one step, padded to seqLen tokens.
-func (g golden) examples(step, batch, stored, seqLen int) model.Examples {
+func (g golden) examples(step, batch, stored, seqLen int) examples {
 	pad := func(key string) []int {
 		out := make([]int, batch*seqLen)
 		all := widen(read[int32](g, key)[step*batch*stored:])
@@ -37,9 +53,9 @@ func (g golden) examples(step, batch, stored, seqLen int) model.Examples {
 		return out
 	}
 	row := func(key string) []int { return widen(read[int32](g, key)[step*batch : (step+1)*batch]) }
-	return model.Examples{
-		Tokens: pad("tokens"), Types: pad("types"), Lengths: row("lengths"), Labels: row("labels"),
-		Scores: read[float64](g, "scores")[step*batch : (step+1)*batch],
+	return examples{
+		tokens: pad("tokens"), types: pad("types"), lengths: row("lengths"), labels: row("labels"),
+		scores: read[float64](g, "scores")[step*batch : (step+1)*batch],
 	}
 }
 
@@ -50,7 +66,7 @@ func (g golden) encoderSession(name string, dtype tensor.Dtype, recompute, poiso
 	cfg.CheckpointActivations = recompute
 	store := nn.NewStore(dtype)
 	grads := nn.NewGradients(store)
-	s, err := model.NewSession(cfg, dims, store, model.Options{Sink: grads, Poison: poison})
+	s, err := cfg.NewSession(dims, store, model.Options{Sink: grads, Poison: poison})
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -79,7 +95,7 @@ func encoderParity(t *testing.T, name string, dtype tensor.Dtype, recompute, poi
 	session, grads := g.encoderSession(name, dtype, recompute, poison)
 	store := session.Store()
 	g.compareScores(session, dtype)
-	program, err := session.Train(batch, seqLen)
+	program, err := session.Program(model.Train, model.Shape{Rows: batch, Length: seqLen})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +107,7 @@ func encoderParity(t *testing.T, name string, dtype tensor.Dtype, recompute, poi
 	}
 	for step := range losses {
 		x := g.examples(step, batch, seqLen, seqLen)
-		program.FeedExamples(x)
+		x.feed(program)
 		if err := program.Run(); err != nil {
 			t.Fatal(err)
 		}
@@ -110,9 +126,9 @@ func encoderParity(t *testing.T, name string, dtype tensor.Dtype, recompute, poi
 	}
 }
 
-func targetsOf(x model.Examples) int {
+func targetsOf(x examples) int {
 	n := 0
-	for _, label := range x.Labels {
+	for _, label := range x.labels {
 		if label != op.Ignored {
 			n++
 		}
@@ -124,11 +140,11 @@ func targetsOf(x model.Examples) int {
 func (g golden) compareScores(s *model.Session, dtype tensor.Dtype) {
 	g.t.Helper()
 	_, _, batch, seqLen := g.encoderConfig("")
-	p, err := s.Score(batch, seqLen)
+	p, err := s.Program(model.Score, model.Shape{Rows: batch, Length: seqLen})
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	p.FeedExamples(g.examples(0, batch, seqLen, seqLen))
+	g.examples(0, batch, seqLen, seqLen).feed(p)
 	if err := p.Run(); err != nil {
 		g.t.Fatal(err)
 	}
@@ -136,7 +152,7 @@ func (g golden) compareScores(s *model.Session, dtype tensor.Dtype) {
 	if dtype == tensor.Float64 {
 		tolerance = 1e-12
 	}
-	got, want := p.Logits(), read[float64](g, "logits")
+	got, want := p.Output("logits").Float64s(), read[float64](g, "logits")
 	if len(got) != len(want) {
 		g.t.Fatalf("%d scores, want %d", len(got), len(want))
 	}
@@ -161,23 +177,23 @@ func TestEncoderPadding(t *testing.T) {
 		s, grads := g.encoderSession("encoder", tensor.Float64, false, true)
 		x := g.examples(0, batch, seqLen, length)
 		for range rows - batch {
-			x.Tokens, x.Types = append(x.Tokens, make([]int, length)...), append(x.Types, make([]int, length)...)
-			x.Lengths, x.Labels = append(x.Lengths, 0), append(x.Labels, op.Ignored)
+			x.tokens, x.types = append(x.tokens, make([]int, length)...), append(x.types, make([]int, length)...)
+			x.lengths, x.labels = append(x.lengths, 0), append(x.labels, op.Ignored)
 		}
-		score, err := s.Score(rows, length)
+		score, err := s.Program(model.Score, model.Shape{Rows: rows, Length: length})
 		if err != nil {
 			t.Fatal(err)
 		}
-		program, err := s.Train(rows, length)
+		program, err := s.Program(model.Train, model.Shape{Rows: rows, Length: length})
 		if err != nil {
 			t.Fatal(err)
 		}
-		score.FeedExamples(x)
+		x.feed(score)
 		if err := score.Run(); err != nil {
 			t.Fatal(err)
 		}
-		r := run{logits: score.Logits()[:batch*dims.Classes], grads: grads}
-		program.FeedExamples(x)
+		r := run{logits: score.Output("logits").Float64s()[:batch*dims.Classes], grads: grads}
+		x.feed(program)
 		if err := program.Run(); err != nil {
 			t.Fatal(err)
 		}
@@ -213,12 +229,12 @@ func TestMaskedParity(t *testing.T) {
 			cfg, dims, batch, seqLen := g.encoderConfig("masked")
 			store := nn.NewStore(dtype)
 			grads := nn.NewGradients(store)
-			session, err := model.NewSession(cfg, dims, store, model.Options{Sink: grads, Poison: true})
+			session, err := cfg.NewSession(dims, store, model.Options{Sink: grads, Poison: true})
 			if err != nil {
 				t.Fatal(err)
 			}
 			g.load(store)
-			program, err := session.Train(batch, seqLen)
+			program, err := session.Program(model.Train, model.Shape{Rows: batch, Length: seqLen})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -230,7 +246,7 @@ func TestMaskedParity(t *testing.T) {
 			}
 			for step := range losses {
 				x, count := g.maskedBatch(step, batch, seqLen)
-				program.FeedMasked(x)
+				program.Feed(x)
 				if err := program.Run(); err != nil {
 					t.Fatal(err)
 				}
@@ -252,18 +268,21 @@ func TestMaskedParity(t *testing.T) {
 }
 
 // maskedBatch is the batch of one step of testdata/masked.npz, and its targets.
-func (g golden) maskedBatch(step, batch, seqLen int) (x model.Masked, count int) {
+func (g golden) maskedBatch(step, batch, seqLen int) (x map[string][]int, count int) {
 	n := batch * seqLen
-	x.Tokens = widen(read[int32](g, "tokens")[step*n : (step+1)*n])
-	x.Lengths = widen(read[int32](g, "lengths")[step*batch : (step+1)*batch])
+	var rows, targets []int
+	x = map[string][]int{}
+	x["tokens"] = widen(read[int32](g, "tokens")[step*n : (step+1)*n])
+	x["lengths"] = widen(read[int32](g, "lengths")[step*batch : (step+1)*batch])
 	for i, target := range widen(read[int32](g, "labels")[step*n : (step+1)*n]) {
 		if target != op.Ignored {
-			x.Rows, x.Targets = append(x.Rows, i), append(x.Targets, target)
+			rows, targets = append(rows, i), append(targets, target)
 		}
 	}
-	count = len(x.Rows)
-	for len(x.Rows) < batch*model.MaskedTokens(seqLen) {
-		x.Rows, x.Targets = append(x.Rows, 0), append(x.Targets, op.Ignored)
+	count = len(rows)
+	for len(rows) < batch*model.MaskedTokens(seqLen) {
+		rows, targets = append(rows, 0), append(targets, op.Ignored)
 	}
+	x["rows"], x["targets"] = rows, targets
 	return x, count
 }

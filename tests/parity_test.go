@@ -92,12 +92,12 @@ func parity(t *testing.T, name string, dtype tensor.Dtype, recompute, poison boo
 	cfg.CheckpointActivations = recompute
 	store := nn.NewStore(dtype)
 	grads := nn.NewGradients(store)
-	session, err := model.NewSession(cfg, dims, store, model.Options{Sink: grads, Poison: poison})
+	session, err := cfg.NewSession(dims, store, model.Options{Sink: grads, Poison: poison})
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.load(store)
-	program, err := session.Train(batch, seqLen)
+	program, err := session.Program(model.Train, model.Shape{Rows: batch, Length: seqLen})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func parity(t *testing.T, name string, dtype tensor.Dtype, recompute, poison boo
 	n := batch * seqLen
 	for step := range losses {
 		in, want := widen(inputs[step*n:(step+1)*n]), widen(targets[step*n:(step+1)*n])
-		program.Feed(in, want)
+		program.Feed(map[string][]int{"tokens": in, "targets": want})
 		if err := program.Run(); err != nil {
 			t.Fatal(err)
 		}

@@ -109,7 +109,7 @@ func TestReadmeCountsTheQuickstart(t *testing.T) {
 	}
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
-	if _, err := model.NewSession(cfg.Model, model.Dims{VocabSize: 256, Context: cfg.Data.SeqLen}, store, model.Options{}); err != nil {
+	if _, err := cfg.Model.NewSession(model.Dims{VocabSize: 256, Context: cfg.Data.SeqLen}, store, model.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	millions := float64(store.Parameters()) / 1e6

@@ -36,7 +36,7 @@ func (a Account) Total() int { return a.Weights() + a.Moments() + a.Indices() }
 func accountOf(cfg Config, dims model.Dims) (Account, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
-	if _, err := model.NewSession(cfg.Model, dims, store, model.Options{}); err != nil {
+	if _, err := cfg.Model.NewSession(dims, store, model.Options{}); err != nil {
 		return Account{}, err
 	}
 	a := Account{Parameters: store.Parameters()}

@@ -23,7 +23,7 @@ import (
 func storeAndGradients(t *testing.T, cfg Config) (*nn.Store, *nn.Gradients) {
 	t.Helper()
 	store := nn.NewStore(tensor.Float32)
-	if _, err := model.NewSession(cfg.Model, cfg.dims(256), store, model.Options{Seed: 1}); err != nil {
+	if _, err := cfg.Model.NewSession(cfg.dims(256), store, model.Options{Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	grads := nn.NewGradients(store)

@@ -13,28 +13,16 @@ func (l *Loaded) Calibrate(ctx context.Context, t Task, rows int, seed uint64, o
 	if err := t.Read(ctx); err != nil {
 		return nil, Refusef("calibration: %w", err)
 	}
-	if longest, n := t.Shapes(rows)[0].Length, l.Session.Dims().Context; longest > n {
+	if longest, n := elements(t.Shapes(rows)[0]), l.Dims.Context; longest > n {
 		return nil, Refusef("calibration: texts of %d tokens are longer than the network's context of %d", longest, n)
 	}
-	still := l.Config.Model
-	still.Dropout, still.CheckpointActivations = 0, false
-	if still.LAMA != nil {
-		lama := *still.LAMA
-		lama.Dropout = 0
-		still.LAMA = &lama
-	}
-	if still.FaViT != nil {
-		favit := *still.FaViT
-		favit.DropPath = 0
-		still.FaViT = &favit
-	}
-	s, err := model.NewSession(still, l.Session.Dims(), l.Session.Store(), opts)
+	s, err := l.Config.Model.NewSession(l.Dims, l.Session.Store(), opts)
 	if err != nil {
 		return nil, err
 	}
-	f := Feed{Mode: ModeScore, Split: Training, Rows: rows, Seed: seed}
+	f := Feed{Mode: model.Score, Split: Training, Rows: rows, Seed: seed}
 	if opts.Sink != nil {
-		f.Mode = ModeCalibrate
+		f.Mode = model.Calibrate
 	}
 	return t.Batches(ctx, s, f)
 }

@@ -100,7 +100,9 @@ func (c *corpus) Dims() (model.Dims, error) {
 	return model.Dims{}, ErrUnread
 }
 
-func (c *corpus) Shapes(rows int) []Shape { return []Shape{{rows, c.cfg.Data.SeqLen}} }
+func (c *corpus) Shapes(rows int) []model.Shape {
+	return []model.Shape{{Rows: rows, Length: c.cfg.Data.SeqLen}}
+}
 
 // perplexity is the measure of tokens.
 var perplexity = []Metric{{Name: "loss", Falling: true, Unit: "nats a token", Digits: 4}, {Name: "perplexity", Falling: true, Digits: 2}}
@@ -129,9 +131,9 @@ func (c *corpus) stream(ctx context.Context, s *model.Session, f Feed, feed func
 	}
 	n := c.cfg.Data.SeqLen
 	f.Rows = cmp.Or(f.Rows, c.cfg.Train.BatchSize)
-	shape := Shape{f.Rows, n}
+	shape := model.Shape{Rows: f.Rows, Length: n}
 	w := &windows{inputs: make([]int, f.Rows*n), targets: make([]int, f.Rows*n), order: !f.endless()}
-	if err := f.prepare(s, []Shape{shape}); err != nil {
+	if err := f.prepare(s, []model.Shape{shape}); err != nil {
 		return nil, err
 	}
 	fed := func() (*model.Program, int, error) {
@@ -169,7 +171,7 @@ func (c *corpus) stream(ctx context.Context, s *model.Session, f Feed, feed func
 
 // feed says what an evaluation is of.
 func (c *corpus) feed(m Measure) Feed {
-	f := Feed{Mode: ModeScore, Split: m.Split, File: m.File, Limit: m.Limit}
+	f := Feed{Mode: model.Score, Split: m.Split, File: m.File, Limit: m.Limit}
 	if f.Limit == 0 {
 		f.Limit = c.cfg.Eval.Tokens
 	}

@@ -35,13 +35,21 @@ func (c DistillConfig) Validate(r *configs.Report) {
 	}
 }
 
-// options is the teacher's part in a session's loss, nil without one.
-func (c *DistillConfig) options() *model.Distill {
-	if c == nil {
-		return nil
+// network is what a run trains: the config's network, with the teacher's part in its loss.
+func (c Config) network(dims model.Dims) (model.Network, error) {
+	n, err := c.Model.Network(dims)
+	d := c.Train.Distill
+	if d == nil || err != nil {
+		return n, err
 	}
-	return &model.Distill{Weight: c.Weight, Temperature: c.Temperature}
+	if dims.Regression {
+		return nil, fmt.Errorf("[train.distill]: a regression has no classes whose probabilities a teacher could tell")
+	}
+	return model.Distilled{Network: n, Output: distilled, Weight: d.Weight, Temperature: d.Temperature}, nil
 }
+
+// distilled is the output that a network learns from a teacher's.
+const distilled = "logits"
 
 // openTeacher loads the network that a run learns from, nil if there is none. It must give scores for the same classes or
 // tokens.
@@ -53,7 +61,7 @@ func (c *DistillConfig) openTeacher(files map[string][]byte, dims model.Dims) (*
 	if dims.Regression {
 		return nil, fmt.Errorf("%s: the data has scores to predict, and no classes whose probabilities a teacher could tell", where)
 	}
-	l, err := Open(c.Teacher, false, model.Options{Scores: true})
+	l, err := Open(c.Teacher, false, model.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
@@ -62,8 +70,8 @@ func (c *DistillConfig) openTeacher(files map[string][]byte, dims model.Dims) (*
 			return nil, fmt.Errorf("%s: its %s is not that of this run's data; want a network for the same data", where, name)
 		}
 	}
-	if dims.Context > l.Session.Dims().Context {
-		return nil, fmt.Errorf("%s: its context is %d; want at least %d", where, l.Session.Dims().Context, dims.Context)
+	if dims.Context > l.Dims.Context {
+		return nil, fmt.Errorf("%s: its context is %d; want at least %d", where, l.Dims.Context, dims.Context)
 	}
 	return l.Session, nil
 }
@@ -78,7 +86,7 @@ func (c *DistillConfig) bytes(batch, seqLen int) (int, error) {
 		return 0, fmt.Errorf("[train.distill] teacher = %q: %w", c.Teacher, err)
 	}
 	store := l.Session.Store()
-	p, err := l.Session.Score(batch, min(seqLen, l.Session.Dims().Context))
+	p, err := l.Session.Program(model.Score, l.Dims.Shape(batch, min(seqLen, l.Dims.Context)))
 	if err != nil {
 		return 0, fmt.Errorf("[train.distill] teacher = %q: %w", c.Teacher, err)
 	}

@@ -42,7 +42,7 @@ func (l *Loaded) Elsewhere(e Elsewhere) (Task, error) {
 		return nil, err
 	}
 	key, length := t.Longest()
-	if n := l.Session.Dims().Context; length > n {
+	if n := l.Dims.Context; length > n {
 		return nil, Refusef("[data] %s = %d is longer than the network's context of %d tokens", key, length, n)
 	}
 	if err := l.roomToScore(cfg, length); err != nil {
@@ -91,18 +91,18 @@ func (l *Loaded) override(e Elsewhere) (Config, error) {
 
 // roomToScore refuses an evaluation in batches of rows of length tokens or pixels for which this machine's memory has no room.
 func (l *Loaded) roomToScore(cfg Config, length int) error {
-	dims := l.Session.Dims()
+	dims := l.Dims
 	cfg.Data.SeqLen, cfg.Model.Context = length, dims.Context
 	if err := buildable(cfg, dims, memoryLimit()); err != nil {
 		return err
 	}
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual, store.Packed = true, l.Session.Store().Packed
-	s, err := model.NewSession(l.Config.Model, dims, store, model.Options{})
+	s, err := l.Config.Model.NewSession(dims, store, model.Options{})
 	if err != nil {
 		return err
 	}
-	p, err := s.Score(cfg.Train.BatchSize, length)
+	p, err := s.Program(model.Score, dims.Shape(cfg.Train.BatchSize, length))
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func examine(ctx context.Context, cfg Config, t Task) (plan MemoryPlan, err erro
 		return plan, err
 	}
 	shapes := t.Shapes(cfg.Train.BatchSize)
-	cfg.Data.SeqLen = shapes[0].Length
+	cfg.Data.SeqLen = elements(shapes[0])
 	if err = plausible(cfg, dims, memoryLimit()); err != nil {
 		return plan, err
 	}

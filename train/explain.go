@@ -50,7 +50,7 @@ func (t *images) Explain(_ context.Context, s *model.Session, in Input) (*Pictur
 	}
 	normal := make([]float32, len(pixels))
 	f.Put(normal, pixels)
-	x, err := s.Explain(normal)
+	x, err := s.Network().(model.Images).Explain(s.Store(), model.Options{Linear: t.cfg.Model.Linear}, normal)
 	if err != nil {
 		return nil, err
 	}

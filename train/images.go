@@ -104,7 +104,7 @@ func (t *images) take(d *imagedata.Dataset) error {
 // loader is of the training split.
 func (t *images) loader(f Feed) (*imagedata.Loader, error) {
 	c := imagedata.LoaderConfig{BatchSize: f.Rows, Classes: len(t.labels.Names), Seed: f.Seed, Normalisation: t.format.Normalisation}
-	if f.Mode == ModeTrain && t.cfg.Data.Augment != nil {
+	if f.Mode == model.Train && t.cfg.Data.Augment != nil {
 		c.Augment = *t.cfg.Data.Augment
 	}
 	return imagedata.NewLoader(t.data.Train, c)
@@ -146,7 +146,21 @@ func (t *images) Dims() (model.Dims, error) {
 // pixels is how many an image has.
 func (t *images) pixels() int { return t.format.Side * t.format.Side }
 
-func (t *images) Shapes(rows int) []Shape { return []Shape{{rows, t.pixels()}} }
+func (t *images) shape(rows int) model.Shape {
+	return model.Shape{Rows: rows, Height: t.format.Side, Width: t.format.Side}
+}
+
+// feedImages gives a batch to a program.
+func feedImages(p *model.Program, b *imagedata.Batch) {
+	p.Floats("pixels").Set(b.Pixels)
+	if p.Has("distribution") {
+		p.Floats("distribution").Set(b.Targets)
+		return
+	}
+	p.Feed(map[string][]int{"targets": b.Labels})
+}
+
+func (t *images) Shapes(rows int) []model.Shape { return []model.Shape{t.shape(rows)} }
 
 func (t *images) Metrics() []Metric { return t.labels.metrics(true) }
 
@@ -165,16 +179,16 @@ func (t *images) stream(ctx context.Context, s *model.Session, f Feed, spoilt *i
 		return nil, err
 	}
 	f.Rows = cmp.Or(f.Rows, t.cfg.Train.BatchSize)
-	shape := Shape{f.Rows, t.pixels()}
+	shape := t.shape(f.Rows)
 	fed := func() (*model.Program, int, error) {
 		p, err := f.program(s, shape)
 		if err != nil {
 			return nil, 0, err
 		}
-		p.FeedImages(model.Images{Pixels: b.Pixels, Targets: b.Targets, Labels: b.Labels})
+		feedImages(p, b)
 		return p, b.N, nil
 	}
-	if err := f.prepare(s, []Shape{shape}); err != nil {
+	if err := f.prepare(s, []model.Shape{shape}); err != nil {
 		return nil, err
 	}
 	if f.endless() {
@@ -209,7 +223,7 @@ func (t *images) Evaluate(ctx context.Context, s *model.Session, m Measure) (Sco
 
 // evaluate measures on images that are spoilt unless spoilt is nil.
 func (t *images) evaluate(ctx context.Context, s *model.Session, m Measure, spoilt *imagedata.Corruption) (Score, error) {
-	f := Feed{Mode: ModeScore, Split: m.Split, File: m.File, Limit: m.Limit}
+	f := Feed{Mode: model.Score, Split: m.Split, File: m.File, Limit: m.Limit}
 	if f.Limit == 0 {
 		f.Limit = t.cfg.Eval.Examples
 	}

@@ -330,7 +330,7 @@ func TestImageConfigs(t *testing.T) {
 	}
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
-	if _, err := model.NewSession(cfg.Model, p.dims, store, model.Options{}); err != nil {
+	if _, err := cfg.Model.NewSession(p.dims, store, model.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	if p.Plan.Weights != store.Bytes() || p.Plan.Averages != store.Bytes() || p.Plan.Optimizer != 2*store.Bytes() || p.Plan.Activations == 0 {

@@ -122,10 +122,10 @@ func (c Config) labelledContext() int {
 	return c.Data.MaxLen
 }
 
-func (l *labelled) Shapes(rows int) []Shape {
-	var shapes []Shape
+func (l *labelled) Shapes(rows int) []model.Shape {
+	var shapes []model.Shape
 	for _, n := range slices.Backward(l.lengths) {
-		shapes = append(shapes, Shape{rows, n})
+		shapes = append(shapes, model.Shape{Rows: rows, Length: n})
 	}
 	return shapes
 }
@@ -155,7 +155,7 @@ func (l *labelled) Init(s *model.Session) error {
 	if v == nil {
 		return nil
 	}
-	name := s.Config().WordEmbedding()
+	name := l.cfg.Model.WordEmbedding()
 	shape := s.Store().Shape(name)
 	if shape == nil || shape[1] != v.Dim {
 		return fmt.Errorf("[data] vectors have %d numbers each, and the embedding %s is of shape %v; want the same width", v.Dim, name, shape)
@@ -169,6 +169,26 @@ func (l *labelled) Init(s *model.Session) error {
 	return nil
 }
 
+// feedExamples gives a batch to a program.
+func feedExamples(p *model.Program, b *labelleddata.Batch) {
+	p.Feed(map[string][]int{"tokens": b.Tokens, "types": b.Types, "lengths": b.Lengths, "targets": b.Labels})
+	if !p.Has("truth") {
+		return
+	}
+	for i, score := range b.Scores {
+		p.Floats("truth").Put(i, 0, score)
+	}
+}
+
+// contextOf is the longest text that a classifier reads, in tokens.
+func contextOf(s *model.Session) int {
+	n := s.Network()
+	if d, ok := n.(model.Distilled); ok {
+		n = d.Network
+	}
+	return n.(model.Labels).Text.Length
+}
+
 func (l *labelled) Batches(ctx context.Context, s *model.Session, f Feed) (Stream, error) {
 	return l.stream(ctx, s, f, &labelleddata.Batch{})
 }
@@ -177,11 +197,11 @@ func (l *labelled) Batches(ctx context.Context, s *model.Session, f Feed) (Strea
 func (l *labelled) stream(ctx context.Context, s *model.Session, f Feed, b *labelleddata.Batch) (Stream, error) {
 	f.Rows = cmp.Or(f.Rows, l.cfg.Train.BatchSize)
 	fed := func() (*model.Program, int, error) {
-		p, err := f.program(s, Shape{f.Rows, b.SeqLen})
+		p, err := f.program(s, model.Shape{Rows: f.Rows, Length: b.SeqLen})
 		if err != nil {
 			return nil, 0, err
 		}
-		p.FeedExamples(model.Examples{Tokens: b.Tokens, Types: b.Types, Lengths: b.Lengths, Labels: b.Labels, Scores: b.Scores})
+		feedExamples(p, b)
 		return p, b.N, nil
 	}
 	lengths := func() []int { return b.Lengths }
@@ -202,7 +222,7 @@ func (l *labelled) stream(ctx context.Context, s *model.Session, f Feed, b *labe
 	if err != nil {
 		return nil, err
 	}
-	set := labelleddata.EvalBatches(x, f.Rows, s.Dims().Context, f.Limit)
+	set := labelleddata.EvalBatches(x, f.Rows, contextOf(s), f.Limit)
 	if set.Len() == 0 {
 		return nil, fmt.Errorf("train: no examples to measure on")
 	}
@@ -243,7 +263,7 @@ func chosen[T any](s Split, train, validation, test *T, or string) (*T, error) {
 }
 
 func (l *labelled) Evaluate(ctx context.Context, s *model.Session, m Measure) (Score, error) {
-	f := Feed{Mode: ModeScore, Split: m.Split, File: m.File, Limit: m.Limit}
+	f := Feed{Mode: model.Score, Split: m.Split, File: m.File, Limit: m.Limit}
 	if f.Limit == 0 {
 		f.Limit = l.cfg.Eval.Examples
 	}

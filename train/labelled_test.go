@@ -125,7 +125,7 @@ func TestPlanOfBuckets(t *testing.T) {
 	lengths := trainer.task.(*labelled).lengths
 	largest := 0
 	for _, n := range lengths {
-		p, err := trainer.session.Train(cfg.Train.BatchSize, n)
+		p, err := trainer.session.Program(model.Train, model.Shape{Rows: cfg.Train.BatchSize, Length: n})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,7 +85,7 @@ func newAnswers(l Labels) *answers { return &answers{labels: l, seen: newConfusi
 
 // add takes the answers to a batch of n examples, of which labels or scores are the truth.
 func (a *answers) add(p *model.Program, n int, labels []int, scores []float64) {
-	logits := p.Logits()
+	logits := p.Output("logits").Float64s()
 	classes := len(a.labels.Names)
 	for row := range n {
 		if a.labels.Regression {

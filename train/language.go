@@ -33,7 +33,7 @@ func (l *language) Share(from Task) {
 
 func (l *language) Batches(ctx context.Context, s *model.Session, f Feed) (Stream, error) {
 	return l.stream(ctx, s, f, func(p *model.Program, w *windows) int {
-		p.Feed(w.inputs, w.targets)
+		p.Feed(map[string][]int{"tokens": w.inputs, "targets": w.targets})
 		count := 0
 		for _, target := range w.targets {
 			if target != data.IgnoredTarget {

@@ -20,6 +20,7 @@ type Loaded struct {
 	Files   *checkpoints.Checkpoint
 	Base    *checkpoints.Checkpoint // of an adapter; nil: Files holds all weights
 	Task    Task                    // what the model is for; it has read no data
+	Dims    model.Dims              // sizes of the network that follow from its data
 	Session *model.Session
 }
 
@@ -71,13 +72,12 @@ func open(path, base string, last, virtual bool, opts model.Options) (*Loaded, e
 	if l.Task, err = openTask(l.Config, c); err != nil {
 		return nil, err
 	}
-	dims, err := l.Task.Dims()
-	if err != nil {
+	if l.Dims, err = l.Task.Dims(); err != nil {
 		return nil, err
 	}
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = virtual
-	l.Session, err = model.NewSession(l.Config.Model, dims, store, opts)
+	l.Session, err = l.Config.Model.NewSession(l.Dims, store, opts)
 	if err != nil {
 		return nil, errors.Join(checkpoints.ErrCheckpoint, err)
 	}
@@ -91,7 +91,11 @@ func (l *Loaded) Room(texts, prompt, tokens int) error {
 	if n := l.Config.longest(); n > 0 && total > float64(n) {
 		return fmt.Errorf("with a prompt of %d tokens, %d can follow: the model's learned positions end at %d", prompt, max(0, n-prompt), n)
 	}
-	return cacheFits(float64(texts)*total, l.Session.CacheBytesPerToken())
+	perToken, err := l.Session.CacheBytesPerToken()
+	if err != nil {
+		return err
+	}
+	return cacheFits(float64(texts)*total, perToken)
 }
 
 // Merge writes a checkpoint folder at out whose factored layers are folded into

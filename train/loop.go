@@ -156,7 +156,7 @@ func (t *Trainer) step() (Record, error) {
 		last = program
 		program.SetStep(t.state.MicroBatch)
 		if t.teacher != nil {
-			if err := program.Teach(t.teacher); err != nil {
+			if err := model.Teach(program, t.teacher, distilled); err != nil {
 				return Record{}, err
 			}
 		}

@@ -87,7 +87,7 @@ func (m *masked) Batches(ctx context.Context, s *model.Session, f Feed) (Stream,
 			}
 			hidden.hide(row, long, rng.New(seed, purpose, uint64(w.at.Position+row)<<32))
 		}
-		p.FeedMasked(hidden.Masked)
+		hidden.feed(p)
 		return hidden.count
 	})
 }
@@ -110,8 +110,11 @@ func (m *masked) Evaluate(ctx context.Context, s *model.Session, x Measure) (Sco
 
 // masking hides tokens of a batch of sequences.
 type masking struct {
-	model.Masked
-	count int // tokens to predict
+	Tokens  []int // [B*T], some of them hidden
+	Lengths []int // [B], tokens that count
+	Rows    []int // [M], places of the tokens to predict in Tokens
+	Targets []int // [M], what stood there; data.IgnoredTarget: nothing to predict
+	count   int   // tokens to predict
 
 	seqLen, vocab int
 	special       tokenizers.SpecialIDs
@@ -121,9 +124,14 @@ type masking struct {
 func newMasking(batch, seqLen, vocab int, special tokenizers.SpecialIDs) *masking {
 	n := batch * model.MaskedTokens(seqLen)
 	return &masking{
-		Masked: model.Masked{Lengths: make([]int, batch), Rows: make([]int, n), Targets: make([]int, n)},
+		Lengths: make([]int, batch), Rows: make([]int, n), Targets: make([]int, n),
 		seqLen: seqLen, vocab: vocab, special: special,
 	}
+}
+
+// feed gives the batch to a program.
+func (m *masking) feed(p *model.Program) {
+	p.Feed(map[string][]int{"tokens": m.Tokens, "lengths": m.Lengths, "rows": m.Rows, "targets": m.Targets})
 }
 
 // reset takes over the tokens of a batch, none of them hidden.

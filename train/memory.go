@@ -31,9 +31,13 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
-	opts, straight := model.Options{Sink: sink, Frozen: cfg.Train.frozen, Tapped: cfg.stageOutput, Distill: cfg.Train.Distill.options()}, newStraight(cfg.Train, store)
+	n, err := cfg.network(dims)
+	if err != nil {
+		return MemoryPlan{}, err
+	}
+	opts, straight := model.Options{Linear: cfg.Model.Linear, Sink: sink, Frozen: cfg.Train.frozen, Sites: cfg.stageOutputs()}, newStraight(cfg.Train, store)
 	straight.apply(&opts)
-	s, err := model.NewSession(cfg.Model, dims, store, opts)
+	s, err := model.NewSession(n, store, opts)
 	if err != nil {
 		return MemoryPlan{}, err
 	}
@@ -48,7 +52,7 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 	if err := cfg.Train.checkQuantized(store); err != nil {
 		return MemoryPlan{}, err
 	}
-	p, err := s.Train(cfg.Train.BatchSize, cfg.Data.SeqLen)
+	p, err := s.Program(model.Train, dims.Shape(cfg.Train.BatchSize, cfg.Data.SeqLen))
 	if err != nil {
 		return MemoryPlan{}, err
 	}

@@ -19,7 +19,7 @@ func TestAdamWEquation(t *testing.T) {
 	cfg.Train.Beta1, cfg.Train.Beta2, cfg.Train.Eps, cfg.Train.WeightDecay = beta1, beta2, eps, decay
 	cfg.Train.Freeze = []FreezeConfig{{Match: "lm_head.*"}}
 	store := nn.NewStore(tensor.Float64)
-	if _, err := model.NewSession(cfg.Model, cfg.dims(256), store, model.Options{Seed: 1}); err != nil {
+	if _, err := cfg.Model.NewSession(cfg.dims(256), store, model.Options{Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	grads := nn.NewGradients(store)
@@ -69,7 +69,7 @@ func TestAdamWEquation(t *testing.T) {
 func TestGradNorm(t *testing.T) {
 	cfg := smallConfig(t)
 	store := nn.NewStore(tensor.Float32)
-	if _, err := model.NewSession(cfg.Model, cfg.dims(256), store, model.Options{}); err != nil {
+	if _, err := cfg.Model.NewSession(cfg.dims(256), store, model.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	grads := nn.NewGradients(store)

@@ -33,9 +33,9 @@ func (l *labelled) Names() []string {
 // Predict labels texts, longer ones cut as the model's training data was. One that is not valid UTF-8 is an error.
 func (l *labelled) Predict(ctx context.Context, s *model.Session, in []Input) ([]Prediction, error) {
 	out := make([]Prediction, len(in))
-	width := s.Dims().Outputs()
+	width := len(l.Names())
 	err := l.each(ctx, s, in, func(p *model.Program, first, n int) error {
-		logits := p.Logits()
+		logits := p.Output("logits").Float64s()
 		for i := range n {
 			out[first+i] = l.labels.predict(logits[i*width : (i+1)*width])
 		}
@@ -57,33 +57,32 @@ func (l *labelled) Attend(ctx context.Context, s *model.Session, in []Input) ([]
 		}
 	}
 	err = l.each(ctx, s, in, func(p *model.Program, first, n int) error {
-		weights, shape := p.Tap(model.AttentionTap) // [B*T, M]
-		if weights == nil {
-			return errors.New("this network does not pool words by attention: there are no weights of words to show; want kind = \"lama\" with another pooling than mean")
-		}
-		heads := shape[1]
+		weights := p.Site(model.AttentionSite) // [B*T, M]
 		for i := range n {
 			x := &out[first+i]
-			x.Heads = make([][]float64, heads)
-			for h := range heads {
+			x.Heads = make([][]float64, weights.Width)
+			for h := range x.Heads {
 				for t := range x.Tokens {
-					x.Heads[h] = append(x.Heads[h], weights[(i*p.SeqLen+t)*heads+h])
+					x.Heads[h] = append(x.Heads[h], weights.At(i*p.Shape.Length+t, h))
 				}
 			}
 		}
 		return nil
-	})
+	}, model.AttentionSite)
+	if errors.Is(err, model.ErrNoSite) {
+		err = errors.New("this network does not pool words by attention: there are no weights of words to show; want kind = \"lama\" with another pooling than mean")
+	}
 	return out, err
 }
 
 func (l *labelled) encoder(s *model.Session) (*labelleddata.TextEncoder, error) {
 	cfg := l.cfg.Data.Lengths
-	cfg.MaxLen = min(cfg.MaxLen, s.Dims().Context)
+	cfg.MaxLen = min(cfg.MaxLen, contextOf(s))
 	return labelleddata.NewTextEncoder(l.tokenizer, cfg)
 }
 
-// each runs the network on some inputs after the other; do is told of each run, and which inputs its rows are.
-func (l *labelled) each(ctx context.Context, s *model.Session, in []Input, do func(p *model.Program, first, n int) error) error {
+// each runs the network on some inputs after the other, keeping the sites; do is told of each run, and which inputs its rows are.
+func (l *labelled) each(ctx context.Context, s *model.Session, in []Input, do func(p *model.Program, first, n int) error, sites ...string) error {
 	encoder, err := l.encoder(s)
 	if err != nil {
 		return err
@@ -108,11 +107,11 @@ func (l *labelled) each(ctx context.Context, s *model.Session, in []Input, do fu
 			}
 			longest = max(longest, len(examples[i].Tokens))
 		}
-		p, err := l.program(s, len(some), longest)
+		p, err := l.program(s, len(some), longest, sites)
 		if err != nil {
 			return err
 		}
-		p.FeedExamples(padded(examples, p.Batch, p.SeqLen, tokenizers.Specials(l.tokenizer).Pad))
+		feedExamples(p, padded(examples, p.Shape.Rows, p.Shape.Length, tokenizers.Specials(l.tokenizer).Pad))
 		if err := p.Run(); err != nil {
 			return err
 		}
@@ -124,7 +123,7 @@ func (l *labelled) each(ctx context.Context, s *model.Session, in []Input, do fu
 }
 
 // program is one of a few that hold rows texts of length tokens: each one is a graph to build and to keep.
-func (l *labelled) program(s *model.Session, rows, length int) (*model.Program, error) {
+func (l *labelled) program(s *model.Session, rows, length int, sites []string) (*model.Program, error) {
 	const shortest = 16
 	n := shortest
 	for n < length {
@@ -133,11 +132,11 @@ func (l *labelled) program(s *model.Session, rows, length int) (*model.Program, 
 	if rows > 1 {
 		rows = predictBatch
 	}
-	return s.Score(rows, min(n, s.Dims().Context))
+	return s.Program(model.Score, model.Shape{Rows: rows, Length: min(n, contextOf(s))}, sites...)
 }
 
-func padded(examples []labelleddata.Example, rows, seqLen, pad int) model.Examples {
-	x := model.Examples{Tokens: make([]int, rows*seqLen), Types: make([]int, rows*seqLen), Lengths: make([]int, rows), Labels: make([]int, rows)}
+func padded(examples []labelleddata.Example, rows, seqLen, pad int) *labelleddata.Batch {
+	x := &labelleddata.Batch{Tokens: make([]int, rows*seqLen), Types: make([]int, rows*seqLen), Lengths: make([]int, rows), Labels: make([]int, rows)}
 	for i := range x.Tokens {
 		x.Tokens[i] = pad
 	}

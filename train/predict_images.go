@@ -28,11 +28,11 @@ func (t *images) Predict(ctx context.Context, s *model.Session, in []Input) ([]P
 		if len(some) == 1 {
 			rows = 1
 		}
-		program, err := s.Score(rows, t.pixels())
+		program, err := s.Program(model.Score, t.shape(rows))
 		if err != nil {
 			return nil, err
 		}
-		x := model.Images{Pixels: make([]float32, rows*size), Labels: make([]int, rows)}
+		x := &imagedata.Batch{Pixels: make([]float32, rows*size), Labels: make([]int, rows)}
 		for i := range rows {
 			x.Labels[i] = data.IgnoredTarget
 		}
@@ -43,11 +43,11 @@ func (t *images) Predict(ctx context.Context, s *model.Session, in []Input) ([]P
 			}
 			t.format.Put(x.Pixels[i*size:(i+1)*size], pixels)
 		}
-		program.FeedImages(x)
+		feedImages(program, x)
 		if err := program.Run(); err != nil {
 			return nil, err
 		}
-		logits := program.Logits()
+		logits := program.Output("logits").Float64s()
 		for i := range some {
 			out = append(out, t.labels.predict(logits[i*classes:(i+1)*classes]))
 		}

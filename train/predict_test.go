@@ -20,7 +20,7 @@ func predictorOf(t *testing.T, cfg Config) (*Loaded, Predictor) {
 	if _, err := mustTrain(t, cfg, dir, nil); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(dir, true, model.Options{Tapped: func(name string) bool { return name == model.AttentionTap }})
+	l, err := Open(dir, true, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

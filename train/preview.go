@@ -39,7 +39,7 @@ func Look(ctx context.Context, cfg Config) (p Preview, err error) {
 	}
 	facts, shapes := t.Facts(), t.Shapes(cfg.Train.BatchSize)
 	p.Data = facts.Line
-	cfg.Data.SeqLen = shapes[0].Length
+	cfg.Data.SeqLen = elements(shapes[0])
 	if err := buildable(cfg, p.dims, memoryLimit()); err != nil {
 		return p, err
 	}
@@ -87,4 +87,12 @@ func buildable(cfg Config, dims model.Dims, limit float64) error {
 		return fmt.Errorf("the graph alone needs more than %s of memory and this machine has %s", bytesText(need), bytesText(limit))
 	}
 	return nil
+}
+
+// elements are the tokens or pixels of a row.
+func elements(s model.Shape) int {
+	if s.Height > 0 {
+		return s.Height * s.Width
+	}
+	return s.Length
 }

@@ -36,7 +36,7 @@ func storedAs(t *testing.T, run, out, quantize string, block int) *Loaded {
 		cfg.Linear[i].Quantize, cfg.Linear[i].QuantBlock = quantize, block
 	}
 	store := nn.NewStore(tensor.Float32)
-	if _, err := model.NewSession(cfg, l.Session.Dims(), store, model.Options{}); err != nil {
+	if _, err := cfg.NewSession(l.Dims, store, model.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	old := l.Session.Store()

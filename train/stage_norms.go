@@ -39,14 +39,20 @@ func (t *Trainer) stageNorms(last *model.Program, scale float64) []Value {
 	for i, stage := range t.cfg.Model.FaViT.StageNames() {
 		part := fmt.Sprintf("stage%d", i+1)
 		norms(part, stage.Parameters...)
-		x, _ := last.Tap(stage.Output)
+		x := last.Site(stage.Output).Float64s()
 		values = append(values, Value{part + "_activation_rms", math.Sqrt(kernel.SumSquares(x) / float64(len(x)))})
 	}
 	norms("head", "head.")
 	return values
 }
 
-// stageOutput is for model.Options.Tapped: what stageNorms looks at.
-func (c Config) stageOutput(name string) bool {
-	return c.Model.Kind == "favit" && slices.ContainsFunc(c.Model.FaViT.StageNames(), func(s model.FaViTStageNames) bool { return s.Output == name })
+// stageOutputs are the sites that stageNorms looks at.
+func (c Config) stageOutputs() (sites []string) {
+	if c.Model.Kind != "favit" {
+		return nil
+	}
+	for _, stage := range c.Model.FaViT.StageNames() {
+		sites = append(sites, stage.Output)
+	}
+	return sites
 }

@@ -92,11 +92,11 @@ func TestStageActivations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := model.NewSession(cfg.Model, fresh.dims, fresh.store, model.Options{Tapped: func(string) bool { return true }})
+	s, err := cfg.Model.NewSession(fresh.dims, fresh.store, model.Options{Sites: []string{"*"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	batches, err := fresh.task.Batches(context.Background(), s, Feed{Mode: ModeScore, Split: Training, Seed: cfg.Seed})
+	batches, err := fresh.task.Batches(context.Background(), s, Feed{Mode: model.Score, Split: Training, Seed: cfg.Seed})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,12 +115,12 @@ func TestStageActivations(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 3 {
-		x, shape := p.Tap(fmt.Sprintf("block%d.0.output", i+1))
+		x := p.Site(fmt.Sprintf("block%d.0.output", i+1)).Float64s()
 		var sum float64
 		for _, v := range x {
 			sum += v * v
 		}
-		want := math.Sqrt(sum / float64(shape.TotalSize()))
+		want := math.Sqrt(sum / float64(len(x)))
 		if got, _ := records[0].Value(fmt.Sprintf("stage%d_activation_rms", i+1)); math.Abs(got/want-1) > 1e-6 {
 			t.Errorf("stage %d: activations of root mean square %g, want %g", i+1, got, want)
 		}

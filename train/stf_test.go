@@ -231,15 +231,15 @@ func TestSTFGradients(t *testing.T) {
 				}
 				program := func(c Config, s *nn.Store, o model.Options) *model.Program {
 					t.Helper()
-					session, err := model.NewSession(c.Model, c.dims(50), s, o)
+					session, err := c.Model.NewSession(c.dims(50), s, o)
 					if err != nil {
 						t.Fatal(err)
 					}
-					p, err := session.Train(1, len(tokens))
+					p, err := session.Program(model.Train, model.Shape{Rows: 1, Length: len(tokens)})
 					if err != nil {
 						t.Fatal(err)
 					}
-					p.Feed(tokens, targets)
+					p.Feed(map[string][]int{"tokens": tokens, "targets": targets})
 					if err := p.Run(); err != nil {
 						t.Fatal(err)
 					}
@@ -257,7 +257,7 @@ func TestSTFGradients(t *testing.T) {
 				free := cfg
 				free.Model.Linear, free.Train.STF = nil, nil
 				other := nn.NewStore(tensor.Float64)
-				session, err := model.NewSession(free.Model, free.dims(50), other, model.Options{Seed: 1, Sink: nn.NewGradients(other)})
+				session, err := free.Model.NewSession(free.dims(50), other, model.Options{Seed: 1, Sink: nn.NewGradients(other)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -268,11 +268,11 @@ func TestSTFGradients(t *testing.T) {
 				}
 				w := other.Get(layer + ".weight").Float64s()
 				copy(w, store.DenseWeight(layer))
-				p, err := session.Train(1, len(tokens))
+				p, err := session.Program(model.Train, model.Shape{Rows: 1, Length: len(tokens)})
 				if err != nil {
 					t.Fatal(err)
 				}
-				p.Feed(tokens, targets)
+				p.Feed(map[string][]int{"tokens": tokens, "targets": targets})
 				loss := func(move func(step float64)) float64 {
 					const h = 1e-5
 					var l [2]float64

@@ -46,15 +46,12 @@ func (s *stream) Cursor() data.Cursor       { return s.order.Cursor() }
 func (s *stream) Seek(at data.Cursor) error { return s.order.Seek(at) }
 
 // program is that of a batch.
-func (f Feed) program(s *model.Session, shape Shape) (*model.Program, error) {
-	if f.Mode != ModeScore {
-		return s.Train(shape.Rows, shape.Length)
-	}
-	return s.Score(shape.Rows, shape.Length)
+func (f Feed) program(s *model.Session, shape model.Shape) (*model.Program, error) {
+	return s.Program(f.Mode, shape)
 }
 
 // prepare builds the programs of all shapes, from the largest down, so that all fit into the memory of the first.
-func (f Feed) prepare(s *model.Session, shapes []Shape) error {
+func (f Feed) prepare(s *model.Session, shapes []model.Shape) error {
 	for _, shape := range shapes {
 		if _, err := f.program(s, shape); err != nil {
 			return err

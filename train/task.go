@@ -26,7 +26,7 @@ type Task interface {
 	Dims() (model.Dims, error)
 
 	// Shapes are those of the programs that train on rows rows, the largest first; the data has been read.
-	Shapes(rows int) []Shape
+	Shapes(rows int) []model.Shape
 
 	// Metrics are what Evaluate measures, the loss first.
 	Metrics() []Metric
@@ -64,7 +64,7 @@ type (
 		Explain(ctx context.Context, s *model.Session, in Input) (*Picture, error)
 	}
 
-	// Attender tells how a network weighs the words of each text. The session keeps the tap [model.AttentionTap].
+	// Attender tells how a network weighs the words of each text. It is an error of a network that does not.
 	Attender interface {
 		Attend(ctx context.Context, s *model.Session, in []Input) ([]Attention, error)
 	}
@@ -117,9 +117,6 @@ type Facts struct {
 	Files    map[string][]byte // what a checkpoint keeps of the data
 }
 
-// Shape is that of a program: rows of so many tokens or pixels.
-type Shape struct{ Rows, Length int }
-
 // Metric is one value of a score.
 type Metric struct {
 	Name    string
@@ -128,15 +125,6 @@ type Metric struct {
 	Means   string // what the name does not say: "squared error"
 	Digits  int    // behind the point, in one line for people
 }
-
-// Mode is what a stream's programs compute.
-type Mode int
-
-const (
-	ModeTrain     Mode = iota // loss and gradients; the data is augmented
-	ModeCalibrate             // loss and gradients
-	ModeScore                 // loss and outputs
-)
 
 // Split is a part of the data.
 type Split int
@@ -162,7 +150,7 @@ func (s Split) String() string { return [...]string{"validation", "test", "train
 
 // Feed says what a stream is of. The training split is shuffled and has no end; others, and a part of it, come once, in order.
 type Feed struct {
-	Mode  Mode
+	Mode  model.Mode // of its programs; in Train the data is augmented
 	Split Split
 	File  string // in place of the split; "": none
 	Rows  int    // of a batch; 0: [train] batch_size

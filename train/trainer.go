@@ -399,15 +399,19 @@ func prepare(ctx context.Context, cfg Config, dir string, task Task, out io.Writ
 
 // feed starts the stream of training data into the session's programs. The data has been read.
 func (t *Trainer) feed() (err error) {
-	t.stream, err = t.task.Batches(context.Background(), t.session, Feed{Mode: ModeTrain, Split: Training, Seed: t.cfg.Seed})
+	t.stream, err = t.task.Batches(context.Background(), t.session, Feed{Mode: model.Train, Split: Training, Seed: t.cfg.Seed})
 	return err
 }
 
 // newSession prepares to run the network over the store.
 func (t *Trainer) newSession() (*model.Session, error) {
-	opts := model.Options{Seed: t.cfg.Seed, Sink: t.sink, Frozen: t.cfg.Train.frozen, Tapped: t.cfg.stageOutput, Distill: t.cfg.Train.Distill.options()}
+	n, err := t.cfg.network(t.dims)
+	if err != nil {
+		return nil, err
+	}
+	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear, Sink: t.sink, Frozen: t.cfg.Train.frozen, Sites: t.cfg.stageOutputs()}
 	t.straight.apply(&opts)
-	return model.NewSession(t.cfg.Model, t.dims, t.store, opts)
+	return model.NewSession(n, t.store, opts)
 }
 
 // trainable is the number of the model's values that train.

@@ -87,7 +87,7 @@ and value-output products. With rotary positions this is approximate at any widt
 
 // printConversion prints what a conversion changed.
 func printConversion(w io.Writer, l *train.Loaded, mfa *convert.MFA, out string) {
-	network := mfa.Session.Config()
+	network := mfa.Network
 	from, to, d := l.Config.Model.Attention, network.Attention, network.DModel
 	least := convert.Kept{Keys: 1, Queries: 1, Values: 1}
 	for _, k := range mfa.Layers {
@@ -98,7 +98,7 @@ func printConversion(w io.Writer, l *train.Loaded, mfa *convert.MFA, out string)
 		from.Kind, from.NHead, from.Dim(d), to.NHead, to.HeadDim, to.QRank)
 	fmt.Fprintf(w, "parameters  %d before, %d after\n", l.Session.Store().Dense().Parameters(), mfa.Session.Store().Parameters())
 	fmt.Fprintf(w, "cache       %d bytes a token before, %d after\n",
-		l.Session.CacheBytesPerToken(), mfa.Session.CacheBytesPerToken())
+		l.Config.Model.AttentionCost(false).CacheBytesTotal, network.AttentionCost(false).CacheBytesTotal)
 	fmt.Fprintf(w, "kept        %.1f%% of the keys' energy, %.1f%% of the queries', %.1f%% of the values', in the layer with the least\n",
 		100*least.Keys, 100*least.Queries, 100*least.Values)
 	fmt.Fprintf(w, "loss        %.6f nats a token before, %.6f after (%d tokens)\n", mfa.Before.Loss(), mfa.After.Loss(), mfa.After.Count)

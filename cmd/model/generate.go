@@ -63,7 +63,7 @@ Step-3 report proposes for serving; the tokens are the same. The stages share --
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			return generate(ctx, l, tokenizer, texts, opts, stats)
+			return generate(ctx, l, tokenizer, texts, opts, cache == "int8", stats)
 		},
 	}
 	c.Flags().StringArrayVar(&texts.given, "prompt", nil, "text to continue (repeatable)")
@@ -99,7 +99,7 @@ func checkSampling(o model.GenerateOptions) error {
 
 // generate writes the texts to standard output: one as it comes, several when they
 // are complete.
-func generate(ctx context.Context, l *train.Loaded, tokenizer tokenizers.Tokenizer, texts prompts, opts model.GenerateOptions, stats bool) error {
+func generate(ctx context.Context, l *train.Loaded, tokenizer tokenizers.Tokenizer, texts prompts, opts model.GenerateOptions, int8s, stats bool) error {
 	if end := tokenizer.Separator(); end != tokenizers.NoSeparator {
 		opts.Stop = func(token int) bool { return token == end }
 	}
@@ -129,7 +129,7 @@ func generate(ctx context.Context, l *train.Loaded, tokenizer tokenizers.Tokeniz
 	var err error
 	var stages model.AFDStats
 	if texts.afd > 0 {
-		stages, err = l.Session.GenerateAFD(ctx, texts.ids, opts, texts.afd, emit)
+		stages, err = afd(ctx, l, texts, opts, int8s, emit)
 	} else {
 		err = l.Session.Generate(ctx, texts.ids, opts, emit)
 	}
@@ -160,8 +160,16 @@ func generate(ctx context.Context, l *train.Loaded, tokenizer tokenizers.Tokeniz
 				busy(stages.Attention), busy(stages.FFN), texts.afd)
 		}
 		all := texts.tokens() + n
-		fmt.Fprintf(os.Stderr, "%s, %d bytes for %d tokens\n", l.Session.AttentionCost(), l.Session.CacheBytesPerToken()*all, all)
+		cost := l.Config.Model.AttentionCost(int8s)
+		fmt.Fprintf(os.Stderr, "%s, %d bytes for %d tokens\n", cost, cost.CacheBytesTotal*all, all)
 		fmt.Fprintf(os.Stderr, "weights     %d bytes\n", l.Session.Store().Bytes())
 	}
 	return nil
+}
+
+// afd generates with attention and FFN in stages of their own.
+func afd(ctx context.Context, l *train.Loaded, texts prompts, opts model.GenerateOptions, int8s bool, emit func(seq, token int) error) (model.AFDStats, error) {
+	o := model.Options{Linear: l.Config.Model.Linear, Int8Cache: int8s}
+	text := model.Text{Vocab: l.Dims.VocabSize, Length: l.Dims.Context}
+	return model.DecoderBody{Config: l.Config.Model}.GenerateAFD(ctx, text, l.Session.Store(), o, texts.ids, opts, texts.afd, emit)
 }

@@ -96,7 +96,7 @@ func inspectCommand() *cobra.Command {
 				return err
 			}
 			in := inspect(l.Dir, l.Files.Manifest())
-			in.Layers, in.Attention = layers(l.Session.Store()), l.Session.AttentionCost()
+			in.Layers, in.Attention = layers(l.Session.Store()), l.Config.Model.AttentionCost(false)
 			if l.Base != nil {
 				in.Base = l.Base.Dir()
 			}

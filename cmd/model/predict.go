@@ -29,11 +29,7 @@ func predictCommand() *cobra.Command {
 			"  model predict runs/mnist-favit digit.png",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			opts := model.Options{Packed: true}
-			if page != "" {
-				opts.Tapped = func(name string) bool { return name == model.AttentionTap }
-			}
-			l, err := train.OpenOn(args[0], base, last, opts)
+			l, err := train.OpenOn(args[0], base, last, model.Options{Packed: true})
 			if err != nil {
 				return err
 			}

@@ -34,7 +34,7 @@ func virtual(t *testing.T, cfg train.Config, vocab int) *nn.Store {
 	if cfg.Data.IsImages() {
 		dims = model.ImageDims(10, cmp.Or(cfg.Data.ImageSize, 224), imageChannels)
 	}
-	if _, err := model.NewSession(cfg.Model, dims, store, model.Options{}); err != nil {
+	if _, err := cfg.Model.NewSession(dims, store, model.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	return store

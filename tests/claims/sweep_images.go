@@ -22,31 +22,31 @@ func newImages(cfg train.Config, r sweepRequest) (subject, error) {
 		opts.Sink = nn.NewGradients(store)
 	}
 	dims := model.ImageDims(r.VocabSize, r.Size, imageChannels)
-	s, err := model.NewSession(cfg.Model, dims, store, opts)
+	s, err := cfg.Model.NewSession(dims, store, opts)
 	if err != nil {
 		return subject{}, err
 	}
 	var p *model.Program
 	switch r.Measure {
 	case "forward":
-		p, err = s.Score(r.Batch, dims.Context)
+		p, err = s.Program(model.Score, dims.Shape(r.Batch, 0))
 	case "step":
-		p, err = s.Train(r.Batch, dims.Context)
+		p, err = s.Program(model.Train, dims.Shape(r.Batch, 0))
 	default:
 		err = fmt.Errorf("unknown measure %q of images", r.Measure)
 	}
 	if err != nil {
 		return subject{}, err
 	}
-	x := model.Images{
-		Pixels:  make([]float32, r.Batch*r.Size*r.Size*imageChannels),
-		Targets: make([]float32, r.Batch*r.VocabSize), Labels: make([]int, r.Batch),
+	pixels, labels := make([]float32, r.Batch*r.Size*r.Size*imageChannels), make([]int, r.Batch)
+	rng.FillNormal(rng.New(1, "claims/pixels", 0), pixels, 0, 1)
+	for i := range labels {
+		labels[i] = i % r.VocabSize
+		if p.Has("distribution") {
+			p.Floats("distribution").Put(i, labels[i], 1)
+		}
 	}
-	rng.FillNormal(rng.New(1, "claims/pixels", 0), x.Pixels, 0, 1)
-	for i := range x.Labels {
-		x.Labels[i] = i % r.VocabSize
-		x.Targets[i*r.VocabSize+x.Labels[i]] = 1
-	}
-	p.FeedImages(x)
+	p.Floats("pixels").Set(pixels)
+	p.Feed(map[string][]int{"targets": labels})
 	return subject{run: p.Run, parameters: store.Parameters()}, nil
 }

@@ -44,7 +44,7 @@ func newSubject(r sweepRequest) (subject, error) {
 	if r.Measure == "decode" {
 		length++ // and the new token
 	}
-	s, err := model.NewSession(cfg.Model, model.Dims{VocabSize: r.VocabSize, Context: length}, store, opts)
+	s, err := cfg.Model.NewSession(model.Dims{VocabSize: r.VocabSize, Context: length}, store, opts)
 	if err != nil {
 		return subject{}, err
 	}
@@ -52,13 +52,13 @@ func newSubject(r sweepRequest) (subject, error) {
 	var p *model.Program
 	switch r.Measure {
 	case "decode":
-		out.bytes, out.flops = decodeWork(s, r.Batch, length)
+		out.bytes, out.flops = decodeWork(cfg.Model, r.VocabSize, s.Store().Parameters(), r.Batch, length)
 		out.run, err = s.DecodeAfter(r.Batch, r.Size)
 		return out, err
 	case "forward":
-		p, err = s.Score(r.Batch, length)
+		p, err = s.Program(model.Score, model.Shape{Rows: r.Batch, Length: length})
 	case "step":
-		p, err = s.Train(r.Batch, length)
+		p, err = s.Program(model.Train, model.Shape{Rows: r.Batch, Length: length})
 	default:
 		err = fmt.Errorf("unknown measure %q", r.Measure)
 	}
@@ -69,21 +69,19 @@ func newSubject(r sweepRequest) (subject, error) {
 	for i := range tokens {
 		tokens[i] = i * 31 % r.VocabSize
 	}
-	p.Feed(tokens, tokens)
+	p.Feed(map[string][]int{"tokens": tokens, "targets": tokens})
 	out.run = p.Run
 	return out, nil
 }
 
 // decodeWork is what a step of decoding must read and compute: each weight and each cached value once, of the token
 // embedding only the tokens' rows unless it is the head too, and FLOPs as package cost counts them, with the head.
-func decodeWork(s *model.Session, batch, length int) (bytes, flops float64) {
-	cfg, vocab := s.Config(), s.Dims().VocabSize
-	weights := s.Store().Parameters()
+func decodeWork(cfg model.Config, vocab, weights, batch, length int) (bytes, flops float64) {
 	if !cfg.Tied {
 		weights += (batch - vocab) * cfg.DModel
 	}
 	w := cfg.Sizes(vocab).Work(length)
-	bytes = 4*float64(weights) + float64(batch)*float64(length)*float64(s.CacheBytesPerToken())
+	bytes = 4*float64(weights) + float64(batch)*float64(length)*float64(cfg.AttentionCost(false).CacheBytesTotal)
 	attention := float64(cfg.NLayer) * cfg.Attention.DecodeFLOPs(cfg.DModel, length) // of mla less than what the report counts
 	return bytes, float64(batch) * (attention + w.LinearFLOPs + w.FFNFLOPs + 2*float64(vocab*cfg.DModel))
 }
