@@ -17,23 +17,23 @@ const (
 )
 
 // quantizedLayers are dense layers that stay in few bits, in blocks of the default size.
-func quantizedLayers(form string, shapes []layerShape) (all []nn.LinearConfig) {
+func quantizedLayers(form string, shapes []layerShape) (all []nn.Rule) {
 	for _, s := range shapes {
-		all = append(all, nn.LinearConfig{Match: s.match, Kind: "dense", Quantize: form})
+		all = append(all, nn.Rule{Match: s.match, OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: form}})
 	}
 	return all
 }
 
 // lowRankLayers are as many factors as a share of the weights of these layers, [out, in] by pattern.
-func lowRankLayers(share float64, shapes []layerShape) (all []nn.LinearConfig) {
+func lowRankLayers(share float64, shapes []layerShape) (all []nn.Rule) {
 	for _, s := range shapes {
-		all = append(all, nn.LinearConfig{Match: s.match, Kind: "low_rank", Rank: int(share * float64(s.out*s.in) / float64(s.out+s.in)), UpInit: "uniform"})
+		all = append(all, nn.Rule{Match: s.match, OneOf: nn.As(nn.LowRank{Rank: int(share * float64(s.out*s.in) / float64(s.out+s.in)), UpInit: "uniform"})})
 	}
 	return all
 }
 
 // denseSparseLayers are the same layers as sums of atoms of a dictionary that each has for itself.
-func denseSparseLayers(tenths int, axis string, shapes []layerShape) (all []nn.LinearConfig) {
+func denseSparseLayers(tenths int, axis string, shapes []layerShape) (all []nn.Rule) {
 	for _, s := range shapes {
 		side := s.in
 		if axis == "out" {
@@ -43,7 +43,7 @@ func denseSparseLayers(tenths int, axis string, shapes []layerShape) (all []nn.L
 		for g := range side / pieceWidth {
 			nonzeros = append(nonzeros, (g+1)*tenths/10-g*tenths/10)
 		}
-		all = append(all, nn.LinearConfig{Match: s.match, Kind: "dense_sparse", Block: pieceWidth, Atoms: pieceAtoms, Nonzeros: nonzeros, Axis: axis, Shared: true})
+		all = append(all, nn.Rule{Match: s.match, OneOf: nn.As(nn.DenseSparse{Block: pieceWidth, Atoms: pieceAtoms, Nonzeros: nonzeros, Axis: axis, Shared: true})})
 	}
 	return all
 }
@@ -78,7 +78,7 @@ func (b *bench) decodeCompressed(name string) error {
 	}
 	for _, form := range []struct {
 		name   string
-		linear []nn.LinearConfig
+		linear []nn.Rule
 	}{
 		{"low-rank", lowRankLayers(lowRankShare, c.blockShapes())},
 		{"dense-sparse", denseSparseLayers(pieceTenths, "in", c.blockShapes())},

@@ -22,8 +22,8 @@ type factors struct {
 }
 
 // linear is the layers' representation. B starts at random values, so that no gradient is zero.
-func (f factors) linear(match string) nn.LinearConfig {
-	return nn.LinearConfig{Match: match, Kind: "sltrain", Rank: f.Rank, Alpha: f.Alpha, Density: f.Density, UpInit: "uniform"}
+func (f factors) linear(match string) nn.Rule {
+	return nn.Rule{Match: match, OneOf: nn.As(nn.SLTrain{Rank: f.Rank, Alpha: f.Alpha, Density: f.Density, UpInit: "uniform"})}
 }
 
 // layerConfig is one linear layer and its input [N, In].
@@ -96,7 +96,7 @@ func newLayer(c layerConfig) (*layer, error) {
 		return nil, fmt.Errorf("layer: n, in, out, rank = %d, %d, %d, %d; want 1 or more", c.N, c.In, c.Out, c.Rank)
 	}
 	l := startLayer(layerParams)
-	b := nn.NewBuilder(l.tape, l.store, nn.Options{Seed: 1, Sink: l.grads, Linear: []nn.LinearConfig{c.linear("*")}})
+	b := nn.NewBuilder(l.tape, l.store, nn.Options{Seed: 1, Sink: l.grads, Linear: []nn.Rule{c.linear("*")}})
 	x := op.Value(b.Weight("x", nn.Normal(1), c.N, c.In).Use())
 	y := nn.NewLinear(b.Sub("layer"), c.In, c.Out, false, nn.Normal(1)).Forward(x) // [N, Out]
 	return l, l.finish(y)

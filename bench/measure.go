@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"sparrow/internal/rng"
-	"sparrow/nn"
 )
 
 // config is a network of the benchmark, in the peer's words.
@@ -26,8 +25,8 @@ type config struct {
 	Hidden  int `json:"hidden,omitempty"`   // of each direction of a lama, whose embeddings are d_model wide
 	QRank   int `json:"q_rank,omitempty"`   // of multi-matrix factorization attention; 0: MHA, GQA or MQA
 
-	SLTrain *factors          `json:"sltrain,omitempty"` // of every linear layer of the blocks; nil: dense
-	Linear  []nn.LinearConfig `json:"linear,omitempty"`  // of layers by pattern, where SLTrain is nil
+	SLTrain *factors `json:"sltrain,omitempty"` // of every linear layer of the blocks; nil: dense
+	Linear  rules    `json:"linear,omitempty"`  // of layers by pattern, where SLTrain is nil
 }
 
 // networks are LLaMA-style decoders with an untied head, and classifiers of texts.

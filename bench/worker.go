@@ -177,7 +177,7 @@ func (c config) network() (model.Config, model.Dims) {
 	}
 	m.Linear = c.Linear
 	if c.SLTrain != nil {
-		m.Linear = []nn.LinearConfig{c.SLTrain.linear("model.layers.*")}
+		m.Linear = []nn.Rule{c.SLTrain.linear("model.layers.*")}
 	}
 	return m, dims
 }
@@ -205,7 +205,7 @@ func (w *worker) open(cfg model.Config, dims model.Dims, weights string) error {
 	w.grads, w.optimizer, w.steps = nn.NewGradients(store), nil, 0
 	var err error
 	opts := model.Options{Seed: 1, Sink: w.grads}
-	if slices.ContainsFunc(cfg.Linear, func(l nn.LinearConfig) bool { return l.Quantization().Bits > 0 }) {
+	if slices.ContainsFunc(cfg.Linear, func(l nn.Rule) bool { return l.Quantization().Bits > 0 }) {
 		opts.Packed, opts.Sink = true, nil
 	}
 	if w.session, err = cfg.NewSession(dims, store, opts); err != nil {

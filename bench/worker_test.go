@@ -106,7 +106,7 @@ func withFactors(load request) request {
 }
 
 // loadLinear loads a tiny network whose heads are as wide in keys as in queries, with these linear layers.
-func loadLinear(t *testing.T, linear []nn.LinearConfig) request {
+func loadLinear(t *testing.T, linear []nn.Rule) request {
 	t.Helper()
 	c := tiny
 	c.NKVHead, c.Linear = c.NHead, linear

@@ -21,9 +21,9 @@ func TestAdviceFollowsTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	advice := map[string]func() error{
-		"model merge runs/a -o NEW": func() error { return refuse("runs/a", "x", nn.Layer{Kind: "low_rank"}) },
+		"model merge runs/a -o NEW": func() error { return refuse("runs/a", "x", nn.Layer{Rule: nn.Rule{OneOf: nn.As(nn.LowRank{})}}) },
 		"model merge runs/b -o NEW": func() error {
-			return refuse("runs/b", "x", nn.Layer{Kind: "dense", Config: nn.LinearConfig{Quantize: "int8"}})
+			return refuse("runs/b", "x", nn.Layer{Rule: nn.Rule{OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: "int8"}}})
 		},
 		"model inspect 'runs/my model'": func() error {
 			cfg := cfg

@@ -152,15 +152,15 @@ func (o Option) blockNonzeros() []int {
 }
 
 // Linear implements Method.
-func (d DSFormer) Linear(t Target, o Option) (nn.LinearConfig, error) {
+func (d DSFormer) Linear(t Target, o Option) (nn.Rule, error) {
 	if o.Atoms < 1 || o.Blocks < 1 || o.Blocks*d.Block != d.side(t) || o.Nonzeros < o.Blocks || o.Nonzeros > o.Blocks*o.Atoms {
-		return nn.LinearConfig{}, fmt.Errorf("%s cannot become %s, %d blocks of %d atoms with %d nonzeros", t.Name, o.Method, o.Blocks, o.Atoms, o.Nonzeros)
+		return nn.Rule{}, fmt.Errorf("%s cannot become %s, %d blocks of %d atoms with %d nonzeros", t.Name, o.Method, o.Blocks, o.Atoms, o.Nonzeros)
 	}
 	nonzeros := o.blockNonzeros()
 	if o.Nonzeros%o.Blocks == 0 {
 		nonzeros = nonzeros[:1]
 	}
-	return nn.LinearConfig{Kind: "dense_sparse", Block: d.Block, Atoms: o.Atoms, Nonzeros: nonzeros, Axis: d.Axis, Shared: d.Shared}, nil
+	return nn.Rule{OneOf: nn.As(nn.DenseSparse{Block: d.Block, Atoms: o.Atoms, Nonzeros: nonzeros, Axis: d.Axis, Shared: d.Shared})}, nil
 }
 
 // Apply implements Method.

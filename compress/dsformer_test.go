@@ -70,7 +70,7 @@ func TestDSFormerPredictsWhatIsStored(t *testing.T) {
 					stored = Size{stored.Params + len(v), stored.Bytes + valueBytes*len(v)}
 				}
 			}
-			layer := nn.Layer{Kind: "dense_sparse", Out: target.Out, In: target.In, Config: form.Linear}
+			layer := nn.Layer{Out: target.Out, In: target.In, Rule: form.Linear}
 			stored.Bytes += layer.IndexBytes()
 			if stored != (Size{o.Params, o.Bytes}) || o.Bytes >= valueBytes*target.DenseParams() || i > 0 && o.Bytes <= options[i-1].Bytes {
 				t.Errorf("%s: %s: stored are %+v, the option says %d, %d; dense are %d", name, o.Describe(), stored, o.Params, o.Bytes, valueBytes*target.DenseParams())
@@ -87,11 +87,12 @@ func TestDSFormerPredictsWhatIsStored(t *testing.T) {
 func occupied(t *testing.T, f *Form, l nn.Layer) {
 	t.Helper()
 	index, vectors := f.Arrays[2].Data.([]uint8), f.Arrays[2].Shape[1]
-	for g, s := range l.BlockNonzeros() {
+	kind := l.Rule.Of.(nn.DenseSparse)
+	for g, s := range kind.BlockNonzeros(l.In, l.Out) {
 		for i := range vectors {
 			for n := range s {
 				k := index[n*vectors+i]
-				if int(k) >= l.Config.Atoms || n > 0 && k <= index[(n-1)*vectors+i] {
+				if int(k) >= kind.Atoms || n > 0 && k <= index[(n-1)*vectors+i] {
 					t.Fatalf("block %d, vector %d has atom %d at place %d of %d", g, i, k, n, s)
 				}
 			}
@@ -111,7 +112,7 @@ func TestStoredFormIsTheTrainedOne(t *testing.T) {
 		cfg.Compress.DSFormer = dsformerSettings(change).DSFormer
 		cfg.Compress.DSFormer.Weights = "none"
 		s := mustOpen(t, cfg)
-		forms, chosen := map[string]*Form{}, map[string]nn.LinearConfig{}
+		forms, chosen := map[string]*Form{}, map[string]nn.Rule{}
 		for _, target := range s.targets {
 			loaded, err := target.of(s.loaded.Session.Store())
 			if err != nil {

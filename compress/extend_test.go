@@ -36,8 +36,8 @@ func (h halves) Options(ctx context.Context, t compress.Target, s *compress.Stat
 	return []compress.Option{{Rank: h.rank(t), Loss: share * share}}, nil, nil
 }
 
-func (h halves) Linear(t compress.Target, o compress.Option) (nn.LinearConfig, error) {
-	return nn.LinearConfig{Kind: "low_rank", Rank: o.Rank}, nil
+func (h halves) Linear(t compress.Target, o compress.Option) (nn.Rule, error) {
+	return nn.Rule{OneOf: nn.As(nn.LowRank{Rank: o.Rank})}, nil
 }
 
 func (h halves) Apply(ctx context.Context, t compress.Target, s *compress.Statistics, o compress.Option) (*compress.Form, error) {

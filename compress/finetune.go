@@ -74,14 +74,14 @@ func (s *subject) tuning(from string, store *nn.Store) train.LoopConfig {
 	}
 	for _, t := range s.targets {
 		_, grouped := s.cfg.Compress.grouped(Option{Method: t.Method})
-		if grouped && store.Layer(t.Name).Kind == "dense_sparse" { // without the identity its groups are no longer N:M
+		if grouped && isDenseSparse(store, t.Name) { // without the identity its groups are no longer N:M
 			loop.Freeze = append(slices.Clone(loop.Freeze), train.FreezeConfig{Match: t.Name + ".dictionary.weight"})
 		}
 	}
 	if loop.STF == nil {
 		return loop
 	}
-	if !slices.ContainsFunc(store.Layers(), func(name string) bool { return store.Layer(name).Kind == "dense_sparse" }) {
+	if !slices.ContainsFunc(store.Layers(), func(name string) bool { return isDenseSparse(store, name) }) {
 		fmt.Fprintln(s.out, "[compress.finetune.stf]: the plan has made no layer dense-sparse: fine-tuning without it")
 		loop.STF = nil
 		return loop
@@ -92,8 +92,13 @@ func (s *subject) tuning(from string, store *nn.Store) train.LoopConfig {
 	return loop
 }
 
+func isDenseSparse(s *nn.Store, layer string) bool {
+	_, ok := s.Layer(layer).Rule.Of.(nn.DenseSparse)
+	return ok
+}
+
 // float32Tables are [[model.linear]] tables of layers that train: none is stored in few bits.
-func float32Tables(tables []nn.LinearConfig) []nn.LinearConfig {
+func float32Tables(tables []nn.Rule) []nn.Rule {
 	tables = slices.Clone(tables)
 	for i := range tables {
 		tables[i].Quantize, tables[i].QuantBlock = "", 0
@@ -102,7 +107,7 @@ func float32Tables(tables []nn.LinearConfig) []nn.LinearConfig {
 }
 
 // requantize writes the checkpoint that was trained with layers as tables say, in few bits.
-func (s *subject) requantize(best string, linear []nn.LinearConfig, to string) error {
+func (s *subject) requantize(best string, linear []nn.Rule, to string) error {
 	tuned, err := train.Open(best, false, model.Options{})
 	if err != nil {
 		return err

@@ -10,14 +10,14 @@ import (
 
 // Form is a layer in another representation.
 type Form struct {
-	Linear nn.LinearConfig     // without the name
+	Linear nn.Rule             // without the name
 	Arrays []checkpoints.Array // its parameters, under names that follow the layer's (".down.weight")
 }
 
 // DenseForm is a layer that keeps its matrix.
 func DenseForm(t Target) *Form {
 	return &Form{
-		Linear: nn.LinearConfig{Kind: stays},
+		Linear: nn.Rule{OneOf: nn.As(nn.Dense{})},
 		Arrays: []checkpoints.Array{{Name: ".weight", Shape: []int{t.Out, t.In}, Data: float32s(t.Weight.Data)}},
 	}
 }
@@ -25,7 +25,7 @@ func DenseForm(t Target) *Form {
 // LowRankForm is the layer y = up (down x), whose scale alpha/r is 1.
 func LowRankForm(up, down *factor.Matrix) *Form {
 	return &Form{
-		Linear: nn.LinearConfig{Kind: "low_rank", Rank: up.Cols},
+		Linear: nn.Rule{OneOf: nn.As(nn.LowRank{Rank: up.Cols})},
 		Arrays: []checkpoints.Array{
 			{Name: ".down.weight", Shape: []int{down.Rows, down.Cols}, Data: float32s(down.Data)},
 			{Name: ".up.weight", Shape: []int{up.Rows, up.Cols}, Data: float32s(up.Data)},
@@ -35,13 +35,13 @@ func LowRankForm(up, down *factor.Matrix) *Form {
 
 // DenseSparseForm is a layer of kind dense_sparse with these dictionaries and each block's codes: dictionary.weight [K, b] or,
 // not shared, [G K, b], and sparse.values and sparse.indices [S, V], for each block its codes' first entries, then their second ones, and so on.
-func DenseSparseForm(dictionaries []*factor.Matrix, codes []*factor.Codes, linear nn.LinearConfig) *Form {
+func DenseSparseForm(dictionaries []*factor.Matrix, codes []*factor.Codes, linear nn.Rule) *Form {
 	var atoms, values []float32
 	var index []uint8
 	for _, d := range dictionaries {
 		atoms = append(atoms, float32s(d.Data)...)
 	}
-	rows, vectors := 0, codes[0].Vectors
+	rows, vectors, width := 0, codes[0].Vectors, dictionaries[0].Cols
 	for _, c := range codes {
 		rows += c.Nonzeros
 		for t := range c.Nonzeros {
@@ -54,7 +54,7 @@ func DenseSparseForm(dictionaries []*factor.Matrix, codes []*factor.Codes, linea
 	return &Form{
 		Linear: linear,
 		Arrays: []checkpoints.Array{
-			{Name: ".dictionary.weight", Shape: []int{len(atoms) / linear.Block, linear.Block}, Data: atoms},
+			{Name: ".dictionary.weight", Shape: []int{len(atoms) / width, width}, Data: atoms},
 			{Name: ".sparse.values", Shape: []int{rows, vectors}, Data: values},
 			{Name: ".sparse.indices", Shape: []int{rows, vectors}, Data: index},
 		},
@@ -62,19 +62,18 @@ func DenseSparseForm(dictionaries []*factor.Matrix, codes []*factor.Codes, linea
 }
 
 // denseSparse returns the factors of such a form.
-func (f *Form) denseSparse(t Target) *factor.DenseSparseFactors {
+func (f *Form) denseSparse(t Target, k nn.DenseSparse) *factor.DenseSparseFactors {
 	all, values, index := f.matrix(0), f.matrix(1), f.Arrays[2].Data.([]uint8)
-	d := &factor.DenseSparseFactors{Rows: t.Out, Cols: t.In, Axis: factor.AxisIn, Block: f.Linear.Block}
-	if f.Linear.Axis == "out" {
+	d := &factor.DenseSparseFactors{Rows: t.Out, Cols: t.In, Axis: factor.AxisIn, Block: k.Block}
+	if k.Axis == "out" {
 		d.Axis = factor.AxisOut
 	}
-	size := f.Linear.Atoms * f.Linear.Block
+	size := k.Atoms * k.Block
 	for at := 0; at < len(all.Data); at += size {
-		d.Dictionaries = append(d.Dictionaries, &factor.Matrix{Rows: f.Linear.Atoms, Cols: f.Linear.Block, Data: all.Data[at : at+size]})
+		d.Dictionaries = append(d.Dictionaries, &factor.Matrix{Rows: k.Atoms, Cols: k.Block, Data: all.Data[at : at+size]})
 	}
-	layer := nn.Layer{Kind: f.Linear.Kind, Out: t.Out, In: t.In, Config: f.Linear}
 	vectors, at := values.Cols, 0
-	for _, s := range layer.BlockNonzeros() {
+	for _, s := range k.BlockNonzeros(t.In, t.Out) {
 		c := &factor.Codes{Vectors: vectors, Nonzeros: s, Index: make([]int32, s*vectors), Values: make([]float64, s*vectors)}
 		for n := range s {
 			for i := range vectors {
@@ -89,13 +88,14 @@ func (f *Form) denseSparse(t Target) *factor.DenseSparseFactors {
 
 // product is the weight [out, in] that a form stands for.
 func (f *Form) product(t Target) *factor.Matrix {
-	switch f.Linear.Kind {
-	case "low_rank":
-		return f.matrix(1).Mul(f.matrix(0))
-	case "dense_sparse":
-		return f.denseSparse(t).Product()
+	if k, ok := f.Linear.Of.(nn.DenseSparse); ok {
+		return f.denseSparse(t, k).Product()
 	}
-	return f.matrix(0)
+	arrays := map[string]nn.Array{}
+	for _, a := range f.Arrays {
+		arrays[a.Name[1:]] = nn.Array{Shape: a.Shape, Data: a.Data}
+	}
+	return &factor.Matrix{Rows: t.Out, Cols: t.In, Data: f.Linear.Of.Matrix(arrays)}
 }
 
 // matrix is one of the parameters.

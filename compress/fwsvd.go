@@ -29,7 +29,7 @@ func (m FWSVD) Options(ctx context.Context, t Target, s *Statistics) ([]Option, 
 }
 
 // Linear implements Method.
-func (FWSVD) Linear(t Target, o Option) (nn.LinearConfig, error) { return lowRank(t, o) }
+func (FWSVD) Linear(t Target, o Option) (nn.Rule, error) { return lowRank(t, o) }
 
 // Apply implements Method.
 func (m FWSVD) Apply(ctx context.Context, t Target, s *Statistics, o Option) (*Form, error) {

@@ -25,7 +25,7 @@ func (m ASVD) Options(ctx context.Context, t Target, s *Statistics) ([]Option, *
 }
 
 // Linear implements Method.
-func (ASVD) Linear(t Target, o Option) (nn.LinearConfig, error) { return lowRank(t, o) }
+func (ASVD) Linear(t Target, o Option) (nn.Rule, error) { return lowRank(t, o) }
 
 // Apply implements Method.
 func (m ASVD) Apply(ctx context.Context, t Target, s *Statistics, o Option) (*Form, error) {
@@ -57,7 +57,7 @@ func (m SVDLLM) Options(ctx context.Context, t Target, s *Statistics) ([]Option,
 }
 
 // Linear implements Method.
-func (SVDLLM) Linear(t Target, o Option) (nn.LinearConfig, error) { return lowRank(t, o) }
+func (SVDLLM) Linear(t Target, o Option) (nn.Rule, error) { return lowRank(t, o) }
 
 // Apply implements Method.
 func (m SVDLLM) Apply(ctx context.Context, t Target, s *Statistics, o Option) (*Form, error) {

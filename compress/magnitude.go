@@ -25,11 +25,11 @@ func (Magnitude) Needs() Needs { return Needs{} }
 func (m Magnitude) GroupSize() int { return m.Group }
 
 // Linear implements Method.
-func (m Magnitude) Linear(t Target, o Option) (nn.LinearConfig, error) {
+func (m Magnitude) Linear(t Target, o Option) (nn.Rule, error) {
 	if t.In%m.Group != 0 || o.Nonzeros < 1 || o.Nonzeros >= m.Group {
-		return nn.LinearConfig{}, fmt.Errorf("%s cannot become %s, groups of %d inputs with %d nonzeros", t.Name, o.Method, m.Group, o.Nonzeros)
+		return nn.Rule{}, fmt.Errorf("%s cannot become %s, groups of %d inputs with %d nonzeros", t.Name, o.Method, m.Group, o.Nonzeros)
 	}
-	return nn.LinearConfig{Kind: "dense_sparse", Block: m.Group, Atoms: m.Group, Nonzeros: []int{o.Nonzeros}, Axis: "in", Shared: true}, nil
+	return nn.Rule{OneOf: nn.As(nn.DenseSparse{Block: m.Group, Atoms: m.Group, Nonzeros: []int{o.Nonzeros}, Axis: "in", Shared: true})}, nil
 }
 
 // Options implements Method.

@@ -25,8 +25,8 @@ type Target struct {
 func (t Target) DenseParams() int { return t.Out * t.In }
 
 // size counts the values of a representation and the bytes of them and their indices.
-func (t Target) size(linear nn.LinearConfig) Size {
-	l := nn.Layer{Kind: linear.Kind, Out: t.Out, In: t.In, Config: linear}
+func (t Target) size(linear nn.Rule) Size {
+	l := nn.Layer{Out: t.Out, In: t.In, Rule: linear}
 	return Size{l.Parameters(), l.StoredBytes(tensor.Float32)}
 }
 
@@ -60,7 +60,7 @@ type Method interface {
 	Options(ctx context.Context, t Target, s *Statistics) ([]Option, *factor.SVD, error)
 	// Linear is the [[model.linear]] table of t as an option, without its name. Numbers that no layer of t's sizes can have
 	// are an error.
-	Linear(t Target, o Option) (nn.LinearConfig, error)
+	Linear(t Target, o Option) (nn.Rule, error)
 	// Apply makes t an option.
 	Apply(ctx context.Context, t Target, s *Statistics, o Option) (*Form, error)
 }
@@ -172,8 +172,8 @@ func (c Settings) needs(name string) (n Needs) {
 }
 
 // linear is how a layer is represented that becomes an option.
-func (c Settings) linear(t Target, o Option) (linear nn.LinearConfig, err error) {
-	linear.Kind = stays
+func (c Settings) linear(t Target, o Option) (linear nn.Rule, err error) {
+	linear.OneOf = nn.As(nn.Dense{})
 	if o.Method != stays {
 		m, err := c.made(o)
 		if err != nil {

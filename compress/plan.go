@@ -191,7 +191,7 @@ func (s *subject) options(ctx context.Context, j journal, t Target) (spectrum, e
 
 // whole counts the model before and after.
 func (s *subject) whole(p *Plan) ([2]Size, error) {
-	chosen := map[string]nn.LinearConfig{}
+	chosen := map[string]nn.Rule{}
 	for _, l := range p.Layers {
 		if l.Option.Untouched() {
 			continue

@@ -67,8 +67,8 @@ func (Quantize) Options(_ context.Context, t Target, s *Statistics) ([]Option, *
 }
 
 // Linear implements Method.
-func (Quantize) Linear(Target, Option) (nn.LinearConfig, error) {
-	return nn.LinearConfig{Kind: stays}, nil
+func (Quantize) Linear(Target, Option) (nn.Rule, error) {
+	return nn.Rule{OneOf: nn.As(nn.Dense{})}, nil
 }
 
 // Apply implements Method.

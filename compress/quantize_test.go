@@ -51,7 +51,7 @@ func TestQuantizedRun(t *testing.T) {
 				s, planned, stored := l.Session.Store(), 0, 0
 				for _, x := range r.Layers {
 					layer := s.Layer(x.Name)
-					if q := layer.Config.Quantization(); q.Bits != bits || q.Block != 32 || x.Option.Quantize != q.Name() {
+					if q := layer.Rule.Quantization(); q.Bits != bits || q.Block != 32 || x.Option.Quantize != q.Name() {
 						t.Errorf("%s is stored as %s, its option is %+v", x.Name, q.Name(), x.Option)
 					}
 					planned += x.Option.Bytes

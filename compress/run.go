@@ -158,7 +158,7 @@ func unchanged(dir string, plan []byte) error {
 // factorize makes the layers what the plan says, one by one, and writes the checkpoint.
 func (s *subject) factorize(ctx context.Context, p *Plan, j journal, final string, r *Result) error {
 	forms := map[string]*Form{}
-	chosen := map[string]nn.LinearConfig{}
+	chosen := map[string]nn.Rule{}
 	began := time.Now()
 	for i, l := range p.Layers {
 		got := LayerResult{Name: l.Name, Option: l.Option}
@@ -191,7 +191,7 @@ func (s *subject) factorize(ctx context.Context, p *Plan, j journal, final strin
 }
 
 // assemble makes the store of the network in its new representation, with forms in place of layers of the old one.
-func (s *subject) assemble(old *nn.Store, linear []nn.LinearConfig, forms map[string]*Form) (*nn.Store, error) {
+func (s *subject) assemble(old *nn.Store, linear []nn.Rule, forms map[string]*Form) (*nn.Store, error) {
 	store := nn.NewStore(tensor.Float32)
 	cfg := s.loaded.Config.Model
 	cfg.Linear = linear
@@ -242,10 +242,7 @@ func (s *subject) form(ctx context.Context, j journal, l LayerPlan) (*Form, qual
 	var q quality
 	t := l.target()
 	read := func(c *checkpoints.Checkpoint) error {
-		var kept struct {
-			Linear  nn.LinearConfig
-			Quality quality
-		}
+		var kept struct{ Quality quality }
 		text, err := c.File("form.json")
 		if err == nil {
 			err = json.Unmarshal(text, &kept)
@@ -253,8 +250,12 @@ func (s *subject) form(ctx context.Context, j journal, l LayerPlan) (*Form, qual
 		if err != nil {
 			return err
 		}
+		linear, err := s.cfg.Compress.linear(t, l.Option)
+		if err != nil {
+			return err
+		}
 		arrays, err := c.Arrays("form.npz")
-		form, q = &Form{kept.Linear, arrays}, kept.Quality
+		form, q = &Form{linear, arrays}, kept.Quality
 		return err
 	}
 	asked := l.Option
@@ -283,10 +284,7 @@ func (s *subject) form(ctx context.Context, j journal, l LayerPlan) (*Form, qual
 		q = importanceOf(t.Weight, &stats).quality(t.Weight, form.product(t))
 		return checkpoints.Contents{
 			Kind: "form", Arrays: map[string][]checkpoints.Array{"form.npz": form.Arrays},
-			Files: map[string][]byte{"form.json": indented(struct {
-				Linear  nn.LinearConfig
-				Quality quality
-			}{form.Linear, q})},
+			Files: map[string][]byte{"form.json": indented(struct{ Quality quality }{q})},
 		}, nil
 	})
 	return form, q, err

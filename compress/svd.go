@@ -26,7 +26,7 @@ func (SVD) Options(ctx context.Context, t Target, s *Statistics) ([]Option, *fac
 }
 
 // Linear implements Method.
-func (SVD) Linear(t Target, o Option) (nn.LinearConfig, error) { return lowRank(t, o) }
+func (SVD) Linear(t Target, o Option) (nn.Rule, error) { return lowRank(t, o) }
 
 // Apply implements Method.
 func (SVD) Apply(ctx context.Context, t Target, s *Statistics, o Option) (*Form, error) {
@@ -65,9 +65,9 @@ func truncated(ctx context.Context, t Target, s *Statistics, o Option, decompose
 }
 
 // lowRank is the table of a layer of the option's rank.
-func lowRank(t Target, o Option) (nn.LinearConfig, error) {
+func lowRank(t Target, o Option) (nn.Rule, error) {
 	if o.Rank < 1 {
-		return nn.LinearConfig{}, fmt.Errorf("%s cannot become %s of rank %d", t.Name, o.Method, o.Rank)
+		return nn.Rule{}, fmt.Errorf("%s cannot become %s of rank %d", t.Name, o.Method, o.Rank)
 	}
-	return nn.LinearConfig{Kind: "low_rank", Rank: o.Rank}, nil
+	return nn.Rule{OneOf: nn.As(nn.LowRank{Rank: o.Rank})}, nil
 }

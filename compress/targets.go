@@ -88,17 +88,14 @@ func (s *subject) needs() Needs {
 // valueBytes is the size of a stored value, float32.
 const valueBytes = 4
 
-// heads are the linear layers after which nothing comes: without [[compress.layer]] tables they stay dense.
-var heads = []string{"lm_head", "classifier", "classifier.out", "head"}
-
 // targets lists the linear layers of a store that the tables choose, in the store's order. Of the tables that match a
-// layer the last decides. A pattern that decides over no layer is an error, and so is a layer that is not dense.
+// layer the last decides; without tables all but the heads, after which nothing comes, are compressed. A pattern that decides over no layer is an error, and so is a layer that is not dense.
 func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 	tables := cfg.Layer
 	if len(tables) == 0 {
 		tables = []LayerConfig{{Match: "*"}}
-		for _, name := range heads {
-			if slices.Contains(s.Layers(), name) {
+		for _, name := range s.Layers() {
+			if s.Layer(name).Head {
 				tables = append(tables, LayerConfig{Match: name, Method: stays})
 			}
 		}
@@ -140,13 +137,13 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 
 // refuse is the error of a layer whose weight is no dense one in float32.
 func refuse(from, name string, l nn.Layer) error {
-	q := l.Config.Quantization()
-	if l.Kind == "dense" && q.Bits == 0 {
+	q := l.Rule.Quantization()
+	if l.Rule.Dense() && q.Bits == 0 {
 		return nil
 	}
 	merge := shell.Command("model", "merge", from, "-o", "NEW")
-	if l.Kind != "dense" {
-		return refusef("%s: layer %s is of kind %s; want dense ones: fold it first by: %s", from, name, l.Kind, merge)
+	if !l.Rule.Dense() {
+		return refusef("%s: layer %s is of kind %s; want dense ones: fold it first by: %s", from, name, l.Rule.Name, merge)
 	}
 	return refusef("%s: layer %s is stored as %s; want float32: make it that first by: %s", from, name, q.Name(), merge)
 }
@@ -163,7 +160,7 @@ func (t Target) of(s *nn.Store) (Target, error) {
 }
 
 // representation returns the [[model.linear]] tables of a network whose layers are as old says but for those in chosen.
-func representation(old []nn.LinearConfig, names []string, chosen map[string]nn.LinearConfig) []nn.LinearConfig {
+func representation(old []nn.Rule, names []string, chosen map[string]nn.Rule) []nn.Rule {
 	tables := slices.Clone(old)
 	for _, name := range names {
 		if c, ok := chosen[name]; ok {
@@ -180,7 +177,7 @@ func representation(old []nn.LinearConfig, names []string, chosen map[string]nn.
 			}
 		}
 	}
-	var kept []nn.LinearConfig
+	var kept []nn.Rule
 	for i, c := range tables {
 		if decides[i] {
 			kept = append(kept, c)

@@ -47,28 +47,19 @@ func (v *verifier) occupancy(dir string) ([]string, error) {
 // planned is the layer that the plan wants.
 func (v *verifier) planned(l LayerPlan) (nn.Layer, error) {
 	c, err := v.cfg.Compress.linear(l.target(), l.Option)
-	return nn.Layer{Kind: c.Kind, Out: l.Out, In: l.In, Config: c}, err
+	return nn.Layer{Out: l.Out, In: l.In, Rule: c}, err
 }
 
 // stored are the shapes that a layer's values must have, and the bytes of its indices.
 func (v *verifier) stored(l LayerPlan) (shapes map[string][]int, indexBytes int) {
 	layer, _ := v.planned(l) // of which the occupancy was read before
-	c := layer.Config
-	switch c.Kind {
-	case "low_rank":
-		return map[string][]int{".down.weight": {c.Rank, l.In}, ".up.weight": {l.Out, c.Rank}}, 0
-	case "dense_sparse":
-		_, vectors := layer.Cut()
-		blocks, rows, dictionaries := layer.BlockNonzeros(), 0, 1
-		for _, s := range blocks {
-			rows += s
+	shapes = map[string][]int{}
+	for _, a := range layer.Layout().Arrays {
+		if len(a.Shape) > 0 {
+			shapes["."+a.Name] = a.Shape
 		}
-		if !c.Shared {
-			dictionaries = len(blocks)
-		}
-		return map[string][]int{".dictionary.weight": {dictionaries * c.Atoms, c.Block}, ".sparse.values": {rows, vectors}}, layer.IndexBytes()
 	}
-	return map[string][]int{".weight": {l.Out, l.In}}, 0
+	return shapes, layer.IndexBytes()
 }
 
 // inBits are the arrays that a checkpoint holds of values of a shape, with their bytes.

@@ -84,7 +84,7 @@ func TestExact(t *testing.T) {
 		{"mqa, rotary", func(c *train.Config) { c.Model.Attention.Kind = "mqa" }, convert.Sizes{HeadDim: 8, QRank: 32, NHead: 5}},
 		{"sltrain, learned", func(c *train.Config) {
 			c.Model.Positions = "learned"
-			c.Model.Linear = []nn.LinearConfig{{Match: "*.self_attn.*", Kind: "sltrain", Rank: 4, Density: 0.1, Alpha: 8}}
+			c.Model.Linear = []nn.Rule{{Match: "*.self_attn.*", OneOf: nn.As(nn.SLTrain{Rank: 4, Density: 0.1, Alpha: 8})}}
 		}, convert.Sizes{HeadDim: 32, QRank: 32}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

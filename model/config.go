@@ -34,8 +34,8 @@ type Config struct {
 	// and computes the rest again: less memory, about a third more time.
 	CheckpointActivations bool `toml:"checkpoint_activations"`
 
-	Attention attention.Config  `toml:"attention"`
-	Linear    []nn.LinearConfig `toml:"linear"` // representation of linear layers by name; later tables win
+	Attention attention.Config `toml:"attention"`
+	Linear    []nn.Rule        `toml:"linear"` // representation of linear layers by name; later tables win
 
 	LAMA  *LAMAConfig  `toml:"lama"`  // of kind lama only
 	FaViT *FaViTConfig `toml:"favit"` // of kind favit only

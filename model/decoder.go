@@ -109,7 +109,7 @@ func newDecoder(b *nn.Builder, cfg Config, text Text, rotary *op.RotaryTable) *d
 	}
 	d.norm = nn.NewNorm(root.Sub("norm"), cfg.Norm, cfg.DModel, cfg.NormEps)
 	if !cfg.Tied {
-		d.head = nn.NewLinear(b.Sub("lm_head"), cfg.DModel, text.Vocab, false, init)
+		d.head = nn.NewHead(b.Sub("lm_head"), cfg.DModel, text.Vocab, false, init)
 	}
 	return d
 }

@@ -57,7 +57,7 @@ func (c EncoderBody) Pool(g *Graph, text Text) *G.Node {
 
 // Head implements Reader.
 func (c EncoderBody) Head(g *Graph, x *G.Node, outputs int) *G.Node {
-	classifier := nn.NewLinear(g.Sub("classifier"), c.Config.DModel, outputs, c.Config.Bias, nn.Normal(c.Config.InitStd))
+	classifier := nn.NewHead(g.Sub("classifier"), c.Config.DModel, outputs, c.Config.Bias, nn.Normal(c.Config.InitStd))
 	return classifier.Forward(g.Dropout(x, "pooled", c.Config.Dropout)) // [B, C]
 }
 

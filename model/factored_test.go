@@ -14,20 +14,20 @@ import (
 // biases (gpt2), a learned scale and in both modes.
 func TestFactoredMerges(t *testing.T) {
 	const tol = 2e-5 // float32 rounding of W, through two blocks
-	for name, l := range map[string]nn.LinearConfig{
-		"low_rank":      {Kind: "low_rank", Rank: 3},
-		"materialized":  {Kind: "sltrain", Rank: 3, Alpha: 6, Density: 0.2, Mode: "materialized"},
-		"factored":      {Kind: "sltrain", Rank: 3, Alpha: 6, Density: 0.2, Mode: "factored"},
-		"dense-sparse":  {Kind: "dense_sparse", Block: 4, Atoms: 8, Nonzeros: []int{2}, Shared: true},
-		"cut outputs":   {Kind: "dense_sparse", Block: 4, Atoms: 8, Nonzeros: []int{2}, Axis: "out"},
-		"learned scale": {Kind: "sltrain", Rank: 3, Density: 0.2, TrainScale: true},
+	for name, l := range map[string]nn.Rule{
+		"low_rank":      {OneOf: nn.As(nn.LowRank{Rank: 3})},
+		"materialized":  {OneOf: nn.As(nn.SLTrain{Rank: 3, Alpha: 6, Density: 0.2, Mode: "materialized"})},
+		"factored":      {OneOf: nn.As(nn.SLTrain{Rank: 3, Alpha: 6, Density: 0.2, Mode: "factored"})},
+		"dense-sparse":  {OneOf: nn.As(nn.DenseSparse{Block: 4, Atoms: 8, Nonzeros: []int{2}, Shared: true})},
+		"cut outputs":   {OneOf: nn.As(nn.DenseSparse{Block: 4, Atoms: 8, Nonzeros: []int{2}, Axis: "out"})},
+		"learned scale": {OneOf: nn.As(nn.SLTrain{Rank: 3, Density: 0.2, TrainScale: true})},
 	} {
 		for _, variant := range []string{"mha", "gpt2"} {
 			t.Run(name+"/"+variant, func(t *testing.T) {
 				base := small(t, tensor.Float32, variant, tapLogits)
 				cfg, dims := configOf(base)
 				l.Match = "model.layers.*"
-				cfg.Linear = []nn.LinearConfig{l}
+				cfg.Linear = []nn.Rule{l}
 				s, err := cfg.NewSession(dims, nn.NewStore(tensor.Float32), tapLogits)
 				if err != nil {
 					t.Fatal(err)

@@ -41,7 +41,7 @@ func (c FaViTBody) Pool(g *Graph, p Picture) *G.Node {
 
 // Head implements Viewer.
 func (c FaViTBody) Head(g *Graph, x *G.Node, outputs int) *G.Node {
-	return nn.NewLinear(g.Sub("head"), x.Shape()[1], outputs, true, faViTInit).Forward(x)
+	return nn.NewHead(g.Sub("head"), x.Shape()[1], outputs, true, faViTInit).Forward(x)
 }
 
 // maps are the last stage's, [B*H*W, C], of pixels.

@@ -80,15 +80,14 @@ func (c LAMABody) Pool(g *Graph, text Text) *G.Node {
 
 // Head implements Reader.
 func (c LAMABody) Head(g *Graph, x *G.Node, outputs int) *G.Node {
-	linear := func(name string, in, out int) nn.Linear {
-		return nn.NewLinear(g.Sub("classifier").Sub(name), in, out, true, nn.Uniform(1/math.Sqrt(float64(in))))
-	}
+	classifier := g.Sub("classifier")
+	init := func(in int) nn.Init { return nn.Uniform(1 / math.Sqrt(float64(in))) }
 	width := x.Shape()[1]
 	if f := c.Config.ClassifierHidden; f > 0 {
-		x = op.Activation(g.Tape, "relu", linear("dense", width, f).Forward(x)) // [B, F]
+		x = op.Activation(g.Tape, "relu", nn.NewLinear(classifier.Sub("dense"), width, f, true, init(width)).Forward(x)) // [B, F]
 		x, width = g.Dropout(x, "dense", c.Config.Dropout), f
 	}
-	return linear("out", width, outputs).Forward(x) // [B, C]
+	return nn.NewHead(classifier.Sub("out"), width, outputs, true, init(width)).Forward(x) // [B, C]
 }
 
 // AttentionSite names the weights [B*T, M] of M heads by which a network pools the

@@ -16,7 +16,7 @@ import (
 func adapted(t *testing.T, dense *Session, base string) *Session {
 	t.Helper()
 	cfg, dims := configOf(dense)
-	cfg.Linear = []nn.LinearConfig{{Match: "*", Kind: "lora", Rank: 3, Alpha: 6, Base: base}}
+	cfg.Linear = []nn.Rule{{Match: "*", OneOf: nn.As(nn.LoRA{Rank: 3, Alpha: 6, Keep: base})}}
 	store := nn.NewStore(dense.Store().Dtype)
 	s, err := cfg.NewSession(dims, store, tapLogits)
 	if err != nil {

@@ -351,7 +351,7 @@ func TestSessionErrors(t *testing.T) {
 		t.Errorf("weights of another shape: %v", err)
 	}
 	other = cfg
-	other.Linear = []nn.LinearConfig{{Match: "*.nothing", Kind: "dense"}}
+	other.Linear = []nn.Rule{{Match: "*.nothing", OneOf: nn.As(nn.Dense{})}}
 	if _, err := other.NewSession(dims, nn.NewStore(tensor.Float32), Options{}); err == nil || !strings.Contains(err.Error(), "*.nothing") {
 		t.Errorf("pattern without a layer: %v", err)
 	}

@@ -13,12 +13,12 @@ import (
 
 // packedOf are two sessions of a variant whose linear layers are in few bits: in float32 as it is read from codes, and in the
 // codes themselves.
-func packedOf(t *testing.T, variant string, l nn.LinearConfig, opts Options) (plain, packed *Session) {
+func packedOf(t *testing.T, variant string, l nn.Rule, opts Options) (plain, packed *Session) {
 	t.Helper()
 	base := small(t, tensor.Float32, variant, opts)
 	cfg, dims := configOf(base)
 	l.Match = "model.layers.*"
-	cfg.Linear = []nn.LinearConfig{l}
+	cfg.Linear = []nn.Rule{l}
 	var both [2]*Session
 	for i := range both {
 		opts.Packed = i == 1
@@ -50,10 +50,10 @@ func packedOf(t *testing.T, variant string, l nn.LinearConfig, opts Options) (pl
 // in batches too, and token by token from a cache.
 func TestPackedScores(t *testing.T) {
 	for _, variant := range []string{"mha", "gqa", "gpt2", "mla", "mfa_kr"} {
-		for _, l := range []nn.LinearConfig{
-			{Kind: "dense", Quantize: "int8"}, {Kind: "dense", Quantize: "int4", QuantBlock: 32}, {Kind: "low_rank", Rank: 9, Quantize: "int8", QuantBlock: 10},
+		for _, l := range []nn.Rule{
+			{OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: "int8"}}, {OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: "int4", QuantBlock: 32}}, {OneOf: nn.As(nn.LowRank{Rank: 9}), Storage: nn.Storage{Quantize: "int8", QuantBlock: 10}},
 		} {
-			t.Run(variant+"/"+l.Kind+" "+l.Quantize, func(t *testing.T) {
+			t.Run(variant+"/"+l.Name+" "+l.Quantize, func(t *testing.T) {
 				plain, packed := packedOf(t, variant, l, tapLogits)
 				if p, q := plain.Store().Bytes(), packed.Store().Bytes(); q != packed.Store().StoredBytes() || q >= p {
 					t.Errorf("%d bytes, want the %d that are stored and fewer than %d", q, packed.Store().StoredBytes(), p)
@@ -83,7 +83,7 @@ func TestPackedScores(t *testing.T) {
 // TestPackedDoesNotTrain: a session is to be used or to be trained, and one over a store that was opened to be used says why
 // it has no gradients.
 func TestPackedDoesNotTrain(t *testing.T) {
-	_, packed := packedOf(t, "mha", nn.LinearConfig{Kind: "dense", Quantize: "int8"}, Options{})
+	_, packed := packedOf(t, "mha", nn.Rule{OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: "int8"}}, Options{})
 	store := packed.Store()
 	if _, err := again(packed, store, Options{Packed: true, Sink: nn.NewGradients(store)}); err == nil || !strings.Contains(err.Error(), "cannot train") {
 		t.Errorf("%v, want cannot train", err)

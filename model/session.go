@@ -12,7 +12,7 @@ import (
 // Options are what a session needs beside the network.
 type Options struct {
 	Seed   uint64                 // of initial values and dropout
-	Linear []nn.LinearConfig      // representation of linear layers by name; later entries win
+	Linear []nn.Rule              // representation of linear layers by name; later entries win
 	Sink   op.Sink                // receives gradients; nil: a session that does not train
 	Frozen func(name string) bool // parameters that do not train; nil: none
 	Sites  []string               // values inside the network that every program keeps; path.Match patterns

@@ -86,9 +86,9 @@ func TestNewSessionChecksConfig(t *testing.T) {
 		"no width":     {func(c *Config) { c.DModel = 0 }, `[model] d_model = 0 is too small`},
 		"too deep":     {func(c *Config) { c.NLayer = MaxLayers + 1 }, `[model] n_layer = 1001 is too large; want at most 1000`},
 		"sltrain mode": {func(c *Config) {
-			c.Linear = []nn.LinearConfig{{Match: "*", Kind: "sltrain", Rank: 2, Density: 0.1, Mode: "lazy"}}
+			c.Linear = []nn.Rule{{Match: "*", OneOf: nn.As(nn.SLTrain{Rank: 2, Density: 0.1, Mode: "lazy"})}}
 		}, `mode = "lazy" is unknown; want one of`},
-		"no rank":   {func(c *Config) { c.Linear = []nn.LinearConfig{{Match: "*", Kind: "low_rank"}} }, `rank = 0 is too small`},
+		"no rank":   {func(c *Config) { c.Linear = []nn.Rule{{Match: "*", OneOf: nn.As(nn.LowRank{})}} }, `rank = 0 is too small`},
 		"zero":      {func(c *Config) { *c = Config{} }, `[model] n_layer = 0 is too small`},
 		"bad width": {func(c *Config) { c.Attention.HeadDim = 7 }, "head_dim = 7 is odd; rotary positions need an even width"},
 	} {

@@ -3,6 +3,12 @@ package nn
 import (
 	"fmt"
 	"math/bits"
+	"slices"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/internal/rng"
+	"sparrow/op"
 )
 
 // Atoms are which atom each value of a dense_sparse layer belongs to: one byte each in memory, as its operator reads
@@ -11,7 +17,17 @@ type Atoms struct {
 	K     int     // atoms of a dictionary
 	Index []uint8 // [S, V], arranged as the layer's values; nil in a virtual store
 
-	blocks []int // indices of each block
+	blocks  []int // indices of each block
+	vectors int   // V
+}
+
+// newAtoms are the indices of a layer with so many nonzeros in each block, without memory.
+func newAtoms(k int, nonzeros []int, vectors int) *Atoms {
+	a := &Atoms{K: k, vectors: vectors}
+	for _, s := range nonzeros {
+		a.blocks = append(a.blocks, s*vectors)
+	}
+	return a
 }
 
 // Bits is how many bits an index takes in a file. With one atom there is nothing to tell.
@@ -87,4 +103,77 @@ func (a *Atoms) Unpack(packed []uint8) error {
 		from += size
 	}
 	return nil
+}
+
+// check says whether the atoms of each vector of a block are distinct and ascending.
+func (a *Atoms) check() error {
+	index := a.Index
+	for _, size := range a.blocks {
+		for at := a.vectors; at < size; at++ {
+			if index[at] <= index[at-a.vectors] {
+				return fmt.Errorf("a vector of a block has atom %d after %d, want ascending numbers", index[at], index[at-a.vectors])
+			}
+		}
+		index = index[size:]
+	}
+	return nil
+}
+
+// CheckPacked says whether the index of atoms that a layer has, as a checkpoint holds it, gives every vector of a block
+// exactly as many different atoms as the layer says.
+func (l Layer) CheckPacked(packed []uint8) error {
+	for _, spec := range l.Layout().Arrays {
+		if a := spec.Atoms; a != nil {
+			a.Index = make([]uint8, a.Len())
+			if err := a.Unpack(packed); err != nil {
+				return err
+			}
+			return a.check()
+		}
+	}
+	return fmt.Errorf("nn: a layer of kind %s has no index of atoms", l.Rule.Name)
+}
+
+// atoms binds the store's indices of that name, or makes a the store's and draws them.
+func (b *Builder) atoms(name string, a *Atoms) {
+	full := b.Name(name)
+	if have, ok := b.Store.atoms[full]; ok {
+		if have.K != a.K || !slices.Equal(have.blocks, a.blocks) {
+			panic(&op.ShapeError{Op: "parameter", What: full, Got: tensor.Shape{have.Len()}, Want: fmt.Sprintf("%d indices below %d, in the same blocks", a.Len(), a.K)})
+		}
+		return
+	}
+	b.Store.atomNames = append(b.Store.atomNames, full)
+	b.Store.atoms[full] = a
+	if b.Store.Virtual {
+		return
+	}
+	a.Index = make([]uint8, a.Len())
+	r, first := rng.New(b.opts.Seed, "index/"+full, 0), 0
+	for _, size := range a.blocks {
+		s := size / a.vectors
+		for i := range a.vectors {
+			chooseAtoms(r, a.Index[first*a.vectors+i:], a.vectors, s, a.K)
+		}
+		first += s
+	}
+}
+
+// chooseAtoms draws s of k atoms, every set as likely, in ascending order (Floyd's algorithm), and puts them stride apart.
+func chooseAtoms(r *rng.Source, dst []uint8, stride, s, k int) {
+	var taken [maxAtoms]bool
+	for last := k - s; last < k; last++ {
+		c := r.Intn(last + 1)
+		if taken[c] {
+			c = last
+		}
+		taken[c] = true
+	}
+	n := 0
+	for c := range k {
+		if taken[c] {
+			dst[n*stride] = uint8(c)
+			n++
+		}
+	}
 }

@@ -16,7 +16,7 @@ import (
 // Options are what the layers of one graph have in common.
 type Options struct {
 	Seed   uint64                 // of initial values and dropout
-	Linear []LinearConfig         // how linear layers are represented; later entries win
+	Linear []Rule                 // how linear layers are represented; later entries win
 	Sink   op.Sink                // receives gradients when the tape trains
 	Frozen func(name string) bool // parameters without gradients; nil: none
 	Tapped func(name string) bool // values to keep for reading; nil: none
@@ -60,16 +60,15 @@ func (b *Builder) Name(name string) string {
 	return b.prefix + "." + name
 }
 
-// linear is the representation of the linear layer b.Name(""): that of the last
-// pattern that matches its name.
-func (b *Builder) linear() LinearConfig {
+// rule is that of the linear layer b.Name(""): the last whose pattern matches its name.
+func (b *Builder) rule() Rule {
 	for i, c := range slices.Backward(b.opts.Linear) {
 		if ok, _ := path.Match(c.Match, b.prefix); ok {
 			b.matched[i] = true
 			return c
 		}
 	}
-	return LinearConfig{Kind: "dense"}
+	return Rule{OneOf: As(Dense{})}
 }
 
 // Unmatched lists the patterns of Options.Linear that decided no layer's
@@ -84,7 +83,7 @@ func (b *Builder) Unmatched() []string {
 	return patterns
 }
 
-// Weight is a parameter of a layer. Each Use is one reader in the graph.
+// Weight is an array of a layer, bound to a graph. Of a parameter each Use is one reader.
 type Weight struct {
 	name  string
 	shape tensor.Shape
@@ -124,6 +123,18 @@ func (w *Weight) use() *op.Param {
 	p := w.Use()
 	return &p
 }
+
+// Places are the integers of an index of places, nil in a virtual store.
+func (w Weight) Places() []int32 { return w.b.Store.indices[w.name] }
+
+// Atoms is an index of atoms.
+func (w Weight) Atoms() *Atoms { return w.b.Store.atoms[w.name] }
+
+// Base is a frozen weight.
+func (w Weight) Base() *Base { return w.b.Store.bases[w.name] }
+
+// Tape is that of the graph.
+func (w Weight) Tape() *op.Tape { return w.b.Tape }
 
 // Index binds the store's integers of that name, of which there must be n, or
 // creates them by draw. They have no gradient. A virtual store has none.

@@ -3,13 +3,10 @@ package nn
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	G "gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"sparrow/configs"
-	"sparrow/internal/rng"
 	"sparrow/op"
 )
 
@@ -19,69 +16,7 @@ import (
 // maxAtoms is the most atoms of a dictionary: an index is a byte in memory.
 const maxAtoms = 256
 
-// UseKind sets the defaults of a kind, as [configs.Kinded] has it: those of dense_sparse are the recipe that beat low rank
-// at equal bytes, one dictionary of 64 atoms of width 16 for the whole matrix.
-func (c *LinearConfig) UseKind(kind string) {
-	if kind == "dense_sparse" {
-		c.Block, c.Atoms, c.Nonzeros, c.Axis, c.Shared = 16, 64, []int{4}, "in", true
-	}
-}
-
-func (c LinearConfig) validateDenseSparse(r *configs.Report) {
-	if c.Block < 1 {
-		r.Errorf("block", "is too small; want at least 1")
-	}
-	if c.Atoms < 1 || c.Atoms > maxAtoms {
-		r.Errorf("atoms", "is out of range; want 1 to %d", maxAtoms)
-	}
-	if len(c.Nonzeros) == 0 {
-		r.Errorf("nonzeros", "is missing; want one number for all blocks or one for each")
-	}
-	for _, s := range c.Nonzeros {
-		if s < 1 || s > max(c.Atoms, 1) {
-			r.Errorf("nonzeros", "has %d; want 1 to atoms = %d", s, c.Atoms)
-			return
-		}
-	}
-}
-
-// Cut is the side of W that a dense_sparse layer cuts into blocks, and the other, which has as many vectors.
-func (l Layer) Cut() (side, vectors int) {
-	if l.Config.Axis == "out" {
-		return l.Out, l.In
-	}
-	return l.In, l.Out
-}
-
-// BlockNonzeros are the nonzeros of a vector in each block of a dense_sparse layer.
-func (l Layer) BlockNonzeros() []int {
-	side, _ := l.Cut()
-	all := make([]int, side/l.Config.Block)
-	for g := range all {
-		all[g] = l.Config.Nonzeros[g%len(l.Config.Nonzeros)]
-	}
-	return all
-}
-
-// dictionaries is the number of them.
-func (l Layer) dictionaries() int {
-	if l.Config.Shared {
-		return 1
-	}
-	return len(l.BlockNonzeros())
-}
-
-// atoms are a dense_sparse layer's indices, without memory.
-func (l Layer) atoms() *Atoms {
-	a := &Atoms{K: l.Config.Atoms}
-	_, vectors := l.Cut()
-	for _, s := range l.BlockNonzeros() {
-		a.blocks = append(a.blocks, s*vectors)
-	}
-	return a
-}
-
-// denseSparse is y = x Wᵀ + b with W = [C_1 D_1 | ... | C_G D_G], every row of C_g with exactly s_g entries at fixed places
+// DenseSparse is y = x Wᵀ + b with W = [C_1 D_1 | ... | C_G D_G], every row of C_g with exactly s_g entries at fixed places
 // (Chand, Prabhu and Kumar 2023, DSFormer; see op.DenseSparseLinear). Blocks cut the inputs of W or, with axis = "out",
 // the outputs: then that is Wᵀ.
 //
@@ -91,8 +26,122 @@ func (l Layer) atoms() *Atoms {
 // From scratch each vector uses s atoms of every set as likely, drawn once. Atoms start normally with variance 1/B, so
 // that their norm is about 1; values uniformly within sqrt(B / (s in)), s being the mean: the entries of W, sums of s
 // products, have variance 1/(3 in) then, like those of a layer that starts within 1/sqrt(in).
+type DenseSparse struct {
+	Mode     string `toml:"mode" json:"-" doc:"how the layer is computed; empty: whichever costs less by shape" choices:"|materialized|factored"`
+	Block    int    `toml:"block" json:"block" doc:"B, width of a block, which divides the cut side" unit:"neurons"`
+	Atoms    int    `toml:"atoms" json:"atoms" doc:"K of a dictionary, up to 256"`
+	Nonzeros []int  `toml:"nonzeros" json:"nonzeros" doc:"s, atoms that each vector of a block uses: one number, or one for each block"`
+	Axis     string `toml:"axis" json:"-" doc:"side of W that is cut into blocks; empty: in, whose products are faster" choices:"|in|out"`
+	Shared   bool   `toml:"shared" json:"-" doc:"one dictionary for all blocks"`
+}
+
+// defaultDenseSparse is the recipe that beat low rank at equal bytes, one dictionary of 64 atoms of width 16 for the whole
+// matrix.
+func defaultDenseSparse() DenseSparse {
+	return DenseSparse{Block: 16, Atoms: 64, Nonzeros: []int{4}, Axis: "in", Shared: true}
+}
+
+// Validate implements Kind.
+func (k DenseSparse) Validate(r *configs.Report) {
+	r.OneOf("mode")
+	r.OneOf("axis")
+	r.AtLeast("block", 1)
+	r.Within("atoms", k.Atoms >= 1 && k.Atoms <= maxAtoms, fmt.Sprintf("1 to %d", maxAtoms))
+	if len(k.Nonzeros) == 0 {
+		r.Errorf("nonzeros", "is missing; want one number for all blocks or one for each")
+	}
+	for _, s := range k.Nonzeros {
+		if s < 1 || s > max(k.Atoms, 1) {
+			r.Errorf("nonzeros", "has %d; want 1 to atoms = %d", s, k.Atoms)
+			return
+		}
+	}
+}
+
+// Fits implements Fitted.
+func (k DenseSparse) Fits(in, out int) string {
+	side, _ := k.Cut(in, out)
+	if side%k.Block != 0 {
+		return fmt.Sprintf("a side %q that blocks of %d divide", k.axis(), k.Block)
+	}
+	if n, blocks := len(k.Nonzeros), side/k.Block; n != 1 && n != blocks {
+		return fmt.Sprintf("as many blocks as numbers of nonzeros, which are %d, not %d", n, blocks)
+	}
+	return ""
+}
+
+func (k DenseSparse) axis() string {
+	if k.Axis == "out" {
+		return "out"
+	}
+	return "in"
+}
+
+// Cut is the side of W that is cut into blocks, and the other, which has as many vectors.
+func (k DenseSparse) Cut(in, out int) (side, vectors int) {
+	if k.Axis == "out" {
+		return out, in
+	}
+	return in, out
+}
+
+// BlockNonzeros are the nonzeros of a vector in each block.
+func (k DenseSparse) BlockNonzeros(in, out int) []int {
+	side, _ := k.Cut(in, out)
+	return k.nonzeros(side / k.Block)
+}
+
+func (k DenseSparse) nonzeros(blocks int) []int {
+	all := make([]int, blocks)
+	for g := range all {
+		all[g] = k.Nonzeros[g%len(k.Nonzeros)]
+	}
+	return all
+}
+
+// blocksIn is the number of blocks of which sparse values have so many rows.
+func (k DenseSparse) blocksIn(rows int) int {
+	if len(k.Nonzeros) == 1 {
+		return rows / k.Nonzeros[0]
+	}
+	return len(k.Nonzeros)
+}
+
+// dictionaries is the number of them.
+func (k DenseSparse) dictionaries(blocks int) int {
+	if k.Shared {
+		return 1
+	}
+	return blocks
+}
+
+// Layout implements Kind.
+func (k DenseSparse) Layout(in, out int) Layout {
+	side, vectors := k.Cut(in, out)
+	nonzeros, rows := k.BlockNonzeros(in, out), 0
+	for _, s := range nonzeros {
+		rows += s
+	}
+	mean, width := float64(rows)/float64(side/k.Block), float64(k.Block)
+	return Layout{[]Spec{
+		{Name: "dictionary.weight", Shape: []int{k.dictionaries(len(nonzeros)) * k.Atoms, k.Block}, Init: Normal(1 / math.Sqrt(width)), Rounds: true},
+		{Name: "sparse.values", Shape: []int{rows, vectors}, Init: Uniform(math.Sqrt(width / (mean * float64(in)))), Rounds: true},
+		{Name: "sparse.indices", Atoms: newAtoms(k.Atoms, nonzeros, vectors)},
+	}, side*k.Atoms + rows*vectors}
+}
+
+// New implements Kind.
+func (k DenseSparse) New(w Weights, bias *Weight) Linear {
+	d := &denseSparse{k: k, dictionary: w["dictionary.weight"], values: w["sparse.values"], atoms: w["sparse.indices"].Atoms(), bias: bias}
+	rows, vectors := d.values.shape[0], d.values.shape[1]
+	d.nonzeros = k.nonzeros(k.blocksIn(rows))
+	d.product, d.coefficients = d.values.b.latent(len(d.nonzeros), k.Block, k.Atoms, vectors)
+	return d
+}
+
 type denseSparse struct {
-	layer              Layer
+	k                  DenseSparse
+	nonzeros           []int
 	dictionary, values Weight
 	atoms              *Atoms
 	bias               *Weight
@@ -100,157 +149,40 @@ type denseSparse struct {
 	product, coefficients *Weight // latent; nil: none
 }
 
-func newDenseSparse(b *Builder, l Layer, bias *Weight) *denseSparse {
-	side, vectors := l.Cut()
-	if side%l.Config.Block != 0 {
-		panic(&op.ShapeError{Op: "dense_sparse", What: b.Name("weight"), Got: tensor.Shape{l.Out, l.In},
-			Want: fmt.Sprintf("a side %q that blocks of %d divide", cmpAxis(l.Config.Axis), l.Config.Block)})
-	}
-	if n, blocks := len(l.Config.Nonzeros), side/l.Config.Block; n != 1 && n != blocks {
-		panic(&op.ShapeError{Op: "dense_sparse", What: b.Name("weight"), Got: tensor.Shape{l.Out, l.In},
-			Want: fmt.Sprintf("as many blocks as numbers of nonzeros, which are %d, not %d", n, blocks)})
-	}
-	rows := 0
-	for _, s := range l.BlockNonzeros() {
-		rows += s
-	}
-	mean := float64(rows) / float64(side/l.Config.Block)
-	width := float64(l.Config.Block)
-	sparse := b.Sub("sparse")
-	d := &denseSparse{
-		layer: l, bias: bias,
-		dictionary: b.Sub("dictionary").Weight("weight", Normal(1/math.Sqrt(width)), l.dictionaries()*l.Config.Atoms, l.Config.Block),
-		values:     sparse.Weight("values", Uniform(math.Sqrt(width/(mean*float64(l.In)))), rows, vectors),
-		atoms:      sparse.atoms("indices", l),
-	}
-	d.product, d.coefficients = b.latent(l)
-	return d
-}
-
-func cmpAxis(axis string) string {
-	if axis == "out" {
-		return "out"
-	}
-	return "in"
-}
-
 // Forward maps [N, in] to [N, out].
 func (l *denseSparse) Forward(x *G.Node) *G.Node {
 	return op.DenseSparseLinear(x, op.DenseSparse{
-		Dictionary: l.dictionary.Use(), Values: l.values.Use(), Index: l.atoms.Index, Nonzeros: l.layer.BlockNonzeros(),
-		Atoms: l.layer.Config.Atoms, Outputs: l.layer.Config.Axis == "out", Bias: l.bias.use(), Mode: l.layer.Config.Mode,
+		Dictionary: l.dictionary.Use(), Values: l.values.Use(), Index: l.atoms.Index, Nonzeros: l.nonzeros,
+		Atoms: l.k.Atoms, Outputs: l.k.Axis == "out", Bias: l.bias.use(), Mode: l.k.Mode,
 		Product: l.product.use(), Coefficients: l.coefficients.use(),
 	})
 }
 
-// atoms binds the store's indices of that name, or draws them.
-func (b *Builder) atoms(name string, l Layer) *Atoms {
-	full := b.Name(name)
-	a := l.atoms()
-	if have, ok := b.Store.atoms[full]; ok {
-		if have.K != a.K || !slices.Equal(have.blocks, a.blocks) {
-			panic(&op.ShapeError{Op: "parameter", What: full, Got: tensor.Shape{have.Len()}, Want: fmt.Sprintf("%d indices below %d, in the same blocks", a.Len(), a.K)})
-		}
-		return have
-	}
-	b.Store.atomNames = append(b.Store.atomNames, full)
-	b.Store.atoms[full] = a
-	if b.Store.Virtual {
-		return a
-	}
-	a.Index = make([]uint8, a.Len())
-	_, vectors := l.Cut()
-	r, first := rng.New(b.opts.Seed, "index/"+full, 0), 0
-	for _, s := range l.BlockNonzeros() {
-		for i := range vectors {
-			chooseAtoms(r, a.Index[first*vectors+i:], vectors, s, a.K)
-		}
-		first += s
-	}
-	return a
-}
-
-// chooseAtoms draws s of k atoms, every set as likely, in ascending order (Floyd's algorithm), and puts them stride apart.
-func chooseAtoms(r *rng.Source, dst []uint8, stride, s, k int) {
-	var taken [maxAtoms]bool
-	for last := k - s; last < k; last++ {
-		c := r.Intn(last + 1)
-		if taken[c] {
-			c = last
-		}
-		taken[c] = true
-	}
-	n := 0
-	for c := range k {
-		if taken[c] {
-			dst[n*stride] = uint8(c)
-			n++
-		}
-	}
-}
-
-// checkAtoms is CheckIndices of one dense_sparse layer.
-func (s *Store) checkAtoms(layer string) error {
-	index := s.atoms[layer+".sparse.indices"].Index
-	if index == nil {
-		return nil // of a virtual store
-	}
-	if err := s.layers[layer].checkOccupancy(index); err != nil {
-		return fmt.Errorf("nn: %s.sparse.indices: %w", layer, err)
-	}
-	return nil
-}
-
-// checkOccupancy says whether the atoms of each vector of a block are distinct and ascending.
-func (l Layer) checkOccupancy(index []uint8) error {
-	_, vectors := l.Cut()
-	for _, nonzeros := range l.BlockNonzeros() {
-		for at := vectors; at < nonzeros*vectors; at++ {
-			if index[at] <= index[at-vectors] {
-				return fmt.Errorf("a vector of a block has atom %d after %d, want ascending numbers", index[at], index[at-vectors])
-			}
-		}
-		index = index[nonzeros*vectors:]
-	}
-	return nil
-}
-
-// CheckPacked says whether the indices of a dense_sparse layer, as a checkpoint holds them, give every vector of a block
-// exactly as many different atoms as the layer says.
-func (l Layer) CheckPacked(packed []uint8) error {
-	a := l.atoms()
-	a.Index = make([]uint8, a.Len())
-	if err := a.Unpack(packed); err != nil {
-		return err
-	}
-	return l.checkOccupancy(a.Index)
-}
-
-// denseSparseProduct is the weight [Out, In] that a dense_sparse layer stands for.
-func (s *Store) denseSparseProduct(layer string) []float64 {
-	l := s.layers[layer]
-	d, values, index := s.float64s(layer+".dictionary.weight"), s.float64s(layer+".sparse.values"), s.atoms[layer+".sparse.indices"].Index
-	w, b := make([]float64, l.Out*l.In), l.Config.Block
-	_, vectors := l.Cut()
+// Matrix implements Kind.
+func (k DenseSparse) Matrix(w map[string]Array) []float64 {
+	d, values, index := w["dictionary.weight"].Float64s(), w["sparse.values"].Float64s(), w["sparse.indices"].Data.([]uint8)
+	rows, vectors := w["sparse.values"].Shape[0], w["sparse.values"].Shape[1]
+	nonzeros, b := k.nonzeros(k.blocksIn(rows)), k.Block
+	m := make([]float64, len(nonzeros)*b*vectors)
 	at := 0
-	for g, nonzeros := range l.BlockNonzeros() {
+	for g, s := range nonzeros {
 		atoms := d
-		if !l.Config.Shared {
-			atoms = d[g*l.Config.Atoms*b:]
+		if !k.Shared {
+			atoms = d[g*k.Atoms*b:]
 		}
-		for range nonzeros {
+		for range s {
 			for i := range vectors {
 				atom := atoms[int(index[at])*b:][:b]
 				for j, x := range atom {
-					if l.Config.Axis == "out" {
-						w[(g*b+j)*l.In+i] += values[at] * x
+					if k.Axis == "out" {
+						m[(g*b+j)*vectors+i] += values[at] * x
 					} else {
-						w[i*l.In+g*b+j] += values[at] * x
+						m[i*len(nonzeros)*b+g*b+j] += values[at] * x
 					}
 				}
 				at++
 			}
 		}
 	}
-	return w
+	return m
 }

@@ -31,9 +31,9 @@ func TestDenseSparseConfig(t *testing.T) {
 		{`match="*",kind="dense_sparse",mode="lazy"`, `mode = "lazy" is unknown; want one of`},
 	} {
 		var cfg struct {
-			Linear []nn.LinearConfig `toml:"linear"`
+			Linear []nn.Rule `toml:"linear"`
 		}
-		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Set: []string{"linear=[{" + tc.set + "}]"}})
+		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: shipped(), Set: []string{"linear=[{" + tc.set + "}]"}})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
 		}
@@ -68,7 +68,7 @@ func TestDenseSparseHoldsFactors(t *testing.T) {
 				t.Fatal(err)
 			}
 			for dtype, tol := range map[tensor.Dtype]float64{tensor.Float64: 1e-14, tensor.Float32: 3e-7} {
-				store := factored(nn.DenseSparseConfig("*", f), 1, dtype, in, out, true)
+				store := factored(nn.Rule{OneOf: nn.As(nn.DenseSparseOf(f))}, 1, dtype, in, out, true)
 				if err := store.SetDenseSparse("layer", f); err != nil {
 					t.Fatal(err)
 				}
@@ -116,7 +116,7 @@ func TestSetDenseSparseRefuses(t *testing.T) {
 		return f
 	}
 	good := factor.DenseSparseConfig{Block: 4, Atoms: 8, Axis: factor.AxisIn, Nonzeros: []int{2}, Shared: true}
-	store := factored(nn.DenseSparseConfig("*", of(good)), 1, tensor.Float64, 16, 12, false)
+	store := factored(nn.Rule{OneOf: nn.As(nn.DenseSparseOf(of(good)))}, 1, tensor.Float64, 16, 12, false)
 	before := numbers(store, "layer.sparse.values")
 	for want, change := range map[string]func(*factor.DenseSparseConfig){
 		"got factors with block 2, 8 atoms, axis in, 1 dictionaries; want block 4":  func(c *factor.DenseSparseConfig) { c.Block = 2 },
@@ -144,7 +144,7 @@ func TestDenseSparseStarts(t *testing.T) {
 	const in, out, atoms = 256, 320, 32
 	for _, axis := range []string{"in", "out"} {
 		for _, shared := range []bool{true, false} {
-			cfg := nn.LinearConfig{Kind: "dense_sparse", Block: 16, Atoms: atoms, Nonzeros: []int{4}, Axis: axis, Shared: shared}
+			cfg := nn.Rule{OneOf: nn.As(nn.DenseSparse{Block: 16, Atoms: atoms, Nonzeros: []int{4}, Axis: axis, Shared: shared})}
 			store := factored(cfg, 5, tensor.Float64, in, out, true)
 			w := numbers(store.Dense(), "layer.weight")
 			// A shared dictionary's own norms leave about 1/sqrt(atoms 16/2) = 6% of the variance open.
@@ -179,7 +179,7 @@ func TestAtomsPack(t *testing.T) {
 	for _, c := range []struct{ atoms, bits, bytes int }{ // 5 vectors, blocks of 2 and 1 nonzeros: 10 and 5 indices
 		{3, 2, 3 + 2}, {4, 2, 3 + 2}, {5, 3, 4 + 2}, {64, 6, 8 + 4}, {100, 7, 9 + 5}, {128, 7, 9 + 5}, {129, 8, 15}, {256, 8, 15},
 	} {
-		cfg := nn.LinearConfig{Kind: "dense_sparse", Block: 2, Atoms: c.atoms, Nonzeros: []int{2, 1}}
+		cfg := nn.Rule{OneOf: nn.As(nn.DenseSparse{Block: 2, Atoms: c.atoms, Nonzeros: []int{2, 1}})}
 		store := factored(cfg, 5, tensor.Float32, 4, 5, false)
 		a := store.Atoms("layer.sparse.indices")
 		packed, index := a.Pack(), slices.Clone(a.Index)
@@ -211,7 +211,7 @@ func TestAtomsPack(t *testing.T) {
 
 // TestDenseSparseRefuses: layouts that do not fit a layer are refused by its name.
 func TestDenseSparseRefuses(t *testing.T) {
-	for want, cfg := range map[string]nn.LinearConfig{
+	for want, cfg := range map[string]nn.DenseSparse{
 		`layer.weight has shape (9, 12), want a side "in" that blocks of 5 divide`:         {Block: 5, Atoms: 8, Nonzeros: []int{2}},
 		`layer.weight has shape (9, 12), want a side "out" that blocks of 4 divide`:        {Block: 4, Atoms: 8, Nonzeros: []int{2}, Axis: "out"},
 		"as many blocks as numbers of nonzeros, which are 2, not 3":                        {Block: 4, Atoms: 8, Nonzeros: []int{2, 1}, Axis: "in"},
@@ -219,15 +219,14 @@ func TestDenseSparseRefuses(t *testing.T) {
 	} {
 		err := func() (err *op.ShapeError) {
 			defer func() { err, _ = recover().(*op.ShapeError) }()
-			cfg.Kind = "dense_sparse"
 			store := nn.NewStore(tensor.Float32)
 			store.Virtual = true
 			if strings.Contains(want, "indices") {
 				// The dictionary has the same shape in both: 8 + 1 atoms of one block.
-				store = factored(nn.LinearConfig{Kind: "dense_sparse", Block: 4, Atoms: 3, Nonzeros: []int{2}}, 1, tensor.Float32, 12, 9, false)
+				store = factored(nn.Rule{OneOf: nn.As(nn.DenseSparse{Block: 4, Atoms: 3, Nonzeros: []int{2}})}, 1, tensor.Float32, 12, 9, false)
 				cfg.Shared = true
 			}
-			build(store, nn.Options{Linear: []nn.LinearConfig{{Match: "*", Kind: "dense_sparse", Block: cfg.Block, Atoms: cfg.Atoms, Nonzeros: cfg.Nonzeros, Axis: cfg.Axis, Shared: cfg.Shared}}}, func(b *nn.Builder) {
+			build(store, nn.Options{Linear: []nn.Rule{{Match: "*", OneOf: nn.As(cfg)}}}, func(b *nn.Builder) {
 				nn.NewLinear(b.Sub("layer"), 12, 9, false, nn.Normal(1))
 			})
 			return nil

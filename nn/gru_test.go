@@ -23,14 +23,14 @@ func integers(t *op.Tape, name string, v ...int) *G.Node {
 func TestGRU(t *testing.T) {
 	const hidden, seqLen = 3, 5 // of the rows of layerCase, one sequence
 	for name, c := range map[string]struct {
-		linear        nn.LinearConfig
+		linear        nn.Rule
 		bidirectional bool
 		length        int
 	}{
 		"forward":         {length: 5},
 		"both":            {bidirectional: true, length: 5},
 		"both, padded":    {bidirectional: true, length: 3},
-		"low-rank inputs": {linear: nn.LinearConfig{Kind: "low_rank", Rank: 2}, bidirectional: true, length: 4},
+		"low-rank inputs": {linear: nn.Rule{OneOf: nn.As(nn.LowRank{Rank: 2})}, bidirectional: true, length: 4},
 	} {
 		t.Run(name, layerCase{
 			linear: c.linear,

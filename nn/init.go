@@ -11,7 +11,11 @@ type Init struct {
 	std   float64 // of a normal distribution around zero
 	bound float64 // half width of a uniform distribution around zero
 	value float64 // constant
+	given bool    // as whoever builds the layer says
 }
+
+// Given starts as whoever builds the layer says, by the init of NewLinear.
+func Given() Init { return Init{given: true} }
 
 // Normal starts from a normal distribution around zero.
 func Normal(std float64) Init { return Init{std: std} }

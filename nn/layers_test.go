@@ -94,7 +94,7 @@ func normed(x, w, b []float64) []float64 {
 
 // layerCase is one layer: how it is made and used, and what it should give.
 type layerCase struct {
-	linear nn.LinearConfig // of layers that say nothing else; Kind "": dense
+	linear nn.Rule // of layers that say nothing else; no kind: dense
 	build  func(b *nn.Builder, x *G.Node) *G.Node
 	naive  func(v numbersOf, s *nn.Store) []float64
 }
@@ -103,9 +103,9 @@ func (c layerCase) check(t *testing.T) {
 	store := nn.NewStore(tensor.Float64)
 	grads := nn.NewGradients(store)
 	opts := nn.Options{Seed: 3, Sink: grads}
-	if c.linear.Kind != "" {
+	if c.linear.Of != nil {
 		c.linear.Match = "*"
-		opts.Linear = []nn.LinearConfig{c.linear}
+		opts.Linear = []nn.Rule{c.linear}
 	}
 	tape := op.NewTape(tensor.Float64, true)
 	b := nn.NewBuilder(tape, store, opts)
@@ -154,13 +154,12 @@ func TestLinear(t *testing.T) {
 		return w
 	})
 	// The entries of W by DSFormer's equation, blocks of 3 inputs or 7 outputs.
-	denseSparse := func(cfg nn.LinearConfig) layerCase {
-		cfg.Kind = "dense_sparse"
-		return layerCase{linear: cfg, build: linear(true), naive: with(func(v numbersOf, s *nn.Store) []float64 {
+	denseSparse := func(cfg nn.DenseSparse) layerCase {
+		return layerCase{linear: nn.Rule{OneOf: nn.As(cfg)}, build: linear(true), naive: with(func(v numbersOf, s *nn.Store) []float64 {
 			w, index, at := make([]float64, 7*width), s.Atoms("layer.sparse.indices").Index, 0
-			for g, nonzeros := range s.Layer("layer").BlockNonzeros() {
+			for g, nonzeros := range cfg.BlockNonzeros(width, 7) {
 				for range nonzeros {
-					for i := range 7 * width / cfg.Block / len(s.Layer("layer").BlockNonzeros()) {
+					for i := range 7 * width / cfg.Block / len(cfg.BlockNonzeros(width, 7)) {
 						for j := range cfg.Block {
 							row, col := i, g*cfg.Block+j
 							if cfg.Axis == "out" {
@@ -179,24 +178,24 @@ func TestLinear(t *testing.T) {
 			return w
 		})}
 	}
-	slTrain := func(mode string, trainScale bool) nn.LinearConfig {
-		return nn.LinearConfig{Kind: "sltrain", Rank: rank, Alpha: 3, Density: 0.3, Mode: mode, TrainScale: trainScale}
+	slTrain := func(mode string, trainScale bool) nn.Rule {
+		return nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: rank, Alpha: 3, Density: 0.3, Mode: mode, TrainScale: trainScale})}
 	}
 	for name, c := range map[string]layerCase{
 		"dense":                              {build: linear(false), naive: dense},
 		"dense, bias":                        {build: linear(true), naive: dense},
-		"low rank":                           {linear: nn.LinearConfig{Kind: "low_rank", Rank: rank}, build: linear(false), naive: lowRank},
-		"low rank, bias":                     {linear: nn.LinearConfig{Kind: "low_rank", Rank: rank}, build: linear(true), naive: lowRank},
+		"low rank":                           {linear: nn.Rule{OneOf: nn.As(nn.LowRank{Rank: rank})}, build: linear(false), naive: lowRank},
+		"low rank, bias":                     {linear: nn.Rule{OneOf: nn.As(nn.LowRank{Rank: rank})}, build: linear(true), naive: lowRank},
 		"sltrain, materialized":              {linear: slTrain("materialized", false), build: linear(false), naive: constant},
 		"sltrain, materialized, bias":        {linear: slTrain("materialized", false), build: linear(true), naive: constant},
 		"sltrain, materialized, train_scale": {linear: slTrain("materialized", true), build: linear(true), naive: learned},
 		"sltrain, factored":                  {linear: slTrain("factored", false), build: linear(false), naive: constant},
 		"sltrain, factored, bias":            {linear: slTrain("factored", false), build: linear(true), naive: constant},
 		"sltrain, factored, train_scale":     {linear: slTrain("factored", true), build: linear(true), naive: learned},
-		"lora":                               {linear: nn.LinearConfig{Kind: "lora", Rank: rank, Alpha: 3}, build: linear(true), naive: adapted},
-		"dense_sparse":                       denseSparse(nn.LinearConfig{Block: 3, Atoms: 4, Nonzeros: []int{2}}),
-		"dense_sparse, shared":               denseSparse(nn.LinearConfig{Block: 3, Atoms: 4, Nonzeros: []int{3, 1}, Axis: "in", Shared: true, Mode: "factored"}),
-		"dense_sparse, outputs":              denseSparse(nn.LinearConfig{Block: 7, Atoms: 8, Nonzeros: []int{2}, Axis: "out"}),
+		"lora":                               {linear: nn.Rule{OneOf: nn.As(nn.LoRA{Rank: rank, Alpha: 3})}, build: linear(true), naive: adapted},
+		"dense_sparse":                       denseSparse(nn.DenseSparse{Block: 3, Atoms: 4, Nonzeros: []int{2}}),
+		"dense_sparse, shared":               denseSparse(nn.DenseSparse{Block: 3, Atoms: 4, Nonzeros: []int{3, 1}, Axis: "in", Shared: true, Mode: "factored"}),
+		"dense_sparse, outputs":              denseSparse(nn.DenseSparse{Block: 7, Atoms: 8, Nonzeros: []int{2}, Axis: "out"}),
 	} {
 		t.Run(name, c.check)
 	}

@@ -17,11 +17,11 @@ import (
 
 // loraLayer builds one layer [out, in] without a bias over its input x [n, in],
 // and its loss's gradients.
-func loraLayer(t *testing.T, store *nn.Store, cfg nn.LinearConfig, grads op.Sink, x []float32, in, out int) *G.Node {
+func loraLayer(t *testing.T, store *nn.Store, cfg nn.Rule, grads op.Sink, x []float32, in, out int) *G.Node {
 	t.Helper()
 	cfg.Match = "*"
 	tape := op.NewTape(store.Dtype, true)
-	b := nn.NewBuilder(tape, store, nn.Options{Seed: 4, Linear: []nn.LinearConfig{cfg}, Sink: grads})
+	b := nn.NewBuilder(tape, store, nn.Options{Seed: 4, Linear: []nn.Rule{cfg}, Sink: grads})
 	n := len(x) / in
 	input := tape.Input("x", tensor.New(tensor.WithShape(n, in), tensor.WithBacking(x)))
 	y := nn.NewLinear(b.Sub("layer"), in, out, false, nn.Normal(0.3)).Forward(input)
@@ -52,7 +52,7 @@ func TestLoRABase(t *testing.T) {
 	const in, out, rank = 30, 20, 3
 	for base, bytes := range map[string]int{"float32": 4 * in * out, "int8": in*out + 4*3} {
 		t.Run(base, func(t *testing.T) {
-			cfg := nn.LinearConfig{Kind: "lora", Rank: rank, Alpha: 6, Base: base}
+			cfg := nn.Rule{OneOf: nn.As(nn.LoRA{Rank: rank, Alpha: 6, Keep: base})}
 			store := nn.NewStore(tensor.Float32)
 			grads := nn.NewGradients(store)
 			loraLayer(t, store, cfg, grads, drawn("x", 5*in), in, out)
@@ -95,7 +95,7 @@ func TestLoRAInt8Bound(t *testing.T) {
 	outputs := map[string][]float32{}
 	var absMax []float32
 	for _, base := range []string{"float32", "int8"} {
-		cfg := nn.LinearConfig{Kind: "lora", Rank: 2, Base: base}
+		cfg := nn.Rule{OneOf: nn.As(nn.LoRA{Rank: 2, Keep: base})}
 		store := nn.NewStore(tensor.Float32)
 		loraLayer(t, store, cfg, nn.NewGradients(store), x, in, out) // makes the parameters
 		if err := store.Base("layer.weight").Set(w); err != nil {
@@ -126,7 +126,7 @@ func TestLoRAInt8Bound(t *testing.T) {
 func TestLoRASet(t *testing.T) {
 	for _, base := range []string{"float32", "int8"} {
 		store := nn.NewStore(tensor.Float32)
-		loraLayer(t, store, nn.LinearConfig{Kind: "lora", Rank: 1, Base: base}, nn.NewGradients(store), drawn("x", 6), 3, 4)
+		loraLayer(t, store, nn.Rule{OneOf: nn.As(nn.LoRA{Rank: 1, Keep: base})}, nn.NewGradients(store), drawn("x", 6), 3, 4)
 		b := store.Base("layer.weight")
 		if err := b.Set(make([]float32, 11)); err == nil || !strings.Contains(err.Error(), "a base of 11 weights, want 12") {
 			t.Errorf("%s: 11 weights of 12: %v", base, err)
@@ -143,7 +143,7 @@ func TestLoRAMerges(t *testing.T) {
 	for _, base := range []string{"float32", "int8"} {
 		t.Run(base, func(t *testing.T) {
 			store := nn.NewStore(tensor.Float32)
-			loraLayer(t, store, nn.LinearConfig{Kind: "lora", Rank: rank, Alpha: 6, Base: base}, nn.NewGradients(store), drawn("x", 3*in), in, out)
+			loraLayer(t, store, nn.Rule{OneOf: nn.As(nn.LoRA{Rank: rank, Alpha: 6, Keep: base})}, nn.NewGradients(store), drawn("x", 3*in), in, out)
 			up, down := store.Get("layer.up.weight").Float32s(), store.Get("layer.down.weight").Float32s()
 			copy(up, drawn("up", len(up)))
 			b := store.Base("layer.weight")

@@ -1,7 +1,6 @@
 package nn
 
 import (
-	"math"
 	"strings"
 
 	"gorgonia.org/tensor"
@@ -10,7 +9,7 @@ import (
 )
 
 // Dense returns a store of the same network with every factored linear layer
-// folded into its dense weight W = scale B A + S, C D or W0 + scale B A, computed in
+// folded into its dense weight, computed in
 // float64 and rounded once. Other parameters are shared, not copied, unless they are in few bits. Names keep
 // their order.
 func (s *Store) Dense() *Store {
@@ -18,7 +17,7 @@ func (s *Store) Dense() *Store {
 	done := map[string]bool{}
 	for _, name := range s.names {
 		layer, ok := s.layerOf(name)
-		if !ok || s.layers[layer].Kind == "dense" || name == layer+".bias" {
+		if !ok || s.layers[layer].Rule.Dense() || name == layer+".bias" {
 			if s.InFewBits(name) {
 				setFloats(d.add(name, s.shapes[name]), s.float64s(name))
 				continue
@@ -64,47 +63,33 @@ func (s *Store) DenseWeight(layer string) []float64 { return s.weight(layer) }
 
 // weight is the dense weight [Out, In] that a layer stands for.
 func (s *Store) weight(layer string) []float64 {
-	l := s.layers[layer]
-	if l.Kind == "dense_sparse" {
-		return s.denseSparseProduct(layer)
-	}
-	product, sparse := s.parts(layer)
-	if b := s.bases[layer+".weight"]; b != nil {
-		b.addTo(product)
-	}
-	if l.Kind != "sltrain" {
-		return product
-	}
-	kernel.ScatterAdd(product, s.indices[layer+".sparse.indices"], sparse)
-	return product
+	return s.layers[layer].Rule.Of.Matrix(s.arraysOf(layer))
 }
 
-// parts returns scale B A (or a dense layer's weight) and the values of S.
-func (s *Store) parts(layer string) (product, sparse []float64) {
-	l := s.layers[layer]
-	if l.Kind == "dense" {
-		return s.float64s(layer + ".weight"), nil
+// arraysOf are the arrays of a layer by their names in its layout. Parameters in few bits are the values that the layer
+// computes with.
+func (s *Store) arraysOf(layer string) map[string]Array {
+	arrays := map[string]Array{}
+	for _, a := range s.layers[layer].Layout().Arrays {
+		name := layer + "." + a.Name
+		x := Array{Shape: a.Shape}
+		switch {
+		case a.Places != 0:
+			x.Data = s.indices[name]
+		case a.Atoms != nil:
+			x.Data = s.atoms[name].Index
+		case a.Frozen:
+			x = s.bases[name].array()
+		case s.InFewBits(name):
+			x.Data = s.float64s(name)
+		case s.Dtype == tensor.Float32:
+			x.Data = s.values[name].Float32s()
+		default:
+			x.Data = s.values[name].Float64s()
+		}
+		arrays[a.Name] = x
 	}
-	if l.Kind == "sltrain" {
-		sparse = s.float64s(layer + ".sparse.values")
-	}
-	scale := s.productScale(layer)
-	r := l.Config.Rank
-	product = make([]float64, l.Out*l.In)
-	kernel.Gemm(false, false, l.Out, l.In, r, scale, s.float64s(layer+".up.weight"), r, s.float64s(layer+".down.weight"), l.In, 0, product, l.In)
-	return product, sparse
-}
-
-// productScale is the factor of a factored layer's B A.
-func (s *Store) productScale(layer string) float64 {
-	l := s.layers[layer]
-	switch {
-	case l.Kind == "low_rank":
-		return 1
-	case l.Kind == "sltrain" && l.Config.TrainScale:
-		return math.Tanh(s.float64s(layer + ".scale")[0])
-	}
-	return l.Config.Scale()
+	return arrays
 }
 
 // float64s copies a parameter's values.

@@ -112,13 +112,13 @@ func TestVirtualStore(t *testing.T) {
 // TestUnmatched: patterns that decide no layer are listed; later tables win.
 func TestUnmatched(t *testing.T) {
 	store := nn.NewStore(tensor.Float32)
-	b := build(store, nn.Options{Linear: []nn.LinearConfig{
-		{Match: "*.gate_proj", Kind: "low_rank", Rank: 2}, {Match: "*.attn.*", Kind: "dense"}, {Match: "mlp.*", Kind: "dense"},
+	b := build(store, nn.Options{Linear: []nn.Rule{
+		{Match: "*.gate_proj", OneOf: nn.As(nn.LowRank{Rank: 2})}, {Match: "*.attn.*", OneOf: nn.As(nn.Dense{})}, {Match: "mlp.*", OneOf: nn.As(nn.Dense{})},
 	}}, mlp)
 	if got := b.Unmatched(); !slices.Equal(got, []string{"*.gate_proj", "*.attn.*"}) {
 		t.Errorf("unmatched %v", got)
 	}
-	if k := store.Layer("mlp.gate_proj").Kind; k != "dense" {
+	if k := store.Layer("mlp.gate_proj").Rule.Name; k != "dense" {
 		t.Errorf("gate_proj is %s: the later table should win", k)
 	}
 }

@@ -1,8 +1,6 @@
 package nn
 
 import (
-	"slices"
-
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -10,21 +8,10 @@ import (
 	"sparrow/op"
 )
 
-// packedKinds are the representations whose weights may stay in few bits in memory: their operators read a weight as a whole.
-// Those of sltrain and dense_sparse read values here and there, so their values are floating-point numbers in memory.
-var packedKinds = []string{"dense", "low_rank"}
-
-// pack notes which parameters of a linear layer, which has none yet, stay in few bits.
-func (s *Store) pack(layer string) {
-	l := s.layers[layer]
-	q := l.Config.Quantization()
-	if !s.Packed || q.Bits == 0 || !slices.Contains(packedKinds, l.Kind) {
-		return
-	}
-	for _, v := range l.values() {
-		if name := layer + v.suffix; s.shapes[name] == nil {
-			s.packed[name] = q.planned(v.n)
-		}
+// pack notes a parameter that stays in few bits, if it is not there yet and its operator can read it so.
+func (s *Store) pack(name string, a Spec) {
+	if s.Packed && a.Packs && s.shapes[name] == nil {
+		s.packed[name] = a.Stored.planned(a.size())
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 )
 
 // outputsOf are those of the layer of factored, for n rows.
-func outputsOf(t *testing.T, store *nn.Store, cfg nn.LinearConfig, n, in, out int) []float32 {
+func outputsOf(t *testing.T, store *nn.Store, cfg nn.Rule, n, in, out int) []float32 {
 	t.Helper()
 	cfg.Match = "*"
 	tape := op.NewTape(tensor.Float32, false)
-	b := nn.NewBuilder(tape, store, nn.Options{Seed: 3, Linear: []nn.LinearConfig{cfg}})
+	b := nn.NewBuilder(tape, store, nn.Options{Seed: 3, Linear: []nn.Rule{cfg}})
 	x := tape.Input("x", tensor.New(tensor.WithShape(n, in), tensor.WithBacking(drawn("x", n*in))))
 	l := nn.NewLinear(b.Sub("layer"), in, out, true, nn.Normal(0.02))
 	y := l.Forward(x)
@@ -35,7 +35,7 @@ func TestPackedLayers(t *testing.T) {
 			for _, rows := range []int{1, 50} {
 				cfg := kind.cfg
 				cfg.Quantize, cfg.QuantBlock = fmt.Sprintf("int%d", bits), 24
-				t.Run(fmt.Sprintf("%s scale %v %s %d rows", cfg.Kind, cfg.TrainScale, cfg.Quantize, rows), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s %v %s %d rows", cfg.Name, cfg.Of, cfg.Quantize, rows), func(t *testing.T) {
 					plain, packed := factored(cfg, 3, tensor.Float32, in, out, true), nn.NewStore(tensor.Float32)
 					copy(plain.Get("layer.bias").Float32s(), drawn("bias", out))
 					packed.Packed = true
@@ -43,7 +43,7 @@ func TestPackedLayers(t *testing.T) {
 					if !slices.Equal(packed.Names(), plain.Names()) || packed.Parameters() != plain.Parameters() || packed.StoredBytes() != plain.StoredBytes() {
 						t.Errorf("%q, %d values, %d bytes stored; want %q, %d, %d", packed.Names(), packed.Parameters(), packed.StoredBytes(), plain.Names(), plain.Parameters(), plain.StoredBytes())
 					}
-					whole := cfg.Kind == "dense" || cfg.Kind == "low_rank"
+					whole := cfg.Name == "dense" || cfg.Name == "low_rank"
 					bytes := 0
 					for _, name := range plain.Names() {
 						q, w := plain.Quantization(name), plain.Get(name).Float32s()
@@ -102,12 +102,12 @@ func TestPackedLayers(t *testing.T) {
 
 // TestPackedPlan: a store without memory counts the same bytes.
 func TestPackedPlan(t *testing.T) {
-	cfg := nn.LinearConfig{Kind: "dense", Quantize: "int4"}
+	cfg := nn.Rule{OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: "int4"}}
 	sizes := map[bool]int{}
 	for _, virtual := range []bool{false, true} {
 		store := nn.NewStore(tensor.Float32)
 		store.Packed, store.Virtual = true, virtual
-		build(store, nn.Options{Linear: []nn.LinearConfig{{Match: "*", Kind: "dense", Quantize: cfg.Quantize}}}, func(b *nn.Builder) {
+		build(store, nn.Options{Linear: []nn.Rule{{Match: "*", OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: cfg.Quantize}}}}, func(b *nn.Builder) {
 			nn.NewLinear(b.Sub("layer"), 50, 31, true, nn.Normal(0.02))
 		})
 		sizes[virtual] = store.Bytes()
@@ -121,7 +121,7 @@ func TestPackedPlan(t *testing.T) {
 func TestPackedDoesNotTrain(t *testing.T) {
 	store := nn.NewStore(tensor.Float32)
 	store.Packed = true
-	cfg := []nn.LinearConfig{{Match: "layer", Kind: "dense", Quantize: "int8"}, {Match: "first", Kind: "dense"}}
+	cfg := []nn.Rule{{Match: "layer", OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: "int8"}}, {Match: "first", OneOf: nn.As(nn.Dense{})}}
 	tape := op.NewTape(tensor.Float32, true)
 	b := nn.NewBuilder(tape, store, nn.Options{Linear: cfg, Sink: nn.NewGradients(store)})
 	x := tape.Input("x", tensor.New(tensor.WithShape(2, 5), tensor.WithBacking(drawn("x", 10))))

@@ -3,50 +3,45 @@ package nn
 import (
 	"math"
 
-	"gorgonia.org/tensor"
-
 	"sparrow/kernel"
 )
-
-// Factored says whether a layer has a product of factors B A.
-func (l Layer) Factored() bool { return l.Kind != "dense" && l.Kind != "dense_sparse" }
 
 // ProductNorm is the Frobenius norm of a factored layer's scale B A, which is never formed:
 //
 //	||B A||² = trace(Aᵀ Bᵀ B A) = sum over (Bᵀ B) o (A Aᵀ)
 //
-// in float64, R² (in + out) multiply-adds. It is 0 for a dense layer.
+// in float64, R² (in + out) multiply-adds. It is 0 for a layer without factors.
 func (s *Store) ProductNorm(layer string) float64 {
-	l := s.layers[layer]
-	if !l.Factored() {
+	k, ok := s.layers[layer].Factored()
+	if !ok {
 		return 0
 	}
-	r := l.Config.Rank
+	r, w := k.Width(), s.arraysOf(layer)
 	up, down := make([]float64, r*r), make([]float64, r*r)
-	if s.InFewBits(layer + ".up.weight") {
-		gram(up, s.float64s(layer+".up.weight"), r, true)
-		gram(down, s.float64s(layer+".down.weight"), r, false)
-	} else if s.Dtype == tensor.Float32 {
-		gram(up, s.values[layer+".up.weight"].Float32s(), r, true)
-		gram(down, s.values[layer+".down.weight"].Float32s(), r, false)
-	} else {
-		gram(up, s.values[layer+".up.weight"].Float64s(), r, true)
-		gram(down, s.values[layer+".down.weight"].Float64s(), r, false)
-	}
+	gramOf(up, w["up.weight"], r, true)
+	gramOf(down, w["down.weight"], r, false)
 	// Rounding can take the square of a product that vanishes below zero.
-	return math.Abs(s.productScale(layer)) * math.Sqrt(max(0, kernel.Dot(up, down)))
+	return math.Abs(k.ProductScale(w)) * math.Sqrt(max(0, kernel.Dot(up, down)))
 }
 
-// SparseNorm is the Frobenius norm of the sparse part of a layer; 0 if it has none.
+// SparseNorm is the Frobenius norm of the sparse values of a factored layer; 0 if it has none.
 func (s *Store) SparseNorm(layer string) float64 {
-	if s.layers[layer].Kind != "sltrain" {
+	v, ok := s.arraysOf(layer)["sparse.values"]
+	if _, factored := s.layers[layer].Factored(); !ok || !factored {
 		return 0
 	}
-	v := s.values[layer+".sparse.values"]
-	if s.Dtype == tensor.Float32 {
-		return math.Sqrt(kernel.SumSquares(v.Float32s()))
+	if x, ok := v.Data.([]float32); ok {
+		return math.Sqrt(kernel.SumSquares(x))
 	}
-	return math.Sqrt(kernel.SumSquares(v.Float64s()))
+	return math.Sqrt(kernel.SumSquares(v.Data.([]float64)))
+}
+
+func gramOf(g []float64, a Array, r int, byRows bool) {
+	if x, ok := a.Data.([]float32); ok {
+		gram(g, x, r, byRows)
+		return
+	}
+	gram(g, a.Data.([]float64), r, byRows)
 }
 
 // gram sets g [r, r] to Fᵀ F of F [n, r], or if not byRows to F Fᵀ of F [r, n], a few rows or columns of F at a time,

@@ -3,9 +3,6 @@ package nn
 import (
 	"fmt"
 
-	"gorgonia.org/tensor"
-
-	"sparrow/configs"
 	"sparrow/kernel"
 )
 
@@ -58,16 +55,6 @@ func (q Quantization) Round(w []float32) error {
 	return nil
 }
 
-// Quantization is how a checkpoint holds the values of such a layer; of a lora layer, which trains, as they are.
-func (c LinearConfig) Quantization() Quantization {
-	return quantization(c.Quantize, c.QuantBlock, defaultBlock)
-}
-
-// base is how a lora layer keeps its frozen weight.
-func (c LinearConfig) base() Quantization {
-	return quantization(c.Base, c.QuantBlock, defaultBaseBlock)
-}
-
 func quantization(name string, block, otherwise int) Quantization {
 	if block == 0 {
 		block = otherwise
@@ -78,75 +65,13 @@ func quantization(name string, block, otherwise int) Quantization {
 	return Quantization{bitsOf[name], block}
 }
 
-// Limits of a block: a scale of 4 bytes for fewer values is more than what it saves; and more are no block.
-const minBlock, maxBlock = 8, 1 << 16
-
-func (c LinearConfig) validateQuantBlock(r *configs.Report) {
-	switch {
-	case c.QuantBlock == 0:
-	case c.QuantBlock < minBlock || c.QuantBlock > maxBlock:
-		r.Errorf("quant_block", "is out of range; want %d to %d values, or 0 for the default", minBlock, maxBlock)
-	case c.Quantization().Bits == 0 && c.base().Bits == 0:
-		r.Errorf("quant_block", `is for values in few bits; want quantize, or the base of a lora layer, to be "int8" or "int4"`)
-	}
-}
-
-// values are the names of a layer's parameters that make its weight, after the layer's own, with how many each has: all but
-// the bias and a learned scale.
-func (l Layer) values() []layerValues {
-	factors := func() []layerValues {
-		r := l.Config.Rank
-		return []layerValues{{".down.weight", r * l.In}, {".up.weight", l.Out * r}}
-	}
-	switch l.Kind {
-	case "low_rank", "lora":
-		return factors()
-	case "sltrain":
-		return append(factors(), layerValues{".sparse.values", l.Nonzeros()})
-	case "dense_sparse":
-		return []layerValues{{".dictionary.weight", l.dictionaries() * l.Config.Atoms * l.Config.Block}, {".sparse.values", l.Nonzeros()}}
-	}
-	return []layerValues{{".weight", l.Out * l.In}}
-}
-
-type layerValues struct {
-	suffix string
-	n      int
-}
-
-// StoredBytes is what a checkpoint holds of a layer, the bias left out: its values in their bits, the places of sparse ones,
-// and of a lora layer the frozen weight.
-func (l Layer) StoredBytes(dtype tensor.Dtype) int {
-	size := int(dtype.Size())
-	n, q := l.IndexBytes()+l.BaseBytes(dtype), l.Config.Quantization()
-	for _, v := range l.values() {
-		n += q.Bytes(v.n, size)
-	}
-	if l.Kind == "sltrain" && l.Config.TrainScale {
-		n += size
-	}
-	return n
-}
-
-// quantize notes which parameters of a linear layer are stored in few bits.
-func (s *Store) quantize(layer string) {
-	l := s.layers[layer]
-	q := l.Config.Quantization()
-	if q.Bits == 0 {
-		return
-	}
-	for _, v := range l.values() {
-		s.quantized[layer+v.suffix] = q
-	}
-}
-
 // Quantization is how a checkpoint holds the named parameter.
 func (s *Store) Quantization(name string) Quantization { return s.quantized[name] }
 
 // Quantized tells whether any layer is stored in few bits, and names the first.
 func (s *Store) Quantized() (layer string, ok bool) {
 	for _, name := range s.layerNames {
-		if s.layers[name].Config.Quantization().Bits > 0 {
+		if s.layers[name].Rule.Quantization().Bits > 0 {
 			return name, true
 		}
 	}

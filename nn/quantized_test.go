@@ -27,12 +27,12 @@ func TestQuantizeConfig(t *testing.T) {
 		{`kind="dense",quantize="int8",quant_block=-1`, "quant_block = -1 is out of range"},
 		{`kind="dense",quant_block=64`, `quant_block = 64 is for values in few bits`},
 		{`kind="lora",rank=3,base="float32",quant_block=64`, `quant_block = 64 is for values in few bits`},
-		{`kind="lora",rank=3,quantize="int8"`, `quantize = "int8" is for kind = "dense" or "low_rank" or "sltrain" or "dense_sparse" only, but kind = "lora"`},
+		{`kind="lora",rank=3,quantize="int8"`, `quantize = "int8" is not for kind = "lora"; want none`},
 	} {
 		var cfg struct {
-			Linear []nn.LinearConfig `toml:"linear"`
+			Linear []nn.Rule `toml:"linear"`
 		}
-		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Set: []string{`linear=[{match="*",` + tc.set + "}]"}})
+		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: shipped(), Set: []string{`linear=[{match="*",` + tc.set + "}]"}})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
 		}
@@ -42,17 +42,17 @@ func TestQuantizeConfig(t *testing.T) {
 // quantizedKinds are layers [19, 24] of every kind that a checkpoint can hold in few bits, with the sizes of the arrays that
 // are, and the bytes of all others but the bias.
 var quantizedKinds = []struct {
-	cfg    nn.LinearConfig
+	cfg    nn.Rule
 	arrays map[string]int
 	other  int
 }{
-	{nn.LinearConfig{Kind: "dense"}, map[string]int{"layer.weight": 19 * 24}, 0},
-	{nn.LinearConfig{Kind: "low_rank", Rank: 5}, map[string]int{"layer.down.weight": 5 * 24, "layer.up.weight": 19 * 5}, 0},
-	{nn.LinearConfig{Kind: "sltrain", Rank: 5, Density: 0.1, UpInit: "uniform"},
+	{nn.Rule{OneOf: nn.As(nn.Dense{})}, map[string]int{"layer.weight": 19 * 24}, 0},
+	{nn.Rule{OneOf: nn.As(nn.LowRank{Rank: 5})}, map[string]int{"layer.down.weight": 5 * 24, "layer.up.weight": 19 * 5}, 0},
+	{nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 5, Density: 0.1, UpInit: "uniform"})},
 		map[string]int{"layer.down.weight": 5 * 24, "layer.up.weight": 19 * 5, "layer.sparse.values": 45}, 4 * 45},
-	{nn.LinearConfig{Kind: "sltrain", Rank: 5, Density: 0.1, UpInit: "uniform", TrainScale: true},
+	{nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 5, Density: 0.1, UpInit: "uniform", TrainScale: true})},
 		map[string]int{"layer.down.weight": 5 * 24, "layer.up.weight": 19 * 5, "layer.sparse.values": 45}, 4*45 + 4},
-	{nn.LinearConfig{Kind: "dense_sparse", Block: 8, Atoms: 12, Nonzeros: []int{3}},
+	{nn.Rule{OneOf: nn.As(nn.DenseSparse{Block: 8, Atoms: 12, Nonzeros: []int{3}})},
 		map[string]int{"layer.dictionary.weight": 3 * 12 * 8, "layer.sparse.values": 3 * 3 * 19}, 3 * 29}, // ceil(57 indices of 4 bits) a block
 }
 
@@ -64,7 +64,7 @@ func TestQuantizedLayers(t *testing.T) {
 			for _, block := range []int{0, 24} {
 				cfg := kind.cfg
 				cfg.Quantize, cfg.QuantBlock = fmt.Sprintf("int%d", bits), block
-				t.Run(fmt.Sprintf("%s scale %v %s block %d", cfg.Kind, cfg.TrainScale, cfg.Quantize, block), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s %v %s block %d", cfg.Name, cfg.Of, cfg.Quantize, block), func(t *testing.T) {
 					store := factored(cfg, 3, tensor.Float32, 24, 19, true)
 					wide := max(block, 24)
 					if block == 0 {

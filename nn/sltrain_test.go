@@ -13,10 +13,10 @@ import (
 )
 
 // factored makes one layer, "layer", on a fresh store.
-func factored(cfg nn.LinearConfig, seed uint64, dtype tensor.Dtype, in, out int, bias bool) *nn.Store {
+func factored(cfg nn.Rule, seed uint64, dtype tensor.Dtype, in, out int, bias bool) *nn.Store {
 	store := nn.NewStore(dtype)
 	cfg.Match = "*"
-	build(store, nn.Options{Seed: seed, Linear: []nn.LinearConfig{cfg}}, func(b *nn.Builder) {
+	build(store, nn.Options{Seed: seed, Linear: []nn.Rule{cfg}}, func(b *nn.Builder) {
 		nn.NewLinear(b.Sub("layer"), in, out, bias, nn.Normal(0.02))
 	})
 	return store
@@ -37,7 +37,7 @@ func TestSLTrainSupport(t *testing.T) {
 		"one wide": {40, 1, 0.5, 20},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := nn.LinearConfig{Kind: "sltrain", Rank: 1, Density: c.density}
+			cfg := nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 1, Density: c.density})}
 			places := factored(cfg, 1, tensor.Float32, c.in, c.out, false).Index("layer.sparse.indices")
 			if len(places) != c.want {
 				t.Fatalf("%d places, want %d", len(places), c.want)
@@ -62,7 +62,7 @@ func TestSLTrainSupportIsUniform(t *testing.T) {
 	const in, out, draws, density = 6, 5, 3000, 0.2
 	counts := make([]float64, in*out)
 	for seed := range uint64(draws) {
-		for _, p := range factored(nn.LinearConfig{Kind: "sltrain", Rank: 1, Density: density}, seed, tensor.Float32, in, out, false).Index("layer.sparse.indices") {
+		for _, p := range factored(nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 1, Density: density})}, seed, tensor.Float32, in, out, false).Index("layer.sparse.indices") {
 			counts[p]++
 		}
 	}
@@ -78,7 +78,7 @@ func TestSLTrainSupportIsUniform(t *testing.T) {
 // TestSLTrainStarts: with B = 0, W is S: nonzero at exactly its places, with the bounds of the default initialisation.
 func TestSLTrainStarts(t *testing.T) {
 	const in, out = 16, 24
-	store := factored(nn.LinearConfig{Kind: "sltrain", Rank: 4, Alpha: 8, Density: 0.25}, 5, tensor.Float64, in, out, true)
+	store := factored(nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 4, Alpha: 8, Density: 0.25})}, 5, tensor.Float64, in, out, true)
 	w := store.Dense().Get("layer.weight").Float64s()
 	places := store.Index("layer.sparse.indices")
 	nonzero := 0
@@ -105,10 +105,10 @@ func TestSLTrainStarts(t *testing.T) {
 // TestProductNorm: the norms without the product are those of the product, and a merged weight is product plus S.
 func TestProductNorm(t *testing.T) {
 	const in, out, rank = 300, 270, 5 // more than one block of rows and of columns
-	for name, cfg := range map[string]nn.LinearConfig{
-		"low rank":      {Kind: "low_rank", Rank: rank},
-		"sltrain":       {Kind: "sltrain", Rank: rank, Alpha: 20, Density: 0.02, UpInit: "uniform"},
-		"learned scale": {Kind: "sltrain", Rank: rank, Density: 0.02, UpInit: "uniform", TrainScale: true},
+	for name, cfg := range map[string]nn.Rule{
+		"low rank":      {OneOf: nn.As(nn.LowRank{Rank: rank})},
+		"sltrain":       {OneOf: nn.As(nn.SLTrain{Rank: rank, Alpha: 20, Density: 0.02, UpInit: "uniform"})},
+		"learned scale": {OneOf: nn.As(nn.SLTrain{Rank: rank, Density: 0.02, UpInit: "uniform", TrainScale: true})},
 	} {
 		for dtype, tol := range map[tensor.Dtype]float64{tensor.Float64: 1e-12, tensor.Float32: 1e-6} {
 			t.Run(name+"/"+dtype.String(), func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestProductNorm(t *testing.T) {
 				if got, norm := store.ProductNorm("layer"), euclid(want); math.Abs(got/norm-1) > tol {
 					t.Errorf("ProductNorm = %.12g, want %.12g", got, norm)
 				}
-				if cfg.Kind == "sltrain" {
+				if cfg.Name == "sltrain" {
 					values := numbers(store, "layer.sparse.values")
 					if got, norm := store.SparseNorm("layer"), euclid(values); math.Abs(got/norm-1) > tol {
 						t.Errorf("SparseNorm = %.12g, want %.12g", got, norm)
@@ -181,7 +181,7 @@ func TestCheckIndices(t *testing.T) {
 		"too large":  {func(p []int32) { p[len(p)-1] = 16 * 24 }, "is 384, want ascending numbers from 0 to 383"},
 		"negative":   {func(p []int32) { p[0] = -1 }, "layer.sparse.indices[0] is -1"},
 	} {
-		store := factored(nn.LinearConfig{Kind: "sltrain", Rank: 2, Density: 0.1}, 5, tensor.Float32, 16, 24, false)
+		store := factored(nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 2, Density: 0.1})}, 5, tensor.Float32, 16, 24, false)
 		c.damage(store.Index("layer.sparse.indices"))
 		err := store.CheckIndices()
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
@@ -194,17 +194,17 @@ func TestCheckIndices(t *testing.T) {
 func TestLaterTablesWin(t *testing.T) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
-	b := build(store, nn.Options{Linear: []nn.LinearConfig{
-		{Match: "*", Kind: "low_rank", Rank: 2},
-		{Match: "*.mlp.*", Kind: "sltrain", Rank: 3, Density: 0.5},
-		{Match: "*.down_proj", Kind: "dense"},
-		{Match: "*.nothing", Kind: "dense"},
+	b := build(store, nn.Options{Linear: []nn.Rule{
+		{Match: "*", OneOf: nn.As(nn.LowRank{Rank: 2})},
+		{Match: "*.mlp.*", OneOf: nn.As(nn.SLTrain{Rank: 3, Density: 0.5})},
+		{Match: "*.down_proj", OneOf: nn.As(nn.Dense{})},
+		{Match: "*.nothing", OneOf: nn.As(nn.Dense{})},
 	}}, func(b *nn.Builder) {
 		mlp(b.Sub("0"))
 		nn.NewLinear(b.Sub("head"), 6, 8, false, nn.Normal(1))
 	})
 	for name, want := range map[string]string{"0.mlp.up_proj": "sltrain", "0.mlp.gate_proj": "sltrain", "0.mlp.down_proj": "dense", "head": "low_rank"} {
-		if got := store.Layer(name).Kind; got != want {
+		if got := store.Layer(name).Rule.Name; got != want {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
@@ -220,7 +220,7 @@ func TestSLTrainSizes(t *testing.T) {
 		defer func() { err, _ = recover().(*op.ShapeError) }()
 		store := nn.NewStore(tensor.Float32)
 		store.Virtual = true
-		build(store, nn.Options{Linear: []nn.LinearConfig{{Match: "*", Kind: "sltrain", Rank: 1, Density: 1e-9}}}, func(b *nn.Builder) {
+		build(store, nn.Options{Linear: []nn.Rule{{Match: "*", OneOf: nn.As(nn.SLTrain{Rank: 1, Density: 1e-9})}}}, func(b *nn.Builder) {
 			nn.NewLinear(b.Sub("layer"), in, out, false, nn.Normal(1))
 		})
 		return nil

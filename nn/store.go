@@ -13,7 +13,7 @@ type Store struct {
 	// enough to plan a model that this machine could not hold.
 	Virtual bool
 	// Packed keeps new parameters that a checkpoint holds in few bits in those bits, where their layer can compute with
-	// them: of dense and low_rank layers. A store so filled is to be used, not trained, and starts at zero there, for a
+	// them (see [Spec]). A store so filled is to be used, not trained, and starts at zero there, for a
 	// checkpoint to fill.
 	Packed bool
 
@@ -91,11 +91,18 @@ func (s *Store) IndexBytes() int {
 	return n
 }
 
-// describe notes a linear layer once.
-func (s *Store) describe(name string, l Layer) {
+// describe notes a linear layer once, and which of its parameters are stored, and stay, in few bits.
+func (s *Store) describe(name string, l Layer, layout Layout) {
 	if _, ok := s.layers[name]; !ok {
 		s.layerNames = append(s.layerNames, name)
 		s.layers[name] = l
+	}
+	for _, a := range layout.Arrays {
+		full := name + "." + a.Name
+		if a.Rounds && a.Stored.Bits > 0 {
+			s.quantized[full] = a.Stored
+			s.pack(full, a)
+		}
 	}
 }
 

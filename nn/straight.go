@@ -17,18 +17,17 @@ type StraightThrough struct {
 // Latent is the name of a layer's latent values.
 func Latent(layer string) string { return layer + ".latent" }
 
-// latent binds the latent values of the dense_sparse layer b.Name(""), of which there are of one kind or none.
-func (b *Builder) latent(l Layer) (product, coefficients *Weight) {
+// latent binds the latent values of the layer b.Name(""), of which there are of one kind or none.
+func (b *Builder) latent(blocks, width, atoms, vectors int) (product, coefficients *Weight) {
 	s := b.opts.Straight
 	if s == nil || !s.Match(b.prefix) {
 		return nil, nil
 	}
 	own := &Builder{Tape: b.Tape, Store: s.Store, opts: &Options{Sink: s.Sink}}
-	side, vectors := l.Cut()
 	if s.Coefficients {
-		w := own.Weight(Latent(b.prefix), Constant(0), len(l.BlockNonzeros())*vectors, l.Config.Atoms)
+		w := own.Weight(Latent(b.prefix), Constant(0), blocks*vectors, atoms)
 		return nil, &w
 	}
-	w := own.Weight(Latent(b.prefix), Constant(0), vectors, side)
+	w := own.Weight(Latent(b.prefix), Constant(0), vectors, blocks*width)
 	return &w, nil
 }

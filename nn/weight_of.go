@@ -13,8 +13,8 @@ import (
 // layer's matrix, from the rows of an identity: as much work as in rows of
 // activations. Either may be asked for once in a graph.
 func WeightOf(b *Builder, l Linear, in int) *G.Node {
-	if d, ok := l.(*dense); ok {
-		return d.weight.value()
+	if d, ok := l.(interface{ matrix() *G.Node }); ok {
+		return d.matrix()
 	}
 	identity := tensor.New(tensor.Of(b.Tape.Dtype), tensor.WithShape(in, in))
 	for i := range in {

@@ -15,8 +15,6 @@ var imports = map[string][]string{
 	"internal/rng": {},
 	"checkpoints":  {},
 
-	"data/chat": {},
-
 	"internal/shell": {},
 	"configs":        {"internal/shell"},
 
@@ -66,8 +64,6 @@ var imports = map[string][]string{
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
-	"github.com/ardanlabs/jinja": {"data/chat"},
-
 	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "internal/layertest", "bench", "tests/claims"},
 	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "convert", "compress", "bench", "tests/claims", "internal/layertest"},
 	"github.com/chewxy/hm":       {"op"},

@@ -58,10 +58,11 @@ func accountsOf(cfg Config, dims model.Dims) (accounts, error) {
 	}
 	full, low := cfg, cfg
 	full.Model.Linear = nil
-	low.Model.Linear = append([]nn.LinearConfig(nil), cfg.Model.Linear...)
+	low.Model.Linear = append([]nn.Rule(nil), cfg.Model.Linear...)
 	for i := range low.Model.Linear {
-		if l := &low.Model.Linear[i]; l.Kind == "sltrain" {
-			*l = nn.LinearConfig{Match: l.Match, Kind: "low_rank", Rank: l.Rank}
+		l := &low.Model.Linear[i]
+		if k, ok := l.Of.(interface{ WithoutSparse() nn.Kind }); ok {
+			*l = nn.Rule{Match: l.Match, OneOf: nn.As(k.WithoutSparse())}
 		}
 	}
 	if a.LowRank, err = accountOf(low, dims); err != nil {

@@ -21,10 +21,13 @@ import (
 // rest to the checkpoint that it started from, their parent: a run with lora
 // layers and an init_from.
 func (c Config) adapter() bool {
-	return c.Train.InitFrom != "" && slices.ContainsFunc(c.Model.Linear, isLoRA)
+	return c.Train.InitFrom != "" && slices.ContainsFunc(c.Model.Linear, isBased)
 }
 
-func isLoRA(l nn.LinearConfig) bool { return l.Kind == "lora" }
+func isBased(l nn.Rule) bool {
+	_, ok := l.Of.(nn.Based)
+	return ok
+}
 
 // configOf reads a checkpoint's config.
 func configOf(c *checkpoints.Checkpoint) (Config, error) {
@@ -33,7 +36,7 @@ func configOf(c *checkpoints.Checkpoint) (Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	return cfg, configs.Decode(filepath.Join(c.Dir(), "config.toml"), text, &cfg, configs.Options{})
+	return cfg, configs.Decode(filepath.Join(c.Dir(), "config.toml"), text, &cfg, configs.Options{Lists: Lists(), Old: oldDefaults})
 }
 
 // baseArrays views the frozen weights of lora layers.

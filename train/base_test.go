@@ -26,7 +26,7 @@ func adapterConfigs(t *testing.T, base, form string) (dense, lora Config) {
 	dense = smallConfig(t)
 	lora = dense
 	lora.Seed = 8
-	lora.Model.Linear = []nn.LinearConfig{{Match: "*.layers.*", Kind: "lora", Rank: 2, Alpha: 4, Base: form}}
+	lora.Model.Linear = []nn.Rule{{Match: "*.layers.*", OneOf: nn.As(nn.LoRA{Rank: 2, Alpha: 4, Keep: form})}}
 	lora.Train.InitFrom = base
 	lora.Train.Freeze = []FreezeConfig{{Match: "model.embed*"}, {Match: "*layernorm.weight"}, {Match: "lm_head*"}}
 	return dense, lora
@@ -275,7 +275,7 @@ func TestAdapterRefusals(t *testing.T) {
 	base := filepath.Join(root, "base")
 	dense, lora := adapterConfigs(t, base, "int8")
 	factored := dense
-	factored.Model.Linear = []nn.LinearConfig{{Match: "*.mlp.*", Kind: "low_rank", Rank: 2}}
+	factored.Model.Linear = []nn.Rule{{Match: "*.mlp.*", OneOf: nn.As(nn.LowRank{Rank: 2})}}
 	runs := map[string]Config{"base": dense, "factored": factored, "lora": lora}
 	for _, name := range []string{"base", "factored", "lora"} {
 		if _, err := mustTrain(t, runs[name], filepath.Join(root, name), nil); err != nil {

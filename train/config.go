@@ -104,7 +104,7 @@ func DefaultConfig() Config {
 // Load reads a config file; set are overrides of the form "train.steps=10".
 func Load(file string, set []string) (Config, error) {
 	cfg := DefaultConfig()
-	err := configs.Load(file, &cfg, configs.Options{Set: set})
+	err := configs.Load(file, &cfg, configs.Options{Lists: Lists(), Set: set, Old: oldDefaults})
 	return cfg, err
 }
 

@@ -48,7 +48,7 @@ func TestConfigProblems(t *testing.T) {
 		{"model.context=8", "[data] seq_len = 256 is longer than [model] context = 8"},
 	} {
 		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Set: []string{c.set}})
+		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: Lists(), Set: []string{c.set}})
 		if !errors.Is(err, configs.ErrConfig) || strings.Count(err.Error(), "\n") > 0 || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("--set %s: %v; want one line with %q", c.set, err, c.want)
 		}
@@ -63,7 +63,7 @@ func TestConfigDefaults(t *testing.T) {
 		{"train.optimizer=adamw8bit", "train.adam_block_size=16"}, {"train.optimizer=adamw8bit", "train.adam_block_size=4096"},
 		{"train.per_layer_update=true", "train.grad_clip=0.0"}} {
 		cfg := DefaultConfig()
-		if err := configs.Decode("a.toml", nil, &cfg, configs.Options{Set: set}); err != nil {
+		if err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: Lists(), Set: set}); err != nil {
 			t.Errorf("%q: %v", set, err)
 			continue
 		}

@@ -101,7 +101,7 @@ func TestDistillConfig(t *testing.T) {
 		{`teacher="x",temperature=0.0`, "temperature = 0.0 is out of range; want more than 0"},
 	} {
 		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", []byte("train={distill={"+tc.set+"}}\n"), &cfg, configs.Options{})
+		err := configs.Decode("a.toml", []byte("train={distill={"+tc.set+"}}\n"), &cfg, configs.Options{Lists: Lists()})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
 		}

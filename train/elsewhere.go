@@ -62,7 +62,7 @@ func (l *Loaded) override(e Elsewhere) (Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	err = configs.Decode(filepath.Join(l.Dir, "config.toml"), text, &cfg, configs.Options{Set: e.Set})
+	err = configs.Decode(filepath.Join(l.Dir, "config.toml"), text, &cfg, configs.Options{Lists: Lists(), Set: e.Set})
 	if ok {
 		if missing := filer.Columns(cfg); missing != nil {
 			return cfg, missing

@@ -10,7 +10,7 @@ import (
 
 // checkBases refuses a new run whose frozen weights would stay as they were drawn.
 func (c Config) checkBases() error {
-	i := slices.IndexFunc(c.Model.Linear, isLoRA)
+	i := slices.IndexFunc(c.Model.Linear, isBased)
 	if i < 0 || c.Train.InitFrom != "" {
 		return nil
 	}

@@ -19,7 +19,7 @@ func (t *Trainer) factorNorms(scale float64) []Value {
 	factored, hasSparse := false, false
 	for _, name := range t.store.Layers() {
 		l := t.store.Layer(name)
-		if !l.Factored() {
+		if _, ok := l.Factored(); !ok {
 			continue
 		}
 		factored = true

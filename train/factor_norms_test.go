@@ -12,12 +12,12 @@ import (
 )
 
 // factoredRun trains smallConfig with every linear layer of its blocks represented as l.
-func factoredRun(t *testing.T, l nn.LinearConfig, change func(*Config)) (*Trainer, []Record) {
+func factoredRun(t *testing.T, l nn.Rule, change func(*Config)) (*Trainer, []Record) {
 	t.Helper()
 	cfg := smallConfig(t)
 	cfg.Model.NLayer = 2
 	l.Match = "model.layers.*"
-	cfg.Model.Linear = []nn.LinearConfig{l}
+	cfg.Model.Linear = []nn.Rule{l}
 	if change != nil {
 		change(&cfg)
 	}
@@ -42,14 +42,14 @@ func perLayer(c *Config) { c.Train.PerLayerUpdate, c.Train.GradClip = true, 0 }
 // norms of the parts and of their gradients.
 func TestFactorNorms(t *testing.T) {
 	for name, c := range map[string]struct {
-		layer  nn.LinearConfig
+		layer  nn.Rule
 		change func(*Config)
 		want   []string
 	}{
-		"sltrain":   {nn.LinearConfig{Kind: "sltrain", Rank: 3, Density: 0.1}, nil, []string{"low_rank_norm", "low_rank_grad_norm", "sparse_norm", "sparse_grad_norm"}},
-		"per layer": {nn.LinearConfig{Kind: "sltrain", Rank: 3, Density: 0.1}, perLayer, []string{"low_rank_norm", "low_rank_grad_norm", "sparse_norm", "sparse_grad_norm"}},
-		"low rank":  {nn.LinearConfig{Kind: "low_rank", Rank: 3}, nil, []string{"low_rank_norm", "low_rank_grad_norm"}},
-		"dense":     {nn.LinearConfig{Kind: "dense"}, nil, nil},
+		"sltrain":   {nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 3, Density: 0.1})}, nil, []string{"low_rank_norm", "low_rank_grad_norm", "sparse_norm", "sparse_grad_norm"}},
+		"per layer": {nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 3, Density: 0.1})}, perLayer, []string{"low_rank_norm", "low_rank_grad_norm", "sparse_norm", "sparse_grad_norm"}},
+		"low rank":  {nn.Rule{OneOf: nn.As(nn.LowRank{Rank: 3})}, nil, []string{"low_rank_norm", "low_rank_grad_norm"}},
+		"dense":     {nn.Rule{OneOf: nn.As(nn.Dense{})}, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trainer, records := factoredRun(t, c.layer, c.change)
@@ -95,17 +95,17 @@ func TestFactorNorms(t *testing.T) {
 // after any number of steps; sparse parts, or a random B, give all of them one (specification 4.9, point 4).
 func TestZeroUpInitIsStationary(t *testing.T) {
 	for name, c := range map[string]struct {
-		layer nn.LinearConfig
+		layer nn.Rule
 		zero  bool
 	}{
-		"low rank, B = 0":    {nn.LinearConfig{Kind: "low_rank", Rank: 3, UpInit: "zeros"}, true},
-		"low rank, random B": {nn.LinearConfig{Kind: "low_rank", Rank: 3}, false},
-		"sltrain, B = 0":     {nn.LinearConfig{Kind: "sltrain", Rank: 3, Density: 0.1}, false},
+		"low rank, B = 0":    {nn.Rule{OneOf: nn.As(nn.LowRank{Rank: 3, UpInit: "zeros"})}, true},
+		"low rank, random B": {nn.Rule{OneOf: nn.As(nn.LowRank{Rank: 3})}, false},
+		"sltrain, B = 0":     {nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 3, Density: 0.1})}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			trainer, _ := factoredRun(t, c.layer, func(c *Config) { c.Train.WeightDecay = 0 })
 			for _, layer := range trainer.store.Layers() {
-				if !trainer.store.Layer(layer).Factored() {
+				if _, ok := trainer.store.Layer(layer).Factored(); !ok {
 					continue
 				}
 				for _, part := range []string{".down.weight", ".up.weight", ".sparse.values"} {
@@ -128,7 +128,7 @@ func TestZeroUpInitIsStationary(t *testing.T) {
 // TestSLTrainAfterTraining: the support is that of the seed, and W - S is of rank R at most.
 func TestSLTrainAfterTraining(t *testing.T) {
 	const rank = 3
-	l := nn.LinearConfig{Kind: "sltrain", Rank: rank, Density: 0.1}
+	l := nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: rank, Density: 0.1})}
 	trainer, _ := factoredRun(t, l, nil)
 	fresh, err := New(context.Background(), trainer.cfg, filepath.Join(t.TempDir(), "fresh"), false, io.Discard)
 	if err != nil {
@@ -137,7 +137,7 @@ func TestSLTrainAfterTraining(t *testing.T) {
 	dense := trainer.store.Dense()
 	for _, name := range trainer.store.Layers() {
 		layer := trainer.store.Layer(name)
-		if layer.Kind != "sltrain" {
+		if layer.Rule.Name != "sltrain" {
 			continue
 		}
 		places := trainer.store.Index(name + ".sparse.indices")

@@ -20,7 +20,7 @@ type latentWeight struct {
 func (r latentWeight) held(layer string) []string { return factorNames(layer) }
 
 func (r latentWeight) start(layer string, w *factor.Matrix) error {
-	if r.store.Layer(layer).Config.Axis == "out" {
+	if _, k := denseSparse(r.store, layer); k.Axis == "out" {
 		w = w.Transpose()
 	}
 	d := r.latents.Get(nn.Latent(layer))
@@ -32,13 +32,14 @@ func (r latentWeight) start(layer string, w *factor.Matrix) error {
 
 // weight is W [out, in].
 func (r latentWeight) weight(layer string) *factor.Matrix {
-	l, d := r.store.Layer(layer), r.latents.Get(nn.Latent(layer))
-	side, vectors := l.Cut()
+	d := r.latents.Get(nn.Latent(layer))
+	l, k := denseSparse(r.store, layer)
+	side, vectors := k.Cut(l.In, l.Out)
 	w := factor.NewMatrix(vectors, side)
 	for i := range w.Data {
 		w.Data[i] = at(d, i)
 	}
-	if l.Config.Axis == "out" {
+	if k.Axis == "out" {
 		return w.Transpose()
 	}
 	return w
@@ -92,7 +93,7 @@ func (r latentWeight) search(ctx context.Context, layer string, w *factor.Matrix
 func (r latentWeight) rest(layer string) ([]float64, error) {
 	w := r.weight(layer)
 	kernel.Axpy(-1, r.store.DenseWeight(layer), w.Data)
-	if r.store.Layer(layer).Config.Axis == "out" {
+	if _, k := denseSparse(r.store, layer); k.Axis == "out" {
 		w = w.Transpose()
 	}
 	return w.Data, nil

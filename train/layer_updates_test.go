@@ -46,10 +46,10 @@ var models = []struct {
 		c.Eval.Every, c.Checkpoint.Every = 0, 0
 	}},
 	{"sparse plus low rank", func(c *Config) {
-		c.Model.Linear = []nn.LinearConfig{{Match: "model.layers.*", Kind: "sltrain", Rank: 4, Density: 0.1}}
+		c.Model.Linear = []nn.Rule{{Match: "model.layers.*", OneOf: nn.As(nn.SLTrain{Rank: 4, Density: 0.1})}}
 	}},
 	{"dense-sparse", func(c *Config) {
-		c.Model.Linear = []nn.LinearConfig{{Match: "model.layers.*", Kind: "dense_sparse", Block: 8, Atoms: 16, Nonzeros: []int{2}, Shared: true}}
+		c.Model.Linear = []nn.Rule{{Match: "model.layers.*", OneOf: nn.As(nn.DenseSparse{Block: 8, Atoms: 16, Nonzeros: []int{2}, Shared: true})}}
 	}},
 }
 
@@ -261,7 +261,7 @@ func TestPerLayerUpdateRefusals(t *testing.T) {
 		{[]string{"train.grad_clip=0.0", "train.grad_accum=4"}, "per_layer_update = true wants grad_accum = 1, but it is 4"},
 	} {
 		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Set: append(c.set, "train.per_layer_update=true")})
+		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: Lists(), Set: append(c.set, "train.per_layer_update=true")})
 		if !errors.Is(err, configs.ErrConfig) || strings.Count(err.Error(), "\n") > 0 || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v; want one line with %q", c.set, err, c.want)
 		}

@@ -79,7 +79,7 @@ func TestPlausible(t *testing.T) {
 		"batch":      func(c *Config) { c.Train.BatchSize, c.Data.SeqLen = 32, 64 },
 		"tied":       func(c *Config) { c.Model.Tied = true },
 		"factored": func(c *Config) {
-			c.Model.DModel, c.Model.DFF, c.Model.Linear = 512, 4096, []nn.LinearConfig{{Match: "model.*", Kind: "low_rank", Rank: 1}}
+			c.Model.DModel, c.Model.DFF, c.Model.Linear = 512, 4096, []nn.Rule{{Match: "model.*", OneOf: nn.As(nn.LowRank{Rank: 1})}}
 		},
 	} {
 		cfg := smallConfig(t)

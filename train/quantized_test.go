@@ -30,7 +30,7 @@ func storedAs(t *testing.T, run, out, quantize string, block int) *Loaded {
 	cfg := l.Config.Model
 	cfg.Linear = slices.Clone(cfg.Linear)
 	if len(cfg.Linear) == 0 {
-		cfg.Linear = []nn.LinearConfig{{Match: "*.layers.*", Kind: "dense"}}
+		cfg.Linear = []nn.Rule{{Match: "*.layers.*", OneOf: nn.As(nn.Dense{})}}
 	}
 	for i := range cfg.Linear {
 		cfg.Linear[i].Quantize, cfg.Linear[i].QuantBlock = quantize, block
@@ -70,11 +70,11 @@ func arraysOf(t *testing.T, dir string) map[string]checkpoints.Array {
 }
 
 // trainedOf is a run of a network whose blocks have layers of one kind.
-func trainedOf(t *testing.T, kind nn.LinearConfig) string {
+func trainedOf(t *testing.T, kind nn.Rule) string {
 	t.Helper()
 	cfg, dir := smallConfig(t), filepath.Join(t.TempDir(), "run")
 	kind.Match = "*.layers.*"
-	cfg.Model.Linear = []nn.LinearConfig{kind}
+	cfg.Model.Linear = []nn.Rule{kind}
 	if _, err := mustTrain(t, cfg, dir, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -84,15 +84,15 @@ func trainedOf(t *testing.T, kind nn.LinearConfig) string {
 // TestQuantizedCheckpoint: of every kind of layer a checkpoint in few bits is as large as counted, opens with the values that
 // its codes stand for, and written again has the same arrays.
 func TestQuantizedCheckpoint(t *testing.T) {
-	for _, kind := range []nn.LinearConfig{
-		{Kind: "dense"},
-		{Kind: "low_rank", Rank: 3},
-		{Kind: "sltrain", Rank: 3, Density: 0.1, TrainScale: true},
-		{Kind: "dense_sparse", Block: 8, Atoms: 5, Nonzeros: []int{2}},
+	for _, kind := range []nn.Rule{
+		{OneOf: nn.As(nn.Dense{})},
+		{OneOf: nn.As(nn.LowRank{Rank: 3})},
+		{OneOf: nn.As(nn.SLTrain{Rank: 3, Density: 0.1, TrainScale: true})},
+		{OneOf: nn.As(nn.DenseSparse{Block: 8, Atoms: 5, Nonzeros: []int{2}})},
 	} {
 		run := trainedOf(t, kind)
 		for _, form := range []string{"int8", "int4"} {
-			t.Run(kind.Kind+" "+form, func(t *testing.T) {
+			t.Run(kind.Name+" "+form, func(t *testing.T) {
 				first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
 				source := storedAs(t, run, first, form, 32)
 				l, err := Open(first, false, model.Options{})
@@ -150,10 +150,10 @@ func TestQuantizedCheckpoint(t *testing.T) {
 // TestPackedUse: opened to be used, a checkpoint in few bits has the losses and the tokens that it has in float32, in the
 // memory that its layers take in the file, and written again the same arrays.
 func TestPackedUse(t *testing.T) {
-	for _, kind := range []nn.LinearConfig{{Kind: "dense"}, {Kind: "low_rank", Rank: 3}, {Kind: "sltrain", Rank: 3, Density: 0.1}} {
+	for _, kind := range []nn.Rule{{OneOf: nn.As(nn.Dense{})}, {OneOf: nn.As(nn.LowRank{Rank: 3})}, {OneOf: nn.As(nn.SLTrain{Rank: 3, Density: 0.1})}} {
 		run := trainedOf(t, kind)
 		for _, form := range []string{"int8", "int4"} {
-			t.Run(kind.Kind+" "+form, func(t *testing.T) {
+			t.Run(kind.Name+" "+form, func(t *testing.T) {
 				dir, again := filepath.Join(t.TempDir(), "few"), filepath.Join(t.TempDir(), "again")
 				storedAs(t, run, dir, form, 32)
 				var scores [2]Score
@@ -182,7 +182,7 @@ func TestPackedUse(t *testing.T) {
 					t.Errorf("%+v and %v, want %+v and %v", scores[1], texts[1], scores[0], texts[0])
 				}
 				plain, packed := loaded[0].Session.Store(), loaded[1].Session.Store()
-				if whole := kind.Kind != "sltrain"; whole && packed.Bytes() != packed.StoredBytes() || whole == (packed.Bytes() == plain.Bytes()) {
+				if whole := kind.Name != "sltrain"; whole && packed.Bytes() != packed.StoredBytes() || whole == (packed.Bytes() == plain.Bytes()) {
 					t.Errorf("%d bytes of parameters, want %d; in float32 %d", packed.Bytes(), packed.StoredBytes(), plain.Bytes())
 				}
 				if err := loaded[1].Derive(again, loaded[1].Config.Model, packed); err != nil {
@@ -318,7 +318,7 @@ func TestQuantizedDoesNotTrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	storedAs(t, filepath.Join(root, "run"), filepath.Join(root, "few"), "int4", 64)
-	cfg.Model.Linear = []nn.LinearConfig{{Match: "*.mlp.*", Kind: "dense", Quantize: "int4"}}
+	cfg.Model.Linear = []nn.Rule{{Match: "*.mlp.*", OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: "int4"}}}
 	for _, from := range []string{"", filepath.Join(root, "few")} {
 		cfg.Train.InitFrom = from
 		dir := filepath.Join(root, "none")

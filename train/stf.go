@@ -130,7 +130,7 @@ func (c *STFConfig) layers(store *nn.Store, frozen func(parameter string) bool) 
 	var names []string
 	factored := false
 	for _, name := range store.Layers() {
-		if store.Layer(name).Kind != "dense_sparse" {
+		if _, ok := store.Layer(name).Rule.Of.(nn.DenseSparse); !ok {
 			continue
 		}
 		factored = true

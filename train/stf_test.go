@@ -30,7 +30,7 @@ func stfConfig(t *testing.T, kind, axis string, shared bool) Config {
 		t.Fatal(err)
 	}
 	c := dense
-	c.Model.Linear = []nn.LinearConfig{{Match: "model.layers.*", Kind: "dense_sparse", Block: 8, Atoms: 16, Nonzeros: []int{2}, Axis: axis, Shared: shared}}
+	c.Model.Linear = []nn.Rule{{Match: "model.layers.*", OneOf: nn.As(nn.DenseSparse{Block: 8, Atoms: 16, Nonzeros: []int{2}, Axis: axis, Shared: shared})}}
 	c.Train.InitFrom, c.Train.Steps = from, 8
 	c.Train.STF = &STFConfig{}
 	c.Train.STF.SetDefaults()
@@ -152,7 +152,7 @@ func TestSTFFrozenIsPlainTraining(t *testing.T) {
 func TestSTFResumes(t *testing.T) {
 	for _, optimizer := range []string{"adamw", "adamw8bit"} {
 		eachReading(t, stfKinds[1:], func(t *testing.T, cfg Config) {
-			if optimizer == "adamw8bit" && cfg.Model.Linear[0].Axis == "out" {
+			if optimizer == "adamw8bit" && cfg.Model.Linear[0].Of.(nn.DenseSparse).Axis == "out" {
 				t.Skip("8-bit states do not depend on the side that is cut: axis in resumes with them")
 			}
 			cfg.Train.Optimizer, cfg.Train.STF.Decay, cfg.Train.GradAccum = optimizer, 0.01, 2
@@ -218,8 +218,8 @@ func TestSTFGradients(t *testing.T) {
 				cfg.Train.STF.SetDefaults()
 				cfg.Train.STF.UseKind(kind)
 				const layer = "model.layers.0.mlp.down_proj"
-				table := nn.LinearConfig{Match: layer, Kind: "dense_sparse", Block: 8, Atoms: 12, Nonzeros: []int{2}, Axis: axis}
-				cfg.Model.Linear = []nn.LinearConfig{table}
+				table := nn.Rule{Match: layer, OneOf: nn.As(nn.DenseSparse{Block: 8, Atoms: 12, Nonzeros: []int{2}, Axis: axis})}
+				cfg.Model.Linear = []nn.Rule{table}
 				store := nn.NewStore(tensor.Float64)
 				straight := newStraight(cfg.Train, store)
 				grads := nn.NewGradients(store)
@@ -250,8 +250,8 @@ func TestSTFGradients(t *testing.T) {
 					t.Error("gradients of C or D are not as they should be")
 				}
 				got := straight.grads.Get(nn.Latent(layer)).Float64s()
-				l := store.Layer(layer)
-				side, vectors := l.Cut()
+				l, factors := denseSparse(store, layer)
+				side, vectors := factors.Cut(l.In, l.Out)
 
 				// The same network with that layer dense; its weight moves.
 				free := cfg
@@ -301,9 +301,9 @@ func TestSTFGradients(t *testing.T) {
 							w[place(i/side, i%side)] += step
 							return
 						}
-						g, vector, k := i/l.Config.Atoms/vectors, i/l.Config.Atoms%vectors, i%l.Config.Atoms
-						for j := range l.Config.Block {
-							w[place(vector, g*l.Config.Block+j)] += step * atoms[(g*l.Config.Atoms+k)*l.Config.Block+j]
+						g, vector, k := i/factors.Atoms/vectors, i/factors.Atoms%vectors, i%factors.Atoms
+						for j := range factors.Block {
+							w[place(vector, g*factors.Block+j)] += step * atoms[(g*factors.Atoms+k)*factors.Block+j]
 						}
 					})
 					if math.Abs(got[i]-want) > 1e-7*(1+math.Abs(want)) {
@@ -340,7 +340,7 @@ func TestLargestScores(t *testing.T) {
 
 // TestNewAtoms counts what a vector did not have, in each block by itself.
 func TestNewAtoms(t *testing.T) {
-	l := nn.Layer{Kind: "dense_sparse", In: 4, Out: 2, Config: nn.LinearConfig{Block: 2, Atoms: 9, Nonzeros: []int{2, 1}, Axis: "in"}}
+	l := nn.Layer{In: 4, Out: 2, Rule: nn.Rule{OneOf: nn.As(nn.DenseSparse{Block: 2, Atoms: 9, Nonzeros: []int{2, 1}, Axis: "in"})}}
 	before := []uint8{0, 3, 5, 4 /* block 1 */, 7, 7}
 	for name, tc := range map[string]struct {
 		after []uint8
@@ -381,7 +381,7 @@ func TestSTFConfig(t *testing.T) {
 			text = strings.TrimSuffix(text, "}")
 		}
 		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", []byte(text+"}\n"), &cfg, configs.Options{})
+		err := configs.Decode("a.toml", []byte(text+"}\n"), &cfg, configs.Options{Lists: Lists()})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n")) {
 			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
 		}
@@ -467,13 +467,13 @@ func TestSTFSettles(t *testing.T) {
 			t.Fatalf("settled after step %d, began %d", trainer.state.Settled, s.began)
 		}
 		values, means := trainer.store.Get(codesOf(layer)).Float32s(), s.optimizer.(*AdamW).mean[codesOf(layer)].Float32s()
-		l := trainer.store.Layer(layer)
-		_, vectors := l.Cut()
+		l, factors := denseSparse(trainer.store, layer)
+		_, vectors := factors.Cut(l.In, l.Out)
 		index, at := trainer.store.Atoms(layer+".sparse.indices").Index, 0
-		for g, nonzeros := range l.BlockNonzeros() {
+		for g, nonzeros := range factors.BlockNonzeros(l.In, l.Out) {
 			for range nonzeros {
 				for i := range vectors {
-					from := (g*vectors+i)*l.Config.Atoms + int(index[at])
+					from := (g*vectors+i)*factors.Atoms + int(index[at])
 					if values[at] != latents.Float32s()[from] || means[at] != mean.Float32s()[from] || means[at] == 0 {
 						t.Fatalf("axis %s: value %d is %g with mean %g, want %g with %g", axis, at, values[at], means[at], latents.Float32s()[from], mean.Float32s()[from])
 					}

@@ -170,16 +170,17 @@ func (s *straight) decay(layer string, scale float64) error {
 // newAtoms counts the entries of after whose vector had another atom before.
 func newAtoms(l nn.Layer, before, after []uint8) int {
 	n, first := 0, 0
-	_, vectors := l.Cut()
-	for _, nonzeros := range l.BlockNonzeros() {
+	k := l.Rule.Of.(nn.DenseSparse)
+	_, vectors := k.Cut(l.In, l.Out)
+	for _, nonzeros := range k.BlockNonzeros(l.In, l.Out) {
 		for i := range vectors {
 			old := first + i // both ascend
 			for t := range nonzeros {
-				k := after[first+t*vectors+i]
-				for old < first+nonzeros*vectors && before[old] < k {
+				atom := after[first+t*vectors+i]
+				for old < first+nonzeros*vectors && before[old] < atom {
 					old += vectors
 				}
-				if old >= first+nonzeros*vectors || before[old] != k {
+				if old >= first+nonzeros*vectors || before[old] != atom {
 					n++
 				}
 			}
@@ -382,12 +383,19 @@ func denseWeight(s *nn.Store, layer string) *factor.Matrix {
 	return &factor.Matrix{Rows: l.Out, Cols: l.In, Data: s.DenseWeight(layer)}
 }
 
+// denseSparse is a layer of that kind.
+func denseSparse(s *nn.Store, layer string) (nn.Layer, nn.DenseSparse) {
+	l := s.Layer(layer)
+	return l, l.Rule.Of.(nn.DenseSparse)
+}
+
 // factorConfig is the layout of a layer for the factorizer.
 func factorConfig(l nn.Layer, sweeps int, seed uint64) factor.DenseSparseConfig {
+	k := l.Rule.Of.(nn.DenseSparse)
 	c := factor.DenseSparseConfig{
-		Block: l.Config.Block, Atoms: l.Config.Atoms, Nonzeros: l.BlockNonzeros(), Shared: l.Config.Shared, Sweeps: sweeps, Seed: seed, Axis: factor.AxisIn,
+		Block: k.Block, Atoms: k.Atoms, Nonzeros: k.BlockNonzeros(l.In, l.Out), Shared: k.Shared, Sweeps: sweeps, Seed: seed, Axis: factor.AxisIn,
 	}
-	if l.Config.Axis == "out" {
+	if k.Axis == "out" {
 		c.Axis = factor.AxisOut
 	}
 	return c

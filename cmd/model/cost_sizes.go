@@ -38,7 +38,7 @@ func loadSizes(file string) (m cost.Config, notes []string, err error) {
 	m = cfg.Model.Sizes(vocab)
 	m.Name = cfg.Name
 	for _, l := range cfg.Model.Linear {
-		if l.Kind != "dense" {
+		if !l.Dense() {
 			notes = append(notes, "factored layers count as the dense ones that model merge makes of them")
 			break
 		}

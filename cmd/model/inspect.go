@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -57,30 +56,28 @@ type layerInfo struct {
 }
 
 // layers lists the linear layers with their sizes, biases left out.
-func layers(s *nn.Store) []layerInfo {
+func layers(s *nn.Store) ([]layerInfo, error) {
 	var out []layerInfo
 	for _, name := range s.Layers() {
 		l := s.Layer(name)
-		info := layerInfo{Name: name, Kind: l.Kind, Shape: [2]int{l.Out, l.In}, Parameters: l.Parameters()}
+		info := layerInfo{Name: name, Kind: l.Rule.Name, Shape: [2]int{l.Out, l.In}, Parameters: l.Parameters()}
 		info.Bytes = l.StoredBytes(s.Dtype)
-		if q := l.Config.Quantization(); q.Bits > 0 {
+		if q := l.Rule.Quantization(); q.Bits > 0 {
 			info.Quantize, info.QuantBlock = q.Name(), q.Block
 		}
-		if l.Factored() {
-			info.Rank = l.Config.Rank
+		if k, ok := l.Rule.Of.(nn.Based); ok {
+			info.Base = k.Base().Name()
 		}
-		if l.Kind == "sltrain" {
-			info.Density = l.Config.Density
+		sizes, err := json.Marshal(l.Rule.Of) // the kind's own, under the same names
+		if err == nil {
+			err = json.Unmarshal(sizes, &info)
 		}
-		if l.Kind == "dense_sparse" {
-			info.Block, info.Atoms, info.Nonzeros = l.Config.Block, l.Config.Atoms, l.Config.Nonzeros
-		}
-		if l.Kind == "lora" {
-			info.Base = cmp.Or(l.Config.Base, "float32")
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		out = append(out, info)
 	}
-	return out
+	return out, nil
 }
 
 func inspectCommand() *cobra.Command {
@@ -96,7 +93,10 @@ func inspectCommand() *cobra.Command {
 				return err
 			}
 			in := inspect(l.Dir, l.Files.Manifest())
-			in.Layers, in.Attention = layers(l.Session.Store()), l.Config.Model.AttentionCost(false)
+			in.Attention = l.Config.Model.AttentionCost(false)
+			if in.Layers, err = layers(l.Session.Store()); err != nil {
+				return err
+			}
 			if l.Base != nil {
 				in.Base = l.Base.Dir()
 			}

@@ -91,7 +91,7 @@ func Load(path string) (*Claim, error) {
 	c := &Claim{Parallel: true, Seeds: 3, Run: train.DefaultConfig(), path: path}
 	c.Name = strings.TrimSuffix(filepath.Base(path), ".toml")
 	c.Run.Name = "claim" // a run is the same whatever the claim is called
-	if err := configs.Decode(path, text, c, configs.Options{}); err != nil {
+	if err := configs.Decode(path, text, c, configs.Options{Lists: train.Lists()}); err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(text)
@@ -153,7 +153,7 @@ func override(base train.Config, set []string) (train.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	return cfg, configs.Decode("[run]", text, &cfg, configs.Options{Set: set})
+	return cfg, configs.Decode("[run]", text, &cfg, configs.Options{Lists: train.Lists(), Set: set})
 }
 
 // shrink turns the claim into its --quick form.

@@ -58,10 +58,10 @@ func (r *Result) heldOut(cfg train.Config, l *train.Loaded) error {
 func compressOnce(r request, dir string) (Result, error) {
 	kernel.SetThreads(r.Threads)
 	run, cfg := train.DefaultConfig(), compress.DefaultConfig()
-	if err := configs.Decode("run", []byte(r.Config), &run, configs.Options{}); err != nil {
+	if err := configs.Decode("run", []byte(r.Config), &run, configs.Options{Lists: train.Lists()}); err != nil {
 		return Result{}, err
 	}
-	if err := configs.Decode("compress", []byte(r.Compress), &cfg, configs.Options{}); err != nil {
+	if err := configs.Decode("compress", []byte(r.Compress), &cfg, configs.Options{Lists: train.Lists()}); err != nil {
 		return Result{}, err
 	}
 	began := time.Now()

@@ -26,7 +26,7 @@ type subject struct {
 // newSubject builds the network of a request.
 func newSubject(r sweepRequest) (subject, error) {
 	cfg := train.DefaultConfig()
-	if err := configs.Decode("run", []byte(r.Config), &cfg, configs.Options{}); err != nil {
+	if err := configs.Decode("run", []byte(r.Config), &cfg, configs.Options{Lists: train.Lists()}); err != nil {
 		return subject{}, err
 	}
 	if r.Measure == "attention" {

@@ -117,7 +117,7 @@ func work(in io.Reader, out io.Writer) int {
 func trainOnce(r request, dir string) (Result, error) {
 	kernel.SetThreads(r.Threads)
 	cfg := train.DefaultConfig()
-	if err := configs.Decode("run", []byte(r.Config), &cfg, configs.Options{}); err != nil {
+	if err := configs.Decode("run", []byte(r.Config), &cfg, configs.Options{Lists: train.Lists()}); err != nil {
 		return Result{}, err
 	}
 	began := time.Now()

@@ -1,0 +1,19 @@
+package train
+
+import (
+	"sparrow/configs"
+	"sparrow/nn"
+)
+
+// Lists are the kinds that come with the program: what the tables of a config may choose.
+func Lists() configs.Lists {
+	return configs.With(configs.Lists{}, nn.Kinds()...)
+}
+
+// oldDefaults are the keys that configs of earlier versions spell out in checkpoints for every kind, with their defaults of then
+// (see configs.Options).
+var oldDefaults = map[string]any{
+	"model.linear.rank": 0, "model.linear.alpha": 0.0, "model.linear.density": 0.0, "model.linear.up_init": "",
+	"model.linear.train_scale": false, "model.linear.mode": "", "model.linear.base": "", "model.linear.block": 0,
+	"model.linear.atoms": 0, "model.linear.nonzeros": []int{}, "model.linear.axis": "", "model.linear.shared": false,
+}
