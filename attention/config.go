@@ -14,20 +14,20 @@ var Kinds = []string{"mha", "gqa", "mqa", "mfa", "mfa_kr", "mla"}
 
 // Config is the [model.attention] table.
 type Config struct {
-	Kind    string  `toml:"kind"`       // of Kinds
-	NHead   int     `toml:"n_head"`     // query heads
-	NKVHead int     `toml:"n_kv_head"`  // key/value heads of gqa; 0: as the kind says (mha: n_head, the others: 1)
-	HeadDim int     `toml:"head_dim"`   // width of a head, C of mfa; of mla the part without positions; 0: d_model / n_head
-	Bias    bool    `toml:"bias"`       // of the four projections of mha, gqa and mqa
-	Theta   float64 `toml:"rope_theta"` // base of the rotary angles
+	Kind    string  `toml:"kind" doc:"attention of the blocks" choices:"mha|gqa|mqa|mfa|mfa_kr|mla"`
+	NHead   int     `toml:"n_head" doc:"query heads; m of mfa"`
+	NKVHead int     `toml:"n_kv_head" doc:"key/value heads; 0: as the kind says (mha: n_head, the others: 1)"`
+	HeadDim int     `toml:"head_dim" doc:"width of a head, C of mfa, of mla the part without positions; 0: d_model / n_head" unit:"neurons"`
+	Bias    bool    `toml:"bias" doc:"biases in the four projections, of mha, gqa and mqa"`
+	Theta   float64 `toml:"rope_theta" doc:"base of the rotary angles"`
 
-	QRank     int    `toml:"q_rank"`     // width between the two matrices of a query: mfa, mfa_kr (0: head_dim), mla (0: one matrix)
-	InterNorm bool   `toml:"inter_norm"` // RMS norm between them, mfa and mfa_kr
-	Output    string `toml:"output"`     // mfa, mfa_kr: full | shared; "": full
+	QRank     int    `toml:"q_rank" doc:"width between the two matrices of a query, of mfa, mfa_kr (0: head_dim) and mla (0: one matrix)" unit:"neurons"`
+	InterNorm bool   `toml:"inter_norm" doc:"RMS norm between the two matrices of a query, of mfa and mfa_kr"`
+	Output    string `toml:"output" doc:"of mfa and mfa_kr: one matrix of all heads, or a C x C matrix a head, summed, before one projection; empty: full" choices:"|full|shared"`
 
-	KVRank   int `toml:"kv_rank"`    // mla: width of the latent that keys and values are made from
-	RopeDim  int `toml:"rope_dim"`   // mla: width of the key with positions, which all heads share
-	VHeadDim int `toml:"v_head_dim"` // mla: width of a head's value; 0: head_dim
+	KVRank   int `toml:"kv_rank" doc:"width of the latent that keys and values are made from, of mla" unit:"neurons"`
+	RopeDim  int `toml:"rope_dim" doc:"width of the key with positions, which all heads share, of mla" unit:"neurons"`
+	VHeadDim int `toml:"v_head_dim" doc:"width of a head's value, of mla; 0: head_dim" unit:"neurons"`
 }
 
 // DefaultConfig is multi-head attention with 4 heads.

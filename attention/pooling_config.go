@@ -23,18 +23,18 @@ var PoolingKinds = []string{"lama", "single", "structured", "mean"}
 //
 // Time and memory are linear in the number of tokens, whatever the kind.
 type PoolingConfig struct {
-	Kind string `toml:"kind"` // of PoolingKinds
+	Kind string `toml:"kind" doc:"how words become one vector" choices:"lama|single|structured|mean"`
 
-	Heads       int     `toml:"heads"`       // M, lama and structured
-	Rank        int     `toml:"rank"`        // R of a head's bilinear form, lama
-	Context     string  `toml:"context"`     // lama: learned, or a document's own mean: annotations (LAMA+ctx) | states
-	Activation  string  `toml:"activation"`  // of a head's score: tanh | identity, lama
-	L2Norm      bool    `toml:"l2_norm"`     // divide a word's scores by their norm over the heads, lama
-	Init        string  `toml:"init"`        // of P and Q, uniform: width (within 1/sqrt(D)) | heads (1/sqrt(M R)), lama
-	Temperature float64 `toml:"temperature"` // divides the scores before the softmax, all but mean
+	Heads       int     `toml:"heads" doc:"M, heads, of lama and structured"`
+	Rank        int     `toml:"rank" doc:"R of a head's bilinear form, of lama"`
+	Context     string  `toml:"context" doc:"what words are scored against, of lama: a learned vector, or the text's own mean (LAMA+ctx)" choices:"learned|annotations|states"`
+	Activation  string  `toml:"activation" doc:"activation of a head's score, of lama" choices:"tanh|identity"`
+	L2Norm      bool    `toml:"l2_norm" doc:"divide a word's scores by their norm over the heads, of lama"`
+	Init        string  `toml:"init" doc:"bound of the first P and Q, of lama: 1/sqrt(D), or 1/sqrt(M R)" choices:"width|heads"`
+	Temperature float64 `toml:"temperature" doc:"divides the scores before the softmax, of all but mean"`
 
-	Width   int     `toml:"width"`   // A, inside structured
-	Penalty float64 `toml:"penalty"` // factor of |A Aᵀ - I|², which keeps heads apart, structured; 0: none
+	Width   int     `toml:"width" doc:"A, width inside the attention, of structured" unit:"neurons"`
+	Penalty float64 `toml:"penalty" doc:"factor of the squared norm of A Aᵀ - I, which keeps heads apart, of structured; 0: none"`
 }
 
 // DefaultPoolingConfig is LAMA with ten heads of rank one.

@@ -15,24 +15,21 @@ import (
 // GPT-2; an encoder in the manner of BERT; or a lama or a favit, of whose networks
 // all is said in tables of their own. The defaults depend on the kind.
 type Config struct {
-	Kind    string `toml:"kind"`    // decoder | encoder | lama | favit
-	DModel  int    `toml:"d_model"` // width of the residual stream
-	NLayer  int    `toml:"n_layer"` // blocks, at most MaxLayers
-	DFF     int    `toml:"d_ff"`    // width inside the MLP; 0: 8/3 d_model, rounded up to 8 (swiglu), or 4 d_model
-	Context int    `toml:"context"` // longest sequence, tokens; 0: [data] seq_len
+	Kind    string `toml:"kind" doc:"network" choices:"decoder|encoder|lama|favit"`
+	DModel  int    `toml:"d_model" doc:"width of the residual stream" unit:"neurons"`
+	NLayer  int    `toml:"n_layer" doc:"blocks"`
+	DFF     int    `toml:"d_ff" doc:"width inside the MLP; 0: 8/3 d_model, rounded up to 8 (swiglu), or 4 d_model" unit:"neurons"`
+	Context int    `toml:"context" doc:"longest sequence; 0: [data] seq_len" unit:"tokens"`
 
-	Norm      string  `toml:"norm"`           // rms_norm | layer_norm
-	NormEps   float64 `toml:"norm_eps"`       // added to the variance
-	MLP       string  `toml:"mlp"`            // swiglu | gelu | gelu_tanh | relu | silu
-	Positions string  `toml:"positions"`      // rotary | learned
-	Tied      bool    `toml:"tie_embeddings"` // the output head is the token embedding
-	Bias      bool    `toml:"bias"`           // of the MLP's layers
-	Dropout   float64 `toml:"dropout"`        // probability, on embeddings and on each branch
-	InitStd   float64 `toml:"init_std"`       // of the weights' normal distribution
-
-	// CheckpointActivations keeps only each block's input for the backward pass
-	// and computes the rest again: less memory, about a third more time.
-	CheckpointActivations bool `toml:"checkpoint_activations"`
+	Norm                  string  `toml:"norm" doc:"kind of norm before each branch" choices:"rms_norm|layer_norm"`
+	NormEps               float64 `toml:"norm_eps" doc:"added to the variance"`
+	MLP                   string  `toml:"mlp" doc:"activation of the MLP" choices:"swiglu|gelu|gelu_tanh|relu|silu"`
+	Positions             string  `toml:"positions" doc:"how tokens know their places" choices:"rotary|learned"`
+	Tied                  bool    `toml:"tie_embeddings" doc:"the output head is the token embedding"`
+	Bias                  bool    `toml:"bias" doc:"biases in the MLP's layers"`
+	Dropout               float64 `toml:"dropout" doc:"probability, on embeddings and on each branch"`
+	InitStd               float64 `toml:"init_std" doc:"deviation of the weights' normal distribution"`
+	CheckpointActivations bool    `toml:"checkpoint_activations" doc:"compute activations of a block again in the backward pass, to save memory, for about a third more time"`
 
 	Attention attention.Config `toml:"attention"`
 	Linear    []nn.Rule        `toml:"linear"` // representation of linear layers by name; later tables win

@@ -14,20 +14,20 @@ import (
 // FaViTConfig is the [model.favit] table: a published variant, or one with some
 // of its numbers replaced. Lists have an entry for each stage.
 type FaViTConfig struct {
-	Variant    string  `toml:"variant"`     // of FaViTVariants
-	Widths     []int   `toml:"widths"`      // channels; empty: the variant's, as in the lists that follow
-	Depths     []int   `toml:"depths"`      // blocks
-	Heads      []int   `toml:"heads"`       // of the local groups
-	MLPRatios  []int   `toml:"mlp_ratios"`  // width inside the MLP over the stage's
-	Reductions []int   `toml:"reductions"`  // r of FaSA: side of the global patches and dilation, pixels
-	StemKernel int     `toml:"stem_kernel"` // side of the first convolution, pixels, odd; 0: the variant's
-	StemStride int     `toml:"stem_stride"` // of it, pixels; 0: the variant's
-	Window     int     `toml:"window"`      // M: side of the windows, pixels
-	Attention  string  `toml:"attention"`   // of FaViTAttentions: fasa, or another one for comparison
-	Fusion     string  `toml:"fusion"`      // of FaSA's windows: mean (the paper) | reference (its code)
-	Groups     string  `toml:"groups"`      // of FaSA's channels: all | local (without the global group, to see what it gives and takes)
-	Pad        string  `toml:"pad"`         // of maps that are no multiple of the windows: reflect (the code) | replicate
-	DropPath   float64 `toml:"drop_path"`   // probability in the last block, falling to 0 in the first
+	Variant    string  `toml:"variant" doc:"sizes of the network, which the lists below replace" choices:"tiny|b0|b1|b2|b3"`
+	Widths     []int   `toml:"widths" doc:"channels of the stages; empty: the variant's, as in the lists that follow"`
+	Depths     []int   `toml:"depths" doc:"blocks of the stages"`
+	Heads      []int   `toml:"heads" doc:"heads of the local groups"`
+	MLPRatios  []int   `toml:"mlp_ratios" doc:"width inside the MLP over the stage's"`
+	Reductions []int   `toml:"reductions" doc:"r of FaSA: side of the global patches, and dilation" unit:"pixels"`
+	StemKernel int     `toml:"stem_kernel" doc:"side of the first convolution, odd; 0: the variant's" unit:"pixels"`
+	StemStride int     `toml:"stem_stride" doc:"stride of the first convolution; 0: the variant's" unit:"pixels"`
+	Window     int     `toml:"window" doc:"M, side of the windows" unit:"pixels"`
+	Attention  string  `toml:"attention" doc:"attention of the blocks: fasa, or another one for comparison" choices:"fasa|window|global"`
+	Fusion     string  `toml:"fusion" doc:"how FaSA averages its windows: as the paper says, or as its code does" choices:"mean|reference"`
+	Groups     string  `toml:"groups" doc:"channels of FaSA that attend: all, or without the global group, to see what it gives and takes" choices:"all|local"`
+	Pad        string  `toml:"pad" doc:"how maps that are not a multiple of the windows are filled up: as the code does, or by the edge" choices:"reflect|replicate"`
+	DropPath   float64 `toml:"drop_path" doc:"probability that a branch of the last block is left out, falling to 0 in the first"`
 }
 
 // FaViTVariants are the networks that the paper names, and one for images of 28

@@ -17,10 +17,10 @@ import (
 // LAMAConfig is the [model.lama] table: a bidirectional GRU under an attention
 // that pools its states.
 type LAMAConfig struct {
-	EmbedDim         int                     `toml:"embed_dim"`         // E, width of a token's vector
-	Hidden           int                     `toml:"hidden"`            // H, width of each direction's state
-	ClassifierHidden int                     `toml:"classifier_hidden"` // units of a layer before the scores; 0: none
-	Dropout          float64                 `toml:"dropout"`           // probability, on embeddings, on the text's vector and in the classifier
+	EmbedDim         int                     `toml:"embed_dim" doc:"E, width of a token's vector" unit:"neurons"`
+	Hidden           int                     `toml:"hidden" doc:"H, width of each direction's state" unit:"neurons"`
+	ClassifierHidden int                     `toml:"classifier_hidden" doc:"units of a layer before the scores; 0: none" unit:"neurons"`
+	Dropout          float64                 `toml:"dropout" doc:"probability, on embeddings, on the text's vector and in the classifier"`
 	Pooling          attention.PoolingConfig `toml:"pooling"`
 }
 

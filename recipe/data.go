@@ -11,32 +11,17 @@ import (
 
 // Data is the [data] table of a run: the keys of every source.
 type Data struct {
-	// Source is "goroot" (the .go files of the Go distribution) or "text" (the files in Paths), for language models; or
-	// "imdb" (film reviews, from a Go module) or "tsv" (the files Train, Validation and Test), for classification and
-	// regression of texts; or "mnist" (digits, from a Go module) or "image_folder" (PNG and JPEG files), for
-	// classification of images.
-	Source string `toml:"source"`
-
-	// Paths are the files or globs of source "text", relative to the working directory. A glob is that of
-	// path/filepath.Match: no "**".
-	Paths []string `toml:"paths"`
+	Source string   `toml:"source" doc:"where the data comes from" choices:"goroot|text|imdb|tsv|mnist|image_folder"`
+	Paths  []string `toml:"paths" doc:"files or globs, relative to the working directory; a glob has no **"`
 
 	tokenizers.Config
 	text.Limits
 	labelled.Lengths
-
-	// MaxExamples caps the examples of each file or split, so that a small run starts fast; 0 takes all. The choice is by
-	// hashes of names (imdb, image_folder) or contents (tsv, mnist), so it is equal each time.
-	MaxExamples int `toml:"max_examples"`
-
-	// Root is the folder of source "image_folder", or one with the files of "imdb" or "mnist"; for those two empty means that
-	// they come from the Go module.
-	Root string `toml:"root"`
+	MaxExamples int    `toml:"max_examples" doc:"most examples of each file or split, chosen by hashes, so that a small run starts fast; 0: all"`
+	Root        string `toml:"root" doc:"folder of the images, or one with the files of imdb or mnist; empty: they come from the Go module"`
 
 	labelled.TSV
-
-	// Vectors is a file of pretrained word vectors in GloVe's text format, for tokenizer "word"; empty: none.
-	Vectors string `toml:"vectors"`
+	Vectors string `toml:"vectors" doc:"file of pretrained word vectors in GloVe's text format, for the word tokenizer; empty: none"`
 
 	images.Pixels
 }

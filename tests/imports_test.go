@@ -56,7 +56,7 @@ var imports = map[string][]string{
 
 	// What is above everything, and imported by nothing.
 	"bench":          {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/rng", "internal/cli"},
-	"internal/pages": {"internal/cli"},
+	"internal/pages": {"internal/cli", "compress", "configs", "cost", "train"},
 	"tests/walks":    {"internal/cli", "compress", "train"},
 	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng"},
 	"tests":          {"compress", "train", "model", "attention", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/rng"},

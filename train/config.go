@@ -14,8 +14,8 @@ import (
 
 // Config is one TOML file: one run.
 type Config struct {
-	Name string `toml:"name"` // of the run; -o defaults to runs/<name>
-	Seed uint64 `toml:"seed"` // fixes weights, order of data and dropout
+	Name string `toml:"name" doc:"name of the run; -o defaults to runs/<name>"`
+	Seed uint64 `toml:"seed" doc:"fixes weights, the order of the data and dropout"`
 
 	Data       recipe.Data      `toml:"data"`
 	Model      model.Config     `toml:"model"`
@@ -27,62 +27,62 @@ type Config struct {
 
 // LoopConfig is the [train] table.
 type LoopConfig struct {
-	Steps     int `toml:"steps"`      // optimizer steps
-	BatchSize int `toml:"batch_size"` // sequences a micro-batch
-	GradAccum int `toml:"grad_accum"` // micro-batches a step
+	Steps     int `toml:"steps" doc:"steps of the optimizer"`
+	BatchSize int `toml:"batch_size" doc:"sequences, texts or images of a micro-batch"`
+	GradAccum int `toml:"grad_accum" doc:"micro-batches of a step"`
 
-	LearningRate float64 `toml:"learning_rate"` // at its peak
-	Schedule     string  `toml:"schedule"`      // constant | linear | cosine | wsd
-	WarmupSteps  int     `toml:"warmup_steps"`  // from 0 up to the peak
-	DecaySteps   int     `toml:"decay_steps"`   // at the end, of wsd
-	MinLRRatio   float64 `toml:"min_lr_ratio"`  // final learning rate over the peak
+	LearningRate float64 `toml:"learning_rate" doc:"learning rate at its peak"`
+	Schedule     string  `toml:"schedule" doc:"how the learning rate changes after the warm-up" choices:"constant|linear|cosine|wsd"`
+	WarmupSteps  int     `toml:"warmup_steps" doc:"steps in which the learning rate rises from 0 to its peak"`
+	DecaySteps   int     `toml:"decay_steps" doc:"steps at the end in which it falls, of schedule wsd"`
+	MinLRRatio   float64 `toml:"min_lr_ratio" doc:"final learning rate over the peak"`
 
-	Optimizer   string  `toml:"optimizer"`    // adamw | adamw8bit (moments in 8 bits: 2.03 bytes a parameter in place of 8)
-	Beta1       float64 `toml:"beta1"`        // decay of the mean of gradients
-	Beta2       float64 `toml:"beta2"`        // decay of the mean of their squares
-	Eps         float64 `toml:"eps"`          // added to the square root
-	WeightDecay float64 `toml:"weight_decay"` // of parameters with two or more dimensions
-	GradClip    float64 `toml:"grad_clip"`    // largest global norm of the gradient; 0: no clipping
+	Optimizer   string  `toml:"optimizer" doc:"AdamW, with moments in 32 bits or in 8 (2.03 bytes a parameter in place of 8)" choices:"adamw|adamw8bit"`
+	Beta1       float64 `toml:"beta1" doc:"decay of the mean of gradients"`
+	Beta2       float64 `toml:"beta2" doc:"decay of the mean of their squares"`
+	Eps         float64 `toml:"eps" doc:"added to the square root"`
+	WeightDecay float64 `toml:"weight_decay" doc:"decay a step, times the learning rate, of parameters with two or more dimensions"`
+	GradClip    float64 `toml:"grad_clip" doc:"largest global norm of the gradient; 0: no clipping"`
 
-	AdamBlockSize  int  `toml:"adam_block_size"`  // elements that share a scale, of adamw8bit: a power of two
-	PerLayerUpdate bool `toml:"per_layer_update"` // update each parameter as soon as its gradient is known, and keep no other gradients
+	AdamBlockSize  int  `toml:"adam_block_size" doc:"elements that share a scale, of adamw8bit: a power of two"`
+	PerLayerUpdate bool `toml:"per_layer_update" doc:"update each parameter as soon as its gradient is known, and keep no other gradients"`
 
-	EMA float64 `toml:"ema"` // decay a step of the averages of the weights that are measured and saved, as in 0.999; 0: the weights themselves are
+	EMA float64 `toml:"ema" doc:"decay a step of the averages of the weights that are measured and saved, as in 0.999; 0: the weights themselves are"`
 
-	Patience int `toml:"patience"` // evaluations without a better [eval] metric that end the run; 0: none does
+	Patience int `toml:"patience" doc:"evaluations without a better [eval] metric that end the run; 0: none does"`
 
-	InitFrom string         `toml:"init_from"` // checkpoint to take matching weights from; "": none
-	Freeze   []FreezeConfig `toml:"freeze"`    // parameters that do not train
-	STF      *STFConfig     `toml:"stf"`       // how dense_sparse layers train; none: as kind = "frozen"
-	Distill  *DistillConfig `toml:"distill"`   // what a teacher adds to the loss; none: nothing
+	InitFrom string         `toml:"init_from" doc:"run or checkpoint to take matching weights from; empty: none"`
+	Freeze   []FreezeConfig `toml:"freeze"`  // parameters that do not train
+	STF      *STFConfig     `toml:"stf"`     // how dense_sparse layers train; none: as kind = "frozen"
+	Distill  *DistillConfig `toml:"distill"` // what a teacher adds to the loss; none: nothing
 }
 
 // FreezeConfig is one [[train.freeze]] table.
 type FreezeConfig struct {
-	Match string `toml:"match"` // glob over parameter names, "*" also matches dots
+	Match string `toml:"match" doc:"glob over the names of parameters that do not train; * also matches dots"`
 }
 
 // EvalConfig is the [eval] table.
 type EvalConfig struct {
-	Every  int `toml:"every"`  // steps; the last step is always evaluated; 0: only that
-	Tokens int `toml:"tokens"` // of the validation split, a fixed subset; 0: all
+	Every  int `toml:"every" doc:"steps between evaluations; the last step is always evaluated; 0: only that" unit:"steps"`
+	Tokens int `toml:"tokens" doc:"tokens of the validation split that are measured, a fixed subset; 0: all" unit:"tokens"`
 
-	Examples int    `toml:"examples"` // of the validation split of labelled data or images, a fixed subset; 0: all
-	Metric   string `toml:"metric"`   // that the best checkpoint is best by: loss | perplexity, of classes also accuracy | top5 (images) | f1 | macro_f1 | matthews, of scores pearson | spearman
+	Examples int    `toml:"examples" doc:"examples of the validation split of labelled data or images, a fixed subset; 0: all"`
+	Metric   string `toml:"metric" doc:"what the best checkpoint is best by; of classes also accuracy, top5 (images), f1, macro_f1 and matthews, of scores pearson and spearman"`
 }
 
 // CheckpointConfig is the [checkpoint] table.
 type CheckpointConfig struct {
-	Every int `toml:"every"` // steps; the last step and each best one are always saved; 0: only those
-	Keep  int `toml:"keep"`  // newest checkpoints to keep; the best is kept beside them
+	Every int `toml:"every" doc:"steps between checkpoints; the last step and each best one are always saved; 0: only those" unit:"steps"`
+	Keep  int `toml:"keep" doc:"newest checkpoints to keep; the best is kept beside them"`
 }
 
 // SampleConfig is the [sample] table: a text to write when training ends.
 type SampleConfig struct {
-	Prompt      string  `toml:"prompt"`      // "": no sample
-	Tokens      int     `toml:"tokens"`      // to write
-	Temperature float64 `toml:"temperature"` // 0: always the likeliest token
-	TopP        float64 `toml:"top_p"`       // share of probability to draw from; 0 or 1: all
+	Prompt      string  `toml:"prompt" doc:"text that is continued when training ends; empty: none"`
+	Tokens      int     `toml:"tokens" doc:"tokens to write" unit:"tokens"`
+	Temperature float64 `toml:"temperature" doc:"divides the scores; 0: always the likeliest token"`
+	TopP        float64 `toml:"top_p" doc:"share of probability to draw from; 0 or 1: all"`
 }
 
 // DefaultConfig returns the values of keys that a config leaves out.

@@ -17,9 +17,9 @@ import (
 //
 // It is for tokens and classes. Evaluations measure the task's loss alone.
 type DistillConfig struct {
-	Teacher     string  `toml:"teacher"`     // run or checkpoint
-	Weight      float64 `toml:"weight"`      // of the distance, more than 0 and at most 1
-	Temperature float64 `toml:"temperature"` // divides the scores of both
+	Teacher     string  `toml:"teacher" doc:"run or checkpoint of the teacher"`
+	Weight      float64 `toml:"weight" doc:"weight of the distance to the teacher's probabilities, more than 0 and at most 1; the rest is the task's loss"`
+	Temperature float64 `toml:"temperature" doc:"divides the scores of both"`
 }
 
 // SetDefaults implements configs.Defaulter.

@@ -30,19 +30,19 @@ import (
 // warms up as at the start. A checkpoint's model always holds
 // the C and D that forward computes with; latent values are part of the state of a run that goes on.
 type STFConfig struct {
-	Kind  string `toml:"kind"`  // frozen | latent | support
-	Match string `toml:"match"` // glob over names of dense_sparse layers, "*" also matches dots
+	Kind  string `toml:"kind" doc:"what trains: fixed places, a dense weight behind each layer, or coefficients of all atoms" choices:"frozen|latent|support"`
+	Match string `toml:"match" doc:"glob over the names of dense_sparse layers; * also matches dots"`
 
-	From        string `toml:"from"`         // checkpoint whose dense weights the layers stand for; "": init_from, where it has some
-	FirstSweeps int    `toml:"first_sweeps"` // of the factorization of layers that are dense in that and not in init_from factored
+	From        string `toml:"from" doc:"checkpoint whose dense weights the layers stand for; empty: init_from, where it has some"`
+	FirstSweeps int    `toml:"first_sweeps" doc:"sweeps of the factorization of layers that are dense in that and not in init_from factored"`
 
-	Refresh int     `toml:"refresh"` // steps between two searches for atoms and their choice, latent
-	Sweeps  int     `toml:"sweeps"`  // of such a search: updates of the atoms, latent
-	Margin  float64 `toml:"margin"`  // share of a vector's squared error that another choice must save to be taken, latent
+	Refresh int     `toml:"refresh" doc:"steps between two searches for atoms and their choice, of latent" unit:"steps"`
+	Sweeps  int     `toml:"sweeps" doc:"sweeps of such a search, each an update of the atoms, of latent"`
+	Margin  float64 `toml:"margin" doc:"share of a vector's squared error that another choice must save to be taken, of latent"`
 
-	Rate        float64 `toml:"rate"`         // of latent values over [train]'s, latent and support
-	FreezeShare float64 `toml:"freeze_share"` // of the steps, at the end, with C and D trained and the choice fixed, latent and support
-	Decay       float64 `toml:"decay"`        // lambda of SR-STE (Zhou et al. 2021): added to the gradient for each unit that a latent value is off what is computed with, latent and support
+	Rate        float64 `toml:"rate" doc:"learning rate of latent values over that of [train], of latent and support"`
+	FreezeShare float64 `toml:"freeze_share" doc:"share of the steps, at the end, in which C and D train and the choice is fixed, of latent and support"`
+	Decay       float64 `toml:"decay" doc:"lambda of SR-STE (Zhou et al. 2021): added to the gradient for each unit that a latent value is off what is computed with, of latent and support"`
 }
 
 // stfKinds are the values of kind.

@@ -9,33 +9,19 @@ import (
 
 // Config says which images a classifier reads, and how.
 type Config struct {
-	// Source is "mnist" (digits, from a Go module) or "image_folder" (PNG and JPEG files).
-	Source string `toml:"source"`
-
-	// ValidationShare is the share of the images held out for validation, in (0, 1): of each class, chosen by the hash of the
-	// image, so that equal images stay together.
-	ValidationShare float64 `toml:"validation_share"`
-
-	// MaxExamples caps the images of each split, so that a small run starts fast; 0 takes all. The choice is by hashes of
-	// names (image_folder) or contents (mnist), so it is equal each time.
-	MaxExamples int `toml:"max_examples"`
-
-	// Root is the folder of source "image_folder", or one with the files of "mnist"; for that one empty means that they come
-	// from the Go module.
-	Root string `toml:"root"`
+	Source          string  `toml:"source" doc:"where the data comes from" choices:"mnist|image_folder"`
+	ValidationShare float64 `toml:"validation_share" doc:"share that is held out for validation, more than 0 and less than 1: whole packages of goroot, the end of each text file, of labelled data the same share of each class, by a hash of the content"`
+	MaxExamples     int     `toml:"max_examples" doc:"most examples of each file or split, chosen by hashes, so that a small run starts fast; 0: all"`
+	Root            string  `toml:"root" doc:"folder of the images, or one with the files of imdb or mnist; empty: they come from the Go module"`
 
 	Pixels
 }
 
 // Pixels has the keys of the [data] table that say what becomes of the pixels.
 type Pixels struct {
-	// ImageSize is the height and width, in pixels, to which images of source "image_folder" are brought: the shorter side is
-	// scaled to it, and the middle of the longer one kept. 8 to 1024; 0: all files must have one size.
-	ImageSize int `toml:"image_size"`
-
-	// Mean and Std normalise the pixels: of each channel, where black is 0 and white 1. Empty: those of the training split.
-	Mean []float64 `toml:"mean"`
-	Std  []float64 `toml:"std"`
+	ImageSize int       `toml:"image_size" doc:"height and width to which images are brought: the shorter side is scaled, the middle of the longer one kept; 8 to 1024; 0: all files must have one size" unit:"pixels"`
+	Mean      []float64 `toml:"mean" doc:"normalises pixels: mean of each channel, where black is 0 and white 1; empty: that of the training split"`
+	Std       []float64 `toml:"std" doc:"normalises pixels: deviation of each channel; empty: that of the training split"`
 
 	// Augment says how training images are varied; nil: they are not.
 	Augment *AugmentConfig `toml:"augment"`

@@ -9,19 +9,13 @@ import (
 // AugmentConfig is the [data.augment] table: how training images are varied. Everything is off by default, flips too: a digit
 // or a letter is another one in the mirror. The order is crop, flip, jitter, normalisation, erasing, mixing.
 type AugmentConfig struct {
-	Flip        bool    `toml:"flip"`         // mirror half of the images, left to right
-	CropPadding int     `toml:"crop_padding"` // pixels of black around an image before it is cut to its size at a random place
-	Jitter      float64 `toml:"jitter"`       // j: brightness, contrast and, of colours, saturation are multiplied by 1-j to 1+j each
-	Erase       float64 `toml:"erase"`        // probability that a random rectangle becomes noise (Zhong et al. 2017)
-
-	// Mixup and CutMix mix an image with another one of its batch and their labels likewise: all pixels with a weight (Zhang
-	// et al. 2017), or a rectangle that is replaced (Yun et al. 2019). The share of the image that stays is drawn from
-	// Beta(a, a), where a is the value of the key; 0: off. With both on, each image gets one or the other.
-	Mixup  float64 `toml:"mixup"`
-	CutMix float64 `toml:"cutmix"`
-
-	// LabelSmoothing is the share of each target that is spread evenly over all classes.
-	LabelSmoothing float64 `toml:"label_smoothing"`
+	Flip           bool    `toml:"flip" doc:"mirror half of the images, left to right"`
+	CropPadding    int     `toml:"crop_padding" doc:"black around an image before it is cut to its size at a random place" unit:"pixels"`
+	Jitter         float64 `toml:"jitter" doc:"j: brightness, contrast and, of colours, saturation are multiplied by 1-j to 1+j each"`
+	Erase          float64 `toml:"erase" doc:"probability that a random rectangle becomes noise (Zhong et al. 2017)"`
+	Mixup          float64 `toml:"mixup" doc:"a of Beta(a, a), from which the share of an image is drawn that is mixed with another one (Zhang et al. 2017); 0: off"`
+	CutMix         float64 `toml:"cutmix" doc:"a of Beta(a, a), from which the share of an image is drawn that stays when a rectangle is replaced (Yun et al. 2019); 0: off; with mixup too, each image gets one or the other"`
+	LabelSmoothing float64 `toml:"label_smoothing" doc:"share of each target that is spread evenly over all classes"`
 }
 
 // maxCropPadding is as much as the largest image: a crop beyond sees only black.

@@ -11,59 +11,34 @@ import (
 
 // Config says which labelled texts a classifier or a regression reads, and how.
 type Config struct {
-	// Source is "imdb" (film reviews, from a Go module) or "tsv" (the files Train, Validation and Test).
-	Source string `toml:"source"`
+	Source string `toml:"source" doc:"where the data comes from" choices:"imdb|tsv"`
 
 	tokenizers.Config
-
-	// ValidationShare is the share of the examples held out for validation, in (0, 1): of each class, chosen by the hash of
-	// the text, so that equal texts stay together.
-	ValidationShare float64 `toml:"validation_share"`
+	ValidationShare float64 `toml:"validation_share" doc:"share that is held out for validation, more than 0 and less than 1: whole packages of goroot, the end of each text file, of labelled data the same share of each class, by a hash of the content"`
 
 	Lengths
-
-	// MaxExamples caps the examples of each file or split, so that a small run starts fast; 0 takes all. The choice is by
-	// hashes of names (imdb) or contents (tsv), so it is equal each time.
-	MaxExamples int `toml:"max_examples"`
-
-	// Root is a folder with the files of "imdb"; empty means that they come from the Go module.
-	Root string `toml:"root"`
+	MaxExamples int    `toml:"max_examples" doc:"most examples of each file or split, chosen by hashes, so that a small run starts fast; 0: all"`
+	Root        string `toml:"root" doc:"folder of the images, or one with the files of imdb or mnist; empty: they come from the Go module"`
 
 	TSV
-
-	// Vectors is a file of pretrained word vectors in GloVe's text format, for tokenizer "word"; empty: none.
-	Vectors string `toml:"vectors"`
+	Vectors string `toml:"vectors" doc:"file of pretrained word vectors in GloVe's text format, for the word tokenizer; empty: none"`
 }
 
 // Lengths are the keys of the [data] table that say how long a labelled text may be.
 type Lengths struct {
-	// MaxLen is the length, in tokens with special ones, to which longer examples are cut: 8 to 65536. Of a pair the longer
-	// text is cut first.
-	MaxLen int `toml:"max_len"`
-
-	// Cut says what is kept of a text that is cut: "head", its beginning, or "head_tail", a quarter of the room for its
-	// beginning and the rest for its end (Sun et al., "How to Fine-Tune BERT for Text Classification?", 2019, section 5.3.1).
-	Cut string `toml:"cut"`
+	MaxLen int    `toml:"max_len" doc:"length to which longer texts are cut, with special tokens: 8 to 65536; of a pair the longer text is cut first" unit:"tokens"`
+	Cut    string `toml:"cut" doc:"what is kept of a text that is cut: its beginning, or a quarter of the room for its beginning and the rest for its end (Sun et al. 2019)" choices:"head|head_tail"`
 }
 
 // TSV has the keys of the [data] table that are for source "tsv".
 type TSV struct {
-	// Train, Validation and Test are the files of source "tsv". Without Validation, a share of Train is held out.
-	Train      string `toml:"train"`
-	Validation string `toml:"validation"`
-	Test       string `toml:"test"`
-
-	// TextColumns are one column of text, or two for pairs, by their names in the header or their numbers from 1.
-	TextColumns []string `toml:"text_columns"`
-
-	// LabelColumn has the class, or with Regression the score, by name or by number from 1.
-	LabelColumn string `toml:"label_column"`
-
-	// Header says whether the first line of a file names the columns.
-	Header bool `toml:"header"`
-
-	// Regression says that labels are numbers to predict, not names of classes.
-	Regression bool `toml:"regression"`
+	Train       string   `toml:"train" doc:"file of training examples"`
+	Validation  string   `toml:"validation" doc:"file of validation examples; empty: a share of train is held out"`
+	Test        string   `toml:"test" doc:"file of test examples"`
+	TextColumns []string `toml:"text_columns" doc:"one column of text, or two for pairs, by names in the header or numbers from 1"`
+	LabelColumn string   `toml:"label_column" doc:"column of the class or the score, by name or by number from 1"`
+	Header      bool     `toml:"header" doc:"the first line of a file names the columns"`
+	Regression  bool     `toml:"regression" doc:"labels are numbers to predict, not names of classes"`
 }
 
 // Limits of max_len: a pair with its special tokens and a few words below; above, no text classifier reads more.

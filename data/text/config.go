@@ -10,12 +10,8 @@ import (
 
 // Config says which text a language model reads, and how.
 type Config struct {
-	// Source is "goroot" (the .go files of the Go distribution) or "text" (the files in Paths).
-	Source string `toml:"source"`
-
-	// Paths are the files or globs of source "text", relative to the working directory. A glob is that of
-	// path/filepath.Match: no "**".
-	Paths []string `toml:"paths"`
+	Source string   `toml:"source" doc:"where the data comes from" choices:"goroot|text"`
+	Paths  []string `toml:"paths" doc:"files or globs, relative to the working directory; a glob has no **"`
 
 	tokenizers.Config
 	Limits
@@ -23,17 +19,9 @@ type Config struct {
 
 // Limits are the keys of the [data] table that say how much text is read, and in which pieces.
 type Limits struct {
-	// SeqLen is the length of a training sequence of a language model in tokens, at least 1.
-	SeqLen int `toml:"seq_len"`
-
-	// ValidationShare is the share of the corpus held out for validation, in (0, 1). What is held out depends on the
-	// source: whole packages of goroot, the end of each text file; of labelled examples the same share of each class,
-	// chosen by the hash of the text, so that equal texts stay together.
-	ValidationShare float64 `toml:"validation_share"`
-
-	// MaxBytes caps the text of both splits of "goroot" and "text" together, in bytes, so that a small run starts fast; 0 takes all. The
-	// choice depends on file names and sizes only, so it is equal each time.
-	MaxBytes int64 `toml:"max_bytes"`
+	SeqLen          int     `toml:"seq_len" doc:"length of a training sequence" unit:"tokens"`
+	ValidationShare float64 `toml:"validation_share" doc:"share that is held out for validation, more than 0 and less than 1: whole packages of goroot, the end of each text file, of labelled data the same share of each class, by a hash of the content"`
+	MaxBytes        int64   `toml:"max_bytes" doc:"most text of both splits together, chosen by names and sizes, so that a small run starts fast; 0: all" unit:"bytes"`
 }
 
 // Sources lists the values of Source for messages; openCorpus has the switch.

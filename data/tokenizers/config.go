@@ -13,23 +13,10 @@ import (
 
 // Config has the keys of the [data] table that choose a tokenizer.
 type Config struct {
-	// Tokenizer is "byte", "char", "word", "bpe", "wordpiece" (the last four made from the training split), the path of a
-	// Hugging Face tokenizer.json, or that of a BERT vocab.txt.
-	Tokenizer string `toml:"tokenizer"`
-
-	// VocabSize is the number of ids of a tokenizer that is made from text, special tokens included: 257 to 65536 for
-	// "bpe", 32 to 65536 for "wordpiece", 4 to 1048576 for "word". A small corpus may yield fewer. The other tokenizers
-	// have their own and ignore it. The default suits byte-pair encoding and networks of 1M to 50M parameters, where the
-	// embedding of a larger vocabulary would outweigh the layers; word-level vocabularies want 10,000 to 30,000.
-	VocabSize int `toml:"vocab_size"`
-
-	// MinCount is how often a word must occur in the training split to get an id of a "word" tokenizer, at least 1. The
-	// others are unknown words.
-	MinCount int `toml:"min_count"`
-
-	// Lowercase says whether "word", "wordpiece" and a vocab.txt take upper case for lower case; the latter two then drop
-	// accents too, as BERT does. A tokenizer.json says so itself.
-	Lowercase bool `toml:"lowercase"`
+	Tokenizer string `toml:"tokenizer" doc:"byte, char, word, bpe or wordpiece (the last four made from the training split), the path of a Hugging Face tokenizer.json, or that of a BERT vocab.txt"`
+	VocabSize int    `toml:"vocab_size" doc:"ids of a tokenizer that is made from text, special tokens included: 257 to 65536 for bpe, 32 to 65536 for wordpiece, 4 to 1048576 for word; a small corpus may yield fewer"`
+	MinCount  int    `toml:"min_count" doc:"how often a word must occur in the training split to get an id of the word tokenizer" unit:"occurrences"`
+	Lowercase bool   `toml:"lowercase" doc:"take upper case for lower case, of word, wordpiece and a vocab.txt; the latter two then drop accents too, as BERT does"`
 }
 
 // vocabLimits says how many ids a tokenizer made from text may have. Below are its special tokens and something to

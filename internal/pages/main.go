@@ -1,5 +1,6 @@
-// Command pages writes the parts of the documents that are made and not written: the first page's picture, of measured results.
-// Run it in the root of the module:
+// Command pages writes the parts of the documents that are made and not written: docs/config.md, of the tags of config
+// structs; the table and the drawing of the packages; the first page's picture, of measured results. Run it in the root of
+// the module:
 //
 //	go run ./internal/pages            write them
 //	go run ./internal/pages --check    say which are not what would be written; exit code 1
@@ -15,12 +16,18 @@ import (
 	"sparrow/internal/cli"
 )
 
-// made are the files that are made, by path from the root of the module.
-var made = []struct {
-	path string
+// A made file is one that is made, not written.
+type made struct {
+	path string // from the root of the module
 	make func() ([]byte, error)
-}{
+}
+
+// all are the files that are made.
+var all = []made{
 	{"docs/loss-over-bytes.svg", picture},
+	{"docs/config.md", keysPage},
+	{architecture, architecturePage},
+	{"docs/packages.svg", housePicture},
 }
 
 func main() {
@@ -29,15 +36,15 @@ func main() {
 		Use:   "pages",
 		Short: "Write the parts of the documents that are made",
 		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return write(check) },
+		RunE:  func(*cobra.Command, []string) error { return write(all, check) },
 	}
 	c.Flags().BoolVar(&check, "check", false, "write nothing, and fail if something is not as it would be written")
 	os.Exit(cli.Main(c))
 }
 
-// write makes all files; with check it compares them with those that are there instead.
-func write(check bool) error {
-	for _, m := range made {
+// write makes files; with check it compares them with those that are there instead.
+func write(files []made, check bool) error {
+	for _, m := range files {
 		text, err := m.make()
 		if err != nil {
 			return err
