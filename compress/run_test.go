@@ -42,10 +42,18 @@ func mustVerify(t *testing.T, dir string) *Verification {
 // TestRun: each method compresses decoders and encoders within the budget, keeps all promises, and leaves a checkpoint
 // that is loaded in factored form.
 func TestRun(t *testing.T) {
-	for _, method := range DefaultConfig().Compress.names() {
-		for name, run := range map[string]func(*testing.T) string{"decoder": trainedRun, "encoder": trainedEncoder, "favit": trainedFaViT} {
+	networks := []struct {
+		name string
+		run  func(*testing.T) string
+	}{{"decoder", trainedRun}, {"encoder", trainedEncoder}, {"favit", trainedFaViT}}
+	for i, method := range DefaultConfig().Compress.names() {
+		for k, network := range networks {
+			name := network.name
 			t.Run(method+" "+name, func(t *testing.T) {
-				cfg := configOf(t, run(t), method, 0.4)
+				if testing.Short() && i%len(networks) != k {
+					t.Skip("-short takes the networks in turn")
+				}
+				cfg := configOf(t, network.run(t), method, 0.4)
 				if name == "favit" && (method == "magnitude" || method == "dsformer") { // others have sides that nothing divides
 					cfg.Compress.Layer = []LayerConfig{{Match: "*.mlp.*"}}
 				}

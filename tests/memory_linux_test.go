@@ -29,7 +29,7 @@ func TestPlansAgreeWithMeasuredPeaks(t *testing.T) {
 		set  []string
 	}{
 		{"dense", false, []string{dense}},
-		{"sltrain", false, nil},
+		{"sltrain", true, nil},
 		{"sltrain, materialized", true, []string{`model.linear=[{match="model.layers.*",kind="sltrain",rank=128,alpha=32.0,density=0.03,mode="materialized"}]`}},
 		{"sltrain, adamw8bit, per layer", false, []string{"train.optimizer=adamw8bit", "train.per_layer_update=true"}},
 		{"recomputed", true, []string{dense, "train.batch_size=4", "model.checkpoint_activations=true"}},

@@ -55,6 +55,9 @@ func scoreOf(t *testing.T, s *model.Session, trainer *Trainer) Score {
 func TestAdapter(t *testing.T) {
 	for _, form := range []string{"float32", "int8", "int4"} {
 		t.Run(form, func(t *testing.T) {
+			if testing.Short() && form == "int4" {
+				t.Skip("-short takes int8 for all that has codes")
+			}
 			root := t.TempDir()
 			base := filepath.Join(root, "base")
 			dense, cfg := adapterConfigs(t, base, form)

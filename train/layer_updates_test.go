@@ -56,9 +56,12 @@ var models = []struct {
 // TestPerLayerUpdateIsTheOrdinaryOne: with one micro-batch and no clipping,
 // weights, optimizer state and metrics are the same, bit for bit.
 func TestPerLayerUpdateIsTheOrdinaryOne(t *testing.T) {
-	for _, m := range models {
-		for _, optimizer := range []string{"adamw", "adamw8bit"} {
+	for k, m := range models {
+		for o, optimizer := range []string{"adamw", "adamw8bit"} {
 			t.Run(m.name+"/"+optimizer, func(t *testing.T) {
+				if testing.Short() && (k+o)%2 == 1 {
+					t.Skip("-short takes the optimizers in turn")
+				}
 				cfg := smallConfig(t)
 				cfg.Model.DModel, cfg.Model.NLayer, cfg.Train.Optimizer, cfg.Train.GradClip = 32, 2, optimizer, 0
 				m.change(&cfg)

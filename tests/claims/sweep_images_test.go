@@ -73,6 +73,9 @@ func writeImageSweep(t *testing.T, replace ...string) string {
 
 // A sweep over images: each arm by its own measure, and by its own overrides at a size.
 func TestWholeImageSweep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short sweeps in TestWholeSweep")
+	}
 	claim, dir := writeImageSweep(t), t.TempDir()
 	docs := filepath.Join(dir, "docs")
 	var stdout, stderr bytes.Buffer
