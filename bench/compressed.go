@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"sparrow/internal/measure"
 	"sparrow/nn"
 )
 
@@ -97,7 +98,7 @@ func (b *bench) decodeCompressed(name string) error {
 		if err != nil {
 			return err
 		}
-		out := m.result(name+"/"+form.name, "s", median(ours), median(peer))
+		out := m.result(name+"/"+form.name, "s", measure.Median(ours), measure.Median(peer))
 		out.Note = fmt.Sprintf("%.1f tokens/s, %.2f times those of dense layers of %.2f times the bytes", 1/out.Ours, *out.Peer/out.Ours, before/after)
 		b.emit(out)
 	}

@@ -11,6 +11,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
+	"sparrow/internal/measure"
 	"sparrow/internal/rng"
 	"sparrow/model"
 	"sparrow/nn"
@@ -86,7 +87,7 @@ func (b *bench) favit(name string) error {
 	if err != nil {
 		return err
 	}
-	out := b.result(name, "s", median(ours), median(peer))
+	out := b.result(name, "s", measure.Median(ours), measure.Median(peer))
 	if err := b.memory(&out); err != nil {
 		return err
 	}
@@ -99,7 +100,7 @@ func (b *bench) favit(name string) error {
 	if ours, peer, err = b.alternate(b.rounds, request{"cmd": "images-infer", "steps": 2}); err != nil {
 		return err
 	}
-	out = b.result(name+"/inference", "s", median(ours), median(peer))
+	out = b.result(name+"/inference", "s", measure.Median(ours), measure.Median(peer))
 	out.Note = fmt.Sprintf("%.1f images/s", float64(c.Batch)/out.Ours)
 	b.emit(out)
 	return nil

@@ -123,7 +123,7 @@ func main() {
 						}
 						print(r)
 					}
-					if err := measure(n, rounds, emit, func(m *bench) error { return b.run(m, b.name) }); err != nil {
+					if err := compare(n, rounds, emit, func(m *bench) error { return b.run(m, b.name) }); err != nil {
 						return err
 					}
 				}
@@ -147,8 +147,8 @@ func main() {
 	}
 }
 
-// measure starts both sides, runs f and ends them.
-func measure(threads, rounds int, emit func(result), f func(*bench) error) error {
+// compare starts both sides, runs f and ends them.
+func compare(threads, rounds int, emit func(result), f func(*bench) error) error {
 	ours, err := startOurs(threads)
 	if err != nil {
 		return err

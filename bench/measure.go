@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"sparrow/internal/measure"
 	"sparrow/internal/rng"
 )
 
@@ -110,14 +111,6 @@ func (b *bench) alternate(rounds int, r request) (ours, peer []float64, err erro
 	return times[b.ours], times[b.peer], nil
 }
 
-func median(x []float64) float64 {
-	if len(x) == 0 {
-		return math.NaN()
-	}
-	x = slices.Sorted(slices.Values(x))
-	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
-}
-
 // step measures training steps: forward, backward, clipping and AdamW.
 func (b *bench) step(name string) error {
 	c := networks[name]
@@ -147,7 +140,7 @@ func (b *bench) step(name string) error {
 	if err != nil {
 		return err
 	}
-	out := b.result(name, "s", median(ours), median(peer))
+	out := b.result(name, "s", measure.Median(ours), measure.Median(peer))
 	if err := b.memory(&out); err != nil {
 		return err
 	}
@@ -204,8 +197,8 @@ func (b *bench) decode(name string) error {
 		}
 		ours, peer, speeds = append(ours, o...), append(peer, p...), append(speeds, mem.Bandwidth)
 	}
-	out := b.result(name, "s", median(ours), median(peer))
-	bytes, speed := mem.WeightBytes+mem.CacheBytes*(prompt+length/2), median(speeds)
+	out := b.result(name, "s", measure.Median(ours), measure.Median(peer))
+	bytes, speed := mem.WeightBytes+mem.CacheBytes*(prompt+length/2), measure.Median(speeds)
 	out.Note = fmt.Sprintf("%.1f tokens/s; %.0f%% of the roofline: %.1f MB a token at %.1f GB/s", 1/out.Ours, 100*bytes/speed/out.Ours, bytes/1e6, speed/1e9)
 	b.emit(out)
 	return nil
@@ -246,7 +239,7 @@ func (b *bench) gemm(string) error {
 			if err != nil {
 				return err
 			}
-			out := b.result(fmt.Sprintf("gemm/%s/%s", s, op.name), "s", median(ours), median(peer))
+			out := b.result(fmt.Sprintf("gemm/%s/%s", s, op.name), "s", measure.Median(ours), measure.Median(peer))
 			// The peak is the fastest of several tries, so its share is that of the fastest product.
 			work := 2 * float64(s.batch*s.m*s.n*s.k) / 1e9
 			out.Note = fmt.Sprintf("%.1f GFLOP/s, at best %.0f%% of the peak", work/out.Ours, 100*work/slices.Min(ours)/peak.GFLOPS/float64(b.threads))

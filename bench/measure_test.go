@@ -2,28 +2,10 @@ package main
 
 import (
 	"encoding/json"
-	"math"
 	"testing"
-)
 
-func TestMedian(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		x    []float64
-		want float64
-	}{
-		{"one", []float64{3}, 3},
-		{"odd", []float64{9, 1, 5}, 5},
-		{"even", []float64{8, 1, 2, 100}, 5},
-	} {
-		if got := median(tc.x); got != tc.want {
-			t.Errorf("%s: median(%v) = %g, want %g", tc.name, tc.x, got, tc.want)
-		}
-	}
-	if got := median(nil); !math.IsNaN(got) {
-		t.Errorf("median of nothing is %g, want NaN", got)
-	}
-}
+	"sparrow/internal/measure"
+)
 
 func TestSpeedup(t *testing.T) {
 	value := func(x float64) *float64 { return &x }
@@ -42,7 +24,7 @@ func TestSpeedup(t *testing.T) {
 // Without a peer its keys are there, and null.
 func TestResultKeepsUnknownKeys(t *testing.T) {
 	b := &bench{threads: 1, ours: &side{isa: "avx2"}}
-	text, err := json.Marshal(b.result("step-a", "s", 1, median(nil)))
+	text, err := json.Marshal(b.result("step-a", "s", 1, measure.Median(nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,16 +1,14 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"embed"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"sparrow/internal/measure"
 )
 
 //go:embed peer/*.py
@@ -22,10 +20,7 @@ type side struct {
 	version string
 	blas    string // of the peer
 	isa     string
-	cmd     *exec.Cmd
-	in      io.WriteCloser
-	out     *bufio.Reader
-	stderr  *bytes.Buffer
+	lane    *measure.Lane
 	dir     string // with the peer's program, removed at the end; "": none
 }
 
@@ -53,21 +48,13 @@ type reply struct {
 }
 
 func start(name string, threads int, argv ...string) (*side, error) {
-	s := &side{name: name, cmd: exec.Command(argv[0], argv[1:]...), stderr: &bytes.Buffer{}}
-	s.cmd.Stderr = s.stderr
-	s.cmd.Env = append(os.Environ(), fmt.Sprintf("OMP_NUM_THREADS=%d", threads))
-	var err error
-	if s.in, err = s.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := s.cmd.StdoutPipe()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("OMP_NUM_THREADS=%d", threads))
+	lane, err := measure.Start(cmd)
 	if err != nil {
 		return nil, err
 	}
-	s.out = bufio.NewReader(out)
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
+	s := &side{name: name, lane: lane}
 	info, err := s.ask(request{"cmd": "info", "threads": threads})
 	if err != nil {
 		s.end()
@@ -117,20 +104,9 @@ func startPeer(threads int) (*side, error) {
 }
 
 // ask sends a command and waits for its answer.
-func (s *side) ask(r request) (reply, error) {
-	var a reply
-	line, err := json.Marshal(r)
-	if err != nil {
-		return a, err
-	}
-	if _, err = s.in.Write(append(line, '\n')); err == nil {
-		line, err = s.out.ReadBytes('\n')
-	}
-	if err != nil {
-		return a, fmt.Errorf("bench: %s ended: %w\n%s", s.name, err, s.stderr)
-	}
-	if err := json.Unmarshal(line, &a); err != nil {
-		return a, err
+func (s *side) ask(r request) (a reply, err error) {
+	if err := s.lane.Ask(r, &a); err != nil {
+		return a, fmt.Errorf("bench: %s %w", s.name, err)
 	}
 	if a.Error != "" {
 		return a, errors.New("bench: " + s.name + ": " + a.Error)
@@ -140,8 +116,7 @@ func (s *side) ask(r request) (reply, error) {
 
 // end stops the process.
 func (s *side) end() {
-	s.in.Close()
-	s.cmd.Wait()
+	s.lane.End()
 	if s.dir != "" {
 		os.RemoveAll(s.dir)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"math"
+
+	"sparrow/internal/measure"
 )
 
 // sltrainStep measures a training step of the network with SLTrain layers against
@@ -32,7 +34,7 @@ func (b *bench) sltrainStep(name string) error {
 	if err != nil {
 		return err
 	}
-	out := m.result(name, "s", median(ours), median(peer))
+	out := m.result(name, "s", measure.Median(ours), measure.Median(peer))
 	if err := m.memory(&out); err != nil {
 		return err
 	}
@@ -101,7 +103,7 @@ func (b *bench) pass(name string, load request) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	out := b.result(name, "s", median(ours), median(peer))
+	out := b.result(name, "s", measure.Median(ours), measure.Median(peer))
 	b.emit(out)
-	return median(ours) / median(peer), nil
+	return measure.Median(ours) / measure.Median(peer), nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/factor"
+	"sparrow/internal/measure"
 	"sparrow/internal/rng"
 )
 
@@ -87,7 +88,7 @@ func (b *bench) svdOf(name string, rows, cols int, path string) error {
 		{fmt.Sprintf("rank-%d", partial), "the peer computes all", truncated},
 	}
 	for _, line := range lines {
-		out := b.result(fmt.Sprintf("%s/%dx%d/%s", name, rows, cols, line.what), "s", median(line.seconds), median(peer))
+		out := b.result(fmt.Sprintf("%s/%dx%d/%s", name, rows, cols, line.what), "s", measure.Median(line.seconds), measure.Median(peer))
 		if b.peer != nil {
 			a := answers[b.peer]
 			out.PeerName, out.PeerVersion, out.PeerBLAS = &a.PeerName, &a.PeerVersion, &a.BLAS

@@ -10,14 +10,13 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sbinet/npyio/npz"
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
+	"sparrow/internal/measure"
 	"sparrow/internal/rng"
 	"sparrow/kernel"
 	"sparrow/model"
@@ -149,8 +148,7 @@ func (w *worker) answer(c command) (reply, error) {
 		embedding := 4 * w.cfg.Vocab * w.cfg.DModel // of which a token reads one row
 		return reply{Bandwidth: kernel.MeasureBandwidth(), WeightBytes: float64(store.Bytes() - embedding), CacheBytes: float64(cacheBytes)}, err
 	case "rss":
-		n, err := peakBytes()
-		return reply{Bytes: n}, err
+		return reply{Bytes: float64(measure.PeakBytes())}, nil
 	}
 	return reply{}, fmt.Errorf("unknown command %q", c.Cmd)
 }
@@ -309,25 +307,6 @@ func gemm(c command) (reply, error) {
 		}
 	}
 	return r, nil
-}
-
-// peakBytes is the largest resident memory of this process so far; 0 where only
-// Linux could tell.
-func peakBytes() (float64, error) {
-	text, err := os.ReadFile("/proc/self/status")
-	if errors.Is(err, os.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("bench: peak memory: %w", err)
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kb, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-			return kb * 1024, err
-		}
-	}
-	return 0, fmt.Errorf("bench: /proc/self/status has no VmHWM")
 }
 
 // writeWeights makes the initial weights that both sides load.

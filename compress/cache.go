@@ -17,7 +17,7 @@ import (
 
 // cached fills dst with the statistics of some layers, from the cache if they were computed before from the same
 // checkpoint, data and settings.
-func (s *subject) cached(ctx context.Context, kind string, layers []Target, batch int, compute func(*collector) (map[string]*Statistics, error), dst map[string]*Statistics) error {
+func (s *compression) cached(ctx context.Context, kind string, layers []Target, batch int, compute func(*collector) (map[string]*Statistics, error), dst map[string]*Statistics) error {
 	if err := s.data.Read(ctx); err != nil {
 		return train.Refusef("compress: cannot start: calibration: %w", err)
 	}
@@ -89,7 +89,7 @@ func share(dir string, contents checkpoints.Contents) error {
 }
 
 // key is the hash of all that a kind of statistics depends on.
-func (s *subject) key(kind string, batch int, layers []Target) (string, error) {
+func (s *compression) key(kind string, batch int, layers []Target) (string, error) {
 	var names []string
 	for _, t := range layers {
 		names = append(names, t.Name)

@@ -18,7 +18,7 @@ import (
 const momentBatch = 4
 
 // calibrate fills stats with what the methods need, from the cache or from a pass over calibration data.
-func (s *subject) calibrate(ctx context.Context) error {
+func (s *compression) calibrate(ctx context.Context) error {
 	n := s.needs()
 	if n.Fisher {
 		err := s.cached(ctx, "fisher", s.targets, s.cfg.Compress.Calibration.FisherBatch, func(c *collector) (map[string]*Statistics, error) {
@@ -52,7 +52,7 @@ const groupEntries = 1 << 25
 
 // entries returns the Fisher information of each weight of a target, which it computes for as many of the layers from
 // that on as fit into memory.
-func (s *subject) entries(ctx context.Context, t Target) ([]float64, error) {
+func (s *compression) entries(ctx context.Context, t Target) ([]float64, error) {
 	if got := s.group[t.Name]; got != nil {
 		return got.Entries, nil
 	}
@@ -86,7 +86,7 @@ func (s *subject) entries(ctx context.Context, t Target) ([]float64, error) {
 // collector runs calibration data through the network.
 type collector struct {
 	ctx   context.Context
-	s     *subject
+	s     *compression
 	kind  string
 	batch int // texts a run
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
+	"sparrow/internal/measure"
 	"sparrow/model"
 	"sparrow/train"
 )
@@ -62,10 +62,12 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 	}
 	for i, l := range both {
 		p := found[i]
-		if t := median(batches[i]); t > 0 {
+		if t := measure.Median(batches[i]); t > 0 {
 			p.PerSecond = float64(perBatch) / t
 		}
-		p.Latency, p.LatencyOf = 1e3*median(steps[i]), facts.Each
+		if p.LatencyOf = facts.Each; len(steps[i]) > 0 {
+			p.Latency = 1e3 * measure.Median(steps[i])
+		}
 		if _, writes := task.(train.Generator); writes {
 			p.LatencyOf = "decoded token"
 		}
@@ -147,13 +149,4 @@ func oneRow(ctx context.Context, task train.Task, s *model.Session) (*model.Prog
 		}
 	}
 	return p, nil
-}
-
-// median is the middle value, 0 of none.
-func median(x []float64) float64 {
-	if len(x) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(x))
-	return sorted[len(sorted)/2]
 }

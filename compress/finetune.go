@@ -15,7 +15,7 @@ import (
 
 // finetune trains the compressed checkpoint in a run of its own below dir, or continues that, and copies the best
 // checkpoint of that run beside the compressed one. It returns the copy.
-func (s *subject) finetune(ctx context.Context, dir, from string) (string, error) {
+func (s *compression) finetune(ctx context.Context, dir, from string) (string, error) {
 	run := filepath.Join(dir, tunedDir)
 	t, done, err := s.trainer(ctx, run, from)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *subject) finetune(ctx context.Context, dir, from string) (string, error
 }
 
 // trainer prepares the run, or its continuation.
-func (s *subject) trainer(ctx context.Context, run, from string) (*train.Trainer, bool, error) {
+func (s *compression) trainer(ctx context.Context, run, from string) (*train.Trainer, bool, error) {
 	if _, err := os.Stat(filepath.Join(run, "config.toml")); err == nil {
 		return s.loaded.ResumeRun(ctx, run, s.out)
 	}
@@ -64,7 +64,7 @@ func (s *subject) trainer(ctx context.Context, run, from string) (*train.Trainer
 // tuning is how the compressed checkpoint trains, whose layers the store tells. Latent values of [compress.finetune.stf]
 // stand for the weights that were compressed, and the teacher of [compress.finetune.distill] is what was compressed unless it
 // names another.
-func (s *subject) tuning(from string, store *nn.Store) train.LoopConfig {
+func (s *compression) tuning(from string, store *nn.Store) train.LoopConfig {
 	loop := s.cfg.Compress.Finetune.LoopConfig
 	loop.InitFrom = from
 	if loop.Distill != nil && loop.Distill.Teacher == "" {
@@ -107,7 +107,7 @@ func float32Tables(tables []nn.Rule) []nn.Rule {
 }
 
 // requantize writes the checkpoint that was trained with layers as tables say, in few bits.
-func (s *subject) requantize(best string, linear []nn.Rule, to string) error {
+func (s *compression) requantize(best string, linear []nn.Rule, to string) error {
 	tuned, err := train.Open(best, false, model.Options{})
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 )
 
 // naiveFisher squares the gradients of batches with the ordinary sink, weight by weight.
-func naiveFisher(t *testing.T, s *subject, batch, examples int) map[string][]float64 {
+func naiveFisher(t *testing.T, s *compression, batch, examples int) map[string][]float64 {
 	t.Helper()
 	grads := nn.NewGradients(s.loaded.Session.Store())
 	c, err := s.loaded.Calibrate(context.Background(), s.data, batch, s.cfg.Seed, model.Options{Sink: grads})
@@ -137,7 +137,7 @@ func TestMoments(t *testing.T) {
 }
 
 // eachInput calls do with each input of a layer that belongs to a token, as the same batches give them.
-func eachInput(t *testing.T, s *subject, x Target, examples int, do func([]float64)) {
+func eachInput(t *testing.T, s *compression, x Target, examples int, do func([]float64)) {
 	t.Helper()
 	site := x.Name + siteSuffix
 	c, err := s.loaded.Calibrate(context.Background(), s.data, momentBatch, s.cfg.Seed, model.Options{Sites: []string{site}})

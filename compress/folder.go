@@ -96,7 +96,7 @@ func (r *Record) read() error {
 }
 
 // begin makes the folder with its config, or checks that it holds a compression by the same one, and holds it until unlock.
-func (s *subject) begin(dir string) (unlock func(), err error) {
+func (s *compression) begin(dir string) (unlock func(), err error) {
 	text, err := configs.Encode(s.cfg)
 	if err != nil {
 		return nil, err

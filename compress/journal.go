@@ -61,7 +61,7 @@ func (j journal) renew(out io.Writer) error {
 
 // layerKey is the hash of what a layer's result depends on: the checkpoint, the statistics, the whole config of each method
 // that its target's name stands for, the storage, the budget's unit and what is asked for.
-func (s *subject) layerKey(what string, t Target, asked any) (string, error) {
+func (s *compression) layerKey(what string, t Target, asked any) (string, error) {
 	cfg := s.cfg.Compress
 	methods := map[string]json.RawMessage{}
 	for _, m := range cfg.methods(t.Method) {

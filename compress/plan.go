@@ -82,7 +82,7 @@ func MakePlan(ctx context.Context, cfg Config, out io.Writer) (*Plan, error) {
 	return s.plan(ctx, journal{})
 }
 
-func (s *subject) plan(ctx context.Context, j journal) (*Plan, error) {
+func (s *compression) plan(ctx context.Context, j journal) (*Plan, error) {
 	cfg := s.cfg.Compress
 	p := &Plan{
 		From: s.loaded.Dir, Parent: s.loaded.Files.Manifest().SHA256, Kind: s.loaded.Config.Model.Kind,
@@ -165,7 +165,7 @@ func frontier(options [][]Option, b Budget, uniform bool) []Point {
 }
 
 // options are those of a layer, from the journal if they are there.
-func (s *subject) options(ctx context.Context, j journal, t Target) (spectrum, error) {
+func (s *compression) options(ctx context.Context, j journal, t Target) (spectrum, error) {
 	var x spectrum
 	key, err := s.layerKey("options", t, t.Method)
 	if err != nil {
@@ -190,7 +190,7 @@ func (s *subject) options(ctx context.Context, j journal, t Target) (spectrum, e
 }
 
 // whole counts the model before and after.
-func (s *subject) whole(p *Plan) ([2]Size, error) {
+func (s *compression) whole(p *Plan) ([2]Size, error) {
 	chosen := map[string]nn.Rule{}
 	for _, l := range p.Layers {
 		if l.Option.Untouched() {

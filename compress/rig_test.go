@@ -182,7 +182,7 @@ func configOf(t *testing.T, from, method string, ratio float64) Config {
 	return cfg
 }
 
-func mustOpen(t *testing.T, cfg Config) *subject {
+func mustOpen(t *testing.T, cfg Config) *compression {
 	t.Helper()
 	s, err := open(cfg, io.Discard)
 	if err != nil {

@@ -114,7 +114,7 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 }
 
 // keepPlan writes the plan with what predictions are made from.
-func (s *subject) keepPlan(p *Plan, dir string) error {
+func (s *compression) keepPlan(p *Plan, dir string) error {
 	var arrays []checkpoints.Array
 	for _, l := range p.Layers {
 		x := p.spectra[l.Name]
@@ -156,7 +156,7 @@ func unchanged(dir string, plan []byte) error {
 }
 
 // factorize makes the layers what the plan says, one by one, and writes the checkpoint.
-func (s *subject) factorize(ctx context.Context, p *Plan, j journal, final string, r *Result) error {
+func (s *compression) factorize(ctx context.Context, p *Plan, j journal, final string, r *Result) error {
 	forms := map[string]*Form{}
 	chosen := map[string]nn.Rule{}
 	began := time.Now()
@@ -191,7 +191,7 @@ func (s *subject) factorize(ctx context.Context, p *Plan, j journal, final strin
 }
 
 // assemble makes the store of the network in its new representation, with forms in place of layers of the old one.
-func (s *subject) assemble(old *nn.Store, linear []nn.Rule, forms map[string]*Form) (*nn.Store, error) {
+func (s *compression) assemble(old *nn.Store, linear []nn.Rule, forms map[string]*Form) (*nn.Store, error) {
 	store := nn.NewStore(tensor.Float32)
 	cfg := s.loaded.Config.Model
 	cfg.Linear = linear
@@ -237,7 +237,7 @@ func (s *subject) assemble(old *nn.Store, linear []nn.Rule, forms map[string]*Fo
 }
 
 // form is what a layer becomes, from the journal if it is there.
-func (s *subject) form(ctx context.Context, j journal, l LayerPlan) (*Form, quality, error) {
+func (s *compression) form(ctx context.Context, j journal, l LayerPlan) (*Form, quality, error) {
 	var form *Form
 	var q quality
 	t := l.target()
@@ -291,7 +291,7 @@ func (s *subject) form(ctx context.Context, j journal, l LayerPlan) (*Form, qual
 }
 
 // measureAt measures a checkpoint as measure does.
-func (s *subject) measureAt(ctx context.Context, dir string) (*Quality, error) {
+func (s *compression) measureAt(ctx context.Context, dir string) (*Quality, error) {
 	l, err := train.Open(dir, false, model.Options{})
 	if err != nil {
 		return nil, err
@@ -300,7 +300,7 @@ func (s *subject) measureAt(ctx context.Context, dir string) (*Quality, error) {
 }
 
 // measure evaluates a model on the validation split, as model eval does.
-func (s *subject) measure(ctx context.Context, l *train.Loaded) (*Quality, error) {
+func (s *compression) measure(ctx context.Context, l *train.Loaded) (*Quality, error) {
 	score, err := s.loaded.Task.Evaluate(ctx, l.Session, train.Measure{})
 	if err != nil {
 		return nil, err

@@ -15,8 +15,8 @@ import (
 	"sparrow/train"
 )
 
-// subject is the checkpoint under compression with what its layers are to become.
-type subject struct {
+// compression is the checkpoint under compression with what its layers are to become.
+type compression struct {
 	cfg     Config
 	loaded  *train.Loaded
 	targets []Target
@@ -30,12 +30,12 @@ type subject struct {
 }
 
 // open loads the checkpoint and chooses its layers.
-func open(cfg Config, out io.Writer) (*subject, error) {
+func open(cfg Config, out io.Writer) (*compression, error) {
 	l, err := train.Open(cfg.Compress.From, false, model.Options{})
 	if err != nil {
 		return nil, err
 	}
-	s := &subject{cfg: cfg, loaded: l, out: out, data: l.Task, table: l.Config.Data, stats: map[string]*Statistics{}, keys: map[string]string{}}
+	s := &compression{cfg: cfg, loaded: l, out: out, data: l.Task, table: l.Config.Data, stats: map[string]*Statistics{}, keys: map[string]string{}}
 	if s.targets, err = targets(l.Session.Store(), cfg.Compress, cfg.Compress.From); err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func kindOf(cfg recipe.Data) string {
 }
 
 // needs is what the methods of all layers read.
-func (s *subject) needs() Needs {
+func (s *compression) needs() Needs {
 	n := Needs{Fisher: s.cfg.Compress.Allocation == "loss"}
 	for _, t := range s.targets {
 		n = n.or(s.cfg.Compress.needs(t.Method))

@@ -15,8 +15,9 @@ var imports = map[string][]string{
 	"internal/rng": {},
 	"checkpoints":  {},
 
-	"internal/shell": {},
-	"configs":        {"internal/shell"},
+	"internal/shell":   {},
+	"internal/measure": {},
+	"configs":          {"internal/shell"},
 
 	"checkpoints/foreign":             {"checkpoints/foreign/foreigntest"},
 	"checkpoints/foreign/foreigntest": {}, // by tests of formats
@@ -43,7 +44,7 @@ var imports = map[string][]string{
 	"data/images":     {"data", "configs", "internal/rng"},
 	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs"},
 
-	"compress":        {"train", "factor", "model", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/shell"},
+	"compress":        {"train", "factor", "model", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell"},
 	"compress/report": {"compress", "checkpoints", "train"},
 	"train":           {"model", "nn", "op", "factor", "kernel", "recipe", "data", "data/tokenizers", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell"},
 
@@ -55,10 +56,10 @@ var imports = map[string][]string{
 	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data/tokenizers", "checkpoints", "configs", "internal/shell"},
 
 	// What is above everything, and imported by nothing.
-	"bench":          {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/rng", "internal/cli"},
+	"bench":          {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng"},
 	"internal/pages": {"internal/cli", "compress", "configs", "cost", "train"},
 	"tests/walks":    {"internal/cli", "compress", "train"},
-	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng"},
+	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng"},
 	"tests":          {"compress", "train", "model", "attention", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/rng"},
 }
 

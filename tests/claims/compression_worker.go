@@ -14,6 +14,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/compress"
 	"sparrow/configs"
+	"sparrow/internal/measure"
 	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/train"
@@ -104,7 +105,7 @@ func compressOnce(r request, dir string) (Result, error) {
 			return out, err
 		}
 	}
-	out.PeakMemory, out.Seconds = peakMemory(), time.Since(began).Seconds()
+	out.PeakMemory, out.Seconds = measure.PeakBytes(), time.Since(began).Seconds()
 	return out, nil
 }
 

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"sparrow/internal/measure"
 )
 
 // Point is what all arms took at one size and batch, in turn.
@@ -148,7 +150,7 @@ func slope(x, y []float64) float64 {
 // deviation, 1.4826 MAD, because a busy machine makes outliers (Rousseeuw and Croux 1993). The error of one value is not
 // known, NaN.
 func medianOf(values []float64) (value, spread float64) {
-	value = median(values)
+	value = measure.Median(values)
 	if len(values) < 2 {
 		return value, math.NaN()
 	}
@@ -156,10 +158,5 @@ func medianOf(values []float64) (value, spread float64) {
 	for i, x := range values {
 		deviations[i] = math.Abs(x - value)
 	}
-	return value, math.Sqrt(math.Pi/2) * 1.4826 * median(deviations) / math.Sqrt(float64(len(values)))
-}
-
-func median(x []float64) float64 {
-	x = slices.Sorted(slices.Values(x))
-	return (x[(len(x)-1)/2] + x[len(x)/2]) / 2
+	return value, math.Sqrt(math.Pi/2) * 1.4826 * measure.Median(deviations) / math.Sqrt(float64(len(values)))
 }

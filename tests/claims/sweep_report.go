@@ -12,6 +12,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"sparrow/internal/measure"
 )
 
 // batchPoints are the points of one batch, by size.
@@ -31,7 +33,7 @@ func (p Point) typical(arm string, value func(Point, ArmPoint, int) float64) flo
 	for i := range p.rounds() {
 		values = append(values, value(p, p.arm(arm), i))
 	}
-	return median(values)
+	return measure.Median(values)
 }
 
 // sweepTables has, for each batch, time, speed, memory and share of the roofline of each arm at each size.
@@ -88,7 +90,7 @@ func (o *outcome) sweepMethod() string {
 	roofline := ""
 	if c.Sweep.Measure == "decode" {
 		roofline = fmt.Sprintf(" The roofline is max(bytes / bandwidth, FLOPs / peak), with each weight and cached value read once; "+
-			"both speeds are measured in each round: in the median %.1f GB/s and %.0f GFLOP/s.", median(bandwidth)/1e9, median(peak)/1e9)
+			"both speeds are measured in each round: in the median %.1f GB/s and %.0f GFLOP/s.", measure.Median(bandwidth)/1e9, measure.Median(peak)/1e9)
 	}
 	size := ""
 	if c.seesImages() {

@@ -14,6 +14,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
+	"sparrow/internal/measure"
 	"sparrow/kernel"
 )
 
@@ -86,26 +87,26 @@ func (c *Claim) measurePoint(ctx context.Context, size, batch int, quick bool) (
 	ctx, cancel := context.WithCancel(ctx) // ends the processes
 	defer cancel()
 	p := Point{Size: size, Batch: batch}
-	var machine *lane
+	var machine *measure.Lane
 	if c.Sweep.Measure == "decode" { // of which alone a roofline is known
 		var err error
 		if machine, err = startLane(ctx); err != nil {
 			return p, err
 		}
-		defer machine.end()
+		defer machine.End()
 	}
-	lanes, repeats := make([]*lane, len(c.Arms)), make([]int, len(c.Arms))
+	lanes, repeats := make([]*measure.Lane, len(c.Arms)), make([]int, len(c.Arms))
 	for i, a := range c.Arms {
 		var err error
 		if lanes[i], err = startLane(ctx); err != nil {
 			return p, err
 		}
-		defer lanes[i].end()
+		defer lanes[i].End()
 		r, err := c.request(i, size, batch)
 		if err != nil {
 			return p, err
 		}
-		built, err := lanes[i].ask(r)
+		built, err := askLane(lanes[i], r)
 		if err != nil {
 			return p, fmt.Errorf("%s at size %d, batch %d: %w", a.Name, size, batch, err)
 		}
@@ -113,7 +114,7 @@ func (c *Claim) measurePoint(ctx context.Context, size, batch int, quick bool) (
 		p.Arms = append(p.Arms, ArmPoint{Arm: a.Name, Parameters: built.Parameters, Bytes: built.Bytes, FLOPs: built.FLOPs})
 		var warm sweepReply
 		for range 2 { // the first run of a program also compiles it
-			if warm, err = lanes[i].ask(sweepRequest{Repeat: 1}); err != nil {
+			if warm, err = askLane(lanes[i], sweepRequest{Repeat: 1}); err != nil {
 				return p, err
 			}
 		}
@@ -124,14 +125,14 @@ func (c *Claim) measurePoint(ctx context.Context, size, batch int, quick bool) (
 	}
 	for range c.Sweep.Rounds {
 		if machine != nil {
-			speed, err := machine.ask(sweepRequest{Machine: true})
+			speed, err := askLane(machine, sweepRequest{Machine: true})
 			if err != nil {
 				return p, err
 			}
 			p.Bandwidth, p.Peak = append(p.Bandwidth, speed.Bandwidth), append(p.Peak, speed.Peak)
 		}
 		for i, l := range lanes {
-			a, err := l.ask(sweepRequest{Repeat: repeats[i]})
+			a, err := askLane(l, sweepRequest{Repeat: repeats[i]})
 			if err != nil {
 				return p, err
 			}

@@ -2,9 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 
 	"gorgonia.org/tensor"
 
@@ -89,19 +86,4 @@ func decodeWork(cfg model.Config, vocab, weights, batch, length int) (bytes, flo
 // machineSpeed measures what the roofline is made of: bytes and FLOPs a second with all threads.
 func machineSpeed() (bandwidth, peak float64) {
 	return kernel.MeasureBandwidth(), 1e9 * kernel.MeasurePeak() * float64(kernel.Threads())
-}
-
-// memoryField is a field of /proc/self/status in bytes, 0 where the system does not tell.
-func memoryField(name string) int {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		if rest, ok := strings.CutPrefix(line, name+":"); ok {
-			kb, _ := strconv.Atoi(strings.Fields(rest)[0])
-			return kb << 10
-		}
-	}
-	return 0
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +11,7 @@ import (
 	"os/signal"
 	"time"
 
+	"sparrow/internal/measure"
 	"sparrow/kernel"
 )
 
@@ -47,7 +46,7 @@ type sweepReply struct {
 // sweepWork answers requests until its input ends.
 func sweepWork(in io.Reader, out io.Writer) int {
 	signal.Ignore(os.Interrupt) // a terminal sends it to all; the program closes our input
-	start := memoryField("VmRSS")
+	start := measure.ResidentBytes()
 	var s subject
 	requests, answers := json.NewDecoder(in), json.NewEncoder(out)
 	for {
@@ -59,7 +58,7 @@ func sweepWork(in io.Reader, out io.Writer) int {
 		if err != nil {
 			answer.Error = err.Error()
 		}
-		if peak := memoryField("VmHWM"); peak > 0 {
+		if peak := measure.PeakBytes(); peak > 0 {
 			answer.Memory = peak - start
 		}
 		if answers.Encode(answer) != nil {
@@ -87,55 +86,22 @@ func (s *subject) answer(r sweepRequest) (a sweepReply, err error) {
 	return a, err
 }
 
-// lane is a running worker of a sweep.
-type lane struct {
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	stderr bytes.Buffer
-}
-
-func startLane(ctx context.Context) (*lane, error) {
+// startLane runs this very program as a worker of a sweep.
+func startLane(ctx context.Context) (*measure.Lane, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	l := &lane{cmd: exec.CommandContext(ctx, self, sweepCommand)}
-	if l.in, err = l.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := l.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	l.out, l.cmd.Stderr = bufio.NewReader(out), &l.stderr
-	return l, l.cmd.Start()
+	return measure.Start(exec.CommandContext(ctx, self, sweepCommand))
 }
 
-// ask sends a request and waits for the answer.
-func (l *lane) ask(r sweepRequest) (sweepReply, error) {
-	var a sweepReply
-	line, err := json.Marshal(r)
-	if err != nil {
-		return a, err
-	}
-	if _, err = l.in.Write(append(line, '\n')); err == nil {
-		line, err = l.out.ReadBytes('\n')
-	}
-	if err != nil {
-		return a, fmt.Errorf("a measuring process ended: %w\n%s", err, tail(l.stderr.String()))
-	}
-	if err := json.Unmarshal(line, &a); err != nil {
-		return a, fmt.Errorf("a measuring process answered %q: %w", tail(string(line)), err)
+// askLane sends a request and waits for the answer.
+func askLane(l *measure.Lane, r sweepRequest) (a sweepReply, err error) {
+	if err := l.Ask(r, &a); err != nil {
+		return a, fmt.Errorf("a measuring process %w", err)
 	}
 	if a.Error != "" {
 		return a, errors.New(a.Error)
 	}
 	return a, nil
-}
-
-// end stops the worker.
-func (l *lane) end() {
-	l.in.Close()
-	l.cmd.Wait()
 }

@@ -12,10 +12,10 @@ import (
 	"os/exec"
 	"os/signal"
 	"runtime"
-	"strings"
 	"time"
 
 	"sparrow/configs"
+	"sparrow/internal/measure"
 	"sparrow/kernel"
 	"sparrow/train"
 )
@@ -135,7 +135,7 @@ func trainOnce(r request, dir string) (Result, error) {
 		return out, err
 	}
 	out.Loss, out.Parameters, out.Tokens = result.Score.Loss(), result.Parameters, result.Tokens
-	out.PeakMemory = peakMemory() // of training
+	out.PeakMemory = measure.PeakBytes() // of training
 	if m := cfg.Model; m.Kind == "decoder" {
 		out.CacheBytes = m.NLayer * m.Attention.CacheLayout(m.DModel).Elements() * 4 // in float32
 		out.AttentionParameters = m.NLayer * int(m.Attention.Parameters(m.DModel))
@@ -156,10 +156,6 @@ func trainOnce(r request, dir string) (Result, error) {
 	out.Seconds = time.Since(began).Seconds()
 	return out, nil
 }
-
-// peakMemory is the largest resident memory of this process so far, bytes; 0
-// where the system does not tell.
-func peakMemory() int { return memoryField("VmHWM") }
 
 // start makes one training run in a process of its own.
 func start(ctx context.Context, cfg train.Config, dir string, threads int, tuning bool) (Result, error) {
@@ -198,23 +194,14 @@ func ask(ctx context.Context, r request) (Result, error) {
 		return Result{}, ctx.Err()
 	}
 	if err = errors.Join(err, writeErr); err != nil {
-		return Result{}, fmt.Errorf("a training process ended: %w\n%s", err, tail(stderr.String()))
+		return Result{}, fmt.Errorf("a training process ended: %w\n%s", err, measure.Tail(stderr.String()))
 	}
 	var answer reply
 	if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil {
-		return Result{}, fmt.Errorf("a training process answered %q: %w", tail(stdout.String()), err)
+		return Result{}, fmt.Errorf("a training process answered %q: %w", measure.Tail(stdout.String()), err)
 	}
 	if answer.Error != "" {
 		return Result{}, errors.New(answer.Error)
 	}
 	return answer.Result, nil
-}
-
-// tail is the end of a text, short enough for a message.
-func tail(s string) string {
-	const most = 2000
-	if len(s) > most {
-		s = "..." + s[len(s)-most:]
-	}
-	return strings.TrimSpace(s)
 }
