@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sparrow/cost"
 )
 
 // paperSizes are the columns of Han et al. 2024, table 2 (60M to 1B), and the same sums for 7B: parameters in
@@ -47,15 +49,12 @@ func TestPaperTable(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i, c := range []struct {
-				name string
-				Account
-			}{{"full rank", a.Full}, {"low rank", a.LowRank}, {"SLTrain", a.Configured}} {
+			for i, c := range []cost.Account{a.Full, a.LowRank, a.Configured} {
 				if got := round(float64(c.Parameters)/1e6, size.parameters[i]); got != size.parameters[i] {
-					t.Errorf("%s: %s million parameters, want %s", c.name, got, size.parameters[i])
+					t.Errorf("%s: %s million parameters, want %s", c.Name, got, size.parameters[i])
 				}
 				if got := round(float64(c.Total())/1e9, size.memory[i]); got != size.memory[i] {
-					t.Errorf("%s: %s GB, want %s", c.name, got, size.memory[i])
+					t.Errorf("%s: %s GB, want %s", c.Name, got, size.memory[i])
 				}
 			}
 		})
