@@ -14,8 +14,8 @@ import (
 
 // Config is one TOML file: one compression.
 type Config struct {
-	Name     string   `toml:"name"` // of the result; -o defaults to runs/<name>
-	Seed     uint64   `toml:"seed"` // order of the calibration data
+	Name     string   `toml:"name" doc:"of the result; -o defaults to runs/<name>"`
+	Seed     uint64   `toml:"seed" doc:"order of the calibration data"`
 	Compress Settings `toml:"compress"`
 }
 
@@ -23,46 +23,44 @@ type Config struct {
 type Settings struct {
 	Methods []Choice `toml:"-"` // that method may name: those of this package, which a caller may extend
 
-	From   string `toml:"from"`   // run or checkpoint to compress
-	Method string `toml:"method"` // svd | fwsvd | tfwsvd | svd_llm | asvd | magnitude | dsformer | quantize | auto
+	From   string `toml:"from" doc:"run or checkpoint to compress"`
+	Method string `toml:"method" doc:"how layers become smaller; auto: the method with the least predicted loss, for each layer and size"`
 
 	// The budget, of which one is set. All count the weights of the layers that match, without biases: values of 4 bytes,
 	// and indices.
-	Ratio  float64 `toml:"ratio"`  // share of the dense layers' bytes to remove, more than 0 and less than 1
-	Params int     `toml:"params"` // values to keep
-	Bytes  int     `toml:"bytes"`  // bytes to keep
+	Ratio  float64 `toml:"ratio" doc:"share of the dense layers' bytes to remove, more than 0 and less than 1"`
+	Params int     `toml:"params" doc:"values to keep" unit:"values"`
+	Bytes  int     `toml:"bytes" doc:"bytes to keep" unit:"bytes"`
 
-	// Allocation says how layers share the budget: "loss" for the least predicted increase of the loss, "uniform" for
-	// equal shares of each.
-	Allocation string `toml:"allocation"`
+	Allocation string `toml:"allocation" doc:"how layers share the budget: loss for the least predicted increase of the loss, uniform for equal shares of each" choices:"loss|uniform"`
 
-	Row    string  `toml:"row"`    // weights of fwsvd, tfwsvd and dsformer: in (the paper's, a weight for each input) | out | both
-	Floor  float64 `toml:"floor"`  // added to weights over their mean, so that none is 0
-	Alpha  float64 `toml:"alpha"`  // of asvd: power of the inputs' mean size
-	Sweeps int     `toml:"sweeps"` // of tfwsvd, at most
-	Group  int     `toml:"group"`  // of magnitude: M of N:M, inputs of which N keep their weight; it divides all inputs
+	Row    string  `toml:"row" doc:"sides that Fisher information weighs in fwsvd, tfwsvd and dsformer: in (the paper's, a weight for each input), out or both" choices:"in|out|both"`
+	Floor  float64 `toml:"floor" doc:"added to weights over their mean, so that none is 0"`
+	Alpha  float64 `toml:"alpha" doc:"of asvd: power of the inputs' mean size"`
+	Sweeps int     `toml:"sweeps" doc:"of tfwsvd, at most"`
+	Group  int     `toml:"group" doc:"of magnitude: M of N:M, inputs of which N keep their weight; it divides all inputs"`
 
-	DSFormer DSFormerConfig  `toml:"dsformer"` // of dsformer
-	Quantize *QuantizeConfig `toml:"quantize"` // bits that values are stored in; none: float32
+	DSFormer DSFormerConfig  `toml:"dsformer" doc:"of dsformer"`
+	Quantize *QuantizeConfig `toml:"quantize" doc:"bits that values are stored in; none: float32"`
 
-	Cache string `toml:"cache"` // folder that keeps statistics of calibration data
+	Cache string `toml:"cache" doc:"folder that keeps statistics of calibration data"`
 
-	Layer       []LayerConfig     `toml:"layer"` // which linear layers, later tables win; none: all but the output head
+	Layer       []LayerConfig     `toml:"layer" doc:"which linear layers, later tables win; none: all but the output head"`
 	Calibration CalibrationConfig `toml:"calibration"`
-	Data        *DataConfig       `toml:"data"`     // calibration data; none: the checkpoint's own
-	Finetune    *FinetuneConfig   `toml:"finetune"` // training of the result; none: none
+	Data        *DataConfig       `toml:"data" doc:"calibration data; none: the checkpoint's own"`
+	Finetune    *FinetuneConfig   `toml:"finetune" doc:"training of the result; none: none"`
 }
 
 // LayerConfig is one [[compress.layer]] table.
 type LayerConfig struct {
-	Match  string `toml:"match"`  // glob over layer names, "*" also matches dots
-	Method string `toml:"method"` // "": that of [compress]; dense: the layer stays as it is and counts in no budget
+	Match  string `toml:"match" doc:"glob over layer names, \"*\" also matches dots"`
+	Method string `toml:"method" doc:"\"\": that of [compress]; dense: the layer stays as it is and counts in no budget"`
 }
 
 // CalibrationConfig is the [compress.calibration] table.
 type CalibrationConfig struct {
-	Examples    int `toml:"examples"`     // texts, or windows of seq_len tokens, of the training split
-	FisherBatch int `toml:"fisher_batch"` // texts whose gradients are summed before they are squared
+	Examples    int `toml:"examples" doc:"texts, or windows of seq_len tokens, of the training split"`
+	FisherBatch int `toml:"fisher_batch" doc:"texts whose gradients are summed before they are squared"`
 }
 
 // DataConfig is the [compress.data] table: a [data] table whose tokenizer is the checkpoint's.
@@ -103,42 +101,27 @@ func Load(file string, set []string, more ...Choice) (Config, error) {
 
 // Validate reports a name that is none.
 func (c Config) Validate(r *configs.Report) {
-	if c.Name == "" || strings.ContainsAny(c.Name, `/\`) || c.Name[0] == '.' {
-		r.Errorf("name", "is no name for the result's folder; want one without slashes that does not begin with a dot")
-	}
+	r.FolderName("name", "the result's folder")
 }
 
 // Validate reports what no compression can be.
 func (c Settings) Validate(r *configs.Report) {
-	oneOf := func(key, v string, known []string) {
-		if !slices.Contains(known, v) {
-			r.Errorf(key, "is unknown; want one of %s", strings.Join(known, ", "))
-		}
-	}
 	if c.From == "" {
 		r.Errorf("from", "is empty; want the run or checkpoint to compress")
 	}
-	oneOf("method", c.Method, c.names())
+	r.OneOf("method", c.names()...)
 	for i, l := range c.Layer {
 		if l.Method != "" {
-			oneOf(fmt.Sprintf("layer.%d.method", i), l.Method, append([]string{stays}, c.names()...))
+			r.OneOf(fmt.Sprintf("layer.%d.method", i), append([]string{stays}, c.names()...)...)
 		}
 	}
-	oneOf("allocation", c.Allocation, []string{"loss", "uniform"})
-	oneOf("row", c.Row, []string{"in", "out", "both"})
+	r.OneOf("allocation")
+	r.OneOf("row")
 	c.validateBudget(r)
-	if !(c.Floor > 0 && c.Floor < 1) {
-		r.Errorf("floor", "is out of range; want more than 0 and less than 1")
-	}
-	if !(c.Alpha > 0 && c.Alpha <= 2) {
-		r.Errorf("alpha", "is out of range; want more than 0 and at most 2")
-	}
-	if c.Sweeps < 1 {
-		r.Errorf("sweeps", "is too small; want at least 1")
-	}
-	if c.Group < 2 || c.Group > 256 {
-		r.Errorf("group", "is out of range; want 2 to 256 inputs")
-	}
+	r.Within("floor", c.Floor > 0 && c.Floor < 1, "more than 0 and less than 1")
+	r.Within("alpha", c.Alpha > 0 && c.Alpha <= 2, "more than 0 and at most 2")
+	r.AtLeast("sweeps", 1)
+	r.Within("group", c.Group >= 2 && c.Group <= 256, "2 to 256 inputs")
 	if c.Cache == "" {
 		r.Errorf("cache", "is empty; want a folder")
 	}
@@ -184,9 +167,7 @@ func (c Settings) validateBudget(r *configs.Report) {
 		if set++; set > 1 {
 			r.Errorf(b.key, "is a second budget; want one of ratio, params and bytes")
 		}
-		if !b.good {
-			r.Errorf(b.key, "is out of range; want %s", b.want)
-		}
+		r.Within(b.key, b.good, b.want)
 	}
 	if set == 0 {
 		r.Errorf("ratio", "is not set, nor params or bytes; want one of them as the budget")
@@ -202,12 +183,8 @@ func (c LayerConfig) Validate(r *configs.Report) {
 
 // Validate reports numbers that are too small.
 func (c CalibrationConfig) Validate(r *configs.Report) {
-	if c.Examples < 1 {
-		r.Errorf("examples", "is too small; want at least 1")
-	}
-	if c.FisherBatch < 1 || c.FisherBatch > max(c.Examples, 1) {
-		r.Errorf("fisher_batch", "is out of range; want 1 to examples = %d", c.Examples)
-	}
+	r.AtLeast("examples", 1)
+	r.Within("fisher_batch", c.FisherBatch >= 1 && c.FisherBatch <= max(c.Examples, 1), fmt.Sprintf("1 to examples = %d", c.Examples))
 }
 
 // Validate reports what a fine-tuning decides by itself.

@@ -302,6 +302,18 @@ func equalRows(w *factor.Matrix) {
 	}
 }
 
+// TestCandidates: those methods compete that say so themselves, and what they read is what auto reads.
+func TestCandidates(t *testing.T) {
+	cfg := DefaultConfig().Compress
+	var names []string
+	for _, m := range cfg.methods("auto") {
+		names = append(names, m.Name)
+	}
+	if want := []string{"svd", "fwsvd", "dsformer"}; !slices.Equal(names, want) || cfg.needs("auto") != (Needs{Fisher: true}) {
+		t.Errorf("%v compete and read %+v, want %v", names, cfg.needs("auto"), want)
+	}
+}
+
 // TestBlocksThatDoNotFit: a side that blocks do not divide is an error that names the layer, and auto does without.
 func TestBlocksThatDoNotFit(t *testing.T) {
 	ctx := context.Background()

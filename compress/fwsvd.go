@@ -55,7 +55,7 @@ func fisherWeights(row string, floor float64, s *Statistics) factor.Weights {
 // TFWSVD is FWSVD, then alternating least squares under the Fisher information of each weight (Hua et al. 2022). What it
 // predicts is its start's loss.
 type TFWSVD struct {
-	FWSVD
+	Start  FWSVD
 	Sweeps int // at most
 }
 
@@ -64,10 +64,18 @@ func newTFWSVD(c Settings) Method { return TFWSVD{FWSVD{c.Row, c.Floor}, c.Sweep
 // Needs implements Method.
 func (TFWSVD) Needs() Needs { return Needs{Fisher: true, Entries: true} }
 
+// Options implements Method: those of its start.
+func (m TFWSVD) Options(ctx context.Context, t Target, s *Statistics) ([]Option, *factor.SVD, error) {
+	return m.Start.Options(ctx, t, s)
+}
+
+// Linear implements Method.
+func (TFWSVD) Linear(t Target, o Option) (nn.LinearConfig, error) { return lowRank(t, o) }
+
 // Apply implements Method.
 func (m TFWSVD) Apply(ctx context.Context, t Target, s *Statistics, o Option) (*Form, error) {
 	weights := &factor.Matrix{Rows: t.Out, Cols: t.In, Data: s.Entries}
-	d, err := factor.EntrywiseLowRank(ctx, t.Weight, weights, factor.EntrywiseConfig{Rank: o.Rank, Sweeps: m.Sweeps, Floor: m.Floor}, nil)
+	d, err := factor.EntrywiseLowRank(ctx, t.Weight, weights, factor.EntrywiseConfig{Rank: o.Rank, Sweeps: m.Sweeps, Floor: m.Start.Floor}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("compress: %s: %w", t.Name, err)
 	}

@@ -12,8 +12,8 @@ import (
 // QuantizeConfig is the [compress.quantize] table: what every layer of the budget becomes is stored in few bits, those that
 // stay dense too. See kernel.Quantized.
 type QuantizeConfig struct {
-	Bits  int `toml:"bits"`  // of a value: 8 | 4
-	Block int `toml:"block"` // values that share a scale of 4 bytes
+	Bits  int `toml:"bits" doc:"of a value: 8 | 4"`
+	Block int `toml:"block" doc:"values that share a scale of 4 bytes"`
 }
 
 // SetDefaults implements configs.Defaulter.
@@ -21,12 +21,8 @@ func (c *QuantizeConfig) SetDefaults() { c.Bits, c.Block = 8, 64 }
 
 // Validate reports bits that there are not and blocks that are none.
 func (c QuantizeConfig) Validate(r *configs.Report) {
-	if c.Bits != 8 && c.Bits != 4 {
-		r.Errorf("bits", "is out of range; want 8 or 4")
-	}
-	if c.Block < 8 || c.Block > 1<<16 {
-		r.Errorf("block", "is out of range; want 8 to 65536 values")
-	}
+	r.Within("bits", c.Bits == 8 || c.Bits == 4, "8 or 4")
+	r.Within("block", c.Block >= 8 && c.Block <= 1<<16, "8 to 65536 values")
 }
 
 // storage is what the table asks for; none: float32.

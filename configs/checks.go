@@ -55,6 +55,14 @@ func (r *Report) Only(key string, ok bool, what, want string) {
 	}
 }
 
+// FolderName reports a text at key that cannot be the name of a folder: of what, the message says.
+func (r *Report) FolderName(key, what string) {
+	f, ok := fieldAt(r.d.root, r.key(key))
+	if name := f.v; ok && (name.String() == "" || strings.ContainsAny(name.String(), `/\`) || name.String()[0] == '.') {
+		r.Errorf(key, "is no name for %s; want one without slashes that does not begin with a dot", what)
+	}
+}
+
 // choicesOf are the choices that a field's tag lists.
 func choicesOf(f field) []string {
 	if list, ok := f.tag.Lookup("choices"); ok {

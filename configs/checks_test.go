@@ -7,6 +7,7 @@ type checked struct {
 	Axis  string  `toml:"axis" choices:"|in|out"`
 	Steps int     `toml:"steps"`
 	Count uint8   `toml:"count"`
+	Name  string  `toml:"name"`
 	Rate  float64 `toml:"rate"`
 	Inner struct {
 		Axis string `toml:"axis" choices:"in|out"`
@@ -19,6 +20,7 @@ func (c checked) Validate(r *Report) {
 	r.AtLeast("steps", 1)
 	r.AtLeast("count", 2)
 	r.AtLeast("rate", 0.5)
+	r.FolderName("name", "the run")
 	r.Within("rate", c.Rate < 1, "less than 1")
 	r.Only("steps", c.Mode != "exact" || c.Steps == 1, `mode = "exact"`, "1")
 	r.At("inner").OneOf("axis")
@@ -33,6 +35,10 @@ func TestChecks(t *testing.T) {
 		"axis=in":         "",
 		"mode=slow":       `[checked] mode = "slow" is unknown; want one of fast, exact`,
 		"axis=up":         `[checked] axis = "up" is unknown; want one of in, out`,
+		"name=a.b":        "",
+		"name=a/b":        `[checked] name = "a/b" is no name for the run; want one without slashes that does not begin with a dot`,
+		"name=.a":         `[checked] name = ".a" is no name for the run; want one without slashes that does not begin with a dot`,
+		"name=''":         `[checked] name = "" is no name for the run; want one without slashes that does not begin with a dot`,
 		"steps=0":         `[checked] steps = 0 is too small; want at least 1`,
 		"count=1":         `[checked] count = 1 is too small; want at least 2`,
 		"rate=0.25":       `[checked] rate = 0.25 is too small; want at least 0.5`,
@@ -41,7 +47,7 @@ func TestChecks(t *testing.T) {
 	} {
 		c := struct {
 			Checked checked `toml:"checked"`
-		}{checked{Mode: "fast", Steps: 2, Count: 2, Rate: 0.5}}
+		}{checked{Mode: "fast", Steps: 2, Count: 2, Name: "a", Rate: 0.5}}
 		c.Checked.Inner.Axis = "in"
 		full := "checked." + set
 		err := Decode("f.toml", nil, &c, Options{Set: []string{full}})
@@ -53,7 +59,7 @@ func TestChecks(t *testing.T) {
 		}
 	}
 
-	c := checked{Mode: "exact", Steps: 2, Count: 2, Rate: 0.5}
+	c := checked{Mode: "exact", Steps: 2, Count: 2, Name: "a", Rate: 0.5}
 	c.Inner.Axis = "in"
 	const want = `x: steps = 2 is not for mode = "exact"; want 1`
 	if err := Validate("x", &c); err == nil || err.Error() != want {

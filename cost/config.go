@@ -9,26 +9,26 @@ import (
 
 // Config is the sizes of a decoder-only language model, as its file gives them.
 type Config struct {
-	Name      string    `toml:"name"`           // for people
-	NLayer    int       `toml:"n_layer"`        // blocks
-	DModel    int       `toml:"d_model"`        // width of the residual stream
-	VocabSize int       `toml:"vocab_size"`     // tokens; only parameters depend on it
-	Tied      bool      `toml:"tie_embeddings"` // the output head is the token embedding
+	Name      string    `toml:"name" doc:"for people"`
+	NLayer    int       `toml:"n_layer" doc:"blocks"`
+	DModel    int       `toml:"d_model" doc:"width of the residual stream"`
+	VocabSize int       `toml:"vocab_size" doc:"tokens; only parameters depend on it"`
+	Tied      bool      `toml:"tie_embeddings" doc:"the output head is the token embedding"`
 	Attention Attention `toml:"attention"`
 	FFN       FFN       `toml:"ffn"`
 }
 
 // Attention is the [attention] table.
 type Attention struct {
-	Kind     string `toml:"kind"`       // of Kinds
-	NHead    int    `toml:"n_head"`     // query heads; m of mfa
-	NKVHead  int    `toml:"n_kv_head"`  // key/value heads of gqa
-	HeadDim  int    `toml:"head_dim"`   // width of a head; of mla without the rotary part; C of mfa
-	QRank    int    `toml:"q_rank"`     // width between the two query projections: C_q of mfa; of mla (0: one full projection)
-	KVRank   int    `toml:"kv_rank"`    // of mla: width of the latent that is cached
-	RopeDim  int    `toml:"rope_dim"`   // of mla: width of the rotary key, cached beside the latent
-	VHeadDim int    `toml:"v_head_dim"` // of mla: width of a head's value; 0: head_dim
-	Output   string `toml:"output"`     // of mfa: full | shared (C x C a head, summed, then one C x d)
+	Kind     string `toml:"kind" doc:"of Kinds"`
+	NHead    int    `toml:"n_head" doc:"query heads; m of mfa"`
+	NKVHead  int    `toml:"n_kv_head" doc:"key/value heads of gqa"`
+	HeadDim  int    `toml:"head_dim" doc:"width of a head; of mla without the rotary part; C of mfa"`
+	QRank    int    `toml:"q_rank" doc:"width between the two query projections: C_q of mfa; of mla (0: one full projection)"`
+	KVRank   int    `toml:"kv_rank" doc:"of mla: width of the latent that is cached"`
+	RopeDim  int    `toml:"rope_dim" doc:"of mla: width of the rotary key, cached beside the latent"`
+	VHeadDim int    `toml:"v_head_dim" doc:"of mla: width of a head's value; 0: head_dim"`
+	Output   string `toml:"output" doc:"of mfa: full | shared (C x C a head, summed, then one C x d)"`
 }
 
 // Kinds are the attentions that can be counted.
@@ -36,13 +36,13 @@ var Kinds = []string{"mha", "gqa", "mqa", "mla", "mfa", "mfa_kr"}
 
 // FFN is the [ffn] table: dense layers, mixture-of-experts (MoE) layers, or both.
 type FFN struct {
-	Gated       bool `toml:"gated"`        // three matrices (SwiGLU) and not two
-	DenseLayers int  `toml:"dense_layers"` // how many of n_layer have one dense FFN; the others are MoE
-	DenseWidth  int  `toml:"dense_width"`  // width inside a dense FFN
-	NExpert     int  `toml:"n_expert"`     // routed experts of a MoE layer
-	TopK        int  `toml:"top_k"`        // routed experts that a token uses
-	ExpertWidth int  `toml:"expert_width"` // width inside a routed expert
-	SharedWidth int  `toml:"shared_width"` // width inside the experts that every token uses, together
+	Gated       bool `toml:"gated" doc:"three matrices (SwiGLU) and not two"`
+	DenseLayers int  `toml:"dense_layers" doc:"how many of n_layer have one dense FFN; the others are MoE"`
+	DenseWidth  int  `toml:"dense_width" doc:"width inside a dense FFN"`
+	NExpert     int  `toml:"n_expert" doc:"routed experts of a MoE layer"`
+	TopK        int  `toml:"top_k" doc:"routed experts that a token uses"`
+	ExpertWidth int  `toml:"expert_width" doc:"width inside a routed expert"`
+	SharedWidth int  `toml:"shared_width" doc:"width inside the experts that every token uses, together"`
 }
 
 // Load reads a model's sizes from a TOML file; its errors are those of configs.Load.

@@ -115,9 +115,7 @@ func (c LoopConfig) schedule() Schedule {
 
 // Validate reports what no run can use.
 func (c Config) Validate(r *configs.Report) {
-	if c.Name == "" || strings.ContainsAny(c.Name, `/\`) || c.Name[0] == '.' {
-		r.Errorf("name", "is no name for the run's folder; want one without slashes that does not begin with a dot")
-	}
+	r.FolderName("name", "the run's folder")
 	c.validateTask(r)
 	if d := c.Train.Distill; d != nil && d.Teacher == "" {
 		r.Errorf("train.distill.teacher", "is empty; want the run or checkpoint to learn from")
