@@ -99,7 +99,7 @@ func (c Config) validateFactors(r *configs.Report) {
 		r.Errorf("kv_rank", "is too small; mla wants at least 1")
 	}
 	if c.RopeDim < 2 || c.RopeDim%2 != 0 {
-		r.Errorf("rope_dim", "is no even number of at least 2, which mla wants")
+		r.Errorf("rope_dim", "must be even and at least 2 for mla")
 	}
 	if c.VHeadDim < 0 {
 		r.Errorf("v_head_dim", "is negative; want 0 (head_dim) or more")

@@ -43,7 +43,7 @@ func TestConfig(t *testing.T) {
 		"negative rank":      {"kind = \"mfa\"\nq_rank = -1", "q_rank = -1 is negative", 0},
 		"mla without latent": {"kind = \"mla\"\nrope_dim = 8", "kv_rank = 0 is too small", 0},
 		"mla without rotary": {"kind = \"mla\"\nkv_rank = 8", "rope_dim", 0},
-		"mla, odd rotary":    {"kind = \"mla\"\nkv_rank = 8\nrope_dim = 3", "rope_dim = 3 is no even number", 0},
+		"mla, odd rotary":    {"kind = \"mla\"\nkv_rank = 8\nrope_dim = 3", "rope_dim = 3 must be even and at least 2", 0},
 		"mla, values":        {"kind = \"mla\"\nkv_rank = 8\nrope_dim = 2\nv_head_dim = -1", "v_head_dim = -1 is negative", 0},
 	} {
 		t.Run(name, func(t *testing.T) {

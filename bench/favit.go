@@ -25,7 +25,7 @@ type imagesConfig struct {
 	Batch   int    `json:"batch"`
 	Classes int    `json:"classes"`
 
-	// Of the variant, for the peer.
+	// The variant's sizes, for the peer.
 	Channels   int    `json:"channels"`
 	Widths     []int  `json:"widths"`
 	Depths     []int  `json:"depths"`

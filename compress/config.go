@@ -2,7 +2,6 @@ package compress
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 
@@ -176,9 +175,7 @@ func (c Settings) validateBudget(r *configs.Report) {
 
 // Validate reports a pattern that cannot match.
 func (c LayerConfig) Validate(r *configs.Report) {
-	if _, err := path.Match(c.Match, ""); err != nil || c.Match == "" {
-		r.Errorf("match", "is not a valid glob pattern; want one like \"*.mlp.*\"")
-	}
+	r.GlobPattern("match", "*.mlp.*")
 }
 
 // Validate reports numbers that are too small.

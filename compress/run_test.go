@@ -140,7 +140,8 @@ func TestFullRankIsTheModel(t *testing.T) {
 }
 
 // TestFinetune: the compressed checkpoint is trained, what is used is the best checkpoint of that run, and its lineage
-// leads through the compressed checkpoint to the source. Of dsformer the support stays, atoms and values are trained.
+// leads through the compressed checkpoint to the source. The support of dsformer stays, atoms and
+// values are trained.
 func TestFinetune(t *testing.T) {
 	for _, method := range []string{"svd", "dsformer"} {
 		cfg := configOf(t, trainedRun(t), method, 0.55)

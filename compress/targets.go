@@ -88,8 +88,9 @@ func (s *compression) needs() Needs {
 // valueBytes is the size of a stored value, float32.
 const valueBytes = 4
 
-// targets lists the linear layers of a store that the tables choose, in the store's order. Of the tables that match a
-// layer the last decides; without tables all but the heads, after which nothing comes, are compressed. A pattern that decides over no layer is an error, and so is a layer that is not dense.
+// targets lists the linear layers of a store that the tables choose, in the store's order. The last of the tables that match
+// a layer decides; without tables all but the heads, after which nothing comes, are compressed. A pattern that decides over no
+// layer is an error, and so is a layer that is not dense.
 func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 	tables := cfg.Layer
 	if len(tables) == 0 {

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -60,6 +61,17 @@ func (r *Report) FolderName(key, what string) {
 	f, ok := fieldAt(r.d.root, r.key(key))
 	if name := f.v; ok && (name.String() == "" || strings.ContainsAny(name.String(), `/\`) || name.String()[0] == '.') {
 		r.Errorf(key, "is no name for %s; want one without slashes that does not begin with a dot", what)
+	}
+}
+
+// GlobPattern reports a text at key that path.Match cannot match with; like is a good one.
+func (r *Report) GlobPattern(key, like string) {
+	f, ok := fieldAt(r.d.root, r.key(key))
+	if !ok {
+		return
+	}
+	if _, err := path.Match(f.v.String(), ""); err != nil || f.v.String() == "" {
+		r.Errorf(key, "is not a valid glob pattern; want one like %q", like)
 	}
 }
 

@@ -8,6 +8,7 @@ type checked struct {
 	Steps int     `toml:"steps"`
 	Count uint8   `toml:"count"`
 	Name  string  `toml:"name"`
+	Match string  `toml:"match"`
 	Rate  float64 `toml:"rate"`
 	Inner struct {
 		Axis string `toml:"axis" choices:"in|out"`
@@ -20,6 +21,7 @@ func (c checked) Validate(r *Report) {
 	r.AtLeast("steps", 1)
 	r.AtLeast("count", 2)
 	r.AtLeast("rate", 0.5)
+	r.GlobPattern("match", "*.mlp.*")
 	r.FolderName("name", "the run")
 	r.Within("rate", c.Rate < 1, "less than 1")
 	r.Only("steps", c.Mode != "exact" || c.Steps == 1, `mode = "exact"`, "1")
@@ -39,6 +41,9 @@ func TestChecks(t *testing.T) {
 		"name=a/b":        `[checked] name = "a/b" is no name for the run; want one without slashes that does not begin with a dot`,
 		"name=.a":         `[checked] name = ".a" is no name for the run; want one without slashes that does not begin with a dot`,
 		"name=''":         `[checked] name = "" is no name for the run; want one without slashes that does not begin with a dot`,
+		"match=a.*":       "",
+		"match=[":         `[checked] match = "[" is not a valid glob pattern; want one like "*.mlp.*"`,
+		"match=''":        `[checked] match = "" is not a valid glob pattern; want one like "*.mlp.*"`,
 		"steps=0":         `[checked] steps = 0 is too small; want at least 1`,
 		"count=1":         `[checked] count = 1 is too small; want at least 2`,
 		"rate=0.25":       `[checked] rate = 0.25 is too small; want at least 0.5`,
@@ -47,7 +52,7 @@ func TestChecks(t *testing.T) {
 	} {
 		c := struct {
 			Checked checked `toml:"checked"`
-		}{checked{Mode: "fast", Steps: 2, Count: 2, Name: "a", Rate: 0.5}}
+		}{checked{Mode: "fast", Steps: 2, Count: 2, Name: "a", Match: "*", Rate: 0.5}}
 		c.Checked.Inner.Axis = "in"
 		full := "checked." + set
 		err := Decode("f.toml", nil, &c, Options{Set: []string{full}})
@@ -59,7 +64,7 @@ func TestChecks(t *testing.T) {
 		}
 	}
 
-	c := checked{Mode: "exact", Steps: 2, Count: 2, Name: "a", Rate: 0.5}
+	c := checked{Mode: "exact", Steps: 2, Count: 2, Name: "a", Match: "*", Rate: 0.5}
 	c.Inner.Axis = "in"
 	const want = `x: steps = 2 is not for mode = "exact"; want 1`
 	if err := Validate("x", &c); err == nil || err.Error() != want {

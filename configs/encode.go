@@ -15,8 +15,8 @@ import (
 
 // Encode writes src, a struct or a pointer to one, as TOML: every key spelled out, in the order of the struct's
 // fields, the keys of a table before the tables inside it (as TOML demands). Nil pointers are left out. Decoding the
-// result over the same defaults gives src back. Of a [OneOf] the keys of its kind are written, and no key where it has none. It returns an error for what TOML or [Decode] does not take: NaN,
-// infinities, text that is not UTF-8, unsigned integers above 2^63 - 1.
+// result over the same defaults gives src back. A [OneOf] is written as the keys of its kind, and as no key where it has
+// none. It returns an error for what TOML or [Decode] does not take: NaN, infinities, text that is not UTF-8, unsigned integers above 2^63 - 1.
 func Encode(src any) ([]byte, error) {
 	v := reflect.ValueOf(src)
 	if v.Kind() == reflect.Pointer && !v.IsNil() {

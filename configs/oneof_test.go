@@ -210,7 +210,7 @@ func TestValidateKinds(t *testing.T) {
 	}
 }
 
-// Of a kind only its keys are written.
+// A kind's own keys are written, and no others.
 func TestEncodeKinds(t *testing.T) {
 	d := newDrawing()
 	d.Many = []rule{{Match: "a", OneOf: OneOf[shape]{"crate", crate{boards{2, "oak"}, OneOf[finish]{"varnish", varnish{1}}}}}}

@@ -240,7 +240,7 @@ func (s *denseSparseLayer[T]) forwardInputs(v []G.Value, y, work []T) {
 	x, stride, pieces := data[T](v[dsX]), s.stride(), s.pieces()
 	tables, parts := work[:s.n*s.blocks*stride], work[s.n*s.blocks*stride:]
 	s.eachDictionary(func(g, blocks int) {
-		// Of all blocks that share it: [N blocks, B] [B, K].
+		// All blocks that share it: [N blocks, B] [B, K].
 		atoms, rows := s.atomsOf(v, g), s.n
 		ldx, ldt := s.in, s.blocks*stride
 		if blocks > 1 {

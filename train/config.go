@@ -252,9 +252,7 @@ func atLeast(r *configs.Report, key string, v, low int) {
 
 // Validate reports a pattern that cannot match.
 func (c FreezeConfig) Validate(r *configs.Report) {
-	if _, err := path.Match(c.Match, ""); err != nil || c.Match == "" {
-		r.Errorf("match", "is no glob pattern; want one like \"model.embed*\"")
-	}
+	r.GlobPattern("match", "model.embed*")
 }
 
 // Validate reports negative numbers.

@@ -37,7 +37,7 @@ func TestConfigProblems(t *testing.T) {
 		{"train.schedule=wsd", "[train] decay_steps = 0 is out of range; wsd wants 1 to 1000"},
 		{"train.decay_steps=3", `[train] decay_steps = 3 is for schedule = "wsd" only, but schedule = "cosine"`},
 		{"train.min_lr_ratio=1.5", "[train] min_lr_ratio = 1.5 is out of range; want 0 to 1"},
-		{`train.freeze=[{match=""}]`, `match = "" is no glob pattern`},
+		{`train.freeze=[{match=""}]`, `match = "" is not a valid glob pattern`},
 		{"eval.every=-1", "[eval] every = -1 is negative; want 0 (only at the end) or more steps"},
 		{"eval.tokens=-1", "[eval] tokens = -1 is negative; want 0 (all) or more"},
 		{"checkpoint.every=-1", "[checkpoint] every = -1 is negative"},

@@ -74,9 +74,7 @@ func (c STFConfig) Validate(r *configs.Report) {
 		r.Errorf("kind", "is unknown; want one of %s", strings.Join(stfKinds, ", "))
 		return
 	}
-	if _, err := path.Match(c.Match, ""); err != nil || c.Match == "" {
-		r.Errorf("match", "is no glob pattern; want one like \"*.mlp.*\"")
-	}
+	r.GlobPattern("match", "*.mlp.*")
 	atLeast(r, "first_sweeps", c.FirstSweeps, 0)
 	for _, k := range []struct {
 		key   string

@@ -376,7 +376,7 @@ func TestSTFConfig(t *testing.T) {
 		{`kind="latent",rate=0`, `rate = 0.0 is out of range; want a finite number above 0`},
 		{`kind="support",freeze_share=1.0`, `freeze_share = 1.0 is out of range; want at least 0 and less than 1`},
 		{`kind="support",decay=-1`, `decay = -1.0 is out of range; want 0 to 1`},
-		{`kind="support",match=""`, `is no glob pattern; want one like`},
+		{`kind="support",match=""`, `is not a valid glob pattern; want one like`},
 		{`kind="support"},ema=0.9,extra={`, `ema = 0.9 does not go with [train.stf] kind = "support"`},
 		{`kind="latent"},per_layer_update=true,grad_clip=0,extra={`, `per_layer_update = true does not go with [train.stf] kind = "latent"`},
 	} {

@@ -25,8 +25,8 @@ the process goes on.
 
 `config`: vocab, d_model, n_layer, n_head, n_kv_head (default n_head), head_dim
 (default d_model / n_head), q_rank (of MFA; default: one query matrix), d_ff,
-seq_len, batch, tied (default false), learning_rate (default 1e-3). Of a kind
-"encoder" or "lama" (text.py) there are classes, and one target a text. `inputs`
+seq_len, batch, tied (default false), learning_rate (default 1e-3). A kind
+"encoder" or "lama" (text.py) has classes, and one target a text. `inputs`
 and `targets` are token ids of shape [N, batch, seq_len] for N >= 1 batches,
 nested or flat; or `data` names an npz that holds both. Steps walk through the
 batches in a cycle; target -1 is ignored. `weights` names an npz with the state

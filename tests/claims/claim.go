@@ -52,7 +52,7 @@ type Quick struct {
 	Set   []string `toml:"set"`
 	Sizes []int    `toml:"sizes"` // of a sweep: each in the place of one
 
-	// Of a compression: overrides of every arm's, and of those that are fine-tuned.
+	// Overrides of every arm's compression, and of those that are fine-tuned.
 	Compress []string `toml:"compress"`
 	Finetune []string `toml:"finetune"`
 }
@@ -63,11 +63,11 @@ type Arm struct {
 	Label string   `toml:"label"` // for tables and figures; "": the name
 	Set   []string `toml:"set"`
 
-	// Of a sweep.
+	// For sweeps.
 	Measure string     `toml:"measure"` // "": the sweep's
 	At      [][]string `toml:"at"`      // overrides after Set at each of the sizes; empty: none
 
-	// Of a compression, where Set are overrides in the words of compress run --set.
+	// For compressions, where Set are overrides in the words of compress run --set.
 	Ratios []float64 `toml:"ratios"` // empty: those of [compress]
 }
 

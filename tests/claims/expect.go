@@ -59,7 +59,7 @@ var metrics = map[string]struct {
 var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters", "accuracy", "epoch_seconds", "step_seconds",
 	"corruption_accuracy"}
 
-// Of these some are of language models only, some of classifiers, some of those of images.
+// Some of these are for language models only, some for classifiers, some for those of images.
 var (
 	languageMetrics   = []string{"perplexity", "cache_bytes"}
 	classifierMetrics = []string{"accuracy", "epoch_seconds", "step_seconds"}

@@ -51,17 +51,17 @@ type Result struct {
 	// classifier their biases too.
 	AttentionParameters int `json:"attention_parameters,omitempty"`
 
-	// Of a classifier.
+	// What a classifier has.
 	ValidationAccuracy float64 `json:"validation_accuracy,omitempty"`
 	Accuracy           float64 `json:"accuracy,omitempty"`      // on the test split, which tuning runs do not see
 	EpochSeconds       float64 `json:"epoch_seconds,omitempty"` // that training takes for all examples once
 	StepSeconds        float64 `json:"step_seconds,omitempty"`  // of training
 
-	// Of a classifier of images, on its test split spoilt in the ways of data.Corruptions, over all severities.
+	// What a classifier of images has: on its test split spoilt in the ways of data.Corruptions, over all severities.
 	CorruptionAccuracy float64   `json:"corruption_accuracy,omitempty"` // over all of them
 	Corruptions        []float64 `json:"corruptions,omitempty"`         // of each, in order
 
-	// Of a compressed network: what the layers of the budget take, values and indices, and took.
+	// What a compressed network has: what the layers of the budget take, values and indices, and took.
 	Bytes      int `json:"bytes,omitempty"`
 	DenseBytes int `json:"dense_bytes,omitempty"`
 
