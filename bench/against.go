@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sparrow/internal/measure"
 )
 
 // Bounds of a comparison of two versions.
@@ -163,7 +165,7 @@ func (c contest) compare(d [2]duel) (comparison, error) {
 			times[i] = append(times[i], pair[i])
 		}
 		logs = append(logs, math.Log(pair[0]/pair[1]))
-		r.Rounds, r.Ours, r.Other = len(logs), median(times[0]), median(times[1])
+		r.Rounds, r.Ours, r.Other = len(logs), measure.Median(times[0]), measure.Median(times[1])
 		r.Ratio, r.Low, r.High = interval(logs)
 		r.Narrow = (r.High-r.Low)/2 <= wantedWidth
 	}
@@ -197,7 +199,7 @@ func (c contest) round(d [2]duel, first int) (pair [2]float64, err error) {
 		}
 	}
 	for i := range pair {
-		if pair[i] = median(times[i]); !(pair[i] > 0) {
+		if pair[i] = measure.Median(times[i]); !(pair[i] > 0) {
 			return pair, fmt.Errorf("bench: %s: no time in %d answers", d[i].name, d[i].turns)
 		}
 	}
