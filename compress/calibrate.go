@@ -117,7 +117,7 @@ func (c *collector) run(opts model.Options, after func(p *model.Program, lengths
 		if err != nil {
 			return 0, err
 		}
-		if loss += p.Loss(); math.IsNaN(loss) || math.IsInf(loss, 0) {
+		if loss += p.Loss(); !kernel.Finite(loss) {
 			return 0, fmt.Errorf("compress: the loss on the calibration data is %v; want a model whose weights and losses are finite", loss)
 		}
 		if err := after(p, data.Lengths()); err != nil {
@@ -194,7 +194,7 @@ func (f *fisherSums) add(name string, grad *tensor.Dense, from int) error {
 			}
 		}
 	})
-	if sum := s.Rows[first]; math.IsNaN(sum) || math.IsInf(sum, 0) {
+	if sum := s.Rows[first]; !kernel.Finite(sum) {
 		return fmt.Errorf("compress: the gradient of %s is %v on the calibration data; want finite weights and losses", name, sum)
 	}
 	return nil

@@ -3,12 +3,12 @@ package compress
 import (
 	"fmt"
 	"io"
-	"math"
 	"path"
 	"slices"
 
 	"sparrow/factor"
 	"sparrow/internal/shell"
+	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/recipe"
@@ -153,7 +153,7 @@ func refuse(from, name string, l nn.Layer) error {
 func (t Target) of(s *nn.Store) (Target, error) {
 	t.Weight = &factor.Matrix{Rows: t.Out, Cols: t.In, Data: s.DenseWeight(t.Name)}
 	for i, x := range t.Weight.Data {
-		if math.IsNaN(x) || math.IsInf(x, 0) {
+		if !kernel.Finite(x) {
 			return t, fmt.Errorf("compress: %s.weight[%d, %d] is %v; want finite weights: train again, or start from an earlier checkpoint", t.Name, i/t.In, i%t.In, x)
 		}
 	}

@@ -128,6 +128,9 @@ func AllFinite[T Float](x []T) bool {
 	return goZeroDot(x) == 0
 }
 
+// Finite reports whether x is neither NaN nor an infinity.
+func Finite(x float64) bool { return x-x == 0 }
+
 // goZeroDot returns sum_i 0*x[i]: 0 when every entry is finite, NaN otherwise.
 func goZeroDot[T Float](x []T) T {
 	var s T

@@ -158,3 +158,16 @@ func TestSumSquaresSameBits(t *testing.T) {
 		})
 	}
 }
+
+func TestFinite(t *testing.T) {
+	for _, x := range []float64{0, -1, math.MaxFloat64, math.SmallestNonzeroFloat64} {
+		if !Finite(x) {
+			t.Errorf("Finite(%g) is false", x)
+		}
+	}
+	for _, x := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		if Finite(x) {
+			t.Errorf("Finite(%g) is true", x)
+		}
+	}
+}

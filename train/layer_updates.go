@@ -5,6 +5,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/kernel"
 	"sparrow/nn"
 )
 
@@ -38,7 +39,7 @@ func (u *layerUpdates) begin(step int, rate, scale float64) {
 // update is what the sink does with a gradient, or with that of some rows, which come in order.
 func (u *layerUpdates) update(name string, grad *tensor.Dense, from int) error {
 	sum := addSquares(u.squares[name], grad)
-	if notFinite(sum) {
+	if !kernel.Finite(sum) {
 		e := u.diverged("gradient", math.Sqrt(sum))
 		e.Parameter = name
 		return e

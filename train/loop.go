@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"strings"
 	"time"
@@ -228,15 +227,13 @@ func (t *Trainer) gradNorm() float64 {
 	return t.straight.norm(GradNorm(t.grads))
 }
 
-func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
-
 // finite returns an error when loss or gradient has left the numbers.
 func (t *Trainer) finite(loss, gradNorm float64) error {
-	if !notFinite(loss) && !notFinite(gradNorm) {
+	if kernel.Finite(loss) && kernel.Finite(gradNorm) {
 		return nil
 	}
 	e := t.diverged("loss", loss)
-	if !notFinite(loss) {
+	if kernel.Finite(loss) {
 		e.What, e.Value = "gradient", gradNorm
 	}
 	if t.layers != nil {
@@ -278,7 +275,7 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 			score, err = t.task.Evaluate(ctx, t.session, Measure{})
 			return err
 		})
-		if notFinite(score.Loss()) {
+		if !kernel.Finite(score.Loss()) {
 			diverged := t.diverged(validationLoss, score.Loss())
 			diverged.Step = step
 			return score, diverged

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"sparrow/data"
+	"sparrow/kernel"
 	"sparrow/model"
 )
 
@@ -87,7 +88,7 @@ func evaluate(ctx context.Context, batches Stream, what string, m Measure, each 
 			m.After(i, batches.Batches(), sum/float64(max(targets, 1)))
 		}
 	}
-	if loss = sum / float64(max(targets, 1)); notFinite(loss) {
+	if loss = sum / float64(max(targets, 1)); !kernel.Finite(loss) {
 		err = fmt.Errorf("train: the loss on the %s is %v", what, loss)
 	}
 	return loss, targets, err
