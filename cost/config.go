@@ -1,9 +1,6 @@
 package cost
 
 import (
-	"slices"
-	"strings"
-
 	"sparrow/configs"
 )
 
@@ -20,7 +17,7 @@ type Config struct {
 
 // Attention is the [attention] table.
 type Attention struct {
-	Kind     string `toml:"kind" doc:"of Kinds"`
+	Kind     string `toml:"kind" doc:"how keys and values are made"`
 	NHead    int    `toml:"n_head" doc:"query heads; m of mfa"`
 	NKVHead  int    `toml:"n_kv_head" doc:"key/value heads of gqa"`
 	HeadDim  int    `toml:"head_dim" doc:"width of a head; of mla without the rotary part; C of mfa"`
@@ -30,9 +27,6 @@ type Attention struct {
 	VHeadDim int    `toml:"v_head_dim" doc:"of mla: width of a head's value; 0: head_dim"`
 	Output   string `toml:"output" doc:"of mfa: full | shared (C x C a head, summed, then one C x d)"`
 }
-
-// Kinds are the attentions that can be counted.
-var Kinds = []string{"mha", "gqa", "mqa", "mla", "mfa", "mfa_kr"}
 
 // FFN is the [ffn] table: dense layers, mixture-of-experts (MoE) layers, or both.
 type FFN struct {
@@ -71,40 +65,6 @@ func (c Config) Validate(r *configs.Report) {
 		r.Errorf("ffn.n_expert", "leaves %d of n_layer = %d layers without an FFN; want dense_layers = %d or experts", moe, c.NLayer, c.NLayer)
 	case moe == 0 && c.FFN.NExpert > 0:
 		r.Errorf("ffn.n_expert", "has no layer to be in, as dense_layers = n_layer = %d", c.NLayer)
-	}
-}
-
-// Validate reports widths that no attention has, and those that its kind does not use.
-func (a Attention) Validate(r *configs.Report) {
-	if !slices.Contains(Kinds, a.Kind) {
-		r.Errorf("kind", "is unknown; want one of %s", strings.Join(Kinds, ", "))
-		return
-	}
-	mfa := a.Kind == "mfa" || a.Kind == "mfa_kr"
-	inRange(r, "n_head", a.NHead, 1)
-	inRange(r, "head_dim", a.HeadDim, 1)
-	used := func(key string, v int, used bool, low int) {
-		switch {
-		case used:
-			inRange(r, key, v, low)
-		case v != 0:
-			r.Errorf(key, "is not a size of %s", a.Kind)
-		}
-	}
-	used("n_kv_head", a.NKVHead, a.Kind == "gqa", 1)
-	if mfa {
-		used("q_rank", a.QRank, true, 1)
-	} else {
-		used("q_rank", a.QRank, a.Kind == "mla", 0)
-	}
-	used("kv_rank", a.KVRank, a.Kind == "mla", 1)
-	used("v_head_dim", a.VHeadDim, a.Kind == "mla", 0)
-	used("rope_dim", a.RopeDim, a.Kind == "mla", 0)
-	if a.Kind == "gqa" && a.NKVHead > 0 && a.NHead%a.NKVHead != 0 {
-		r.Errorf("n_kv_head", "does not divide n_head = %d", a.NHead)
-	}
-	if a.Output != "full" && (a.Output != "shared" || !mfa) {
-		r.Errorf("output", "is not an output of %s; want \"full\" or, of mfa and mfa_kr, \"shared\"", a.Kind)
 	}
 }
 

@@ -16,10 +16,11 @@ type Work struct {
 // out, as there.
 func (c Config) Work(context int) Work {
 	a, layers := c.Attention, float64(c.NLayer)
+	of := a.kind()
 	return Work{
-		KVBytes:        layers * a.cached() * float64(context),
-		AttentionFLOPs: layers * 2 * a.products() * float64(context),
-		LinearFLOPs:    layers * 2 * a.projections(c.DModel, false),
+		KVBytes:        layers * of.cached(a) * float64(context),
+		AttentionFLOPs: layers * 2 * of.products(a) * float64(context),
+		LinearFLOPs:    layers * 2 * of.projections(a, float64(c.DModel), false),
 		FFNFLOPs:       2 * (float64(c.FFN.DenseLayers)*c.ffn(c.FFN.DenseWidth) + float64(c.NLayer-c.FFN.DenseLayers)*c.ffn(c.activeWidth())),
 	}
 }
@@ -39,7 +40,7 @@ func (c Config) Parameters() Parameters {
 	f := c.FFN
 	dense, moe := float64(f.DenseLayers), float64(c.NLayer-f.DenseLayers)
 	embedding := float64(c.VocabSize) * float64(c.DModel)
-	p := Parameters{AttentionPerLayer: c.Attention.projections(c.DModel, true)}
+	p := Parameters{AttentionPerLayer: c.Attention.kind().projections(c.Attention, float64(c.DModel), true)}
 	common := float64(c.NLayer)*p.AttentionPerLayer + dense*c.ffn(f.DenseWidth) + moe*float64(c.DModel)*float64(f.NExpert) + embedding
 	p.Total = common + moe*c.ffn(f.NExpert*f.ExpertWidth+f.SharedWidth)
 	if !c.Tied {
@@ -68,67 +69,4 @@ func (c Config) ffn(width int) float64 {
 		matrices = 3
 	}
 	return matrices * float64(c.DModel) * float64(width)
-}
-
-// kvHeads is the number of cached heads.
-func (a Attention) kvHeads() int {
-	switch a.Kind {
-	case "mha":
-		return a.NHead
-	case "gqa":
-		return a.NKVHead
-	}
-	return 1
-}
-
-// cached is the values that one layer keeps of one token.
-func (a Attention) cached() float64 {
-	switch a.Kind {
-	case "mla":
-		return float64(a.KVRank + a.RopeDim)
-	case "mfa_kr":
-		return float64(a.HeadDim)
-	}
-	return 2 * float64(a.kvHeads()) * float64(a.HeadDim)
-}
-
-// products is the multiply-adds of one layer with one token of context.
-func (a Attention) products() float64 {
-	if a.Kind == "mla" {
-		return 2 * float64(a.NHead) * a.cached()
-	}
-	return 2 * float64(a.NHead) * float64(a.HeadDim)
-}
-
-// projections is the weights of one layer's projections, or, weights false, their multiply-adds for one token, which differ
-// for MFA-KR alone: N of C x C is stored once and applied once a head.
-func (a Attention) projections(dModel int, weights bool) float64 {
-	d, n, w := float64(dModel), float64(a.NHead), float64(a.HeadDim)
-	rank := float64(a.QRank)
-	switch a.Kind {
-	case "mla":
-		latent, rope := float64(a.KVRank), float64(a.RopeDim)
-		query := d * n * (w + rope)
-		if rank > 0 {
-			query = d*rank + rank*n*(w+rope)
-		}
-		value := w
-		if a.VHeadDim > 0 {
-			value = float64(a.VHeadDim)
-		}
-		return query + d*(latent+rope) + latent*n*(w+value) + n*value*d
-	case "mfa", "mfa_kr":
-		sum := d*rank + rank*n*w + 2*d*w
-		if a.Kind == "mfa_kr" {
-			sum += w*w*n - d*w
-			if weights {
-				sum += w*w - w*w*n
-			}
-		}
-		if a.Output == "shared" {
-			return sum + n*w*w + w*d
-		}
-		return sum + n*w*d
-	}
-	return 2*d*n*w + 2*d*float64(a.kvHeads())*w
 }

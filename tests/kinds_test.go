@@ -54,8 +54,6 @@ var namesDecide = map[string]int{
 	"compress/form.go":                2,
 	"compress/verify_count.go":        2,
 	"convert/mfa.go":                  4,
-	"cost/config.go":                  8,
-	"cost/work.go":                    9,
 	"data/images/config.go":           3,
 	"data/images/dataset.go":          2,
 	"data/images/survey.go":           1,
