@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
+
+	"sparrow/kernel"
 )
 
 // GenerateOptions say how tokens are chosen and when to stop.
@@ -104,7 +105,7 @@ func (w *writer) write(logits [][]float64, tokens, fresh []int) (live bool, err 
 		if w.stopped[i] {
 			continue
 		}
-		if j := slices.IndexFunc(logits[i], notFinite); j >= 0 {
+		if j := slices.IndexFunc(logits[i], func(x float64) bool { return !kernel.Finite(x) }); j >= 0 {
 			return false, fmt.Errorf("model: sequence %d: the score of token %d is %v: the weights are damaged or their training diverged", w.first+i, j, logits[i][j])
 		}
 		token := c.choose(logits[i])
@@ -121,8 +122,6 @@ func (w *writer) write(logits [][]float64, tokens, fresh []int) (live bool, err 
 	w.written++
 	return live && w.written < w.opts.Tokens, nil
 }
-
-func notFinite(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }
 
 // prefill runs the prompts through the network in chunks and returns the scores
 // after each prompt's last token; past becomes the lengths of the prompts.

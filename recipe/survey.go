@@ -42,16 +42,11 @@ func Look(ctx context.Context, cfg Data) (*Survey, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch cfg.Tokenizer {
-	case "char":
-	case "word", "bpe", "wordpiece":
-		s.VocabSize = cfg.VocabSize
-	default:
-		t, err := tokenizers.New(ctx, cfg.Config, nil)
-		if err != nil {
-			return nil, err
-		}
-		s.Tokenizer, s.VocabSize, s.tokenizer = t, t.VocabSize(), t.Kind()
+	if s.Tokenizer, s.VocabSize, err = tokenizers.Known(ctx, cfg.Config); err != nil {
+		return nil, err
+	}
+	if s.Tokenizer != nil {
+		s.tokenizer = s.Tokenizer.Kind()
 	}
 	return s, nil
 }

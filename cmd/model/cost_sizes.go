@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"os"
 	"regexp"
 
 	"sparrow/cost"
+	"sparrow/data/tokenizers"
 	"sparrow/internal/cli"
 	"sparrow/train"
 )
@@ -26,13 +28,8 @@ func loadSizes(file string) (m cost.Config, notes []string, err error) {
 	if cfg.Model.Kind != "decoder" {
 		return m, nil, cli.Usagef("%s: [model] kind = %q; want a decoder, of which alone the cost is known", file, cfg.Model.Kind)
 	}
-	vocab := 0
-	switch cfg.Data.Tokenizer {
-	case "byte":
-		vocab = 256
-	case "bpe":
-		vocab = cfg.Data.VocabSize
-	default:
+	_, vocab, err := tokenizers.Known(context.Background(), cfg.Data.Config)
+	if err != nil || vocab == 0 {
 		notes = append(notes, "the vocabulary of tokenizer "+cfg.Data.Tokenizer+" is not known here: parameters are without embeddings")
 	}
 	m = cfg.Model.Sizes(vocab)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"os/signal"
@@ -97,74 +98,94 @@ func checkSampling(o model.GenerateOptions) error {
 	return nil
 }
 
-// generate writes the texts to standard output: one as it comes, several when they
-// are complete.
+// generate writes the texts to standard output: one as it comes, several when they are complete.
 func generate(ctx context.Context, l *train.Loaded, tokenizer tokenizers.Tokenizer, texts prompts, opts model.GenerateOptions, int8s, stats bool) error {
 	if end := tokenizer.Separator(); end != tokenizers.NoSeparator {
 		opts.Stop = func(token int) bool { return token == end }
 	}
-	streams, written := make([]*tokenizers.Stream, len(texts.ids)), make([]strings.Builder, len(texts.ids))
-	for i := range streams {
-		streams[i] = tokenizers.NewStream(tokenizer)
-	}
-	alone := len(streams) == 1
-	if alone {
-		fmt.Print(texts.texts[0])
-	}
-	began := time.Now()
-	var first time.Time // when every text had one token
-	n := 0
-	emit := func(i, token int) error {
-		if n++; n <= len(streams) {
-			first = time.Now()
-		}
-		piece := streams[i].Push(token)
-		if alone {
-			_, err := fmt.Print(piece)
-			return err
-		}
-		written[i].WriteString(piece)
-		return nil
-	}
+	w := newWriting(tokenizer, texts)
 	var err error
 	var stages model.AFDStats
 	if texts.afd > 0 {
-		stages, err = afd(ctx, l, texts, opts, int8s, emit)
+		stages, err = afd(ctx, l, texts, opts, int8s, w.emit)
 	} else {
-		err = l.Session.Generate(ctx, texts.ids, opts, emit)
+		err = l.Session.Generate(ctx, texts.ids, opts, w.emit)
 	}
-	end := time.Now()
-	if n == 0 {
-		first = end
+	w.finish()
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w: stopped after %d tokens", train.ErrInterrupted, w.tokens)
 	}
-	for i, s := range streams {
-		if !alone {
-			fmt.Printf("==> %d <==\n%s%s", i+1, texts.texts[i], written[i].String())
+	if err == nil && stats {
+		w.stats(os.Stderr, l, stages, int8s)
+	}
+	return err
+}
+
+// writing is texts under way.
+type writing struct {
+	texts   prompts
+	streams []*tokenizers.Stream
+	written []strings.Builder // of several texts; a text alone is printed as it comes
+	tokens  int               // new ones of all texts
+
+	began, first, end time.Time // first: when every text had one token
+}
+
+func newWriting(tokenizer tokenizers.Tokenizer, texts prompts) *writing {
+	w := &writing{texts: texts, streams: make([]*tokenizers.Stream, len(texts.ids)), written: make([]strings.Builder, len(texts.ids))}
+	for i := range w.streams {
+		w.streams[i] = tokenizers.NewStream(tokenizer)
+	}
+	if w.alone() {
+		fmt.Print(texts.texts[0])
+	}
+	w.began = time.Now()
+	return w
+}
+
+func (w *writing) alone() bool { return len(w.streams) == 1 }
+
+// emit takes a token of text i.
+func (w *writing) emit(i, token int) error {
+	if w.tokens++; w.tokens <= len(w.streams) {
+		w.first = time.Now()
+	}
+	piece := w.streams[i].Push(token)
+	if w.alone() {
+		_, err := fmt.Print(piece)
+		return err
+	}
+	w.written[i].WriteString(piece)
+	return nil
+}
+
+// finish prints what has not been.
+func (w *writing) finish() {
+	if w.end = time.Now(); w.tokens == 0 {
+		w.first = w.end
+	}
+	for i, s := range w.streams {
+		if !w.alone() {
+			fmt.Printf("==> %d <==\n%s%s", i+1, w.texts.texts[i], w.written[i].String())
 		}
 		fmt.Println(s.Flush())
 	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("%w: stopped after %d tokens", train.ErrInterrupted, n)
+}
+
+// stats prints speeds, and what attention and weights take.
+func (w *writing) stats(out io.Writer, l *train.Loaded, stages model.AFDStats, int8s bool) {
+	fmt.Fprintf(out, "prompt      %d tokens, %.1f ms to the first new one\n", w.texts.tokens(), float64(w.first.Sub(w.began).Microseconds())/1e3)
+	if more := w.tokens - len(w.streams); more > 0 {
+		fmt.Fprintf(out, "decoding    %d tokens, %.1f tokens/s\n", more, float64(more)/w.end.Sub(w.first).Seconds())
 	}
-	if err != nil {
-		return err
+	if w.texts.afd > 0 {
+		busy := func(t time.Duration) float64 { return 100 * t.Seconds() / stages.Wall.Seconds() }
+		fmt.Fprintf(out, "stages      attention %.0f%% busy, ffn %.0f%% busy, %d micro-batches\n", busy(stages.Attention), busy(stages.FFN), w.texts.afd)
 	}
-	if stats {
-		fmt.Fprintf(os.Stderr, "prompt      %d tokens, %.1f ms to the first new one\n", texts.tokens(), float64(first.Sub(began).Microseconds())/1e3)
-		if more := n - len(streams); more > 0 {
-			fmt.Fprintf(os.Stderr, "decoding    %d tokens, %.1f tokens/s\n", more, float64(more)/end.Sub(first).Seconds())
-		}
-		if texts.afd > 0 {
-			busy := func(t time.Duration) float64 { return 100 * t.Seconds() / stages.Wall.Seconds() }
-			fmt.Fprintf(os.Stderr, "stages      attention %.0f%% busy, ffn %.0f%% busy, %d micro-batches\n",
-				busy(stages.Attention), busy(stages.FFN), texts.afd)
-		}
-		all := texts.tokens() + n
-		cost := l.Config.Model.AttentionCost(int8s)
-		fmt.Fprintf(os.Stderr, "%s, %d bytes for %d tokens\n", cost, cost.CacheBytesTotal*all, all)
-		fmt.Fprintf(os.Stderr, "weights     %d bytes\n", l.Session.Store().Bytes())
-	}
-	return nil
+	all := w.texts.tokens() + w.tokens
+	cost := l.Config.Model.AttentionCost(int8s)
+	fmt.Fprintf(out, "%s, %d bytes for %d tokens\n", cost, cost.CacheBytesTotal*all, all)
+	fmt.Fprintf(out, "weights     %d bytes\n", l.Session.Store().Bytes())
 }
 
 // afd generates with attention and FFN in stages of their own.

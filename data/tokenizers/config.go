@@ -53,6 +53,22 @@ func isTokenizerPath(name string) bool {
 	return strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".txt") || strings.ContainsAny(name, `/\`)
 }
 
+// Known returns what can be known before the text is read: the tokenizer that cfg names where it needs no text, and the number
+// of ids. A tokenizer that is made from text has only the number asked for, of which a small text may yield fewer, or 0 where
+// nothing but the text tells.
+func Known(ctx context.Context, cfg Config) (t Tokenizer, ids int, err error) {
+	if _, made := vocabLimits[cfg.Tokenizer]; made {
+		return nil, cfg.VocabSize, nil
+	}
+	if cfg.Tokenizer == "char" {
+		return nil, 0, nil
+	}
+	if t, err = New(ctx, cfg, nil); err != nil {
+		return nil, 0, err
+	}
+	return t, t.VocabSize(), nil
+}
+
 // New makes the tokenizer that cfg names, from the training split where it needs text.
 func New(ctx context.Context, cfg Config, train *data.Documents) (Tokenizer, error) {
 	switch {

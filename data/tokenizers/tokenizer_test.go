@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -314,5 +316,26 @@ func TestWordLength(t *testing.T) {
 				t.Errorf("(-want +got)\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestKnown: a vocabulary's size is known before the text where the config or a file tells, and the tokenizer where it needs no
+// text.
+func TestKnown(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "vocab.txt")
+	if err := os.WriteFile(file, []byte("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]struct {
+		ids   int
+		ready bool
+	}{"byte": {256, true}, "bpe": {300, false}, "word": {300, false}, "wordpiece": {300, false}, "char": {0, false}, file: {7, true}} {
+		got, ids, err := Known(t.Context(), Config{Tokenizer: name, VocabSize: 300})
+		if err != nil || ids != want.ids || (got != nil) != want.ready {
+			t.Errorf("%s: %v with %d ids, %v; want %+v", name, got, ids, err, want)
+		}
+	}
+	if _, _, err := Known(t.Context(), Config{Tokenizer: "missing.json"}); err == nil {
+		t.Error("a missing file is known")
 	}
 }
