@@ -70,7 +70,7 @@ func (m TFWSVD) Options(ctx context.Context, t Target, s *Statistics) ([]Option,
 }
 
 // Linear implements Method.
-func (TFWSVD) Linear(t Target, o Option) (nn.LinearConfig, error) { return lowRank(t, o) }
+func (TFWSVD) Linear(t Target, o Option) (nn.Rule, error) { return lowRank(t, o) }
 
 // Apply implements Method.
 func (m TFWSVD) Apply(ctx context.Context, t Target, s *Statistics, o Option) (*Form, error) {

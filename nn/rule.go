@@ -1,8 +1,6 @@
 package nn
 
 import (
-	"path"
-
 	"sparrow/configs"
 )
 
@@ -24,9 +22,7 @@ const minBlock, maxBlock = 8, 1 << 16
 
 // Validate reports a pattern that cannot match, and a storage that the kind does not have.
 func (c Rule) Validate(r *configs.Report) {
-	if _, err := path.Match(c.Match, ""); err != nil || c.Match == "" {
-		r.Errorf("match", "is not a valid glob pattern; want one like \"*.mlp.*\"")
-	}
+	r.GlobPattern("match", "*.mlp.*")
 	r.OneOf("quantize")
 	based, ok := c.Of.(Based)
 	if ok {
