@@ -181,14 +181,14 @@ func trainedFile(texts []string, merges [][2]int32) []byte {
 	return append(content, '\n')
 }
 
-// parseBPE reads a byte-level BPE. Whatever would make the ids differ from Hugging Face's is refused with its name.
+// parseBPE reads a byte-level BPE; other files are errSpecial.
 func parseBPE(content []byte) (*BPE, error) {
 	var file hfFile
 	if err := json.Unmarshal(content, &file); err != nil {
 		return nil, err
 	}
-	if err := file.checkByteLevel(); err != nil {
-		return nil, err
+	if !file.plainByteLevel() {
+		return nil, errSpecial
 	}
 	t := &BPE{
 		file:         slices.Clone(content),
@@ -208,23 +208,13 @@ func parseBPE(content []byte) (*BPE, error) {
 
 func isTrue(option *bool) bool { return option == nil || *option }
 
-// checkByteLevel names the first feature that byte-level BPE here does not have.
-func (f *hfFile) checkByteLevel() error {
-	switch {
-	case f.Normalizer != nil:
-		return fmt.Errorf("normalizer %q is not supported with BPE, want none", f.Normalizer.Type)
-	case f.PreTokenizer == nil:
-		return errors.New(`BPE without a pre_tokenizer is not supported, want "ByteLevel"`)
-	case f.PreTokenizer.Type != "ByteLevel":
-		return fmt.Errorf(`pre_tokenizer %q is not supported with BPE, want "ByteLevel"`, f.PreTokenizer.Type)
-	case f.Model.Dropout != nil && *f.Model.Dropout != 0:
-		return fmt.Errorf("BPE with dropout %v is not supported, want none", *f.Model.Dropout)
-	case f.Model.ContinuingSubwordPrefix != nil && *f.Model.ContinuingSubwordPrefix != "":
-		return fmt.Errorf("BPE with continuing_subword_prefix %q is not supported, want none", *f.Model.ContinuingSubwordPrefix)
-	case f.Model.EndOfWordSuffix != nil && *f.Model.EndOfWordSuffix != "":
-		return fmt.Errorf("BPE with end_of_word_suffix %q is not supported, want none", *f.Model.EndOfWordSuffix)
-	}
-	return nil
+// plainByteLevel tells whether the file has nothing but what is written out here.
+func (f *hfFile) plainByteLevel() bool {
+	m := f.Model
+	return m.Type == "BPE" && f.Normalizer == nil && f.PreTokenizer != nil && f.PreTokenizer.Type == "ByteLevel" &&
+		(m.Dropout == nil || *m.Dropout == 0) && (m.ContinuingSubwordPrefix == nil || *m.ContinuingSubwordPrefix == "") &&
+		(m.EndOfWordSuffix == nil || *m.EndOfWordSuffix == "") && (f.Decoder == nil || f.Decoder.Type == "ByteLevel") &&
+		!slices.ContainsFunc(f.AddedTokens, func(a hfAdded) bool { return a.SingleWord })
 }
 
 // readVocab fills the tables of tokens.

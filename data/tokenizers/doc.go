@@ -1,5 +1,6 @@
 // Package tokenizers turns text into ids and back: bytes, characters, words, byte-pair encoding and WordPiece, made from
-// documents or read from files of Hugging Face and BERT. It knows nothing of data sets, examples or networks.
+// documents, and any tokenizer.json of Hugging Face (BPE, WordPiece, Unigram, WordLevel) or vocab.txt of BERT. It knows
+// nothing of data sets, examples or networks.
 //
 //	tokenizer, err := tokenizers.New(ctx, tokenizers.Config{Tokenizer: "bpe", VocabSize: 4096, MinCount: 1}, documents)
 //	ids, err := tokenizer.Encode("some text")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"sparrow/data"
 )
 
 // Tokenizer maps text to ids in [0, VocabSize) and back. Implementations are read-only after they are made and may be
@@ -24,7 +26,7 @@ type Tokenizer interface {
 	// VocabSize is the number of ids; a network needs as many rows of its embedding.
 	VocabSize() int
 
-	// Kind is "byte", "char", "word", "bpe" or "wordpiece".
+	// Kind is "byte", "char", "word", "bpe", "wordpiece", "unigram" or "wordlevel".
 	Kind() string
 
 	// Separator is the id that ends a document in a corpus, or NoSeparator.
@@ -70,14 +72,29 @@ func parseTokenizer(content []byte) (Tokenizer, error) {
 		return nil, fmt.Errorf(`type %q, want "byte", "char", "word" or a Hugging Face file with a "model"`, head.Type)
 	case head.Model == nil:
 		return nil, errors.New(`neither "type" nor "model" found; want a file written by train or by Hugging Face tokenizers`)
-	case head.Model.Type == "BPE":
-		return parseBPE(content)
-	case head.Model.Type == "WordPiece":
-		return parseWordPiece(content)
-	default:
-		return nil, fmt.Errorf(`model type %q is not supported, want "BPE" (byte-level) or "WordPiece"`, head.Model.Type)
 	}
+	// BERT's and the byte-level files have faster readers; either says by errSpecial that a file is none of its own.
+	err := errSpecial
+	switch head.Model.Type {
+	case "BPE":
+		var t *BPE
+		if t, err = parseBPE(content); err == nil {
+			return t, nil
+		}
+	case "WordPiece":
+		var t *WordPiece
+		if t, err = parseWordPiece(content); err == nil {
+			return t, nil
+		}
+	}
+	if errors.Is(err, errSpecial) {
+		return parsePipeline(content)
+	}
+	return nil, err
 }
+
+// errSpecial marks a tokenizer.json that a special case does not cover and a [Pipeline] may.
+var errSpecial = errors.New("not a special case")
 
 // tokenTexts is a tokenizer whose text is the concatenation of the texts of its tokens.
 type tokenTexts interface {
@@ -106,4 +123,88 @@ func widened(ids []uint32) []int {
 		wide[i] = int(id)
 	}
 	return wide
+}
+
+// SpecialIDs are the ids of a tokenizer that stand for no text; -1 where it has none.
+type SpecialIDs struct {
+	Pad       int // fills the end of short rows; 0 where there is none
+	Unknown   int // a word outside the vocabulary
+	Start     int // [CLS], before an example
+	Separator int // [SEP] after each text of an example; without Start, between the texts of a pair
+	Mask      int // [MASK], to predict
+}
+
+// Specials returns the special ids of a tokenizer.
+func Specials(tokenizer Tokenizer) SpecialIDs {
+	s := SpecialIDs{Unknown: -1, Start: -1, Separator: tokenizer.Separator(), Mask: -1}
+	switch t := tokenizer.(type) {
+	case *WordTokenizer:
+		s.Pad, s.Unknown = wordPad, wordUnknown
+	case *CharTokenizer:
+		s.Unknown = charUnknown
+	case *Pipeline:
+		s = t.specials
+	case *WordPiece:
+		s.Pad, s.Unknown = max(t.special("[PAD]"), 0), t.unknown
+		s.Start, s.Separator, s.Mask = t.special("[CLS]"), t.special("[SEP]"), t.special("[MASK]")
+		if s.Start < 0 || s.Separator < 0 {
+			s.Start = -1 // not BERT's form: neither is put around a text
+		}
+	}
+	return s
+}
+
+// checkUTF8 returns an error that names the first byte of text that is not valid UTF-8.
+func checkUTF8(text string) error {
+	if at := data.InvalidUTF8(text); at >= 0 {
+		return fmt.Errorf("data: text is not valid UTF-8 at byte %d (0x%02x); the byte tokenizer takes any content", at, text[at])
+	}
+	return nil
+}
+
+// NewEncoder returns a function, for one goroutine, that appends the ids of a text. The text must be valid UTF-8, except
+// for bytes.
+func NewEncoder(tokenizer Tokenizer) func(ids []uint32, text string) ([]uint32, error) {
+	var encode func(ids []uint32, text string) []uint32
+	switch t := tokenizer.(type) {
+	case *BPE:
+		// A corpus repeats its words, so each goroutine remembers the ids of those it has seen.
+		e := bpeEncoder{t: t, cache: map[string][]int32{}}
+		encode = e.encode
+	case *WordPiece:
+		e := wordPieceEncoder{t: t, cache: map[string][]uint32{}}
+		encode = e.encode
+	case *Pipeline:
+		e := pipelineEncoder{t: t, cache: map[string][]uint32{}}
+		return e.encode
+	case *WordTokenizer:
+		encode = t.encoder()
+	case *CharTokenizer:
+		encode = t.encode
+	default:
+		return func(ids []uint32, text string) ([]uint32, error) {
+			encoded, err := tokenizer.Encode(text)
+			for _, id := range encoded {
+				ids = append(ids, uint32(id))
+			}
+			return ids, err
+		}
+	}
+	return func(ids []uint32, text string) ([]uint32, error) { return encode(ids, text), nil }
+}
+
+// NewDocumentEncoder returns a function, for one goroutine, that appends the ids of a document and the separator.
+func NewDocumentEncoder(tokenizer Tokenizer) func(ids []uint32, document string) ([]uint32, error) {
+	encode := NewEncoder(tokenizer)
+	separator := tokenizer.Separator()
+	return func(ids []uint32, document string) ([]uint32, error) {
+		ids, err := encode(ids, document)
+		if err != nil {
+			return nil, err
+		}
+		if separator != NoSeparator {
+			ids = append(ids, uint32(separator))
+		}
+		return ids, nil
+	}
 }

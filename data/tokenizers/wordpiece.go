@@ -2,7 +2,6 @@ package tokenizers
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,10 +59,14 @@ type wordPieceFile struct {
 	} `json:"model"`
 }
 
+// parseWordPiece reads BERT's; other files are errSpecial.
 func parseWordPiece(content []byte) (*WordPiece, error) {
 	var file wordPieceFile
 	if err := json.Unmarshal(content, &file); err != nil {
 		return nil, err
+	}
+	if !file.isBERT() {
+		return nil, errSpecial
 	}
 	if err := file.check(); err != nil {
 		return nil, err
@@ -97,27 +100,21 @@ func parseWordPiece(content []byte) (*WordPiece, error) {
 	return t, nil
 }
 
-// check names the first feature that differs from BERT's.
+// isBERT tells whether the file has nothing but what is written out here.
+func (f *wordPieceFile) isBERT() bool {
+	return f.Normalizer != nil && f.Normalizer.Type == "BertNormalizer" && f.PreTokenizer != nil && f.PreTokenizer.Type == "BertPreTokenizer" &&
+		(f.Decoder == nil || f.Decoder.Type == "WordPiece" && f.Decoder.Prefix == f.Model.Prefix) &&
+		!slices.ContainsFunc(f.AddedTokens, func(a hfAdded) bool { return a.Normalized || a.SingleWord })
+}
+
+// check names what no tokenizer can be made of.
 func (f *wordPieceFile) check() error {
 	switch {
-	case f.Normalizer == nil || f.Normalizer.Type != "BertNormalizer":
-		return errors.New(`WordPiece without normalizer "BertNormalizer" is not supported`)
-	case f.PreTokenizer == nil || f.PreTokenizer.Type != "BertPreTokenizer":
-		return errors.New(`WordPiece without pre_tokenizer "BertPreTokenizer" is not supported`)
-	case f.Decoder != nil && f.Decoder.Type != "WordPiece":
-		return fmt.Errorf(`decoder %q is not supported with WordPiece, want "WordPiece"`, f.Decoder.Type)
-	case f.Decoder != nil && f.Decoder.Prefix != f.Model.Prefix:
-		return fmt.Errorf("decoder has prefix %q, model has %q", f.Decoder.Prefix, f.Model.Prefix)
 	case f.Model.MaxRunes < 1:
 		return fmt.Errorf("max_input_chars_per_word = %d, want at least 1", f.Model.MaxRunes)
 	}
 	if _, ok := f.Model.Vocab[f.Model.UnkToken]; !ok {
 		return fmt.Errorf("unk_token %q is not in vocab", f.Model.UnkToken)
-	}
-	for _, added := range f.AddedTokens {
-		if added.Normalized {
-			return fmt.Errorf("added token %q is matched in normalized text, which is not supported with WordPiece", added.Content)
-		}
 	}
 	return nil
 }
