@@ -5,12 +5,16 @@ go 1.26.0
 require (
 	// TOML with key positions, under our strict decoder. MIT, 6k lines, active (release of December 2025).
 	github.com/BurntSushi/toml v1.6.0
+	// Chat templates as Jinja. Apache-2.0, 6k lines, active (October 2026); guarded, see package data/chat.
+	github.com/ardanlabs/jinja v1.8.0
 	// The types in gorgonia.Op's interface. MIT, 1.5k lines, finished (unchanged since 2017).
 	github.com/chewxy/hm v1.0.0
 	// Locks of run folders. BSD-3, 0.8k lines, active (October 2025).
 	github.com/gofrs/flock v0.13.0
 	// Differences in failing tests. BSD-3, 7k lines, active (January 2025).
 	github.com/google/go-cmp v0.7.0
+	// Grapheme clusters in compiled normalizations of sentencepiece. MIT, 3k lines of code, quiet (February 2024).
+	github.com/rivo/uniseg v0.4.7
 	// Tests of the commands as scripts. BSD-3, 10k lines of which one package is used, active (July 2026).
 	github.com/rogpeppe/go-internal v1.16.0
 	// Reads npy arrays. BSD-3, 2.5k lines, quiet (January 2022); guarded, see package checkpoints.

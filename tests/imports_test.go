@@ -15,6 +15,8 @@ var imports = map[string][]string{
 	"internal/rng": {},
 	"checkpoints":  {},
 
+	"data/chat": {},
+
 	"internal/shell":   {},
 	"internal/measure": {},
 	"configs":          {"internal/shell"},
@@ -74,6 +76,7 @@ var modules = map[string][]string{
 	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "internal/pages"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench"},
 	"golang.org/x/term":          {"train"},
+	"github.com/ardanlabs/jinja": {"data/chat"},
 	"github.com/rivo/uniseg":     {"data/tokenizers"},
 	"golang.org/x/text":          {"data/tokenizers"},
 	"gonum.org/v1/plot":          {"train", "tests/claims"},

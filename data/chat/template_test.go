@@ -1,0 +1,193 @@
+package chat
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// rendered is what testdata/render.py writes.
+type rendered map[string]struct {
+	Source string    `json:"source"`
+	Rows   []*string `json:"rows"`
+}
+
+func conversations(t *testing.T) []Conversation {
+	t.Helper()
+	content, err := os.ReadFile("testdata/conversations.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := ParseJSON(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []Conversation
+	for _, x := range v.([]any) {
+		c := Conversation{Tokens: Tokens{"<s>", "</s>", "<pad>", "<unk>"}, Now: time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)}
+		for _, f := range x.([]Field) {
+			switch f.Name {
+			case "messages":
+				for _, m := range f.Value.([]any) {
+					var message Message
+					for _, g := range m.([]Field) {
+						switch g.Name {
+						case "role":
+							message.Role = g.Value.(string)
+						case "content":
+							message.Content = g.Value.(string)
+						default:
+							message.More = append(message.More, g)
+						}
+					}
+					c.Messages = append(c.Messages, message)
+				}
+			case "add_generation_prompt":
+				c.AddGenerationPrompt = f.Value.(bool)
+			case "tools":
+				c.Tools = f.Value.([]any)
+			}
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// compare renders every template that Parse takes and counts the texts that differ from Jinja2's.
+func compare(t *testing.T, path string) (equal, differ, refused int) {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want rendered
+	if err := json.Unmarshal(content, &want); err != nil {
+		t.Fatal(err)
+	}
+	chats := conversations(t)
+	names := make([]string, 0, len(want))
+	for name := range want {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		template, err := Parse(want[name].Source)
+		if err != nil {
+			t.Logf("%s: %v", name, err)
+			refused++
+			continue
+		}
+		for i, row := range want[name].Rows {
+			got, err := template.Render(chats[i])
+			switch {
+			case row == nil && err != nil, row != nil && err == nil && got == *row:
+				equal++
+			case row == nil:
+				differ++
+				t.Logf("%s, conversation %d: got %q, want an error", name, i, got)
+			default:
+				differ++
+				t.Logf("%s, conversation %d: %v\n got %q\nwant %q", name, i, err, got, *row)
+			}
+		}
+	}
+	return equal, differ, refused
+}
+
+func TestEqualsJinja2(t *testing.T) {
+	equal, differ, refused := compare(t, "testdata/rendered.json")
+	if equal != 3*9 || differ > 0 || refused > 0 {
+		t.Errorf("%d texts equal Jinja2's, %d differ, %d templates refused; want 27, 0, 0", equal, differ, refused)
+	}
+}
+
+// What could end or fill the process is refused before it is compiled.
+func TestHostileTemplates(t *testing.T) {
+	for name, c := range map[string]struct{ source, want string }{
+		"size":             {strings.Repeat("x", maxSource+1), "65537 bytes"},
+		"parentheses":      {"a\n{{ " + strings.Repeat("(", 100) + "1" + strings.Repeat(")", 100) + " }}", "line 2: nested deeper than 64"},
+		"blocks":           {strings.Repeat("{% if a %}", 70) + strings.Repeat("{% endif %}", 70), "nested deeper"},
+		"recursion":        {"{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", `the macro "f" calls itself`},
+		"mutual recursion": {"{% macro f(x) %}{{ g(x) }}{% endmacro %}{% macro g(x) %}{{ f(x) }}{% endmacro %}", "calls itself"},
+		"range":            {"{% for i in range(1000000000) %}x{% endfor %}", "range beside the number 1000000000"},
+		"power":            {"{% for i in range(10**9) %}x{% endfor %}", "multiplication"},
+		"nested ranges":    {strings.Repeat("{% for i in range(999) %}", 3) + strings.Repeat("{% endfor %}", 3), "3 loops over range"},
+		"repetition":       {"{{ 'a' * 10000000000 }}", "multiplication"},
+		"doubling":         {"{% for m in messages %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}", "grow without bound"},
+		"include":          {"{% include '/etc/passwd' %}", `"include" is not supported`},
+		"open block":       {"a\n\n{{ 1 ", "line 3: {{ that does not end"},
+		"open comment":     {"{# a", "comment that does not end"},
+		"recursive loop":   {"{% for x in messages recursive %}{% endfor %}", "recursive loops"},
+		"lost space":       {"Effort: {{ x }}{%- if y %}z{% endif %}", "lose that space"},
+		"syntax":           {"{% if %}", "cannot be used"},
+	} {
+		_, err := Parse(c.source)
+		if err == nil || !errors.Is(err, ErrTemplate) || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 500 {
+			t.Errorf("%s: %v; want ErrTemplate with %q", name, err, c.want)
+		}
+	}
+}
+
+func TestConversationsThatCannotBe(t *testing.T) {
+	template, err := Parse("{{ messages[0]['content'] }}{{ raise_exception('no ' + messages[0].role) if messages[0].role == 'judge' }}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		messages []Message
+		want     string
+	}{
+		"none":    {nil, "no messages"},
+		"no role": {[]Message{{Content: "x"}}, "message 1 has no role"},
+		"refused": {[]Message{{Role: "judge", Content: "x"}}, "no judge"},
+	} {
+		_, err := template.Render(Conversation{Messages: c.messages})
+		if !errors.Is(err, ErrConversation) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want ErrConversation with %q", name, err, c.want)
+		}
+	}
+}
+
+func TestPythonFloat(t *testing.T) {
+	for x, want := range map[float64]string{1: "1.0", 1.5: "1.5", 1e16: "1e+16", 1e-5: "1e-05", 123456789012345: "123456789012345.0", -0.25: "-0.25"} {
+		if got := pythonFloat(x); got != want {
+			t.Errorf("pythonFloat(%v) = %s, want %s", x, got, want)
+		}
+	}
+}
+
+// FuzzTemplate renders whatever Parse takes: nothing may panic or hang.
+func FuzzTemplate(f *testing.F) {
+	for _, name := range []string{"marks", "spaces", "breaks"} {
+		content, err := os.ReadFile("testdata/templates/" + name + ".jinja")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(content))
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		template, err := Parse(source)
+		if err != nil {
+			return
+		}
+		text, _ := template.Render(Conversation{Messages: []Message{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}}, AddGenerationPrompt: true})
+		if len(text) > 1<<26 {
+			t.Errorf("%d bytes of text from a template of %d", len(text), len(source))
+		}
+	})
+}
+
+// Templates of published models are nobody's test files: a folder of them is named by SPARROW_TEMPLATES, the output of
+// testdata/render.py over it.
+func TestPublishedTemplates(t *testing.T) {
+	path := os.Getenv("SPARROW_TEMPLATES")
+	if path == "" {
+		t.Skip("SPARROW_TEMPLATES names no output of testdata/render.py")
+	}
+	equal, differ, refused := compare(t, path)
+	t.Logf("%d equal, %d different, %d templates refused", equal, differ, refused)
+}
