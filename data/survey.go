@@ -5,13 +5,13 @@ type Survey struct {
 	Files int
 	Bytes int64 // of text, files that are not UTF-8 included; or of pixels
 
-	// Of labelled texts and images:
+	// What labelled texts and images have:
 	Labels []string
 	Pairs  bool // two texts an example
 
 	// VectorDim is the width of the word vectors that the config names; 0: none.
 	VectorDim int
 
-	// Of images:
+	// What images have:
 	Channels, Height, Width int
 }

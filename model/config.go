@@ -199,7 +199,7 @@ type Dims struct {
 	Classes    int  // of a classification; else 0
 	Regression bool // one score for each text
 
-	// Of a network that looks at images, whose context is the number of their pixels
+	// Sizes of a network that looks at images, whose context is the number of their pixels
 	// and that has no vocabulary; else 0.
 	ImageSize int // side, pixels
 	Channels  int

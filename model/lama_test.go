@@ -16,7 +16,7 @@ import (
 	"sparrow/op"
 )
 
-// tinyLAMA is a network whose every parameter can be moved. Of few heads the
+// tinyLAMA is a network whose every parameter can be moved. With few heads the
 // scores' norm may be small, and its third derivative too large for differences.
 func tinyLAMA(edit func(*model.LAMAConfig)) model.LAMAConfig {
 	c := model.DefaultLAMAConfig()

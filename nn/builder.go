@@ -83,7 +83,7 @@ func (b *Builder) Unmatched() []string {
 	return patterns
 }
 
-// Weight is an array of a layer, bound to a graph. Of a parameter each Use is one reader.
+// Weight is an array of a layer, bound to a graph. Each Use of a parameter is one reader.
 type Weight struct {
 	name  string
 	shape tensor.Shape

@@ -34,8 +34,8 @@ type LayerGradients struct {
 	bytes int
 }
 
-// NewLayerGradients makes a sink for the parameters of a store. Of a virtual
-// store it only counts memory.
+// NewLayerGradients makes a sink for the parameters of a store. It only
+// counts memory of a virtual store.
 func NewLayerGradients(store *Store) *LayerGradients {
 	return &LayerGradients{store: store, alive: map[string]*tensor.Dense{}, free: map[int][]*tensor.Dense{}}
 }

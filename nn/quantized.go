@@ -79,7 +79,7 @@ func (s *Store) Quantized() (layer string, ok bool) {
 }
 
 // Codes are the values of the named parameter, of type float32, as a checkpoint holds them in few bits. They stay as they
-// are if they came from codes. Of a parameter that is in few bits in memory they are its memory, else a copy.
+// are if they came from codes. They are the memory of a parameter that is in few bits there, else a copy.
 func (s *Store) Codes(name string) kernel.Quantized {
 	if q, ok := s.packed[name]; ok {
 		return q

@@ -6,8 +6,8 @@ import (
 	"sparrow/checkpoints/foreign"
 )
 
-// Blocks of 32: a half d, in the _1 types a half m too, the fifth bits in Q5, then the codes. Of the codes in 4 bits, the
-// first 16 are the low halves of the 16 bytes, the last 16 the high halves. A value is d (q - 8), d (q - 16), d q + m or,
+// Blocks of 32: a half d, in the _1 types a half m too, the fifth bits in Q5, then the codes. The first 16
+// codes in 4 bits are the low halves of the 16 bytes, the last 16 the high halves. A value is d (q - 8), d (q - 16), d q + m or,
 // in Q8_0, d q. Every product is rounded before it is added, so that no machine fuses the two.
 
 func half(b []byte) float32 { return foreign.Float16(le.Uint16(b)) }

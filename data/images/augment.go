@@ -104,7 +104,7 @@ func (a *augmenter) normalise(dst []float32) {
 	}
 }
 
-// Of the erased rectangle, as in the paper: its share of the image and its height over its width.
+// The erased rectangle's share of the image and its height over its width, as in the paper.
 const (
 	eraseLow, eraseHigh = 0.02, 1.0 / 3
 	eraseAspect         = 0.3 // to its inverse

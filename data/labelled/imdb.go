@@ -31,7 +31,7 @@ var imdbLabels, imdbFolders = []string{"negative", "positive"}, []string{"neg", 
 // openIMDB reads the reviews. The folder test is the test split; validation is held out of train.
 //
 // Line breaks come as "<br />" and are turned into line breaks. Nothing else is cleaned: the few other tags and entities are
-// what the reviewers typed. Of the 50,000 texts 418 repeat another one, 123 across the two folders with the same label;
+// what the reviewers typed. 418 of the 50,000 texts repeat another one, 123 across the two folders with the same label;
 // they stay, so that test figures compare with published ones. Repetitions within train fall into one split.
 func openIMDB(ctx context.Context, cfg Config) (*labelledCorpus, error) {
 	root, err := findIMDB(ctx, cfg)

@@ -30,7 +30,7 @@ type Loader struct {
 	members  [][]int32   // the examples of each bucket
 	cursor   data.Cursor // Position counts the batches of this epoch
 
-	// Of the current epoch:
+	// The current epoch's:
 	dealt   []int32           // all examples, batch by batch before the batches are shuffled
 	batches []dealtBatch      // in the order of dealt
 	order   *data.Permutation // of batches

@@ -28,7 +28,7 @@ type Loader struct {
 	cfg    LoaderConfig
 	cursor data.Cursor
 
-	// Of the current epoch:
+	// The current epoch's:
 	offset  int
 	windows int
 	order   *data.Permutation
