@@ -259,8 +259,12 @@ func (v *verifier) others() {
 	old, now := v.source.Session.Store(), v.oneoff.Session.Store()
 	changed := map[string]bool{}
 	for _, l := range v.Plan.Layers {
-		for _, suffix := range []string{".weight", ".down.weight", ".up.weight", ".dictionary.weight", ".sparse.values"} {
-			changed[l.Name+suffix] = !l.Option.Untouched()
+		if l.Option.Untouched() {
+			continue
+		}
+		layer, _ := v.planned(l) // of which the occupancy was read before
+		for _, a := range layer.Layout().Arrays {
+			changed[l.Name+"."+a.Name] = true
 		}
 	}
 	var broken []string

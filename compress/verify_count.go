@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 
+	"gorgonia.org/tensor"
+
 	"sparrow/checkpoints"
 	"sparrow/nn"
 	"sparrow/train"
@@ -55,7 +57,7 @@ func (v *verifier) stored(l LayerPlan) (shapes map[string][]int, indexBytes int)
 	layer, _ := v.planned(l) // of which the occupancy was read before
 	shapes = map[string][]int{}
 	for _, a := range layer.Layout().Arrays {
-		if len(a.Shape) > 0 {
+		if a.Places == 0 && a.Atoms == nil { // values, not an index
 			shapes["."+a.Name] = a.Shape
 		}
 	}
@@ -64,7 +66,7 @@ func (v *verifier) stored(l LayerPlan) (shapes map[string][]int, indexBytes int)
 
 // inBits are the arrays that a checkpoint holds of values of a shape, with their bytes.
 func inBits(suffix string, shape []int, o Option) (arrays map[string][]int, bytes int) {
-	n := shape[0] * shape[1]
+	n := tensor.Shape(shape).TotalSize()
 	if o.Quantize == "" {
 		return map[string][]int{suffix: shape}, valueBytes * n
 	}
@@ -129,7 +131,7 @@ func (v *verifier) recount(c *train.Loaded) (wrong, crowdedGroups []string, tota
 					wrong = append(wrong, fmt.Sprintf("%s%s has shape %v, want %v, in %s", l.Name, name, got, shape, c.Dir))
 				}
 			}
-			n, bytes = n+shape[0]*shape[1], bytes+size
+			n, bytes = n+tensor.Shape(shape).TotalSize(), bytes+size
 		}
 		if got := shapes[l.Name+".sparse.indices"]; indexBytes > 0 && !slices.Equal(got, []int{indexBytes}) {
 			wrong = append(wrong, fmt.Sprintf("%s.sparse.indices has shape %v, want [%d], in %s", l.Name, got, indexBytes, c.Dir))
