@@ -2,7 +2,6 @@ package attention_test
 
 import (
 	"math"
-	"strings"
 	"testing"
 
 	G "gorgonia.org/gorgonia"
@@ -21,32 +20,32 @@ const (
 
 var wordCounts = []int{4, 1, 3}
 
-// poolingOf is the default configuration of a kind, small and with an edit.
-func poolingOf(kind string, edit func(*attention.PoolingConfig)) attention.PoolingConfig {
-	c := attention.DefaultPoolingConfig()
-	c.Kind, c.Heads, c.Width = kind, 3, 2
+// lamaOf is LAMA with three heads and an edit.
+func lamaOf(edit func(*attention.LAMA)) attention.LAMA {
+	k := attention.DefaultLAMA()
+	k.Heads = 3
 	if edit != nil {
-		edit(&c)
+		edit(&k)
 	}
-	return c
+	return k
 }
 
-var poolingCases = map[string]attention.PoolingConfig{
-	"lama":           poolingOf("lama", nil),
-	"lama, rank 2":   poolingOf("lama", func(c *attention.PoolingConfig) { c.Rank = 2 }),
-	"lama, one head": poolingOf("lama", func(c *attention.PoolingConfig) { c.Heads, c.L2Norm = 1, false }),
-	"lama+ctx":       poolingOf("lama", func(c *attention.PoolingConfig) { c.Context = "annotations" }),
-	"lama+ctx of states, rank 4": poolingOf("lama", func(c *attention.PoolingConfig) {
+var poolingCases = map[string]attention.Pool{
+	"lama":           lamaOf(nil),
+	"lama, rank 2":   lamaOf(func(c *attention.LAMA) { c.Rank = 2 }),
+	"lama, one head": lamaOf(func(c *attention.LAMA) { c.Heads, c.L2Norm = 1, false }),
+	"lama+ctx":       lamaOf(func(c *attention.LAMA) { c.Context = "annotations" }),
+	"lama+ctx of states, rank 4": lamaOf(func(c *attention.LAMA) {
 		c.Context, c.Rank = "states", 4
 	}),
-	"lama, no norm":    poolingOf("lama", func(c *attention.PoolingConfig) { c.L2Norm = false }),
-	"lama, identity":   poolingOf("lama", func(c *attention.PoolingConfig) { c.Activation = "identity" }),
-	"lama, bilinear":   poolingOf("lama", func(c *attention.PoolingConfig) { c.Activation, c.L2Norm = "identity", false }),
-	"lama, sharp":      poolingOf("lama", func(c *attention.PoolingConfig) { c.Temperature = 0.2 }),
-	"single":           poolingOf("single", nil),
-	"structured":       poolingOf("structured", nil),
-	"structured, cool": poolingOf("structured", func(c *attention.PoolingConfig) { c.Temperature = 0.5 }),
-	"mean":             poolingOf("mean", nil),
+	"lama, no norm":    lamaOf(func(c *attention.LAMA) { c.L2Norm = false }),
+	"lama, identity":   lamaOf(func(c *attention.LAMA) { c.Activation = "identity" }),
+	"lama, bilinear":   lamaOf(func(c *attention.LAMA) { c.Activation, c.L2Norm = "identity", false }),
+	"lama, sharp":      lamaOf(func(c *attention.LAMA) { c.Temperature = 0.2 }),
+	"single":           attention.SingleHead{Temperature: 1},
+	"structured":       attention.Structured{Heads: 3, Width: 2, Temperature: 1},
+	"structured, cool": attention.Structured{Heads: 3, Width: 2, Temperature: 0.5},
+	"mean":             attention.Mean{},
 }
 
 // TestPooling: equations 1.1 to 1.8 of LAMA and those of the other poolings, word
@@ -59,7 +58,7 @@ func TestPooling(t *testing.T) {
 			tape := op.NewTape(tensor.Float64, true)
 			b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: grads})
 			states := op.Value(b.Weight("h", nn.Normal(1), documents*words, stateWidth).Use())
-			pooling := attention.NewPooling(b, cfg, stateWidth)
+			pooling := cfg.New(b, stateWidth)
 			out := pooling.Forward(states, documentsOf(tape))
 			if got := out.Shape(); !got.Eq(tensor.Shape{documents, pooling.Width()}) {
 				t.Fatalf("output has shape %v, want [%d, %d]", got, documents, pooling.Width())
@@ -80,7 +79,7 @@ func documentsOf(tape *op.Tape) nn.SeqInfo {
 }
 
 // naivePooling is S of each document, from the equations.
-func naivePooling(cfg attention.PoolingConfig, v map[string][]float64) []float64 {
+func naivePooling(cfg attention.Pool, v map[string][]float64) []float64 {
 	const d = stateWidth
 	var out []float64
 	for doc, n := range wordCounts {
@@ -91,23 +90,25 @@ func naivePooling(cfg attention.PoolingConfig, v map[string][]float64) []float64
 				u = append(u, math.Tanh(x))
 			}
 		}
-		heads, scores := cfg.Heads, []float64(nil) // scores [n, heads]
-		switch cfg.Kind {
-		case "lama":
+		heads, temperature, scores := 0, 1.0, []float64(nil) // scores [n, heads]
+		switch cfg := cfg.(type) {
+		case attention.LAMA:
+			heads, temperature = cfg.Heads, cfg.Temperature
 			c := v["context"]
 			if cfg.Context != "learned" {
 				c = average(map[string][]float64{"annotations": u, "states": h}[cfg.Context], d)
 			}
 			scores = naiveLAMA(cfg, v, c, u)
-		case "single":
+		case attention.SingleHead:
 			heads, scores = 1, project(u, v["context.weight"], nil, d)
-		case "structured":
+		case attention.Structured:
+			heads, temperature = cfg.Heads, cfg.Temperature
 			inner := project(h, v["w1.weight"], nil, d)
 			for i, x := range inner {
 				inner[i] = math.Tanh(x)
 			}
 			scores = project(inner, v["w2.weight"], nil, cfg.Width)
-		case "mean":
+		case attention.Mean:
 			out = append(out, average(h, d)...)
 			continue
 		}
@@ -115,11 +116,11 @@ func naivePooling(cfg attention.PoolingConfig, v map[string][]float64) []float64
 			var sum float64
 			s := make([]float64, d)
 			for t := range n {
-				sum += math.Exp(scores[t*heads+j] / cfg.Temperature)
+				sum += math.Exp(scores[t*heads+j] / temperature)
 			}
 			for t := range n {
 				for i := range d {
-					s[i] += math.Exp(scores[t*heads+j]/cfg.Temperature) / sum * h[t*d+i]
+					s[i] += math.Exp(scores[t*heads+j]/temperature) / sum * h[t*d+i]
 				}
 			}
 			out = append(out, s...)
@@ -130,7 +131,7 @@ func naivePooling(cfg attention.PoolingConfig, v map[string][]float64) []float64
 
 // naiveLAMA is f of each word, by the bilinear forms W_j = P_j Q_jᵀ themselves
 // (equations 1.2 to 1.6).
-func naiveLAMA(cfg attention.PoolingConfig, v map[string][]float64, c, u []float64) []float64 {
+func naiveLAMA(cfg attention.LAMA, v map[string][]float64, c, u []float64) []float64 {
 	const d = stateWidth
 	var scores []float64
 	for t := range len(u) / d {
@@ -171,14 +172,14 @@ func average(x []float64, d int) []float64 {
 }
 
 // poolingRun is a pooling's output and weights on a batch without gradients.
-func poolingRun(t *testing.T, cfg attention.PoolingConfig, width, batch, seqLen int, states []float64, lengths []int, prepare func(*nn.Store)) (out, weights []float64) {
+func poolingRun(t *testing.T, cfg attention.Pool, width, batch, seqLen int, states []float64, lengths []int, prepare func(*nn.Store)) (out, weights []float64) {
 	t.Helper()
 	store := nn.NewStore(tensor.Float64)
 	tape := op.NewTape(tensor.Float64, false)
 	b := nn.NewBuilder(tape, store, nn.Options{Seed: 5, Tapped: func(name string) bool { return name == "pooling.weights" }})
 	x := tape.Input("h", tensor.New(tensor.WithBacking(states), tensor.WithShape(batch*seqLen, width)))
 	l := tape.Input("lengths", tensor.New(tensor.WithBacking(lengths), tensor.WithShape(batch)))
-	y := attention.NewPooling(b.Sub("pooling"), cfg, width).Forward(x, nn.SeqInfo{Batch: batch, SeqLen: seqLen, Lengths: l})
+	y := cfg.New(b.Sub("pooling"), width).Forward(x, nn.SeqInfo{Batch: batch, SeqLen: seqLen, Lengths: l})
 	if prepare != nil {
 		prepare(store)
 	}
@@ -205,7 +206,7 @@ func poolingRun(t *testing.T, cfg attention.PoolingConfig, width, batch, seqLen 
 // sum to one, and words that do not count weigh nothing.
 func TestPoolingWeights(t *testing.T) {
 	for name, cfg := range poolingCases {
-		if cfg.Kind == "mean" {
+		if _, ok := cfg.(attention.Mean); ok {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -251,8 +252,8 @@ func TestBoundedLogits(t *testing.T) {
 			}
 		}
 	}
-	spread := func(edit func(*attention.PoolingConfig)) (top, worst float64) {
-		cfg := poolingOf("lama", edit)
+	spread := func(edit func(*attention.LAMA)) (top, worst float64) {
+		cfg := lamaOf(edit)
 		_, a := poolingRun(t, cfg, width, 1, tokens, waves(tokens*width), []int{tokens}, huge)
 		for j := range cfg.Heads {
 			low := math.Inf(1)
@@ -267,16 +268,16 @@ func TestBoundedLogits(t *testing.T) {
 	const limit = ratio / (ratio + tokens - 1) // 0.159
 	for _, heads := range []int{1, 3, 10} {
 		for _, activation := range []string{"tanh", "identity"} {
-			top, worst := spread(func(c *attention.PoolingConfig) { c.Heads, c.Activation = heads, activation })
+			top, worst := spread(func(c *attention.LAMA) { c.Heads, c.Activation = heads, activation })
 			if top > limit+1e-12 || worst > ratio+1e-9 {
 				t.Errorf("%d heads, %s: largest weight %.4f, want at most %.4f; ratio %.3f, want at most %.3f", heads, activation, top, limit, worst, ratio)
 			}
 		}
 	}
-	if top, _ := spread(func(c *attention.PoolingConfig) { c.L2Norm, c.Activation = false, "identity" }); top < 0.9 {
+	if top, _ := spread(func(c *attention.LAMA) { c.L2Norm, c.Activation = false, "identity" }); top < 0.9 {
 		t.Errorf("without norm and tanh the largest weight is %.4f, want it sharp", top)
 	}
-	if _, worst := spread(func(c *attention.PoolingConfig) { c.Temperature = 0.1 }); worst <= ratio {
+	if _, worst := spread(func(c *attention.LAMA) { c.Temperature = 0.1 }); worst <= ratio {
 		t.Errorf("at temperature 0.1 two weights differ by a factor of %.3f, want more than %.3f", worst, ratio)
 	}
 }
@@ -310,24 +311,26 @@ func TestPoolingPadding(t *testing.T) {
 // TestPoolingParameters: the counts of the documentation.
 func TestPoolingParameters(t *testing.T) {
 	const d, m, r, a = 20, 5, 2, 8
-	for kind, want := range map[string]int{
-		"lama": 2*d*m*r + d*d + d + d, "lama+ctx": 2*d*m*r + d*d + d, "single": d + d*d + d, "structured": a*d + m*a, "mean": 0,
+	lama := attention.DefaultLAMA()
+	lama.Heads, lama.Rank = m, r
+	own := lama
+	own.Context = "annotations"
+	for kind, c := range map[string]struct {
+		pool attention.Pool
+		want int
+	}{
+		"lama": {lama, 2*d*m*r + d*d + d + d}, "lama+ctx": {own, 2*d*m*r + d*d + d}, "single": {attention.SingleHead{}, d + d*d + d},
+		"structured": {attention.Structured{Heads: m, Width: a}, a*d + m*a}, "mean": {attention.Mean{}, 0},
 	} {
 		t.Run(kind, func(t *testing.T) {
-			cfg := attention.DefaultPoolingConfig()
-			cfg.Heads, cfg.Rank, cfg.Width = m, r, a
-			cfg.Kind, _, _ = strings.Cut(kind, "+")
-			if kind == "lama+ctx" {
-				cfg.Context = "annotations"
-			}
 			store := nn.NewStore(tensor.Float64)
-			attention.NewPooling(nn.NewBuilder(op.NewTape(tensor.Float64, true), store, nn.Options{Seed: 1}), cfg, d)
+			c.pool.New(nn.NewBuilder(op.NewTape(tensor.Float64, true), store, nn.Options{Seed: 1}), d)
 			got := 0
 			for _, name := range store.Names() {
 				got += store.Shape(name).TotalSize()
 			}
-			if got != want {
-				t.Errorf("%d parameters %v, want %d", got, store.Names(), want)
+			if got != c.want {
+				t.Errorf("%d parameters %v, want %d", got, store.Names(), c.want)
 			}
 		})
 	}
@@ -343,7 +346,7 @@ func TestLAMAParametersBeside(t *testing.T) {
 	}
 	for _, c := range []struct{ d, m int }{{20, 2}, {100, 5}, {100, 10}, {100, 20}, {128, 8}, {256, 32}} {
 		lama := count(func(b *nn.Builder) {
-			attention.NewPooling(b, poolingOf("lama", func(p *attention.PoolingConfig) { p.Heads = c.m }), c.d)
+			lamaOf(func(p *attention.LAMA) { p.Heads = c.m }).New(b, c.d)
 		})
 		self := count(func(b *nn.Builder) {
 			layer := attention.DefaultConfig()
@@ -364,8 +367,8 @@ func TestLAMAInit(t *testing.T) {
 	const d, m, r = 400, 8, 2
 	for init, bound := range map[string]float64{"width": 1.0 / 20, "heads": 1.0 / 4} {
 		store := nn.NewStore(tensor.Float64)
-		cfg := poolingOf("lama", func(c *attention.PoolingConfig) { c.Heads, c.Rank, c.Init = m, r, init })
-		attention.NewPooling(nn.NewBuilder(op.NewTape(tensor.Float64, true), store, nn.Options{Seed: 1}), cfg, d)
+		cfg := lamaOf(func(c *attention.LAMA) { c.Heads, c.Rank, c.Init = m, r, init })
+		cfg.New(nn.NewBuilder(op.NewTape(tensor.Float64, true), store, nn.Options{Seed: 1}), d)
 		for _, name := range []string{"context_proj.weight", "word_proj.weight"} {
 			var top float64
 			for _, x := range store.Get(name).Float64s() {

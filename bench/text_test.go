@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"sparrow/attention"
 	"sparrow/kernel"
 )
 
@@ -82,7 +83,7 @@ func TestTextNetworks(t *testing.T) {
 		t.Errorf("step-encoder is %+v with %+v", encoder, dims)
 	}
 	lama, dims := networks["step-lama"].network()
-	if lama.Kind != "lama" || lama.LAMA.EmbedDim != 100 || lama.LAMA.Hidden != 50 || lama.LAMA.Pooling.Heads != 10 || lama.LAMA.Dropout != 0 || dims.Context != 200 {
+	if lama.Kind != "lama" || lama.LAMA.EmbedDim != 100 || lama.LAMA.Hidden != 50 || lama.LAMA.Pooling.Of.(attention.LAMA).Heads != 10 || lama.LAMA.Dropout != 0 || dims.Context != 200 {
 		t.Errorf("step-lama is %+v with %+v", lama, dims)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/sbinet/npyio/npz"
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/checkpoints"
 	"sparrow/internal/measure"
 	"sparrow/internal/rng"
@@ -159,7 +160,9 @@ func (c config) network() (model.Config, model.Dims) {
 	switch c.Kind {
 	case "lama":
 		m.UseKind(c.Kind)
-		m.LAMA.EmbedDim, m.LAMA.Hidden, m.LAMA.Dropout, m.LAMA.Pooling.Heads = c.DModel, c.Hidden, 0, c.NHead
+		pool := attention.DefaultLAMA()
+		pool.Heads = c.NHead
+		m.LAMA.EmbedDim, m.LAMA.Hidden, m.LAMA.Dropout, m.LAMA.Pooling.Of = c.DModel, c.Hidden, 0, pool
 		return m, dims
 	case "encoder":
 		m.UseKind(c.Kind)

@@ -34,7 +34,7 @@ func Keys(src any, l Lists) ([]Key, error) {
 		return nil, err
 	}
 	w := &keyWalk{lists: l}
-	w.table(addressable(v), nil, false, "")
+	w.table(addressable(v), "", nil, false, "")
 	return w.keys, nil
 }
 
@@ -45,20 +45,20 @@ type keyWalk struct {
 	above []reflect.Type // concepts of the kinds around
 }
 
-// table lists the keys of the struct v and then those of its tables. names is the table's name without indices, element that it
-// is one of an array, kind what it belongs to.
-func (w *keyWalk) table(v reflect.Value, names toml.Key, element bool, kind string) {
+// table lists the keys of the struct v, whose field has a tag, and then those of its tables. names is the table's name without
+// indices, element that it is one of an array, kind what it belongs to.
+func (w *keyWalk) table(v reflect.Value, tag reflect.StructTag, names toml.Key, element bool, kind string) {
 	var tables []func()
-	w.fields(v, names, element, kind, &tables)
+	w.fields(v, tag, names, element, kind, &tables)
 	for _, list := range tables {
 		list()
 	}
 }
 
 // fields lists the keys of v, which may be only a part of a table, and leaves the tables in it for later.
-func (w *keyWalk) fields(v reflect.Value, names toml.Key, element bool, kind string, tables *[]func()) {
+func (w *keyWalk) fields(v reflect.Value, tag reflect.StructTag, names toml.Key, element bool, kind string, tables *[]func()) {
 	if one, ok := asOneOf(v); ok {
-		w.kinds(one, kindKey, "", names, element, kind, tables)
+		w.kinds(one, kindKey, tag, names, element, kind, tables)
 		return
 	}
 	for i := range v.NumField() {
@@ -70,7 +70,7 @@ func (w *keyWalk) fields(v reflect.Value, names toml.Key, element bool, kind str
 		}
 		switch {
 		case sf.Anonymous && name == "" && sf.Type.Kind() == reflect.Struct:
-			w.fields(at, names, element, kind, tables)
+			w.fields(at, "", names, element, kind, tables)
 		case sf.IsExported() && name != "" && name != "-":
 			f := field{name: name, v: at, tag: sf.Tag}
 			table, array := isTable(at.Type())
@@ -87,7 +87,7 @@ func (w *keyWalk) fields(v reflect.Value, names toml.Key, element bool, kind str
 			*tables = append(*tables, func() {
 				defer func(now []reflect.Type) { w.above = now }(w.above)
 				w.above = above
-				w.table(sample(inner), child(names, name), array, kind)
+				w.table(sample(inner), sf.Tag, child(names, name), array, kind)
 			})
 		}
 	}
@@ -116,7 +116,7 @@ func (w *keyWalk) kinds(one oneOf, key string, tag reflect.StructTag, names toml
 		if c.name == one.chosen() && one.value() != nil {
 			value = one.value()
 		}
-		w.fields(addressable(reflect.ValueOf(value)), names, element, c.name, tables)
+		w.fields(addressable(reflect.ValueOf(value)), "", names, element, c.name, tables)
 	}
 }
 

@@ -78,7 +78,7 @@ type rule struct {
 type drawing struct {
 	rule
 	Title string       `toml:"title"`
-	Main  OneOf[shape] `toml:"main"`
+	Main  OneOf[shape] `toml:"main" doc:"the first"`
 	Many  []rule       `toml:"many"`
 	May   *rule        `toml:"may"`
 }
@@ -353,7 +353,7 @@ func TestKeys(t *testing.T) {
 		{"", "", "scale", "a number", "0.0", "", "", nil},
 		{"", "", "title", "a string", `"t"`, "", "", nil},
 		{"[corner]", "box", "depth", "an integer", "1", "", "", nil},
-		{"[main]", "", "kind", "a string", `"box"`, "", "", kinds},
+		{"[main]", "", "kind", "a string", `"box"`, "the first", "", kinds},
 		{"[main]", "disc", "radius", "a number", "1.0", "from the middle to the edge", "cm", nil},
 		{"[main]", "box", "width", "an integer", "5", "", "", nil},
 	}

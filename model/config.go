@@ -93,7 +93,7 @@ func (c *Config) UseKind(kind string) {
 func (c Config) Layout() string {
 	if c.Kind == "lama" {
 		l := c.LAMA
-		return fmt.Sprintf("embeddings of width %d, 2 x %d hidden units, %s pooling", l.EmbedDim, l.Hidden, l.Pooling.Kind)
+		return fmt.Sprintf("embeddings of width %d, 2 x %d hidden units, %s pooling", l.EmbedDim, l.Hidden, l.Pooling.Name)
 	}
 	if c.Kind == "favit" {
 		v := c.FaViT.Resolved()

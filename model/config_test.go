@@ -6,6 +6,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/configs"
 	"sparrow/nn"
 )
@@ -17,7 +18,7 @@ func TestKinds(t *testing.T) {
 		table := struct {
 			Model Config `toml:"model"`
 		}{DefaultConfig()}
-		err := configs.Decode("a.toml", []byte("[model]\n"+text), &table, configs.Options{})
+		err := configs.Decode("a.toml", []byte("[model]\n"+text), &table, configs.Options{Lists: configs.With(configs.Lists{}, attention.Pools()...)})
 		return table.Model, err
 	}
 	var bert Config
@@ -70,13 +71,15 @@ func TestKinds(t *testing.T) {
 // defaults; what is written decodes to the same.
 func TestLAMAConfigDecodes(t *testing.T) {
 	want := DefaultLAMAConfig()
-	want.Hidden, want.Pooling.Heads, want.Pooling.Rank = 8, 3, 2
+	pool := attention.DefaultLAMA()
+	pool.Heads, pool.Rank = 3, 2
+	want.Hidden, want.Pooling.Of = 8, pool
 	const text = "[model]\nkind = \"lama\"\n[model.lama]\nhidden = 8\n[model.lama.pooling]\nheads = 3\nrank = 2\n"
 	table := struct {
 		Model Config `toml:"model"`
 	}{DefaultConfig()}
 	for range 2 { // as given, then as encoded
-		if err := configs.Decode("a.toml", []byte(text), &table, configs.Options{}); err != nil {
+		if err := configs.Decode("a.toml", []byte(text), &table, configs.Options{Lists: configs.With(configs.Lists{}, attention.Pools()...)}); err != nil {
 			t.Fatal(err)
 		}
 		if table.Model.LAMA == nil || *table.Model.LAMA != want {
@@ -87,7 +90,7 @@ func TestLAMAConfigDecodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		table.Model = DefaultConfig()
-		if err := configs.Decode("b.toml", written, &table, configs.Options{}); err != nil {
+		if err := configs.Decode("b.toml", written, &table, configs.Options{Lists: configs.With(configs.Lists{}, attention.Pools()...)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,16 +17,16 @@ import (
 // LAMAConfig is the [model.lama] table: a bidirectional GRU under an attention
 // that pools its states.
 type LAMAConfig struct {
-	EmbedDim         int                     `toml:"embed_dim" doc:"E, width of a token's vector" unit:"neurons"`
-	Hidden           int                     `toml:"hidden" doc:"H, width of each direction's state" unit:"neurons"`
-	ClassifierHidden int                     `toml:"classifier_hidden" doc:"units of a layer before the scores; 0: none" unit:"neurons"`
-	Dropout          float64                 `toml:"dropout" doc:"probability, on embeddings, on the text's vector and in the classifier"`
-	Pooling          attention.PoolingConfig `toml:"pooling"`
+	EmbedDim         int                           `toml:"embed_dim" doc:"E, width of a token's vector" unit:"neurons"`
+	Hidden           int                           `toml:"hidden" doc:"H, width of each direction's state" unit:"neurons"`
+	ClassifierHidden int                           `toml:"classifier_hidden" doc:"units of a layer before the scores; 0: none" unit:"neurons"`
+	Dropout          float64                       `toml:"dropout" doc:"probability, on embeddings, on the text's vector and in the classifier"`
+	Pooling          configs.OneOf[attention.Pool] `toml:"pooling" doc:"how words become one vector"`
 }
 
 // DefaultLAMAConfig is a small network of Mehta, Rangwala and Ramakrishnan (2019).
 func DefaultLAMAConfig() LAMAConfig {
-	return LAMAConfig{EmbedDim: 100, Hidden: 50, Dropout: 0.3, Pooling: attention.DefaultPoolingConfig()}
+	return LAMAConfig{EmbedDim: 100, Hidden: 50, Dropout: 0.3, Pooling: attention.DefaultPool()}
 }
 
 // SetDefaults implements configs.Defaulter.
@@ -34,17 +34,10 @@ func (c *LAMAConfig) SetDefaults() { *c = DefaultLAMAConfig() }
 
 // Validate reports values that no network can have.
 func (c LAMAConfig) Validate(r *configs.Report) {
-	atLeast := func(key string, v, low int) {
-		if v < low {
-			r.Errorf(key, "is too small; want at least %d", low)
-		}
-	}
-	atLeast("embed_dim", c.EmbedDim, 1)
-	atLeast("hidden", c.Hidden, 1)
-	atLeast("classifier_hidden", c.ClassifierHidden, 0)
-	if !(c.Dropout >= 0 && c.Dropout < 1) {
-		r.Errorf("dropout", "is out of range; want 0 or more and less than 1")
-	}
+	r.AtLeast("embed_dim", 1)
+	r.AtLeast("hidden", 1)
+	r.AtLeast("classifier_hidden", 0)
+	r.Within("dropout", c.Dropout >= 0 && c.Dropout < 1, "0 or more and less than 1")
 }
 
 // embeddingStd is the deviation of the embeddings' first values: small beside
@@ -59,7 +52,7 @@ const embeddingStd = 0.1
 //	s = pooling(h_1 .. h_T),  scores = MLP(s)
 //
 // Parameters: model.embed_tokens.weight [V, E], model.gru.* (see nn.GRU),
-// model.pooling.* (see attention.NewPooling), classifier.dense [F, S] where
+// model.pooling.* (see attention.LAMA), classifier.dense [F, S] where
 // classifier_hidden F > 0, and classifier.out [C, S or F], both with a bias. Embeddings
 // start from a normal distribution with deviation 0.1, the classifier within
 // 1/sqrt(inputs). The tap "model.pooling.weights" [B*T, M] is the attention.
@@ -71,7 +64,7 @@ func (c LAMABody) Pool(g *Graph, text Text) *G.Node {
 	seq := nn.SeqInfo{Batch: g.Shape.Rows, SeqLen: g.Shape.Length, Lengths: g.Ints("lengths", g.Shape.Rows)}
 	embed := nn.NewEmbedding(root.Sub("embed_tokens"), text.Vocab, cfg.EmbedDim, nn.Normal(embeddingStd))
 	gru := nn.NewGRU(root.Sub("gru"), nn.GRUConfig{Input: cfg.EmbedDim, Hidden: cfg.Hidden, Bidirectional: true})
-	pooling := attention.NewPooling(root.Sub("pooling"), cfg.Pooling, 2*cfg.Hidden)
+	pooling := cfg.Pooling.Of.New(root.Sub("pooling"), 2*cfg.Hidden)
 
 	x := embed.Forward(g.Ints("tokens", seq.Batch*seq.SeqLen))       // [B*T, E]
 	x = gru.Forward(g.Dropout(x, "embed", cfg.Dropout), seq)         // [B*T, 2H]

@@ -9,6 +9,7 @@ import (
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/configs"
 	"sparrow/internal/layertest"
 	"sparrow/model"
@@ -20,7 +21,9 @@ import (
 // scores' norm may be small, and its third derivative too large for differences.
 func tinyLAMA(edit func(*model.LAMAConfig)) model.LAMAConfig {
 	c := model.DefaultLAMAConfig()
-	c.EmbedDim, c.Hidden, c.Dropout, c.Pooling.Heads = 3, 2, 0, 6
+	pool := attention.DefaultLAMA()
+	pool.Heads = 6
+	c.EmbedDim, c.Hidden, c.Dropout, c.Pooling.Of = 3, 2, 0, pool
 	if edit != nil {
 		edit(&c)
 	}
@@ -76,7 +79,7 @@ func TestLAMA(t *testing.T) {
 
 // naiveLAMA is the scores of one text.
 func naiveLAMA(cfg model.LAMAConfig, v map[string][]float64, words []int) []float64 {
-	d, heads := 2*cfg.Hidden, cfg.Pooling.Heads
+	d, heads := 2*cfg.Hidden, cfg.Pooling.Of.(attention.LAMA).Heads
 	states := make([][]float64, len(words))
 	for i := range states {
 		states[i] = make([]float64, d)
@@ -156,10 +159,10 @@ func affine(x, w, b []float64) []float64 {
 // TestLAMAPadding: with each pooling, longer padding of other tokens changes no
 // score.
 func TestLAMAPadding(t *testing.T) {
-	for _, kind := range []string{"lama", "single", "structured", "mean"} {
-		t.Run(kind, func(t *testing.T) {
+	for _, kind := range attention.Pools() {
+		t.Run(kind.Name, func(t *testing.T) {
 			store := nn.NewStore(tensor.Float64)
-			cfg := tinyLAMA(func(c *model.LAMAConfig) { c.Pooling.Kind = kind })
+			cfg := tinyLAMA(func(c *model.LAMAConfig) { c.Pooling.Of = kind.New() })
 			score := func(tokens []int) []float64 {
 				tape, out := lamaGraph(cfg, store, nil, tokens, textLengths)
 				plan, err := tape.Plan(true, out)
@@ -196,7 +199,7 @@ func TestLAMAConfig(t *testing.T) {
 	} {
 		t.Run(toml, func(t *testing.T) {
 			cfg := model.DefaultLAMAConfig()
-			err := configs.Decode("test.toml", []byte(toml), &cfg, configs.Options{})
+			err := configs.Decode("test.toml", []byte(toml), &cfg, configs.Options{Lists: configs.With(configs.Lists{}, attention.Pools()...)})
 			if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 				t.Errorf("got %v, want %q", err, want)
 			}

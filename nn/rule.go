@@ -6,8 +6,8 @@ import (
 
 // Rule says how linear layers are represented and stored: one [[model.linear]] table.
 type Rule struct {
-	Match string `toml:"match" doc:"glob over the names of linear layers; * also matches dots"`
-	configs.OneOf[Kind]
+	Match               string `toml:"match" doc:"glob over the names of linear layers; * also matches dots"`
+	configs.OneOf[Kind] `doc:"how the layers are represented"`
 	Storage
 }
 

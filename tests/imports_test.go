@@ -48,7 +48,7 @@ var imports = map[string][]string{
 
 	"compress":        {"train", "factor", "model", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell"},
 	"compress/report": {"compress", "checkpoints", "train"},
-	"train":           {"cost", "model", "nn", "op", "factor", "kernel", "recipe", "data", "data/tokenizers", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell"},
+	"train":           {"attention", "cost", "model", "nn", "op", "factor", "kernel", "recipe", "data", "data/tokenizers", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell"},
 
 	"convert": {"factor", "train", "model", "nn", "kernel", "configs", "internal/rng"},
 

@@ -45,7 +45,6 @@ var namesDecide = map[string]int{
 	"attention/attention.go":          7,
 	"attention/capacity.go":           7,
 	"attention/config.go":             14,
-	"attention/pooling.go":            4,
 	"bench/worker.go":                 2,
 	"cmd/model/convert.go":            1,
 	"cmd/model/cost_sizes.go":         1,

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"sparrow/attention"
 	"sparrow/model"
 )
 
@@ -104,7 +105,7 @@ func TestPredict(t *testing.T) {
 						t.Errorf("%q, head %d: %d weights that sum to %g for %d words", text, h, len(weights), sum, len(seen[i].Tokens))
 					}
 				}
-				if want := strings.Fields(text); len(seen[i].Heads) != l.Config.Model.LAMA.Pooling.Heads || !slices.Equal(seen[i].Tokens, want) {
+				if want := strings.Fields(text); len(seen[i].Heads) != l.Config.Model.LAMA.Pooling.Of.(attention.LAMA).Heads || !slices.Equal(seen[i].Tokens, want) {
 					t.Errorf("%q: %d heads over %q, want %q", text, len(seen[i].Heads), seen[i].Tokens, want)
 				}
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,7 +42,7 @@ func keysPage() ([]byte, error) {
 	known := map[place]string{}
 	for _, s := range schemas() {
 		fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.title, s.intro)
-		keys, err := configs.Keys(s.defaults, configs.Lists{})
+		keys, err := configs.Keys(s.defaults, train.Lists())
 		if err != nil {
 			return nil, err
 		}
@@ -70,6 +71,7 @@ func said(k configs.Key, run map[place]string) bool {
 // writeKeys writes a table of Markdown for each table of TOML, and within it for each kind.
 func writeKeys(b *strings.Builder, keys []configs.Key) {
 	same := func(a, b configs.Key) bool { return a.Table == b.Table && a.Kind == b.Kind }
+	keys = kindsLast(keys)
 	for i, k := range keys {
 		if i == 0 || !same(keys[i-1], k) {
 			head := k.Table
@@ -88,6 +90,21 @@ func writeKeys(b *strings.Builder, keys []configs.Key) {
 			b.WriteString("\n")
 		}
 	}
+}
+
+// kindsLast puts the keys that a table has whatever its kind before those of its kinds.
+func kindsLast(keys []configs.Key) []configs.Key {
+	var out []configs.Key
+	for len(keys) > 0 {
+		n := 1
+		for n < len(keys) && keys[n].Table == keys[0].Table {
+			n++
+		}
+		table := slices.Clone(keys[:n])
+		slices.SortStableFunc(table, func(a, b configs.Key) int { return cmp.Compare(min(len(a.Kind), 1), min(len(b.Kind), 1)) })
+		out, keys = append(out, table...), keys[n:]
+	}
+	return out
 }
 
 // typeOf is the type of a key in a word or two, with its unit.

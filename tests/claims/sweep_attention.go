@@ -38,7 +38,7 @@ func newAttention(cfg model.Config, batch, length int) (subject, error) {
 	switch cfg.Kind {
 	case "lama":
 		width := nn.GRUConfig{Hidden: cfg.LAMA.Hidden, Bidirectional: true}.Width()
-		pooled = attention.NewPooling(b, cfg.LAMA.Pooling, width).Forward(states(batch*length, width), seq)
+		pooled = cfg.LAMA.Pooling.Of.New(b, width).Forward(states(batch*length, width), seq)
 	case "encoder":
 		init := nn.Normal(cfg.InitStd)
 		layer := attention.New(b, attention.LayerConfig{Config: cfg.Attention, DModel: cfg.DModel, Init: init, OutInit: init})
