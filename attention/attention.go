@@ -1,8 +1,6 @@
 package attention
 
 import (
-	"fmt"
-
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -29,23 +27,13 @@ type LayerConfig struct {
 
 // New makes the layer b.Name("") of the config's kind.
 func New(b *nn.Builder, cfg LayerConfig) Attention {
-	switch cfg.Kind {
-	case "mha", "gqa", "mqa":
-		return newMHA(b, cfg)
-	case "mfa":
-		return newMFA(b, cfg)
-	case "mfa_kr":
-		return newMFAKR(b, cfg)
-	case "mla":
-		return newMLA(b, cfg)
-	}
-	panic(fmt.Sprintf("attention: no kind %q", cfg.Kind)) // refused by Validate
+	return cfg.kind().layer(b, cfg)
 }
 
 // CacheRotary is the table by which a cache of up to capacity tokens turns keys when
 // they are read, where positions are rotary; nil: they are turned before.
 func (c Config) CacheRotary(dModel, capacity int, dtype tensor.Dtype) *op.RotaryTable {
-	if c.Kind != "mfa_kr" {
+	if !c.kind().turnsLater {
 		return nil
 	}
 	return op.NewRotaryTable(c.RotaryDim(dModel), capacity, c.Theta, dtype)

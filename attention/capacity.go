@@ -22,54 +22,27 @@ func (c Capacity) Effective() int { return c.Heads * c.Rank }
 
 // Capacity of the attention in a model of the given width.
 func (c Config) Capacity(dModel int) Capacity {
-	k := Capacity{Heads: c.NHead, Rank: c.Dim(dModel), Shared: c.KVHeads() * c.Dim(dModel)}
-	if c.Kind == "mla" {
-		k.Shared = c.KVRank
-	}
-	return k
+	return Capacity{Heads: c.NHead, Rank: c.Dim(dModel), Shared: c.kind().shared(c, dModel)}
 }
 
 // Parameters is the number of weights of one layer's matrices, where they are
 // dense, without norms, gates and biases. It is a float64, because a config may
 // ask for more than an int holds.
 func (c Config) Parameters(dModel int) float64 {
-	d, m, k, v := float64(dModel), float64(c.NHead), float64(c.Dim(dModel)), float64(c.ValueDim(dModel))
+	d, m := float64(dModel), float64(c.NHead)
 	query := func(width float64) float64 { // of D to m heads of that width
 		if r := float64(c.QueryRank(dModel)); r > 0 {
 			return d*r + r*m*width
 		}
 		return d * m * width
 	}
-	switch c.Kind {
-	case "mfa", "mfa_kr":
-		n := query(k) + 2*d*k + m*k*d
-		if c.Output == "shared" {
-			n += m*k*k + k*d - m*k*d
-		}
-		if c.Kind == "mfa_kr" {
-			n += k*k - d*k
-		}
-		return n
-	case "mla":
-		r, p := float64(c.KVRank), float64(c.RopeDim)
-		return query(k+p) + d*(r+p) + r*m*(k+v) + m*v*d
-	}
-	return 2 * d * k * (m + float64(c.KVHeads()))
+	return c.kind().parameters(c, d, m, float64(c.Dim(dModel)), query)
 }
 
 // CacheLayout is what decoding stores of one token in one layer. Only keys of
 // mfa_kr are stored before they are turned, because they are values, too; its
 // layout lacks the table to turn them with.
-func (c Config) CacheLayout(dModel int) op.CacheLayout {
-	k := c.Dim(dModel)
-	switch c.Kind {
-	case "mfa_kr":
-		return op.CacheLayout{KVHeads: 1, KeyDim: k, ValueDim: k, Shared: true}
-	case "mla":
-		return op.CacheLayout{KVHeads: 1, KeyDim: c.KVRank + c.RopeDim, ValueDim: c.KVRank, Shared: true}
-	}
-	return op.CacheLayout{KVHeads: c.KVHeads(), KeyDim: k, ValueDim: k}
-}
+func (c Config) CacheLayout(dModel int) op.CacheLayout { return c.kind().cache(c, dModel) }
 
 // CacheBytesPerToken is what decoding stores of one token in one layer, int8s in 8
 // bits an element, scales included.

@@ -2,15 +2,9 @@ package attention
 
 import (
 	"slices"
-	"strings"
 
 	"sparrow/configs"
 )
-
-// Kinds are the attentions that exist: multi-head, grouped-query and multi-query
-// attention; multi-matrix factorization attention and its form that reuses keys as
-// values; multi-head latent attention.
-var Kinds = []string{"mha", "gqa", "mqa", "mfa", "mfa_kr", "mla"}
 
 // Config is the [model.attention] table.
 type Config struct {
@@ -33,17 +27,15 @@ type Config struct {
 // DefaultConfig is multi-head attention with 4 heads.
 func DefaultConfig() Config { return Config{Kind: "mha", NHead: 4, Theta: 10000, InterNorm: true} }
 
-// factorized says whether the kind is mfa or mfa_kr.
-func (c Config) factorized() bool { return c.Kind == "mfa" || c.Kind == "mfa_kr" }
-
 // Validate reports values that no model can have, and keys of another kind.
 func (c Config) Validate(r *configs.Report) {
-	if !slices.Contains(Kinds, c.Kind) {
-		r.Errorf("kind", "is unknown; want one of %s", strings.Join(Kinds, ", "))
+	k, ok := c.find()
+	if !ok {
+		r.OneOf("kind")
 		return
 	}
 	if c.NHead < 1 {
-		r.Errorf("n_head", "is too small; want at least 1")
+		r.AtLeast("n_head", 1)
 		return
 	}
 	if c.HeadDim < 0 {
@@ -52,64 +44,35 @@ func (c Config) Validate(r *configs.Report) {
 	if c.Theta <= 0 {
 		r.Errorf("rope_theta", "is too small; want more than 0")
 	}
-	c.validateKVHeads(r)
-	c.validateFactors(r)
-}
-
-func (c Config) validateKVHeads(r *configs.Report) {
-	switch {
-	case c.NKVHead < 0:
-		r.Errorf("n_kv_head", "is negative; want 0 or more")
-	case c.Kind == "gqa" && c.NKVHead == 0:
-		r.Errorf("kind", "needs n_kv_head, a divisor of n_head = %d", c.NHead)
-	case c.Kind == "gqa" && c.NHead%c.NKVHead != 0:
-		r.Errorf("n_kv_head", "does not divide n_head = %d", c.NHead)
-	case c.Kind == "mha" && c.NKVHead != 0 && c.NKVHead != c.NHead:
-		r.Errorf("n_kv_head", "is not n_head = %d, as in mha; for fewer use kind = \"gqa\"", c.NHead)
-	case c.Kind != "mha" && c.Kind != "gqa" && c.NKVHead > 1:
-		r.Errorf("n_kv_head", "is not 1, as in %s; for more use kind = \"gqa\"", c.Kind)
-	}
-}
-
-// validateFactors reports keys of mfa, mfa_kr and mla.
-func (c Config) validateFactors(r *configs.Report) {
-	only := func(key string, set, allowed bool, kinds string) {
-		if set && !allowed {
-			r.Errorf(key, "is for %s only, but kind = %q", kinds, c.Kind)
+	for _, given := range []struct {
+		key string
+		set bool
+	}{
+		{"bias", c.Bias}, {"q_rank", c.QRank != 0}, {"inter_norm", !c.InterNorm}, {"output", c.Output != ""},
+		{"kv_rank", c.KVRank != 0}, {"rope_dim", c.RopeDim != 0}, {"v_head_dim", c.VHeadDim != 0},
+	} {
+		if given.set && !slices.Contains(k.keys, given.key) {
+			r.Errorf(given.key, "is for %s only, but kind = %q", readers(given.key), c.Kind)
 		}
 	}
-	mla := c.Kind == "mla"
-	only("bias", c.Bias, !mla && !c.factorized(), "mha, gqa and mqa")
-	only("q_rank", c.QRank != 0, mla || c.factorized(), "mfa, mfa_kr and mla")
-	only("inter_norm", !c.InterNorm, c.factorized(), "mfa and mfa_kr")
-	only("output", c.Output != "", c.factorized(), "mfa and mfa_kr")
-	only("kv_rank", c.KVRank != 0, mla, "mla")
-	only("rope_dim", c.RopeDim != 0, mla, "mla")
-	only("v_head_dim", c.VHeadDim != 0, mla, "mla")
 	if c.QRank < 0 {
 		r.Errorf("q_rank", "is negative; want 0 or more")
 	}
 	if !slices.Contains([]string{"", "full", "shared"}, c.Output) {
 		r.Errorf("output", "is unknown; want full or shared")
 	}
-	if !mla {
+	if c.NKVHead < 0 {
+		r.Errorf("n_kv_head", "is negative; want 0 or more")
 		return
 	}
-	if c.KVRank < 1 {
-		r.Errorf("kv_rank", "is too small; mla wants at least 1")
-	}
-	if c.RopeDim < 2 || c.RopeDim%2 != 0 {
-		r.Errorf("rope_dim", "must be even and at least 2 for mla")
-	}
-	if c.VHeadDim < 0 {
-		r.Errorf("v_head_dim", "is negative; want 0 (head_dim) or more")
-	}
+	k.validate(c, r)
 }
 
 // ValidateIn reports what does not fit a model of a width whose positions are
 // rotary or not. The keys are relative to [model].
 func (c Config) ValidateIn(r *configs.Report, dModel int, rotary bool) {
-	if dModel < 1 || c.NHead < 1 {
+	k, ok := c.find()
+	if dModel < 1 || c.NHead < 1 || !ok {
 		return
 	}
 	if c.HeadDim == 0 && dModel%c.NHead != 0 {
@@ -117,7 +80,7 @@ func (c Config) ValidateIn(r *configs.Report, dModel int, rotary bool) {
 		return
 	}
 	switch width := c.RotaryDim(dModel); {
-	case !rotary || width%2 == 0 || c.Kind == "mla": // rope_dim of mla is even by Validate
+	case !rotary || width%2 == 0 || slices.Contains(k.keys, "rope_dim"): // whose width Validate checks
 	case c.HeadDim > 0:
 		r.Errorf("attention.head_dim", "is odd; rotary positions need an even width")
 	default:
@@ -127,15 +90,7 @@ func (c Config) ValidateIn(r *configs.Report, dModel int, rotary bool) {
 
 // KVHeads is the number of key/value heads whose keys and values exist side by
 // side in training.
-func (c Config) KVHeads() int {
-	switch c.Kind {
-	case "gqa":
-		return c.NKVHead
-	case "mqa", "mfa", "mfa_kr":
-		return 1
-	}
-	return c.NHead
-}
+func (c Config) KVHeads() int { return c.kind().kvHeads(c) }
 
 // Dim is the width of a head in a model of the given width.
 func (c Config) Dim(dModel int) int {
@@ -146,12 +101,7 @@ func (c Config) Dim(dModel int) int {
 }
 
 // RotaryDim is the width of the part of a head that rotary positions turn.
-func (c Config) RotaryDim(dModel int) int {
-	if c.Kind == "mla" {
-		return c.RopeDim
-	}
-	return c.Dim(dModel)
-}
+func (c Config) RotaryDim(dModel int) int { return c.kind().rotaryDim(c, dModel) }
 
 // ValueDim is the width of a head's value.
 func (c Config) ValueDim(dModel int) int {
@@ -163,9 +113,4 @@ func (c Config) ValueDim(dModel int) int {
 
 // QueryRank is the width between the two matrices that make a query, 0 if there
 // is one.
-func (c Config) QueryRank(dModel int) int {
-	if c.QRank == 0 && c.factorized() {
-		return c.Dim(dModel)
-	}
-	return c.QRank
-}
+func (c Config) QueryRank(dModel int) int { return c.kind().queryRank(c, dModel) }

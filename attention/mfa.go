@@ -104,3 +104,32 @@ func (o mfaOutput) Forward(x *G.Node) *G.Node {
 	}
 	return o.out.Forward(x)
 }
+
+// factorized is the kind of MFA, or with key reuse of MFA-KR.
+func factorized(name string, reuse bool) kind {
+	k := kind{
+		name: name, keys: []string{"q_rank", "inter_norm", "output"}, validate: singleHeadOnly, kvHeads: oneHead, rotaryDim: wholeHead,
+		queryRank: func(c Config, dModel int) int {
+			if c.QRank == 0 {
+				return c.Dim(dModel)
+			}
+			return c.QRank
+		},
+		shared: wholeHead,
+		parameters: func(c Config, d, m, k float64, query func(float64) float64) float64 {
+			n := query(k) + 2*d*k + m*k*d
+			if c.Output == "shared" {
+				n += m*k*k + k*d - m*k*d
+			}
+			return n
+		},
+		cache: func(c Config, dModel int) op.CacheLayout {
+			return op.CacheLayout{KVHeads: 1, KeyDim: c.Dim(dModel), ValueDim: c.Dim(dModel)}
+		},
+		layer: func(b *nn.Builder, cfg LayerConfig) Attention { return newMFA(b, cfg) },
+	}
+	if reuse {
+		return keyReuse(k)
+	}
+	return k
+}

@@ -62,3 +62,20 @@ func (l *mfaKR) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
 
 // value maps keys, or sums of keys, [N, C] to values.
 func (l *mfaKR) value(k *G.Node) *G.Node { return op.GatedAdd(k, l.n.Forward(k), l.gate.Use()) }
+
+// keyReuse makes the kind of MFA that of MFA-KR. Keys are stored before they are turned, because they are values, too; the
+// layout lacks the table to turn them with.
+func keyReuse(mfa kind) kind {
+	parameters, cache := mfa.parameters, mfa.cache
+	mfa.parameters = func(c Config, d, m, k float64, query func(float64) float64) float64 {
+		return parameters(c, d, m, k, query) + k*k - d*k
+	}
+	mfa.cache = func(c Config, dModel int) op.CacheLayout {
+		l := cache(c, dModel)
+		l.Shared = true
+		return l
+	}
+	mfa.turnsLater = true
+	mfa.layer = func(b *nn.Builder, cfg LayerConfig) Attention { return newMFAKR(b, cfg) }
+	return mfa
+}

@@ -3,6 +3,7 @@ package attention
 import (
 	G "gorgonia.org/gorgonia"
 
+	"sparrow/configs"
 	"sparrow/nn"
 	"sparrow/op"
 )
@@ -38,4 +39,37 @@ func (l *mha) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
 	return l.o.Forward(attend(l.b, q, k, v, seq, layer, op.AttentionShape{
 		Heads: l.cfg.NHead, KVHeads: l.cfg.KVHeads(), HeadDim: l.cfg.Dim(l.cfg.DModel), Causal: l.cfg.Causal,
 	}))
+}
+
+// headsOf is the kind of H query heads over so many key/value heads.
+func headsOf(name string, kvHeads func(c Config) int, validate func(c Config, r *configs.Report)) kind {
+	return kind{
+		name: name, keys: []string{"bias"}, validate: validate, kvHeads: kvHeads,
+		queryRank: func(c Config, _ int) int { return c.QRank }, rotaryDim: wholeHead,
+		shared: func(c Config, dModel int) int { return kvHeads(c) * c.Dim(dModel) },
+		parameters: func(c Config, d, m, k float64, _ func(float64) float64) float64 {
+			return 2 * d * k * (m + float64(kvHeads(c)))
+		},
+		cache: func(c Config, dModel int) op.CacheLayout {
+			return op.CacheLayout{KVHeads: kvHeads(c), KeyDim: c.Dim(dModel), ValueDim: c.Dim(dModel)}
+		},
+		layer: func(b *nn.Builder, cfg LayerConfig) Attention { return newMHA(b, cfg) },
+	}
+}
+
+// ownHeads refuses another number of key/value heads than of query heads.
+func ownHeads(c Config, r *configs.Report) {
+	if c.NKVHead != 0 && c.NKVHead != c.NHead {
+		r.Errorf("n_kv_head", "is not n_head = %d, as in mha; for fewer use kind = \"gqa\"", c.NHead)
+	}
+}
+
+// groupedHeads refuses key/value heads that the query heads cannot share evenly.
+func groupedHeads(c Config, r *configs.Report) {
+	switch {
+	case c.NKVHead == 0:
+		r.Errorf("kind", "needs n_kv_head, a divisor of n_head = %d", c.NHead)
+	case c.NHead%c.NKVHead != 0:
+		r.Errorf("n_kv_head", "does not divide n_head = %d", c.NHead)
+	}
 }

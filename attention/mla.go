@@ -5,6 +5,7 @@ import (
 
 	G "gorgonia.org/gorgonia"
 
+	"sparrow/configs"
 	"sparrow/nn"
 	"sparrow/op"
 )
@@ -84,4 +85,38 @@ func (l *mla) queries(x *G.Node, seq nn.SeqInfo) *G.Node {
 		return q
 	}
 	return op.RotaryTail(l.b.Tape, q, seq.Positions, l.cfg.Rotary, l.cfg.Dim(l.cfg.DModel)+l.cfg.RopeDim)
+}
+
+// latentKind is MLA.
+func latentKind() kind {
+	return kind{
+		name: "mla", keys: []string{"q_rank", "kv_rank", "rope_dim", "v_head_dim"},
+		validate: func(c Config, r *configs.Report) {
+			singleHeadOnly(c, r)
+			if c.KVRank < 1 {
+				r.Errorf("kv_rank", "is too small; mla wants at least 1")
+			}
+			if c.RopeDim < 2 || c.RopeDim%2 != 0 {
+				r.Errorf("rope_dim", "must be even and at least 2, as mla wants")
+			}
+			if c.VHeadDim < 0 {
+				r.Errorf("v_head_dim", "is negative; want 0 (head_dim) or more")
+			}
+		},
+		kvHeads:   func(c Config) int { return c.NHead },
+		queryRank: func(c Config, _ int) int { return c.QRank },
+		rotaryDim: func(c Config, _ int) int { return c.RopeDim },
+		shared:    func(c Config, _ int) int { return c.KVRank },
+		parameters: func(c Config, d, m, k float64, query func(float64) float64) float64 {
+			r, p, v := float64(c.KVRank), float64(c.RopeDim), k
+			if c.VHeadDim > 0 {
+				v = float64(c.VHeadDim)
+			}
+			return query(k+p) + d*(r+p) + r*m*(k+v) + m*v*d
+		},
+		cache: func(c Config, _ int) op.CacheLayout {
+			return op.CacheLayout{KVHeads: 1, KeyDim: c.KVRank + c.RopeDim, ValueDim: c.KVRank, Shared: true}
+		},
+		layer: func(b *nn.Builder, cfg LayerConfig) Attention { return newMLA(b, cfg) },
+	}
 }

@@ -42,9 +42,6 @@ var ownWords = map[string]string{
 // namesDecide are the files that ask a kind for its name today, and how often. A count may fall, and rise only by what another
 // file loses: code that moves.
 var namesDecide = map[string]int{
-	"attention/attention.go":          7,
-	"attention/capacity.go":           7,
-	"attention/config.go":             14,
 	"bench/worker.go":                 2,
 	"cmd/model/convert.go":            1,
 	"cmd/model/cost_sizes.go":         1,
