@@ -36,7 +36,7 @@ func (c Config) CacheRotary(dModel, capacity int, dtype tensor.Dtype) *op.Rotary
 	if !c.kind().turnsLater {
 		return nil
 	}
-	return op.NewRotaryTable(c.RotaryDim(dModel), capacity, c.Theta, dtype)
+	return c.RotaryTable(dModel, capacity, dtype)
 }
 
 // attend is attention over the sequence itself, or while decoding over the cache,

@@ -15,6 +15,10 @@ type Config struct {
 	Bias    bool    `toml:"bias" doc:"biases in the four projections, of mha, gqa and mqa"`
 	Theta   float64 `toml:"rope_theta" doc:"base of the rotary angles"`
 
+	OutputBias *bool        `toml:"output_bias" doc:"a bias in the output projection, of mha, gqa and mqa; left out: as bias says"`
+	QKNorm     *bool        `toml:"qk_norm" doc:"RMS norm of each head's query and key before positions turn them, of mha, gqa and mqa; left out: false"`
+	Scaling    *RopeScaling `toml:"rope_scaling"` // of the rotary angles; nil: none
+
 	QRank     int    `toml:"q_rank" doc:"width between the two matrices of a query, of mfa, mfa_kr (0: head_dim) and mla (0: one matrix)" unit:"neurons"`
 	InterNorm bool   `toml:"inter_norm" doc:"RMS norm between the two matrices of a query, of mfa and mfa_kr"`
 	Output    string `toml:"output" doc:"of mfa and mfa_kr: one matrix of all heads, or a C x C matrix a head, summed, before one projection; empty: full" choices:"|full|shared"`
@@ -48,7 +52,7 @@ func (c Config) Validate(r *configs.Report) {
 		key string
 		set bool
 	}{
-		{"bias", c.Bias}, {"q_rank", c.QRank != 0}, {"inter_norm", !c.InterNorm}, {"output", c.Output != ""},
+		{"bias", c.Bias}, {"output_bias", c.OutputBias != nil}, {"qk_norm", c.NormedHeads()}, {"q_rank", c.QRank != 0}, {"inter_norm", !c.InterNorm}, {"output", c.Output != ""},
 		{"kv_rank", c.KVRank != 0}, {"rope_dim", c.RopeDim != 0}, {"v_head_dim", c.VHeadDim != 0},
 	} {
 		if given.set && !slices.Contains(k.keys, given.key) {

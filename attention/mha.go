@@ -13,28 +13,60 @@ import (
 // attention (Shazeer 2019), between them grouped-query attention (Ainslie et al.
 // 2023). Heads have width K; the scale is 1/sqrt(K).
 //
+// With qk_norm each head's query and key pass an RMS norm before they are turned
+// (Dehghani et al. 2023, section 2; Qwen3).
+//
 // Parameters: q_proj [H*K, D], k_proj and v_proj [G*K, D], o_proj [D, H*K], and
-// biases if wanted: 2 D K (H + G) weights. Decoding caches 2 G K values a token.
+// biases and q_norm, k_norm [K] if wanted: 2 D K (H + G) weights. Decoding caches 2 G K values a token.
 type mha struct {
 	cfg        LayerConfig
 	b          *nn.Builder
 	q, k, v, o nn.Linear
+
+	qNorm, kNorm *nn.Norm // of each head; nil: none
 }
+
+// BiasedOutput tells whether the output projection has a bias.
+func (c Config) BiasedOutput() bool {
+	if c.OutputBias != nil {
+		return *c.OutputBias
+	}
+	return c.Bias
+}
+
+// NormedHeads tells whether each head's query and key are normalised.
+func (c Config) NormedHeads() bool { return c.QKNorm != nil && *c.QKNorm }
 
 func newMHA(b *nn.Builder, cfg LayerConfig) *mha {
 	width, kvWidth := cfg.NHead*cfg.Dim(cfg.DModel), cfg.KVHeads()*cfg.Dim(cfg.DModel)
-	return &mha{
+	l := &mha{
 		cfg: cfg, b: b,
 		q: nn.NewLinear(b.Sub("q_proj"), cfg.DModel, width, cfg.Bias, cfg.Init),
 		k: nn.NewLinear(b.Sub("k_proj"), cfg.DModel, kvWidth, cfg.Bias, cfg.Init),
 		v: nn.NewLinear(b.Sub("v_proj"), cfg.DModel, kvWidth, cfg.Bias, cfg.Init),
-		o: nn.NewLinear(b.Sub("o_proj"), width, cfg.DModel, cfg.Bias, cfg.OutInit),
+		o: nn.NewLinear(b.Sub("o_proj"), width, cfg.DModel, cfg.BiasedOutput(), cfg.OutInit),
 	}
+	if cfg.NormedHeads() {
+		l.qNorm = nn.NewNorm(b.Sub("q_norm"), "rms_norm", cfg.Dim(cfg.DModel), cfg.Eps)
+		l.kNorm = nn.NewNorm(b.Sub("k_norm"), "rms_norm", cfg.Dim(cfg.DModel), cfg.Eps)
+	}
+	return l
+}
+
+// normed normalises each head of x [N, H*K] by itself.
+func (l *mha) normed(n *nn.Norm, x *G.Node) *G.Node {
+	if n == nil {
+		return x
+	}
+	rows, width, k := x.Shape()[0], x.Shape()[1], l.cfg.Dim(l.cfg.DModel)
+	heads := op.Reshape(l.b.Tape, x, rows*width/k, k)
+	return op.Reshape(l.b.Tape, n.Forward(heads), rows, width)
 }
 
 // Forward implements Attention.
 func (l *mha) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
 	q, k, v := l.q.Forward(x), l.k.Forward(x), l.v.Forward(x) // [B*T, H*K], [B*T, G*K] twice
+	q, k = l.normed(l.qNorm, q), l.normed(l.kNorm, k)
 	q, k = l.cfg.rotate(l.b, q, seq), l.cfg.rotate(l.b, k, seq)
 	return l.o.Forward(attend(l.b, q, k, v, seq, layer, op.AttentionShape{
 		Heads: l.cfg.NHead, KVHeads: l.cfg.KVHeads(), HeadDim: l.cfg.Dim(l.cfg.DModel), Causal: l.cfg.Causal,
@@ -44,7 +76,7 @@ func (l *mha) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
 // headsOf is the kind of H query heads over so many key/value heads.
 func headsOf(name string, kvHeads func(c Config) int, validate func(c Config, r *configs.Report)) kind {
 	return kind{
-		name: name, keys: []string{"bias"}, validate: validate, kvHeads: kvHeads,
+		name: name, keys: []string{"bias", "output_bias", "qk_norm"}, validate: validate, kvHeads: kvHeads,
 		queryRank: func(c Config, _ int) int { return c.QRank }, rotaryDim: wholeHead,
 		shared: func(c Config, dModel int) int { return kvHeads(c) * c.Dim(dModel) },
 		parameters: func(c Config, d, m, k float64, _ func(float64) float64) float64 {

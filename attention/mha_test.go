@@ -36,6 +36,11 @@ func TestMHA(t *testing.T) {
 	}
 	wide := config("gqa", 2, false)
 	wide.HeadDim = 6
+	yes, no := true, false
+	normed, open, closed, linear, llama3 := wide, config("mha", 0, true), config("mha", 0, false), config("mha", 0, false), config("mha", 0, false)
+	normed.QKNorm, open.OutputBias, closed.OutputBias = &yes, &no, &yes
+	linear.HeadDim, linear.Scaling = 6, &attention.RopeScaling{Kind: "linear", Factor: 4}
+	llama3.HeadDim, llama3.Scaling = 8, &attention.RopeScaling{Kind: "llama3", Factor: 8, LowFreq: 1, HighFreq: 2, Original: 16} // 2.5, 1.2, 0.6 and 0.3 waves
 	for name, c := range map[string]layerCase{
 		"mha":                       {Config: config("mha", 0, false), causal: true},
 		"mha, both directions":      {Config: config("mha", 0, false)},
@@ -46,6 +51,11 @@ func TestMHA(t *testing.T) {
 		"gqa":                       {Config: config("gqa", 2, false), causal: true},
 		"gqa, rotary, bias":         {Config: config("gqa", 2, true), rotary: true, causal: true},
 		"gqa, rotary, wide heads":   {Config: wide, rotary: true, causal: true},
+		"gqa, normed heads":         {Config: normed, rotary: true, causal: true},
+		"mha, no bias of o":         {Config: open, causal: true},
+		"mha, bias of o alone":      {Config: closed, causal: true},
+		"mha, linear scaling":       {Config: linear, rotary: true, causal: true},
+		"mha, llama3 scaling":       {Config: llama3, rotary: true, causal: true},
 		"mqa":                       {Config: config("mqa", 0, false), causal: true},
 		"mqa, rotary, bias":         {Config: config("mqa", 0, true), rotary: true, causal: true},
 		"mqa, both directions, all": {Config: config("mqa", 1, true), rotary: true},
@@ -63,7 +73,7 @@ func (c layerCase) check(t *testing.T, naive func(v map[string][]float64) []floa
 	cfg := attention.LayerConfig{Config: c.Config, DModel: dModel, Causal: c.causal, Eps: eps, Init: nn.Normal(1), OutInit: nn.Normal(1)}
 	seq := nn.SeqInfo{Batch: batch, SeqLen: seqLen}
 	if c.rotary {
-		cfg.Rotary = op.NewRotaryTable(c.RotaryDim(dModel), 10, theta, tensor.Float64)
+		cfg.Rotary = c.RotaryTable(dModel, 10, tensor.Float64)
 		seq.Positions = tape.Input("positions", tensor.New(tensor.WithBacking(positions), tensor.WithShape(batch*seqLen)))
 	}
 	if c.lengths != nil {
@@ -81,8 +91,8 @@ func (c layerCase) check(t *testing.T, naive func(v map[string][]float64) []floa
 // naiveMHA is the layer token by token and head by head.
 func (c layerCase) naiveMHA(v map[string][]float64) []float64 {
 	k := c.Dim(dModel)
-	q := c.heads(project(v["x"], v["q_proj.weight"], v["q_proj.bias"], dModel), k, c.rotary)
-	key := c.heads(project(v["x"], v["k_proj.weight"], v["k_proj.bias"], dModel), k, c.rotary)
+	q := c.heads(normedHeads(project(v["x"], v["q_proj.weight"], v["q_proj.bias"], dModel), v["q_norm.weight"]), k, c.rotary)
+	key := c.heads(normedHeads(project(v["x"], v["k_proj.weight"], v["k_proj.bias"], dModel), v["k_norm.weight"]), k, c.rotary)
 	val := c.heads(project(v["x"], v["v_proj.weight"], v["v_proj.bias"], dModel), k, false)
 	return project(c.mix(q, key, val, 1/math.Sqrt(float64(k))), v["o_proj.weight"], v["o_proj.bias"], c.NHead*k)
 }
@@ -133,7 +143,7 @@ func (c layerCase) heads(y []float64, k int, turn bool) [][][]float64 {
 		for h := 0; h < perToken; h += k {
 			head := y[n*perToken+h : n*perToken+h+k]
 			if turn {
-				head = turned(head, positions[n])
+				head = c.turned(head, positions[n])
 			}
 			out[n] = append(out[n], head)
 		}
@@ -141,16 +151,52 @@ func (c layerCase) heads(y []float64, k int, turn bool) [][][]float64 {
 	return out
 }
 
-// turned rotates each pair (x[i], x[i+K/2]) by position * theta^(-2i/K).
-func turned(x []float64, position int) []float64 {
+// normedHeads divides each piece of the weight's width by its root mean square and multiplies by the weight; nil: as it is.
+func normedHeads(x, weight []float64) []float64 {
+	if weight == nil {
+		return x
+	}
+	var y []float64
+	for at := 0; at < len(x); at += len(weight) {
+		head := x[at : at+len(weight)]
+		var squares float64
+		for _, v := range head {
+			squares += v * v
+		}
+		for i, v := range head {
+			y = append(y, v/math.Sqrt(squares/float64(len(weight))+eps)*weight[i])
+		}
+	}
+	return y
+}
+
+// turned rotates each pair (x[i], x[i+K/2]) by position * theta^(-2i/K), scaled.
+func (c layerCase) turned(x []float64, position int) []float64 {
 	half := len(x) / 2
 	y := make([]float64, len(x))
 	for i := range half {
-		sin, cos := math.Sincos(float64(position) * math.Pow(theta, -2*float64(i)/float64(len(x))))
+		sin, cos := math.Sincos(float64(position) * c.scaled(math.Pow(theta, -2*float64(i)/float64(len(x)))))
 		y[i] = x[i]*cos - x[half+i]*sin
 		y[half+i] = x[half+i]*cos + x[i]*sin
 	}
 	return y
+}
+
+// scaled is a frequency as transformers computes it, in lengths of waves.
+func (c layerCase) scaled(f float64) float64 {
+	s := c.Scaling
+	if s == nil {
+		return f
+	}
+	wave, long := 2*math.Pi/f, float64(s.Original)
+	switch {
+	case s.Kind == "linear" || wave > long/s.LowFreq:
+		return f / s.Factor
+	case wave < long/s.HighFreq:
+		return f
+	}
+	smooth := (long/wave - s.LowFreq) / (s.HighFreq - s.LowFreq)
+	return (1-smooth)*f/s.Factor + smooth*f
 }
 
 // project is x Wᵀ + b of rows of width in; b may be nil.

@@ -46,7 +46,7 @@ func (c layerCase) naiveMLA(v map[string][]float64) []float64 {
 		for h := range keys[n] {
 			keys[n][h] = append(append([]float64(nil), keys[n][h]...), rope[n][0]...)
 			if c.rotary {
-				queries[n][h] = append(append([]float64(nil), queries[n][h][:nope]...), turned(queries[n][h][nope:], positions[n])...)
+				queries[n][h] = append(append([]float64(nil), queries[n][h][:nope]...), c.turned(queries[n][h][nope:], positions[n])...)
 			}
 		}
 	}

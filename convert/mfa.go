@@ -80,8 +80,12 @@ func convertible(l *train.Loaded) error {
 		return fmt.Errorf("[model] kind = %q; want a decoder", l.Config.Model.Kind)
 	case !slices.Contains([]string{"mha", "gqa", "mqa"}, a.Kind):
 		return fmt.Errorf("[model.attention] kind = %q; want mha, gqa or mqa", a.Kind)
-	case a.Bias:
+	case a.Bias || a.BiasedOutput():
 		return errors.New("[model.attention] bias = true; mfa has no biases: want a model without")
+	case a.NormedHeads():
+		return errors.New("[model.attention] qk_norm = true; mfa does not normalise heads: want a model without")
+	case a.Scaling != nil:
+		return errors.New("[model.attention] has a rope_scaling, which a rotation of heads does not keep: want a model without")
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func (c Config) rotary(positions int, dtype tensor.Dtype) *op.RotaryTable {
 	if c.Positions == "learned" {
 		return nil
 	}
-	return op.NewRotaryTable(c.Attention.RotaryDim(c.DModel), positions, c.Attention.Theta, dtype)
+	return c.Attention.RotaryTable(c.DModel, positions, dtype)
 }
 
 // Hidden maps tokens [B*T] to the normalised residual stream [B*T, D].

@@ -23,12 +23,28 @@ type RotaryTable struct {
 // NewRotaryTable computes the angles for positions 0 to positions-1. headDim
 // must be even.
 func NewRotaryTable(headDim, positions int, theta float64, dtype tensor.Dtype) *RotaryTable {
-	half := headDim / 2
-	t := &RotaryTable{HeadDim: headDim, Positions: positions}
+	t := NewRotaryTableOf(RotaryFrequencies(headDim, theta), positions, dtype)
+	t.HeadDim = headDim // an odd one is refused where it is used
+	return t
+}
+
+// RotaryFrequencies are theta^(-2i/K) for the K/2 pairs of a head, in radians a position.
+func RotaryFrequencies(headDim int, theta float64) []float64 {
+	f := make([]float64, headDim/2)
+	for i := range f {
+		f[i] = math.Pow(theta, -2*float64(i)/float64(headDim))
+	}
+	return f
+}
+
+// NewRotaryTableOf is a table of other frequencies, one for each pair of a head.
+func NewRotaryTableOf(frequencies []float64, positions int, dtype tensor.Dtype) *RotaryTable {
+	half := len(frequencies)
+	t := &RotaryTable{HeadDim: 2 * half, Positions: positions}
 	cos, sin := make([]float64, positions*half), make([]float64, positions*half)
 	for p := range positions {
-		for i := range half {
-			angle := float64(p) * math.Pow(theta, -2*float64(i)/float64(headDim))
+		for i, f := range frequencies {
+			angle := float64(p) * f
 			cos[p*half+i], sin[p*half+i] = math.Cos(angle), math.Sin(angle)
 		}
 	}
