@@ -9,9 +9,9 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/kernel"
+	"sparrow/metrics"
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/train"
 )
 
 // momentBatch is how many texts run at once where no gradient is wanted.
@@ -102,7 +102,7 @@ func (c *collector) run(opts model.Options, after func(p *model.Program, lengths
 	steps := (c.s.cfg.Compress.Calibration.Examples + c.batch - 1) / c.batch
 	unit := facts.Each + "s"
 	fmt.Fprintf(c.s.out, "%s: %d layers over %d %s (%s)\n", c.kind, len(c.s.targets), steps*c.batch, unit, facts.Line)
-	progress := train.NewProgress(c.s.out, steps, 0)
+	progress := metrics.NewProgress(c.s.out, steps, 0)
 	progress.Counts(unit)
 	defer progress.Close()
 	targets, loss := 0, 0.0

@@ -44,25 +44,27 @@ var imports = map[string][]string{
 	"data/text":       {"data", "data/tokenizers", "configs", "internal/rng"},
 	"data/labelled":   {"data", "data/tokenizers", "configs"},
 	"data/images":     {"data", "configs", "internal/rng"},
+	"metrics":         {},
+	"metrics/plot":    {"metrics"},
 	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs"},
 
-	"compress":        {"train", "factor", "model", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell"},
+	"compress":        {"train", "metrics", "factor", "model", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell"},
 	"compress/report": {"compress", "checkpoints", "train"},
-	"train":           {"attention", "cost", "model", "nn", "op", "factor", "kernel", "recipe", "data", "data/tokenizers", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell"},
+	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "nn", "op", "factor", "kernel", "recipe", "data", "data/tokenizers", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell"},
 
 	"convert": {"factor", "train", "model", "nn", "kernel", "configs", "internal/rng"},
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
-	"cmd/train":    {"internal/cli", "train", "model", "checkpoints", "configs", "internal/shell"},
+	"cmd/train":    {"internal/cli", "train", "metrics", "model", "checkpoints", "configs", "internal/shell"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "train", "internal/shell"},
-	"cmd/model":    {"internal/cli", "convert", "cost", "train", "model", "nn", "data/tokenizers", "checkpoints", "configs", "internal/shell"},
+	"cmd/model":    {"internal/cli", "convert", "cost", "train", "metrics", "model", "nn", "data/tokenizers", "checkpoints", "configs", "internal/shell"},
 
 	// What is above everything, and imported by nothing.
 	"bench":          {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng"},
 	"internal/pages": {"internal/cli", "compress", "configs", "cost", "train"},
 	"tests/walks":    {"internal/cli", "compress", "train"},
 	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng"},
-	"tests":          {"compress", "train", "model", "attention", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/rng"},
+	"tests":          {"compress", "train", "metrics", "model", "attention", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/rng"},
 }
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
@@ -75,12 +77,12 @@ var modules = map[string][]string{
 	"github.com/gofrs/flock":     {"checkpoints"},
 	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "internal/pages"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench"},
-	"golang.org/x/term":          {"train"},
+	"golang.org/x/term":          {"metrics"},
 	"github.com/ardanlabs/jinja": {"data/chat"},
 	"github.com/rivo/uniseg":     {"data/tokenizers"},
 	"golang.org/x/text":          {"data/tokenizers"},
-	"gonum.org/v1/plot":          {"train", "tests/claims"},
-	"google.golang.org/protobuf": {"train"},
+	"gonum.org/v1/plot":          {"metrics/plot", "tests/claims"},
+	"google.golang.org/protobuf": {"metrics"},
 }
 
 func TestImportsPointDown(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"sparrow/train"
+	"sparrow/metrics"
 )
 
 // killable trains about a second, with two micro-batches a step, a
@@ -241,7 +241,7 @@ func killed(t *testing.T, dir string, args []string, rounds, most int) {
 
 // lastStep is the step of a run's newest record.
 func lastStep(run string) int {
-	records, err := train.ReadMetrics(filepath.Join(run, "metrics.csv"))
+	records, err := metrics.Read(filepath.Join(run, "metrics.csv"))
 	if err != nil || len(records) == 0 {
 		return 0
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"sparrow/kernel"
+	"sparrow/metrics"
 	"sparrow/train"
 )
 
@@ -86,13 +87,13 @@ func TestLossTables(t *testing.T) {
 // trainLosses are the training losses of a run, by step.
 func trainLosses(t *testing.T, run string) []float64 {
 	t.Helper()
-	records, err := train.ReadMetrics(filepath.Join(run, "metrics.csv"))
+	records, err := metrics.Read(filepath.Join(run, "metrics.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var losses []float64
 	for _, r := range records {
-		if loss, ok := r.Value("loss"); ok && r.Kind == train.KindTrain {
+		if loss, ok := r.Value("loss"); ok && r.Kind == metrics.KindTrain {
 			losses = append(losses, loss)
 		}
 	}

@@ -2,6 +2,8 @@ package train
 
 import (
 	"math"
+
+	"sparrow/metrics"
 )
 
 // factorNorms tells of a model with factored layers whether their parts train: a network whose factors hardly move still
@@ -14,7 +16,7 @@ import (
 //	sparse_grad_norm     of the gradients of the values of S
 //
 // scale is what the gradients are to be multiplied with.
-func (t *Trainer) factorNorms(scale float64) []Value {
+func (t *Trainer) factorNorms(scale float64) []metrics.Value {
 	var product, sparse, productGrad, sparseGrad float64
 	factored, hasSparse := false, false
 	for _, name := range t.store.Layers() {
@@ -31,12 +33,12 @@ func (t *Trainer) factorNorms(scale float64) []Value {
 			sparseGrad += t.gradSquares(name + ".sparse.values")
 		}
 	}
-	var values []Value
+	var values []metrics.Value
 	if factored {
-		values = append(values, Value{"low_rank_norm", math.Sqrt(product)}, Value{"low_rank_grad_norm", math.Sqrt(productGrad) * scale})
+		values = append(values, metrics.Value{Name: "low_rank_norm", X: math.Sqrt(product)}, metrics.Value{Name: "low_rank_grad_norm", X: math.Sqrt(productGrad) * scale})
 	}
 	if hasSparse {
-		values = append(values, Value{"sparse_norm", math.Sqrt(sparse)}, Value{"sparse_grad_norm", math.Sqrt(sparseGrad) * scale})
+		values = append(values, metrics.Value{Name: "sparse_norm", X: math.Sqrt(sparse)}, metrics.Value{Name: "sparse_grad_norm", X: math.Sqrt(sparseGrad) * scale})
 	}
 	return values
 }

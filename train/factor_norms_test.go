@@ -8,11 +8,12 @@ import (
 	"slices"
 	"testing"
 
+	"sparrow/metrics"
 	"sparrow/nn"
 )
 
 // factoredRun trains smallConfig with every linear layer of its blocks represented as l.
-func factoredRun(t *testing.T, l nn.Rule, change func(*Config)) (*Trainer, []Record) {
+func factoredRun(t *testing.T, l nn.Rule, change func(*Config)) (*Trainer, []metrics.Record) {
 	t.Helper()
 	cfg := smallConfig(t)
 	cfg.Model.NLayer = 2
@@ -29,7 +30,7 @@ func factoredRun(t *testing.T, l nn.Rule, change func(*Config)) (*Trainer, []Rec
 	if _, err := trainer.Run(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
-	records, err := ReadMetrics(filepath.Join(dir, "metrics.csv"))
+	records, err := metrics.Read(filepath.Join(dir, "metrics.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,12 +58,12 @@ func TestFactorNorms(t *testing.T) {
 			for _, r := range records {
 				for _, name := range []string{"low_rank_norm", "low_rank_grad_norm", "sparse_norm", "sparse_grad_norm"} {
 					x, ok := r.Value(name)
-					due := r.Kind == KindTrain && slices.Contains([]int{1, 2, 4, 6}, r.Step) && slices.Contains(c.want, name)
+					due := r.Kind == metrics.KindTrain && slices.Contains([]int{1, 2, 4, 6}, r.Step) && slices.Contains(c.want, name)
 					if ok != due || ok && !(x > 0) {
 						t.Errorf("%s record of step %d: %s = %v, %v; want it: %v", r.Kind, r.Step, name, x, ok, due)
 					}
 				}
-				if r.Kind == KindTrain {
+				if r.Kind == metrics.KindTrain {
 					steps = append(steps, r.Step)
 				}
 			}
@@ -74,7 +75,7 @@ func TestFactorNorms(t *testing.T) {
 				product += math.Pow(trainer.store.ProductNorm(name), 2)
 				sparse += math.Pow(trainer.store.SparseNorm(name), 2)
 			}
-			last := records[slices.IndexFunc(records, func(r Record) bool { return r.Step == 6 && r.Kind == KindTrain })]
+			last := records[slices.IndexFunc(records, func(r metrics.Record) bool { return r.Step == 6 && r.Kind == metrics.KindTrain })]
 			if got, _ := last.Value("low_rank_norm"); math.Abs(got/math.Sqrt(product)-1) > 1e-12 {
 				t.Errorf("low_rank_norm = %g, want that of the trained store, %g", got, math.Sqrt(product))
 			}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"sparrow/checkpoints"
+	"sparrow/metrics"
 	"sparrow/model"
 )
 
@@ -123,7 +124,7 @@ func (a *answers) score(t Task, loss float64, n int) Score {
 		case "matthews":
 			x = a.seen.matthews()
 		}
-		s.Values = append(s.Values, Value{m.Name, x})
+		s.Values = append(s.Values, metrics.Value{Name: m.Name, X: x})
 	}
 	return s
 }
@@ -134,7 +135,7 @@ const scoreName = "score"
 // predict is what a row of scores says.
 func (l Labels) predict(logits []float64) Prediction {
 	if l.Regression {
-		return Prediction{{scoreName, logits[0]}}
+		return Prediction{{Name: scoreName, X: logits[0]}}
 	}
 	most := logits[largest(logits)]
 	order := make([]int, len(logits))
@@ -154,7 +155,7 @@ func (l Labels) predict(logits []float64) Prediction {
 	})
 	var p Prediction
 	for _, i := range order {
-		p = append(p, Value{l.Names[i], math.Exp(logits[i]-most) / sum})
+		p = append(p, metrics.Value{Name: l.Names[i], X: math.Exp(logits[i]-most) / sum})
 	}
 	return p
 }

@@ -16,6 +16,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
+	"sparrow/metrics"
 	"sparrow/nn"
 )
 
@@ -66,7 +67,7 @@ func TestPerLayerUpdateIsTheOrdinaryOne(t *testing.T) {
 				cfg.Model.DModel, cfg.Model.NLayer, cfg.Train.Optimizer, cfg.Train.GradClip = 32, 2, optimizer, 0
 				m.change(&cfg)
 				var runs [2]string
-				var records [2][]Record
+				var records [2][]metrics.Record
 				for i := range runs {
 					cfg.Train.PerLayerUpdate = i == 1
 					runs[i] = filepath.Join(t.TempDir(), "out")
@@ -74,7 +75,7 @@ func TestPerLayerUpdateIsTheOrdinaryOne(t *testing.T) {
 						t.Fatal(err)
 					}
 					var err error
-					if records[i], err = ReadMetrics(filepath.Join(runs[i], "metrics.csv")); err != nil {
+					if records[i], err = metrics.Read(filepath.Join(runs[i], "metrics.csv")); err != nil {
 						t.Fatal(err)
 					}
 				}

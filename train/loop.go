@@ -13,6 +13,8 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/internal/shell"
 	"sparrow/kernel"
+	"sparrow/metrics"
+	"sparrow/metrics/plot"
 	"sparrow/model"
 )
 
@@ -80,12 +82,12 @@ func (e *DivergedError) Error() string {
 // The folder, which nobody else could continue so far, is given back.
 func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, error) {
 	defer t.unlock()
-	metrics, err := OpenMetrics(t.dir, t.state.Step)
+	files, err := metrics.Open(t.dir, t.state.Step)
 	if err != nil {
 		return Result{}, err
 	}
-	defer metrics.Close()
-	progress := NewProgress(t.out, t.cfg.Train.Steps, t.state.Step)
+	defer files.Close()
+	progress := metrics.NewProgress(t.out, t.cfg.Train.Steps, t.state.Step)
 	progress.Counts(t.facts.Unit)
 	defer progress.Close()
 	t.progress.Store(progress)
@@ -100,14 +102,14 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		}
 		loss, _ := record.Value("loss")
 		speed := float64(t.state.Tokens-before) / time.Since(stepBegan).Seconds()
-		record.Values = append(record.Values, Value{t.facts.Unit + "_per_second", speed})
-		if err := metrics.Write(record); err != nil {
+		record.Values = append(record.Values, metrics.Value{Name: t.facts.Unit + "_per_second", X: speed})
+		if err := files.Write(record); err != nil {
 			return Result{}, err
 		}
 		progress.Step(t.state.Step, loss, speed)
 		stop := interrupted != nil && interrupted() || ctx.Err() != nil
 		// An evaluation that has begun ends: without it a resumed run would lack its record.
-		if score, err = t.afterStep(context.WithoutCancel(ctx), metrics, stop); err != nil {
+		if score, err = t.afterStep(context.WithoutCancel(ctx), files, stop); err != nil {
 			if diverged := new(DivergedError); errors.As(err, &diverged) {
 				err = errors.Join(err, t.plot())
 			}
@@ -117,7 +119,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 			return Result{}, errors.Join(ErrInterrupted, t.plot())
 		}
 	}
-	if err := errors.Join(metrics.Close(), t.plot()); err != nil {
+	if err := errors.Join(files.Close(), t.plot()); err != nil {
 		return Result{}, err
 	}
 	progress.Close()
@@ -141,7 +143,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 
 // step makes one update: the gradient of the loss summed over all micro-batches,
 // divided once by the number of targets.
-func (t *Trainer) step() (Record, error) {
+func (t *Trainer) step() (metrics.Record, error) {
 	c := t.cfg.Train
 	rate := t.schedule.At(t.state.Step)
 	var loss float64
@@ -150,13 +152,13 @@ func (t *Trainer) step() (Record, error) {
 	for micro := range c.GradAccum {
 		program, targets, err := t.stream.Next()
 		if err != nil {
-			return Record{}, err
+			return metrics.Record{}, err
 		}
 		last = program
 		program.SetStep(t.state.MicroBatch)
 		if t.teacher != nil {
 			if err := model.Teach(program, t.teacher, distilled); err != nil {
-				return Record{}, err
+				return metrics.Record{}, err
 			}
 		}
 		count += targets
@@ -168,9 +170,9 @@ func (t *Trainer) step() (Record, error) {
 		}
 		if err := program.Run(); err != nil {
 			if diverged := new(DivergedError); errors.As(err, &diverged) {
-				return Record{}, diverged // without the names of the operators it came through
+				return metrics.Record{}, diverged // without the names of the operators it came through
 			}
-			return Record{}, err
+			return metrics.Record{}, err
 		}
 		loss += program.Loss()
 		t.state.MicroBatch++
@@ -179,7 +181,7 @@ func (t *Trainer) step() (Record, error) {
 	loss *= scale
 	gradNorm := t.gradNorm() * scale
 	if err := t.finite(loss, gradNorm); err != nil {
-		return Record{}, err
+		return metrics.Record{}, err
 	}
 	if c.GradClip > 0 {
 		scale *= min(1, c.GradClip/(gradNorm+1e-6)) // as torch.nn.utils.clip_grad_norm_
@@ -189,7 +191,7 @@ func (t *Trainer) step() (Record, error) {
 	}
 	swaps, err := t.straight.update(t.grads, t.state.Step+1, rate, scale)
 	if err != nil {
-		return Record{}, err
+		return metrics.Record{}, err
 	}
 	t.state.Swaps += swaps
 	t.state.Step++
@@ -198,20 +200,20 @@ func (t *Trainer) step() (Record, error) {
 	}
 	t.state.Tokens += count
 	t.state.Cursor = t.stream.Cursor()
-	values := []Value{{"loss", loss}, {"learning_rate", rate}, {"grad_norm", gradNorm}, {t.facts.Unit, float64(t.state.Tokens)}}
+	values := []metrics.Value{{Name: "loss", X: loss}, {Name: "learning_rate", X: rate}, {Name: "grad_norm", X: gradNorm}, {Name: t.facts.Unit, X: float64(t.state.Tokens)}}
 	if t.state.Step == 1 || t.due(t.cfg.Eval.Every) {
 		values = append(values, t.factorNorms(1/float64(count))...)
 		values = append(values, t.stageNorms(last, 1/float64(count))...)
 		latent, err := t.straight.values(t.state.Swaps)
 		if err != nil {
-			return Record{}, err
+			return metrics.Record{}, err
 		}
 		values = append(values, latent...)
 	}
 	if err := t.turn(); err != nil {
-		return Record{}, err
+		return metrics.Record{}, err
 	}
-	return Record{Step: t.state.Step, Kind: KindTrain, Values: values}, nil
+	return metrics.Record{Step: t.state.Step, Kind: metrics.KindTrain, Values: values}, nil
 }
 
 // due says whether the step just done is one of those that come every so often, or the last.
@@ -266,7 +268,7 @@ func allFinite(d *tensor.Dense) bool {
 
 // afterStep evaluates and saves when it is time to: evaluation first, so that
 // its record lies before the checkpoint that a resumed run starts from.
-func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (Score, error) {
+func (t *Trainer) afterStep(ctx context.Context, files *metrics.Files, stop bool) (Score, error) {
 	step := t.state.Step
 	var score Score
 	best := false
@@ -283,7 +285,7 @@ func (t *Trainer) afterStep(ctx context.Context, metrics *Metrics, stop bool) (S
 		if err != nil {
 			return score, err
 		}
-		if err := metrics.Write(score.record(step)); err != nil {
+		if err := files.Write(score.record(step)); err != nil {
 			return score, err
 		}
 		t.Message("step %d: validation loss %s", step, score.Summary(t.task))
@@ -325,9 +327,9 @@ func (t *Trainer) rank(score Score) bool {
 
 // plot draws loss.svg from what has been written so far.
 func (t *Trainer) plot() error {
-	records, err := ReadMetrics(filepath.Join(t.dir, "metrics.csv"))
+	records, err := metrics.Read(filepath.Join(t.dir, "metrics.csv"))
 	if err != nil {
 		return err
 	}
-	return WriteLossPlot(filepath.Join(t.dir, "loss.svg"), records)
+	return plot.WriteLoss(filepath.Join(t.dir, "loss.svg"), records)
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"sparrow/attention"
+	"sparrow/metrics"
 	"sparrow/model"
 )
 
@@ -38,7 +39,7 @@ func inputs(texts ...string) (in []Input) {
 
 // probability is that of a name.
 func probability(p Prediction, name string) float64 {
-	x, _ := Record{Values: p}.Value(name)
+	x, _ := metrics.Record{Values: p}.Value(name)
 	return x
 }
 

@@ -3,13 +3,15 @@ package train
 import (
 	"fmt"
 	"strings"
+
+	"sparrow/metrics"
 )
 
 // Score is a network's quality on a part of its data.
 type Score struct {
-	Unit   string  // of Count: "tokens" or "examples"
-	Count  int     // what the loss is the mean over
-	Values []Value // in the order of the task's Metrics, the loss first
+	Unit   string          // of Count: "tokens" or "examples"
+	Count  int             // what the loss is the mean over
+	Values []metrics.Value // in the order of the task's Metrics, the loss first
 }
 
 // Loss is the mean loss; 0 of a score that was not measured.
@@ -21,7 +23,9 @@ func (s Score) Loss() float64 {
 }
 
 // Value is the measurement of that name, and whether the score has it.
-func (s Score) Value(name string) (float64, bool) { return Record{Values: s.Values}.Value(name) }
+func (s Score) Value(name string) (float64, bool) {
+	return metrics.Record{Values: s.Values}.Value(name)
+}
 
 // Summary is the score of a task in one line.
 func (s Score) Summary(t Task) string {
@@ -41,10 +45,10 @@ func (s Score) Summary(t Task) string {
 }
 
 // record is what the files of a run keep of an evaluation.
-func (s Score) record(step int) Record {
-	values := append([]Value(nil), s.Values...)
+func (s Score) record(step int) metrics.Record {
+	values := append([]metrics.Value(nil), s.Values...)
 	values[0].Name = "validation_loss"
-	return Record{Step: step, Kind: KindEval, Values: values}
+	return metrics.Record{Step: step, Kind: metrics.KindEval, Values: values}
 }
 
 // better tells whether a value of a metric is better than another.
@@ -59,7 +63,7 @@ func (m Metric) better(value, than float64) bool {
 func score(t Task, unit string, count int, values ...float64) Score {
 	s := Score{Unit: unit, Count: count}
 	for i, m := range t.Metrics() {
-		s.Values = append(s.Values, Value{m.Name, values[i]})
+		s.Values = append(s.Values, metrics.Value{Name: m.Name, X: values[i]})
 	}
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sparrow/kernel"
+	"sparrow/metrics"
 	"sparrow/model"
 )
 
@@ -21,11 +22,11 @@ import (
 //
 // Squares of the gradients sum to that of grad_norm. last is the program of the step's last micro-batch, scale what the
 // gradients are to be multiplied with. Other networks have none of these.
-func (t *Trainer) stageNorms(last *model.Program, scale float64) []Value {
+func (t *Trainer) stageNorms(last *model.Program, scale float64) []metrics.Value {
 	if t.cfg.Model.Kind != "favit" {
 		return nil
 	}
-	var values []Value
+	var values []metrics.Value
 	norms := func(part string, prefixes ...string) {
 		var weights, grads float64
 		for _, name := range t.store.Names() {
@@ -34,13 +35,13 @@ func (t *Trainer) stageNorms(last *model.Program, scale float64) []Value {
 				grads += t.gradSquares(name)
 			}
 		}
-		values = append(values, Value{part + "_weight_norm", math.Sqrt(weights)}, Value{part + "_grad_norm", math.Sqrt(grads) * scale})
+		values = append(values, metrics.Value{Name: part + "_weight_norm", X: math.Sqrt(weights)}, metrics.Value{Name: part + "_grad_norm", X: math.Sqrt(grads) * scale})
 	}
 	for i, stage := range t.cfg.Model.FaViT.StageNames() {
 		part := fmt.Sprintf("stage%d", i+1)
 		norms(part, stage.Parameters...)
 		x := last.Site(stage.Output).Float64s()
-		values = append(values, Value{part + "_activation_rms", math.Sqrt(kernel.SumSquares(x) / float64(len(x)))})
+		values = append(values, metrics.Value{Name: part + "_activation_rms", X: math.Sqrt(kernel.SumSquares(x) / float64(len(x)))})
 	}
 	norms("head", "head.")
 	return values

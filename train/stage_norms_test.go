@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"sparrow/metrics"
 	"sparrow/model"
 )
 
@@ -38,13 +39,13 @@ func TestStageNorms(t *testing.T) {
 			if _, err := trainer.Run(context.Background(), nil); err != nil {
 				t.Fatal(err)
 			}
-			records, err := ReadMetrics(filepath.Join(dir, "metrics.csv"))
+			records, err := metrics.Read(filepath.Join(dir, "metrics.csv"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			var last Record
+			var last metrics.Record
 			for _, r := range records {
-				due := r.Kind == KindTrain && slices.Contains([]int{1, 2, 4, 6}, r.Step)
+				due := r.Kind == metrics.KindTrain && slices.Contains([]int{1, 2, 4, 6}, r.Step)
 				grads := 0.0
 				for _, name := range names {
 					x, ok := r.Value(name)
@@ -110,7 +111,7 @@ func TestStageActivations(t *testing.T) {
 	if _, err := trainer.Run(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
-	records, err := ReadMetrics(filepath.Join(dir, "metrics.csv"))
+	records, err := metrics.Read(filepath.Join(dir, "metrics.csv"))
 	if err != nil {
 		t.Fatal(err)
 	}

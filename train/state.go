@@ -16,6 +16,7 @@ import (
 	"sparrow/configs"
 	"sparrow/data"
 	"sparrow/internal/shell"
+	"sparrow/metrics"
 	"sparrow/nn"
 )
 
@@ -240,7 +241,7 @@ func (t *Trainer) initFrom(path string) error {
 	t.Message("starting from %s: %d weights taken", dir, len(loaded))
 	if n := len(t.store.BaseNames()); n > 0 {
 		t.Message("  frozen: the bases of %d lora layers, %s values in %s; checkpoints hold only what trains", n,
-			Count(t.store.BaseParameters()), bytesText(float64(t.store.BaseBytes())))
+			metrics.Count(t.store.BaseParameters()), bytesText(float64(t.store.BaseBytes())))
 	}
 	if len(missing) > 0 {
 		t.Message("  new, with initial values: %s", strings.Join(missing, ", "))

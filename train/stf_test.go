@@ -17,6 +17,7 @@ import (
 	"sparrow/configs"
 	"sparrow/internal/rng"
 	"sparrow/kernel"
+	"sparrow/metrics"
 	"sparrow/model"
 	"sparrow/nn"
 )
@@ -63,7 +64,7 @@ func mustPrepare(t *testing.T, cfg Config) *Trainer {
 	return trainer
 }
 
-func mustStep(t *testing.T, trainer *Trainer) Record {
+func mustStep(t *testing.T, trainer *Trainer) metrics.Record {
 	t.Helper()
 	r, err := trainer.step()
 	if err != nil {
@@ -73,7 +74,7 @@ func mustStep(t *testing.T, trainer *Trainer) Record {
 }
 
 // lossOf is a value of a record.
-func lossOf(r Record, name string) float64 {
+func lossOf(r metrics.Record, name string) float64 {
 	x, _ := r.Value(name)
 	return x
 }

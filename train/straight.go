@@ -9,6 +9,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/factor"
+	"sparrow/metrics"
 	"sparrow/model"
 	"sparrow/nn"
 )
@@ -207,7 +208,7 @@ func (s *straight) gap() (float64, error) {
 }
 
 // values are what a step's record tells of the latent values.
-func (s *straight) values(swaps int) ([]Value, error) {
+func (s *straight) values(swaps int) ([]metrics.Value, error) {
 	if s == nil || s.latents == nil {
 		return nil, nil
 	}
@@ -216,7 +217,7 @@ func (s *straight) values(swaps int) ([]Value, error) {
 		entries += s.store.Layer(layer).Nonzeros()
 	}
 	gap, err := s.gap()
-	return []Value{{"latent_gap", gap}, {"atoms_changed", float64(swaps) / float64(entries)}}, err
+	return []metrics.Value{{Name: "latent_gap", X: gap}, {Name: "atoms_changed", X: float64(swaps) / float64(entries)}}, err
 }
 
 // settle ends the latent values after a step. The optimizer begins anew, but for AdamW's means of latent coefficients: those

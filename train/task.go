@@ -9,6 +9,7 @@ import (
 
 	"sparrow/data"
 	"sparrow/data/tokenizers"
+	"sparrow/metrics"
 	"sparrow/model"
 	"sparrow/recipe"
 )
@@ -219,7 +220,7 @@ func (e *InputError) Error() string { return fmt.Sprintf("input %d: %v", e.Index
 func (e *InputError) Unwrap() error { return e.Err }
 
 // Prediction is what a network makes of an input, the likeliest first: the labels with their probabilities, or one score.
-type Prediction []Value
+type Prediction []metrics.Value
 
 // Attention is how the heads of a network weigh what they read.
 type Attention struct {

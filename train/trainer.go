@@ -15,6 +15,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/internal/shell"
+	"sparrow/metrics"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/op"
@@ -42,9 +43,9 @@ type Trainer struct {
 	state     State
 	plan      MemoryPlan
 	parent    *checkpoints.Lineage
-	inherited map[string]bool          // arrays that came from the parent
-	progress  atomic.Pointer[Progress] // while Run runs
-	unlock    func()                   // gives the folder back, when Run ends
+	inherited map[string]bool                  // arrays that came from the parent
+	progress  atomic.Pointer[metrics.Progress] // while Run runs
+	unlock    func()                           // gives the folder back, when Run ends
 }
 
 // Message prints a line for the user: above the progress bar, if there is one.
@@ -393,7 +394,7 @@ func prepare(ctx context.Context, cfg Config, dir string, task Task, out io.Writ
 	}
 	t.state.Corpus, t.state.Averaged = t.facts.Hash, t.averages != nil
 	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Kind, cfg.Model.Layout(),
-		Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
+		metrics.Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
 	return t, nil
 }
 

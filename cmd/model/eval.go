@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/internal/cli"
+	"sparrow/metrics"
 	"sparrow/model"
 	"sparrow/train"
 )
@@ -90,7 +91,7 @@ type evalProgress struct {
 	began    time.Time
 	unit     string
 	perBatch int
-	shown    *train.Progress
+	shown    *metrics.Progress
 }
 
 func newEvalProgress(task train.Task) *evalProgress {
@@ -103,7 +104,7 @@ func (p *evalProgress) after(done, total int, loss float64) {
 		return
 	}
 	if p.shown == nil {
-		p.shown = train.NewProgress(os.Stderr, total, done-1)
+		p.shown = metrics.NewProgress(os.Stderr, total, done-1)
 		p.shown.Counts(p.unit)
 	}
 	p.shown.Step(done, loss, float64(done*p.perBatch)/time.Since(p.began).Seconds())

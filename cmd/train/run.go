@@ -15,6 +15,7 @@ import (
 	"sparrow/configs"
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
+	"sparrow/metrics"
 	"sparrow/train"
 )
 
@@ -105,7 +106,7 @@ func finish(t *train.Trainer, dir string) error {
 func printResult(w io.Writer, r train.Result, dir string) {
 	unit := r.Score.Unit
 	fmt.Fprintf(w, "validation loss  %s (%d %s)\n", r.Summary, r.Score.Count, unit)
-	fmt.Fprintf(w, "trained          %s parameters on %s %s; this took %s\n", train.Count(r.Parameters), train.Count(r.Tokens), unit, r.Duration.Round(100*time.Millisecond))
+	fmt.Fprintf(w, "trained          %s parameters on %s %s; this took %s\n", metrics.Count(r.Parameters), metrics.Count(r.Tokens), unit, r.Duration.Round(100*time.Millisecond))
 	best := fmt.Sprintf("%.4f", r.BestMetric)
 	if r.Metric != "loss" {
 		best = strings.ReplaceAll(r.Metric, "_", " ") + " " + best

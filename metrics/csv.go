@@ -1,4 +1,4 @@
-package train
+package metrics
 
 import (
 	"bytes"
@@ -102,7 +102,7 @@ func (c *csvFile) addColumns(names []string) error {
 	// Closed first, because Windows does not replace an open file; opened again even when the rewrite failed, so that
 	// Close has a file to close.
 	closeErr := c.f.Close()
-	writeErr := writeAtomic(path, out.Bytes())
+	writeErr := WriteFile(path, out.Bytes())
 	f, openErr := os.OpenFile(path, os.O_RDWR|os.O_APPEND, 0o644)
 	if err := errors.Join(closeErr, writeErr, openErr); err != nil {
 		return err
@@ -113,13 +113,13 @@ func (c *csvFile) addColumns(names []string) error {
 
 func (c *csvFile) Close() error { return closeFile(c.f) }
 
-// ReadMetrics reads a metrics.csv back: its records in order, each with the values it has, in the order of the
+// Read reads a metrics.csv back: its records in order, each with the values it has, in the order of the
 // columns. A last line that a kill cut short is left out; a line of another form is an error that names the file
 // and the line.
-func ReadMetrics(path string) ([]Record, error) {
+func Read(path string) ([]Record, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("train: %w", err)
+		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	defer f.Close()
 	var header []string
@@ -134,7 +134,7 @@ func ReadMetrics(path string) ([]Record, error) {
 		return true, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("train: %w", err)
+		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	return records, nil
 }
@@ -170,8 +170,8 @@ func parseRow(header []string, line []byte) (Record, error) {
 	return r, nil
 }
 
-// writeAtomic replaces a file in one step: a reader, or a kill, finds the old content or the new, never half of it.
-func writeAtomic(path string, data []byte) error {
+// WriteFile replaces a file in one step: a reader, or a kill, finds the old content or the new, never half of it.
+func WriteFile(path string, data []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package train
+package metrics
 
 import (
 	"errors"
@@ -44,7 +44,7 @@ func TestReadMetrics(t *testing.T) {
 	}
 	writeRun(t, dir, 0, want...)
 	appendFile(t, path, "2,train,1.5")
-	got, err := ReadMetrics(path)
+	got, err := Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,10 +53,10 @@ func TestReadMetrics(t *testing.T) {
 	}
 
 	appendFile(t, path, "\n")
-	if _, err := ReadMetrics(path); err == nil || !strings.Contains(err.Error(), "metrics.csv:5:") {
+	if _, err := Read(path); err == nil || !strings.Contains(err.Error(), "metrics.csv:5:") {
 		t.Errorf("ReadMetrics of a short row = %v, want an error at line 5", err)
 	}
-	if _, err := ReadMetrics(filepath.Join(dir, "none.csv")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Read(filepath.Join(dir, "none.csv")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("ReadMetrics of no file = %v, want that it does not exist", err)
 	}
 }

@@ -1,4 +1,4 @@
-package train
+package plot
 
 import (
 	"math"
@@ -8,6 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"gonum.org/v1/plot/plotter"
+
+	"sparrow/metrics"
 )
 
 // curveOf puts values at the steps 1, 2, ...
@@ -20,10 +22,10 @@ func curveOf(values ...float64) curve {
 }
 
 func TestLossCurve(t *testing.T) {
-	records := []Record{trainRecord(1, 4), evalRecord(1, 5), {2, KindTrain, []Value{{"grad_norm", 1}}}, trainRecord(3, 2),
-		{3, KindEval, []Value{{"loss", 9}}}}
+	records := []metrics.Record{trainLoss(1, 4), evalLoss(1, 5), {Step: 2, Kind: metrics.KindTrain, Values: []metrics.Value{{Name: "grad_norm", X: 1}}}, trainLoss(3, 2),
+		{Step: 3, Kind: metrics.KindEval, Values: []metrics.Value{{Name: "loss", X: 9}}}}
 	want := curve{{X: 1, Y: 4}, {X: 3, Y: 2}}
-	if diff := cmp.Diff(want, lossCurve(records, KindTrain, "loss")); diff != "" {
+	if diff := cmp.Diff(want, lossCurve(records, metrics.KindTrain, "loss")); diff != "" {
 		t.Errorf("lossCurve (-want +got):\n%s", diff)
 	}
 }

@@ -1,4 +1,4 @@
-package train
+package plot
 
 import (
 	"encoding/xml"
@@ -14,33 +14,35 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"gonum.org/v1/plot"
+
+	"sparrow/metrics"
 )
 
 // fallingLoss is a noisy run of n steps with an evaluation every tenth of it.
-func fallingLoss(n int) []Record {
+func fallingLoss(n int) []metrics.Record {
 	rng := rand.New(rand.NewPCG(1, 1))
-	var records []Record
+	var records []metrics.Record
 	for step := 1; step <= n; step++ {
 		x := float64(step) / float64(n)
 		loss := 1.5 + 4*math.Exp(-8*x)
-		records = append(records, trainRecord(step, loss+0.1*rng.NormFloat64()))
+		records = append(records, trainLoss(step, loss+0.1*rng.NormFloat64()))
 		if step%max(1, n/10) == 0 {
-			records = append(records, evalRecord(step, loss))
+			records = append(records, evalLoss(step, loss))
 		}
 	}
 	return records
 }
 
-func withLoss(records []Record, at int, loss float64) []Record {
+func withLoss(records []metrics.Record, at int, loss float64) []metrics.Record {
 	records = slices.Clone(records)
-	records[at] = trainRecord(records[at].Step, loss)
+	records[at] = trainLoss(records[at].Step, loss)
 	return records
 }
 
-func TestWriteLossPlot(t *testing.T) {
+func TestWriteLoss(t *testing.T) {
 	cases := []struct {
 		name     string
-		records  []Record
+		records  []metrics.Record
 		want     []string // texts of the picture
 		maxBytes int
 	}{
@@ -55,10 +57,10 @@ func TestWriteLossPlot(t *testing.T) {
 		{"an infinity", withLoss(fallingLoss(20), 7, math.Inf(1)), []string{"train (1 not drawn)"}, 40_000},
 		{"the largest float64", withLoss(fallingLoss(20), 7, math.MaxFloat64), []string{"train (1 not drawn)"}, 40_000},
 		{"a spike", withLoss(fallingLoss(200), 50, 1e29), []string{"train, each step"}, 40_000},
-		{"only NaN", []Record{trainRecord(1, math.NaN()), trainRecord(2, math.NaN())}, []string{"train (2 not drawn)"}, 10_000},
-		{"no evaluation", []Record{trainRecord(1, 2), trainRecord(2, 1)}, []string{"train"}, 10_000},
-		{"a constant loss", []Record{trainRecord(1, 2), trainRecord(2, 2)}, []string{"2.00"}, 10_000},
-		{"a classifier", []Record{{1, KindEval, []Value{{"validation_loss", 0.7}, {"accuracy", 0.5}}}},
+		{"only NaN", []metrics.Record{trainLoss(1, math.NaN()), trainLoss(2, math.NaN())}, []string{"train (2 not drawn)"}, 10_000},
+		{"no evaluation", []metrics.Record{trainLoss(1, 2), trainLoss(2, 1)}, []string{"train"}, 10_000},
+		{"a constant loss", []metrics.Record{trainLoss(1, 2), trainLoss(2, 2)}, []string{"2.00"}, 10_000},
+		{"a classifier", []metrics.Record{{Step: 1, Kind: metrics.KindEval, Values: []metrics.Value{{Name: "validation_loss", X: 0.7}, {Name: "accuracy", X: 0.5}}}},
 			[]string{"loss (nats per example)"}, 10_000},
 	}
 	for _, c := range cases {
@@ -68,10 +70,10 @@ func TestWriteLossPlot(t *testing.T) {
 			if err := os.WriteFile(path, []byte("an older picture"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if err := WriteLossPlot(path, c.records); err != nil {
+			if err := WriteLoss(path, c.records); err != nil {
 				t.Fatal(err)
 			}
-			svg := readFile(t, path)
+			svg := readSVG(t, path)
 			texts := svgTexts(t, svg)
 			for _, want := range c.want {
 				if !slices.Contains(texts, want) {
@@ -89,10 +91,10 @@ func TestWriteLossPlot(t *testing.T) {
 			if entries, _ := os.ReadDir(dir); len(entries) != 1 {
 				t.Errorf("the folder holds %v, want the picture alone", entries)
 			}
-			if err := WriteLossPlot(path, c.records); err != nil {
+			if err := WriteLoss(path, c.records); err != nil {
 				t.Fatal(err)
 			}
-			if readFile(t, path) != svg {
+			if readSVG(t, path) != svg {
 				t.Error("equal records drew different bytes")
 			}
 		})
@@ -117,10 +119,10 @@ func svgTexts(t *testing.T, svg string) (texts []string) {
 	}
 }
 
-func TestWriteLossPlotMissingFolder(t *testing.T) {
+func TestWriteLossMissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nowhere", "loss.svg")
-	if err := WriteLossPlot(path, nil); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "nowhere") {
-		t.Errorf("WriteLossPlot(%q) = %v, want that the folder does not exist", path, err)
+	if err := WriteLoss(path, nil); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("WriteLoss(%q) = %v, want that the folder does not exist", path, err)
 	}
 }
 
@@ -181,4 +183,21 @@ func TestTicks(t *testing.T) {
 			}
 		})
 	}
+}
+
+func trainLoss(step int, loss float64) metrics.Record {
+	return metrics.Record{Step: step, Kind: metrics.KindTrain, Values: []metrics.Value{{Name: "loss", X: loss}}}
+}
+
+func evalLoss(step int, loss float64) metrics.Record {
+	return metrics.Record{Step: step, Kind: metrics.KindEval, Values: []metrics.Value{{Name: "validation_loss", X: loss}}}
+}
+
+func readSVG(t *testing.T, path string) string {
+	t.Helper()
+	svg, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(svg)
 }

@@ -1,4 +1,4 @@
-package train
+package metrics
 
 import (
 	"encoding/json"
@@ -28,7 +28,7 @@ func evalRecord(step int, loss float64) Record {
 // writeRun writes records to dir as one process would, and returns without flushing anything more.
 func writeRun(t *testing.T, dir string, resumeStep int, records ...Record) {
 	t.Helper()
-	m, err := openMetrics(dir, resumeStep, stopped)
+	m, err := open(dir, resumeStep, stopped)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,9 +164,9 @@ func TestResumeRefusesBrokenFiles(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.content), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			_, err := OpenMetrics(dir, 5)
+			_, err := Open(dir, 5)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("OpenMetrics over %q = %v, want an error with %q", c.content, err, c.want)
+				t.Errorf("Open over %q = %v, want an error with %q", c.content, err, c.want)
 			}
 			if got := readFile(t, path); got != c.content {
 				t.Errorf("the refused file was changed to %q", got)
@@ -191,7 +191,7 @@ func TestMetricsRefusesRecords(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			m, err := OpenMetrics(dir, 0)
+			m, err := Open(dir, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -230,12 +230,12 @@ func TestMetricsFullDisk(t *testing.T) {
 		}
 	}
 	t.Run("metrics.csv", func(t *testing.T) {
-		_, err := OpenMetrics(full(t, "metrics.csv"), 0) // the header does not fit
+		_, err := Open(full(t, "metrics.csv"), 0) // the header does not fit
 		check(t, err, "metrics.csv")
 	})
 	t.Run("log.jsonl", func(t *testing.T) {
 		dir := full(t, "log.jsonl")
-		m, err := OpenMetrics(dir, 0)
+		m, err := Open(dir, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,9 +251,9 @@ func TestMetricsFullDisk(t *testing.T) {
 	})
 }
 
-func TestOpenMetricsMissingFolder(t *testing.T) {
+func TestOpenMissingFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "nowhere")
-	if _, err := OpenMetrics(dir, 0); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), dir) {
-		t.Errorf("OpenMetrics(%q) = %v, want that it does not exist", dir, err)
+	if _, err := Open(dir, 0); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("Open(%q) = %v, want that it does not exist", dir, err)
 	}
 }

@@ -1,4 +1,4 @@
-package train
+package metrics
 
 import (
 	"bufio"
@@ -79,27 +79,27 @@ type Sink interface {
 	Close() error
 }
 
-// Metrics writes each record to metrics.csv, log.jsonl and a TensorBoard event file of one run directory. Nothing is
+// Files writes each record to metrics.csv, log.jsonl and a TensorBoard event file of one run directory. Nothing is
 // buffered: a record that Write accepted survives a kill of the process.
-type Metrics struct {
+type Files struct {
 	sinks    []Sink
 	lastStep int
 	err      error // the first failure: a file may end in half a record, so nothing may follow it
 }
 
-// OpenMetrics opens the three files of dir, which must exist. With resumeStep 0 they start empty. With resumeStep
+// Open opens the three files of dir, which must exist. With resumeStep 0 they start empty. With resumeStep
 // s they keep their records up to and including step s; later ones, and a last line that a kill cut short, are
 // dropped, so that the files end up as those of a run that was never interrupted. A file that cannot be opened, or
 // holds something other than such records, is an error that names it and the line.
-func OpenMetrics(dir string, resumeStep int) (*Metrics, error) {
-	return openMetrics(dir, resumeStep, time.Now)
+func Open(dir string, resumeStep int) (*Files, error) {
+	return open(dir, resumeStep, time.Now)
 }
 
-func openMetrics(dir string, resumeStep int, now func() time.Time) (_ *Metrics, err error) {
-	m := &Metrics{lastStep: resumeStep}
+func open(dir string, resumeStep int, now func() time.Time) (_ *Files, err error) {
+	m := &Files{lastStep: resumeStep}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("train: metrics: %w", err), m.Close())
+			err = errors.Join(fmt.Errorf("metrics: %w", err), m.Close())
 		}
 	}()
 	// One after the other: a sink that was not opened must not enter the list as a typed nil.
@@ -122,17 +122,17 @@ func openMetrics(dir string, resumeStep int, now func() time.Time) (_ *Metrics, 
 }
 
 // Write appends the record to every file. After the first error, a full disk for example, each call returns that error.
-func (m *Metrics) Write(r Record) error {
+func (m *Files) Write(r Record) error {
 	if m.err != nil {
 		return m.err
 	}
 	if err := r.validate(m.lastStep); err != nil {
-		return fmt.Errorf("train: metrics: %s record of step %d: %w", r.Kind, r.Step, err)
+		return fmt.Errorf("metrics: %s record of step %d: %w", r.Kind, r.Step, err)
 	}
 	m.lastStep = r.Step
 	for _, sink := range m.sinks {
 		if err := sink.Write(r); err != nil {
-			m.err = fmt.Errorf("train: metrics: %w", err)
+			m.err = fmt.Errorf("metrics: %w", err)
 			return m.err
 		}
 	}
@@ -140,11 +140,11 @@ func (m *Metrics) Write(r Record) error {
 }
 
 // Close flushes the files to the disk and closes them. Closing twice is harmless.
-func (m *Metrics) Close() error {
+func (m *Files) Close() error {
 	var errs []error
 	for _, sink := range m.sinks {
 		if err := sink.Close(); err != nil {
-			errs = append(errs, fmt.Errorf("train: metrics: %w", err))
+			errs = append(errs, fmt.Errorf("metrics: %w", err))
 		}
 	}
 	m.sinks = nil

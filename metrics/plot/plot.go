@@ -1,4 +1,4 @@
-package train
+package plot
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"sparrow/metrics"
 )
 
 const (
@@ -33,26 +35,26 @@ var (
 	inkColor        = color.NRGBA{R: 0x26, G: 0x26, B: 0x26, A: 0xff}
 )
 
-// WriteLossPlot draws the loss of a run to an SVG file: the training loss of each step in a light line, its
+// WriteLoss draws the loss of a run to an SVG file: the training loss of each step in a light line, its
 // centred moving average over a twenty-fifth of the run in a strong one, and the validation loss as a line with
 // points. It reads loss from train records and validation_loss from eval records; a run that measures accuracy has
 // its loss in nats an example, any other in nats a token. Losses that are NaN, infinite or beyond 1e30 leave a gap
 // and are counted in the legend; rare spikes far above the rest are cut off at the upper edge. Equal records give
 // equal bytes. The file is replaced in one step; an error names it.
-func WriteLossPlot(path string, records []Record) error {
+func WriteLoss(path string, records []metrics.Record) error {
 	svg, err := lossPlot(records)
 	if err == nil {
-		err = writeAtomic(path, svg)
+		err = metrics.WriteFile(path, svg)
 	}
 	if err != nil {
-		return fmt.Errorf("train: loss plot: %w", err)
+		return fmt.Errorf("plot: %w", err)
 	}
 	return nil
 }
 
-func lossPlot(records []Record) ([]byte, error) {
-	raw := lossCurve(records, KindTrain, "loss")
-	validation := lossCurve(records, KindEval, "validation_loss")
+func lossPlot(records []metrics.Record) ([]byte, error) {
+	raw := lossCurve(records, metrics.KindTrain, "loss")
+	validation := lossCurve(records, metrics.KindEval, "validation_loss")
 	p := newLossPlot(records)
 	p.Y.Min, p.Y.Max = lossRange(raw, validation)
 	p.X.Min, p.X.Max = stepRange(raw, validation)
@@ -94,7 +96,7 @@ func lossPlot(records []Record) ([]byte, error) {
 }
 
 // newLossPlot returns the empty frame: title, axes, grid and legend.
-func newLossPlot(records []Record) *plot.Plot {
+func newLossPlot(records []metrics.Record) *plot.Plot {
 	sans := func(size vg.Length) font.Font {
 		return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
 	}

@@ -1,16 +1,18 @@
-package train
+package plot
 
 import (
 	"math"
 
 	"gonum.org/v1/plot/plotter"
+
+	"sparrow/metrics"
 )
 
 // curve is a loss over the steps, in the order of the steps. A Y that is not drawable is a gap.
 type curve []plotter.XY
 
 // lossCurve returns the values of that name in the records of that kind; records without it leave no gap.
-func lossCurve(records []Record, kind, name string) curve {
+func lossCurve(records []metrics.Record, kind, name string) curve {
 	var c curve
 	for _, r := range records {
 		if x, found := r.Value(name); found && r.Kind == kind {
