@@ -44,7 +44,7 @@ func (c Config) CacheRotary(dModel, capacity int, dtype tensor.Dtype) *op.Rotary
 func attend(b *nn.Builder, q, k, v *G.Node, seq nn.SeqInfo, layer int, s op.AttentionShape) *G.Node {
 	s.Batch, s.SeqLen = seq.Batch, seq.SeqLen
 	if c := seq.Cache; c != nil {
-		return op.CachedAttention(b.Tape, q, k, v, c.Past, c.Fresh, c.Layers[layer], s)
+		return op.CachedAttention(b.Tape, q, k, v, c.Slots, c.Past, c.Fresh, c.Layers[layer], s)
 	}
 	return op.Attention(b.Tape, q, k, v, seq.Lengths, s)
 }

@@ -21,6 +21,7 @@ import (
 	"sparrow/internal/rng"
 	"sparrow/kernel"
 	"sparrow/model"
+	"sparrow/model/decode"
 	"sparrow/nn"
 	"sparrow/train"
 )
@@ -266,7 +267,7 @@ func (w *worker) decode(c command) (reply, error) {
 	var r reply
 	last := time.Now()
 	n := 0
-	err := w.session.Generate(context.Background(), [][]int{c.Prompt}, model.GenerateOptions{Tokens: c.Tokens}, func(int, int) error {
+	err := decode.Generate(context.Background(), w.session, [][]int{c.Prompt}, decode.Request{Tokens: c.Tokens}, func(int, int) error {
 		now := time.Now()
 		if n++; n > 2 { // the first step of a program also compiles it
 			r.Seconds = append(r.Seconds, now.Sub(last).Seconds())

@@ -8,6 +8,7 @@ import (
 
 	"sparrow/internal/measure"
 	"sparrow/model"
+	"sparrow/model/decode"
 	"sparrow/train"
 )
 
@@ -118,7 +119,7 @@ func latencies(ctx context.Context, task train.Task, l *train.Loaded) ([]float64
 		if n < 2 {
 			return nil, nil
 		}
-		err := l.Session.Generate(ctx, [][]int{{0}}, model.GenerateOptions{Tokens: n}, func(int, int) error { clock.tick(); return nil })
+		err := decode.Generate(ctx, l.Session, [][]int{{0}}, decode.Request{Tokens: n}, func(int, int) error { clock.tick(); return nil })
 		return clock.took, err
 	}
 	p, err := oneRow(ctx, task, l.Session)

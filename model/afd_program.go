@@ -112,7 +112,11 @@ func (a *afdTokens) attention(d *decoder, caches []*op.KVCache, seqLen, layer in
 		return t.Input(name, tensor.New(tensor.WithShape(len(data)), tensor.WithBacking(data)))
 	}
 	seq := nn.SeqInfo{Batch: len(a.fresh), SeqLen: seqLen}
-	seq.Cache = &nn.SeqCache{Layers: caches, Past: input("past", a.past), Fresh: input("fresh", a.fresh)}
+	slots := make([]int, len(a.fresh))
+	for i := range slots {
+		slots[i] = i
+	}
+	seq.Cache = &nn.SeqCache{Layers: caches, Slots: input("slots", slots), Past: input("past", a.past), Fresh: input("fresh", a.fresh)}
 	if layer == 0 || d.positions == nil {
 		seq.Positions = input("positions", a.positions)
 	}

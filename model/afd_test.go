@@ -49,7 +49,7 @@ func TestAFD(t *testing.T) {
 					{Tokens: 7, Sampler: Sampler{Temperature: 1.3, TopP: 0.9, Seed: 4}, Stop: func(token int) bool { return token%5 == 2 }},
 				} {
 					want := generated(t, len(prompts), func(emit func(seq, token int) error) error {
-						return s.Generate(context.Background(), prompts, opts, emit)
+						return s.generate(context.Background(), prompts, opts, emit)
 					})
 					for _, n := range []int{1, 2, 3} {
 						got := generated(t, len(prompts), func(emit func(seq, token int) error) error {

@@ -44,8 +44,9 @@ type DecoderBody struct{ Config Config }
 // Causal implements Sequence.
 func (DecoderBody) Causal() bool { return true }
 
-// States implements Sequence. In Infer its leaves are also past and fresh [B]: how
-// many tokens of a sequence are in the caches, and how many of a row count.
+// States implements Sequence. In Infer its leaves are also slots, past and fresh [B]:
+// which of the caches' sequences a row goes on with, how many tokens of that are in
+// the caches, and how many of the row count.
 func (c DecoderBody) States(g *Graph, text Text) (x *G.Node, scores func(x *G.Node) *G.Node) {
 	cfg, length := c.Config, text.Length
 	seq := nn.SeqInfo{Batch: g.Shape.Rows, SeqLen: g.Shape.Length}
@@ -53,7 +54,9 @@ func (c DecoderBody) States(g *Graph, text Text) (x *G.Node, scores func(x *G.No
 		if length = g.Capacity(); cfg.Positions == "learned" && length > text.Length {
 			g.Refuse("%d tokens; learned positions end at %d: ask for fewer tokens or shorten the prompt", length, text.Length)
 		}
-		seq.Cache = &nn.SeqCache{Layers: cfg.caches(g), Past: g.Ints("past", seq.Batch), Fresh: g.Ints("fresh", seq.Batch)}
+		seq.Cache = &nn.SeqCache{
+			Layers: cfg.caches(g), Slots: g.Ints("slots", seq.Batch), Past: g.Ints("past", seq.Batch), Fresh: g.Ints("fresh", seq.Batch),
+		}
 	}
 	d := newDecoder(g.Builder, cfg, text, cfg.rotary(length, g.Tape.Dtype))
 	d.recompute = cfg.CheckpointActivations && g.Mode != Calibrate

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,7 +8,7 @@ import (
 	"sparrow/kernel"
 )
 
-// GenerateOptions say how tokens are chosen and when to stop.
+// GenerateOptions say how GenerateAFD chooses tokens and when it stops.
 type GenerateOptions struct {
 	Tokens int // new tokens a sequence
 	Sampler
@@ -18,41 +17,6 @@ type GenerateOptions struct {
 
 // prefillChunk is how many tokens of a prompt one run takes.
 const prefillChunk = 128
-
-// Generate continues each prompt, calling emit for every new token of every
-// sequence in order of time. Prompts of different lengths share a batch. It
-// ends after opts.Tokens tokens, when every sequence has stopped, when emit
-// returns an error, or when ctx is done. Weights that give no finite scores are an
-// error.
-func (s *Session) Generate(ctx context.Context, prompts [][]int, opts GenerateOptions, emit func(seq, token int) error) error {
-	longest, err := checkPrompts(prompts, opts)
-	if err != nil {
-		return err
-	}
-	s.reserve(len(prompts), longest+opts.Tokens)
-	past := make([]int, len(prompts))
-	logits, err := s.prefill(ctx, prompts, past)
-	if err != nil {
-		return err
-	}
-	step, err := s.decoding(len(prompts), 1)
-	if err != nil {
-		return err
-	}
-	writer := newWriter(opts, 0, len(prompts), emit)
-	for {
-		live, err := writer.write(logits, step.Ints("tokens"), step.Ints("fresh"))
-		if err != nil || !live {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := s.advance(step, past, logits); err != nil {
-			return err
-		}
-	}
-}
 
 // checkPrompts returns the length of the longest prompt, or why they cannot be
 // continued.
@@ -80,27 +44,22 @@ func (s *Session) decoding(rows, length int) (*Program, error) {
 
 // writer chooses the tokens of some of the sequences.
 type writer struct {
-	opts     GenerateOptions
-	first    int // number of the first sequence
-	choosers []*chooser
-	stopped  []bool
-	written  int // tokens a sequence so far
-	emit     func(seq, token int) error
+	opts    GenerateOptions
+	first   int // number of the first sequence
+	stopped []bool
+	written int // tokens a sequence so far
+	emit    func(seq, token int) error
 }
 
 func newWriter(opts GenerateOptions, first, sequences int, emit func(seq, token int) error) *writer {
-	w := &writer{opts: opts, first: first, stopped: make([]bool, sequences), emit: emit}
-	for i := range sequences {
-		w.choosers = append(w.choosers, opts.Sampler.chooser(first+i))
-	}
-	return w
+	return &writer{opts: opts, first: first, stopped: make([]bool, sequences), emit: emit}
 }
 
 // write chooses and emits a token for every sequence that goes on and makes it
 // the next input. It says whether any sequence wants another one. Scores that are
 // no numbers are an error, since every choice among them would look like text.
 func (w *writer) write(logits [][]float64, tokens, fresh []int) (live bool, err error) {
-	for i, c := range w.choosers {
+	for i := range w.stopped {
 		fresh[i] = 0
 		if w.stopped[i] {
 			continue
@@ -108,7 +67,7 @@ func (w *writer) write(logits [][]float64, tokens, fresh []int) (live bool, err 
 		if j := slices.IndexFunc(logits[i], func(x float64) bool { return !kernel.Finite(x) }); j >= 0 {
 			return false, fmt.Errorf("model: sequence %d: the score of token %d is %v: the weights are damaged or their training diverged", w.first+i, j, logits[i][j])
 		}
-		token := c.choose(logits[i])
+		token := w.opts.Choose(logits[i], w.first+i, w.written)
 		if w.opts.Stop != nil && w.opts.Stop(token) {
 			w.stopped[i] = true
 			continue
@@ -121,28 +80,6 @@ func (w *writer) write(logits [][]float64, tokens, fresh []int) (live bool, err 
 	}
 	w.written++
 	return live && w.written < w.opts.Tokens, nil
-}
-
-// prefill runs the prompts through the network in chunks and returns the scores
-// after each prompt's last token; past becomes the lengths of the prompts.
-func (s *Session) prefill(ctx context.Context, prompts [][]int, past []int) ([][]float64, error) {
-	logits := make([][]float64, len(prompts))
-	from := 0
-	for _, n := range chunks(prompts) {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		p, err := s.decoding(len(prompts), n)
-		if err != nil {
-			return nil, err
-		}
-		readChunk(prompts, from, n, p.Ints("tokens"), p.Ints("fresh"))
-		if err := s.advance(p, past, logits); err != nil {
-			return nil, err
-		}
-		from += n
-	}
-	return logits, nil
 }
 
 // chunks are the lengths of the pieces that prompts are read in.
@@ -184,6 +121,9 @@ func place(past, fresh, positions, last []int, capacity int) {
 // scores of the sequences that had any, and counts their tokens as past.
 func (s *Session) advance(p *Program, past []int, logits [][]float64) error {
 	copy(p.Ints("past"), past)
+	for i := range past {
+		p.Ints("slots")[i] = i
+	}
 	_, capacity := s.Slots()
 	place(past, p.Ints("fresh"), p.Ints("positions"), p.Ints("last"), capacity)
 	if err := p.Run(); err != nil {

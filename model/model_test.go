@@ -133,7 +133,7 @@ func TestDecodingEqualsForward(t *testing.T) {
 			s := small(t, tensor.Float32, variant, Options{})
 			const n = 6
 			got := make([][]int, len(prompts))
-			err := s.Generate(context.Background(), prompts, GenerateOptions{Tokens: n}, func(i, token int) error {
+			err := s.generate(context.Background(), prompts, GenerateOptions{Tokens: n}, func(i, token int) error {
 				got[i] = append(got[i], token)
 				return nil
 			})
@@ -198,7 +198,7 @@ func TestGenerateStops(t *testing.T) {
 	prompts := [][]int{tokensOf(4, "a"), tokensOf(2, "b")}
 	run := func(ctx context.Context, opts GenerateOptions, emit func(int, int) error) ([2]int, error) {
 		var n [2]int
-		err := s.Generate(ctx, prompts, opts, func(i, token int) error {
+		err := s.generate(ctx, prompts, opts, func(i, token int) error {
 			n[i]++
 			if emit != nil {
 				return emit(i, token)
@@ -246,7 +246,7 @@ func TestGenerateRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := small(t, tensor.Float32, c.variant, Options{})
-			err := s.Generate(context.Background(), c.prompts, GenerateOptions{Tokens: c.tokens}, func(int, int) error { return nil })
+			err := s.generate(context.Background(), c.prompts, GenerateOptions{Tokens: c.tokens}, func(int, int) error { return nil })
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
@@ -266,7 +266,7 @@ func TestScoresThatAreNoNumbers(t *testing.T) {
 				n := 0
 				emit := func(int, int) error { n++; return nil }
 				prompts := [][]int{{1, 2}, {3}}
-				err := s.Generate(context.Background(), prompts, opts, emit)
+				err := s.generate(context.Background(), prompts, opts, emit)
 				_, staged := stages(context.Background(), s, prompts, opts, 2, emit)
 				for _, err := range []error{err, staged} {
 					if err == nil || !strings.Contains(err.Error(), "sequence 0: the score of token 0 is NaN: the weights are damaged") || n > 0 {

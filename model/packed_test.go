@@ -66,7 +66,7 @@ func TestPackedScores(t *testing.T) {
 				}
 				var texts [2][]int
 				for i, s := range []*Session{plain, packed} {
-					err := s.Generate(context.Background(), [][]int{tokensOf(7, "a"), tokensOf(40, "b")}, GenerateOptions{Tokens: 20, Sampler: Sampler{Temperature: 1, Seed: 3}},
+					err := s.generate(context.Background(), [][]int{tokensOf(7, "a"), tokensOf(40, "b")}, GenerateOptions{Tokens: 20, Sampler: Sampler{Temperature: 1, Seed: 3}},
 						func(_, token int) error { texts[i] = append(texts[i], token); return nil })
 					if err != nil {
 						t.Fatal(err)

@@ -16,7 +16,7 @@ func TestDecodeAfter(t *testing.T) {
 			s := small(t, tensor.Float64, variant, Options{})
 			generate := func() (tokens []int) {
 				t.Helper()
-				err := s.Generate(context.Background(), [][]int{{1, 2, 3}}, GenerateOptions{Tokens: 4}, func(_, token int) error {
+				err := s.generate(context.Background(), [][]int{{1, 2, 3}}, GenerateOptions{Tokens: 4}, func(_, token int) error {
 					tokens = append(tokens, token)
 					return nil
 				})

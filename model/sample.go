@@ -19,20 +19,9 @@ type Sampler struct {
 	Seed        uint64
 }
 
-// chooser is a sampler of one sequence.
-type chooser struct {
-	Sampler
-	random *rng.Source
-	order  []int
-	prob   []float64
-}
-
-func (s Sampler) chooser(sequence int) *chooser {
-	return &chooser{Sampler: s, random: rng.New(s.Seed, "sample", uint64(sequence)<<32)}
-}
-
-// choose returns a token; ties go to the smaller one.
-func (c *chooser) choose(scores []float64) int {
+// Choose returns the token at a place of a sequence, of several the one of that number:
+// the draw is a function of the seed and these two. Ties go to the smaller token.
+func (c Sampler) Choose(scores []float64, sequence, place int) int {
 	if c.Temperature == 0 {
 		best := 0
 		for i, x := range scores {
@@ -42,37 +31,39 @@ func (c *chooser) choose(scores []float64) int {
 		}
 		return best
 	}
-	c.order = c.order[:0]
-	for i := range scores {
-		c.order = append(c.order, i)
+	order := make([]int, len(scores))
+	for i := range order {
+		order[i] = i
 	}
-	slices.SortFunc(c.order, func(a, b int) int {
+	slices.SortFunc(order, func(a, b int) int {
 		return cmp.Or(cmp.Compare(scores[b], scores[a]), cmp.Compare(a, b))
 	})
-	if c.TopK > 0 && c.TopK < len(c.order) {
-		c.order = c.order[:c.TopK]
+	if c.TopK > 0 && c.TopK < len(order) {
+		order = order[:c.TopK]
 	}
-	c.prob = c.prob[:0]
+	var prob []float64
 	var sum float64
-	for _, i := range c.order {
-		p := math.Exp((scores[i] - scores[c.order[0]]) / c.Temperature)
-		c.prob = append(c.prob, p)
+	for _, i := range order {
+		p := math.Exp((scores[i] - scores[order[0]]) / c.Temperature)
+		prob = append(prob, p)
 		sum += p
 	}
 	if c.TopP > 0 && c.TopP < 1 {
 		var reached float64
-		for i, p := range c.prob {
+		for i, p := range prob {
 			if reached += p; reached >= c.TopP*sum {
-				c.prob, sum = c.prob[:i+1], reached
+				prob, sum = prob[:i+1], reached
 				break
 			}
 		}
 	}
-	u := c.random.Float64() * sum
-	for i, p := range c.prob {
+	random := rng.New(c.Seed, "sample", uint64(sequence)<<32)
+	random.Skip(uint64(place))
+	u := random.Float64() * sum
+	for i, p := range prob {
 		if u -= p; u < 0 {
-			return c.order[i]
+			return order[i]
 		}
 	}
-	return c.order[len(c.prob)-1]
+	return order[len(prob)-1]
 }

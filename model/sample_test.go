@@ -22,10 +22,9 @@ func TestSampler(t *testing.T) {
 		"a little":                    {Sampler{Temperature: 1, TopP: 1e-9}, map[int]bool{1: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ch := c.s.chooser(0)
 			seen := map[int]bool{}
-			for range 3000 {
-				seen[ch.choose(scores)] = true
+			for place := range 3000 {
+				seen[c.s.Choose(scores, 0, place)] = true
 			}
 			for token := range seen {
 				if !c.want[token] {
@@ -42,10 +41,10 @@ func TestSampler(t *testing.T) {
 func TestSamplerFrequencies(t *testing.T) {
 	scores := []float64{0, 1, -2, 0.5}
 	const n, temperature = 200000, 0.7
-	ch := Sampler{Temperature: temperature, Seed: 3}.chooser(1)
+	s := Sampler{Temperature: temperature, Seed: 3}
 	counts := make([]float64, len(scores))
-	for range n {
-		counts[ch.choose(scores)]++
+	for place := range n {
+		counts[s.Choose(scores, 1, place)]++
 	}
 	var sum float64
 	for _, x := range scores {
@@ -63,9 +62,8 @@ func TestSamplerFrequencies(t *testing.T) {
 // others.
 func TestSamplerSeeds(t *testing.T) {
 	draw := func(s Sampler, sequence int) (out [50]int) {
-		ch := s.chooser(sequence)
 		for i := range out {
-			out[i] = ch.choose([]float64{0, 0, 0, 0, 0, 0})
+			out[i] = s.Choose([]float64{0, 0, 0, 0, 0, 0}, sequence, i)
 		}
 		return out
 	}

@@ -93,6 +93,14 @@ func (s *Session) Slots() (slots, capacity int) {
 	return max(1, s.opts.Slots), max(1, s.opts.Capacity)
 }
 
+// Decoding is a session of the same network and store whose caches hold that many
+// sequences of up to capacity tokens.
+func (s *Session) Decoding(slots, capacity int) *Session {
+	o := s.opts
+	o.Slots, o.Capacity, o.Sites = slots, capacity, nil
+	return newSession(s.network, s.store, o)
+}
+
 // Program is the network for a mode and a shape, with some more sites to keep, which
 // are path.Match patterns; one that matches none is an [ErrNoSite].
 func (s *Session) Program(m Mode, shape Shape, sites ...string) (*Program, error) {

@@ -19,6 +19,7 @@ type SeqInfo struct {
 
 // SeqCache is the state of cached decoding.
 type SeqCache struct {
+	Slots  *G.Node       // [Batch], which of the cache's sequences each row goes on with
 	Past   *G.Node       // [Batch], tokens in the cache before this run
 	Fresh  *G.Node       // [Batch], tokens of this run that count
 	Layers []*op.KVCache // one a layer

@@ -15,27 +15,30 @@ import (
 // to each query. It has no backward pass.
 //
 // q [B*T, H*K], k [B*T, G*K], v [B*T, G*V], nil if the cache's layout is Shared;
+// slots [B]: which of the cache's sequences each row goes on with, no two the same;
 // past [B]: tokens already in the cache; fresh [B]: how many of the T new rows of a
 // sequence count, the others are padding at its end and give zeros -> y [B*T, H*V].
-// An overflowing cache is an error of the run.
+// An overflowing cache and a slot that does not exist are errors of the run. What a
+// sequence gets does not depend on the other rows, nor on its slot.
 //
 // The heads that share keys and values are rows of one matrix, so that every byte
 // of the cache is read once for all of them. When there is one new token a
 // sequence, its cache is read in pieces of keyPiece tokens, all in parallel, each
 // with a softmax of its own; their results are combined in the order of the pieces
 // by their log-sum-exp.
-func CachedAttention(t *Tape, q, k, v, past, fresh *G.Node, cache *KVCache, s AttentionShape) *G.Node {
+func CachedAttention(t *Tape, q, k, v, slots, past, fresh *G.Node, cache *KVCache, s AttentionShape) *G.Node {
 	s = s.complete()
-	operands := []*G.Node{q, k, past, fresh}
+	operands := []*G.Node{q, k, slots, past, fresh}
 	s.check("cached_attention", q, k, v)
 	if v != nil {
 		operands = append(operands, v)
 	}
-	if l := cache.CacheLayout; cache.Batch != s.Batch || l.KVHeads != s.KVHeads || l.KeyDim != s.HeadDim || l.ValueDim != s.ValueDim ||
+	if l := cache.CacheLayout; l.KVHeads != s.KVHeads || l.KeyDim != s.HeadDim || l.ValueDim != s.ValueDim ||
 		l.Shared != (v == nil) || !l.Int8 && cache.keys.dense.Dtype() != t.Dtype {
-		panic(&ShapeError{"cached_attention", "cache", tensor.Shape{cache.Batch, l.KVHeads, l.KeyDim, l.ValueDim},
-			fmt.Sprintf("[%d, %d, %d, %d] of %v", s.Batch, s.KVHeads, s.HeadDim, s.ValueDim, t.Dtype)})
+		panic(&ShapeError{"cached_attention", "cache", tensor.Shape{l.KVHeads, l.KeyDim, l.ValueDim},
+			fmt.Sprintf("[%d, %d, %d] of %v", s.KVHeads, s.HeadDim, s.ValueDim, t.Dtype)})
 	}
+	wantShape("cached_attention", "slots", slots, s.Batch)
 	wantShape("cached_attention", "past", past, s.Batch)
 	wantShape("cached_attention", "fresh", fresh, s.Batch)
 	o := t.operator("cached_attention", s.output())
@@ -62,14 +65,17 @@ func cachedAttention[T kernel.Float](c *KVCache, partial *buffer, s AttentionSha
 	var tasks []cachedTask // kept, to allocate nothing in a run
 	return func(in []G.Value, out *tensor.Dense) error {
 		a := &cachedRun[T]{AttentionShape: s, c: c, q: data[T](in[0]), k: data[T](in[1]), y: data[T](out),
-			past: ints(in[2]), fresh: ints(in[3]), partial: floats[T](partial)}
+			slots: ints(in[2]), past: ints(in[3]), fresh: ints(in[4]), partial: floats[T](partial)}
 		if !c.Shared {
-			a.v = data[T](in[4])
+			a.v = data[T](in[5])
 		}
 		for b := range s.Batch {
 			if a.fresh[b] < 0 || a.fresh[b] > s.SeqLen || a.past[b] < 0 || a.past[b]+a.fresh[b] > c.Capacity {
 				return fmt.Errorf("sequence %d: %d new tokens after %d, want at most %d new and %d in all",
 					b, a.fresh[b], a.past[b], s.SeqLen, c.Capacity)
+			}
+			if slot := a.slots[b]; a.fresh[b] > 0 && (slot < 0 || slot >= c.Batch || a.taken(slot, b)) {
+				return fmt.Errorf("sequence %d: slot %d of %d does not exist or is another sequence's", b, slot, c.Batch)
 			}
 		}
 		kernel.Parallel(s.Batch*s.KVHeads, func(i int) { a.store(i/s.KVHeads, i%s.KVHeads) })
@@ -93,16 +99,30 @@ type cachedRun[T kernel.Float] struct {
 	q, k, v, y  []T
 	partial     []T // of each piece: its output for each row, [rows, V], then their log-sum-exp
 	past, fresh []int
+	slots       []int // of the cache
 }
 
 // cachedTask is the work on rows r0.. of key/value head g of sequence b over keys
 // begin to end. piece is the place of its result in partial, -1: in y.
 type cachedTask struct{ b, g, r0, rows, begin, end, piece int }
 
+// taken tells whether one of the first n sequences goes on with a slot.
+func (a *cachedRun[T]) taken(slot, n int) bool {
+	for b, other := range a.slots[:n] {
+		if other == slot && a.fresh[b] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// head is the cache's first row of key/value head g of sequence b.
+func (a *cachedRun[T]) head(b, g int) int { return (a.slots[b]*a.KVHeads + g) * a.c.Capacity }
+
 // store appends the new keys and values of key/value head g of sequence b, and
 // clears the output of padding.
 func (a *cachedRun[T]) store(b, g int) {
-	at := (b*a.KVHeads+g)*a.c.Capacity + a.past[b]
+	at := a.head(b, g) + a.past[b]
 	for i := range a.fresh[b] {
 		row := (b*a.SeqLen+i)*a.KVHeads + g
 		put(a.c.keys, at+i, a.k[row*a.HeadDim:])
@@ -202,7 +222,7 @@ func (a *cachedRun[T]) loader(t cachedTask, next []cachedTask, q []T, ldq int, m
 	K, c := a.HeadDim, a.c
 	turnedQ, mem := mem[:t.rows*K], mem[t.rows*K:]
 	keys, turnedK, values := mem[:keyBlock*K], mem[keyBlock*K:2*keyBlock*K], mem[2*keyBlock*K:]
-	at := (t.b*a.KVHeads + t.g) * c.Capacity
+	at := a.head(t.b, t.g)
 	decoded := c.Int8 && (!kernel.InPlace(t.rows) || c.Shared || c.Rotary != nil)
 	return func(j0, cols int) cachedBlock[T] {
 		in := cachedBlock[T]{q: q, ldq: ldq}
@@ -211,7 +231,7 @@ func (a *cachedRun[T]) loader(t cachedTask, next []cachedTask, q []T, ldq int, m
 			in.nextK = stored[T](c.keys, at+j0+keyBlock, min(keyBlock, t.end-j0-keyBlock))
 		case len(next) > 0:
 			n := next[0]
-			in.nextK = stored[T](c.keys, (n.b*a.KVHeads+n.g)*c.Capacity+n.begin, min(keyBlock, n.end-n.begin))
+			in.nextK = stored[T](c.keys, a.head(n.b, n.g)+n.begin, min(keyBlock, n.end-n.begin))
 		}
 		in.k = stored[T](c.keys, at+j0, cols)
 		if decoded {

@@ -17,6 +17,7 @@ type decoding struct {
 	arena       Arena
 	q, k, v     *tensor.Dense
 	past, fresh []int
+	slots       []int // each row its own
 	out         *G.Node
 }
 
@@ -40,10 +41,15 @@ func newDecoding(t *testing.T, dtype tensor.Dtype, s AttentionShape, cache *KVCa
 	if !cache.Shared {
 		v = input("v", s.KVHeads*s.complete().ValueDim, &d.v)
 	}
+	d.slots = make([]int, s.Batch)
+	for i := range d.slots {
+		d.slots[i] = i
+	}
+	slots := d.tape.Input("slots", tensor.New(tensor.WithShape(s.Batch), tensor.WithBacking(d.slots)))
 	past := d.tape.Input("past", tensor.New(tensor.WithShape(s.Batch), tensor.WithBacking(d.past)))
 	fresh := d.tape.Input("fresh", tensor.New(tensor.WithShape(s.Batch), tensor.WithBacking(d.fresh)))
 	// The copy reads the result like a layer behind it; only the copy is pinned.
-	d.out = copied(d.tape, CachedAttention(d.tape, q, k, v, past, fresh, cache, s))
+	d.out = copied(d.tape, CachedAttention(d.tape, q, k, v, slots, past, fresh, cache, s))
 	var err error
 	if d.plan, err = d.tape.Plan(true, d.out); err != nil {
 		t.Fatal(err)
@@ -189,8 +195,25 @@ func TestCachedAttentionErrors(t *testing.T) {
 			}
 		})
 	}
+	for name, tc := range map[string]struct {
+		slots []int
+		want  string
+	}{
+		"no such slot": {[]int{0, 2}, "op: cached_attention: sequence 1: slot 2 of 2 does not exist or is another sequence's"},
+		"negative":     {[]int{-1, 0}, "op: cached_attention: sequence 0: slot -1 of 2 does not exist or is another sequence's"},
+		"twice":        {[]int{1, 1}, "op: cached_attention: sequence 1: slot 1 of 2 does not exist or is another sequence's"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDecoding(t, tensor.Float64, shape, cache)
+			copy(d.slots, tc.slots)
+			copy(d.fresh, []int{1, 1})
+			if _, err := d.run(); err == nil || err.Error() != tc.want {
+				t.Errorf("error %v, want %s", err, tc.want)
+			}
+		})
+	}
 	for name, small := range map[string]*KVCache{
-		"batch": cacheOf(tensor.Float64, 1, 1, 5, 4), "heads": cacheOf(tensor.Float64, 2, 2, 5, 4), "width": cacheOf(tensor.Float64, 2, 1, 5, 3),
+		"heads": cacheOf(tensor.Float64, 2, 2, 5, 4), "width": cacheOf(tensor.Float64, 2, 1, 5, 3),
 	} {
 		t.Run("cache of another "+name, func(t *testing.T) {
 			if got := panicOf(func() { newDecoding(t, tensor.Float64, shape, small) }); got == "" {

@@ -70,6 +70,71 @@ func NewKVCache(dtype tensor.Dtype, batch, capacity int, layout CacheLayout) *KV
 	return c
 }
 
+// Places copies what the cache holds of n tokens of a sequence, from a place on, in
+// the type in which it holds them.
+func (c *KVCache) Places(slot, from, n int) Places {
+	var p Places
+	for g := range c.KVHeads {
+		at := (slot*c.KVHeads+g)*c.Capacity + from
+		for _, v := range []*vectors{c.keys, c.values} {
+			if v != nil {
+				p.copyOf(v, at, n)
+			}
+		}
+	}
+	return p
+}
+
+// SetPlaces puts n tokens that Places copied to a place of a sequence.
+func (c *KVCache) SetPlaces(slot, from, n int, p Places) {
+	for g := range c.KVHeads {
+		at := (slot*c.KVHeads+g)*c.Capacity + from
+		for _, v := range []*vectors{c.keys, c.values} {
+			if v != nil {
+				p = p.copyTo(v, at, n)
+			}
+		}
+	}
+}
+
+// Places are tokens of a cache's sequence, keys and values of one head after the other.
+type Places struct {
+	float32s []float32 // of 8 bits the scales
+	float64s []float64
+	codes    []int8
+}
+
+// Bytes is the memory that they take.
+func (p Places) Bytes() int { return 4*len(p.float32s) + 8*len(p.float64s) + len(p.codes) }
+
+func (p *Places) copyOf(v *vectors, at, n int) {
+	switch {
+	case v.dense == nil:
+		m := len(v.segments)
+		p.codes = append(p.codes, v.codes[at*v.width:(at+n)*v.width]...)
+		p.float32s = append(p.float32s, v.scales[at*m:(at+n)*m]...)
+	case v.dense.Dtype() == tensor.Float64:
+		p.float64s = append(p.float64s, v.dense.Float64s()[at*v.width:(at+n)*v.width]...)
+	default:
+		p.float32s = append(p.float32s, v.dense.Float32s()[at*v.width:(at+n)*v.width]...)
+	}
+}
+
+// copyTo returns what is left for the next vectors.
+func (p Places) copyTo(v *vectors, at, n int) Places {
+	switch {
+	case v.dense == nil:
+		m := len(v.segments)
+		p.codes = p.codes[copy(v.codes[at*v.width:(at+n)*v.width], p.codes):]
+		p.float32s = p.float32s[copy(v.scales[at*m:(at+n)*m], p.float32s):]
+	case v.dense.Dtype() == tensor.Float64:
+		p.float64s = p.float64s[copy(v.dense.Float64s()[at*v.width:(at+n)*v.width], p.float64s):]
+	default:
+		p.float32s = p.float32s[copy(v.dense.Float32s()[at*v.width:(at+n)*v.width], p.float32s):]
+	}
+	return p
+}
+
 // vectors are rows of numbers in floating point, or in 8 bits with a scale for
 // each segment of a row.
 type vectors struct {

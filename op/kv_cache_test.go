@@ -202,3 +202,69 @@ func TestCacheBytesAllocated(t *testing.T) {
 		}
 	}
 }
+
+// TestSlots: a sequence goes on in whichever slot it is, beside any others, with the bits that it has alone; so it does from
+// places that were copied to another slot.
+func TestSlots(t *testing.T) {
+	for _, c := range cacheCases {
+		for _, int8s := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s 8 bits %v", c.name, int8s), func(t *testing.T) {
+				l := c.l
+				l.Int8 = int8s
+				one := AttentionShape{Batch: 1, SeqLen: 1, Heads: c.heads, KVHeads: l.KVHeads, HeadDim: l.KeyDim, ValueDim: l.ValueDim, Causal: true}
+				three := one
+				three.Batch = 3
+				const past = keyPiece + 5
+				run := func(d *decoding, row, slot, past int) []float64 {
+					t.Helper()
+					for _, x := range []*tensor.Dense{d.q, d.k, d.v} {
+						if x == nil {
+							continue
+						}
+						width := x.Shape()[1]
+						for i := range x.Float64s() {
+							x.Float64s()[i] = math.Sin(float64(i%width + i/width*7)) // of the other rows
+						}
+						for i := range width {
+							x.Float64s()[row*width+i] = math.Cos(float64(3 * i))
+						}
+					}
+					for i := range d.past {
+						d.past[i], d.fresh[i], d.slots[i] = 2+i, 1, i
+					}
+					d.past[row] = past
+					d.slots[row], d.slots[slot%len(d.slots)] = slot, d.slots[row]
+					y, err := d.run()
+					if err != nil {
+						t.Fatal(err)
+					}
+					n := len(y) / len(d.past)
+					return y[row*n : (row+1)*n]
+				}
+				fill := func(cache *KVCache, slot int) {
+					pattern := make([]float64, 997)
+					for i := range pattern {
+						pattern[i] = math.Sin(float64(i * i))
+					}
+					whole := NewKVCache(tensor.Float64, 1, past+1, l)
+					whole.Fill(pattern)
+					p := whole.Places(0, 0, past)
+					cache.SetPlaces(slot, 0, past, p)
+					if p.Bytes() == 0 || slot > 0 && p.Bytes() != cache.Places(slot, 1, past).Bytes() {
+						t.Errorf("%d bytes", p.Bytes())
+					}
+				}
+				single := NewKVCache(tensor.Float64, 1, past+1, l)
+				fill(single, 0)
+				want := run(newDecoding(t, tensor.Float64, one, single), 0, 0, past)
+				for row, slot := range []int{2, 0, 1} {
+					cache := NewKVCache(tensor.Float64, 3, past+1, l)
+					fill(cache, slot)
+					if got := run(newDecoding(t, tensor.Float64, three, cache), row, slot, past); !slices.Equal(got, want) {
+						t.Errorf("row %d in slot %d: other bits than alone", row, slot)
+					}
+				}
+			})
+		}
+	}
+}

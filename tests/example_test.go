@@ -10,6 +10,7 @@ import (
 
 	"sparrow/data/tokenizers"
 	"sparrow/model"
+	"sparrow/model/decode"
 	"sparrow/train"
 )
 
@@ -37,8 +38,8 @@ func trainAndWrite(ctx context.Context, config, dir string, w io.Writer) error {
 		return err
 	}
 	text := tokenizers.NewStream(tokenizer)
-	opts := model.GenerateOptions{Tokens: 40, Sampler: model.Sampler{Temperature: 0.8, Seed: 1}}
-	return m.Session.Generate(ctx, [][]int{prompt}, opts, func(_, token int) error {
+	r := decode.Request{Tokens: 40, Sampler: model.Sampler{Temperature: 0.8, Seed: 1}}
+	return decode.Generate(ctx, m.Session, [][]int{prompt}, r, func(_, token int) error {
 		_, err := io.WriteString(w, text.Push(token))
 		return err
 	})

@@ -34,10 +34,11 @@ var imports = map[string][]string{
 
 	"internal/layertest": {"op"}, // by tests of layers
 
-	"nn":        {"op", "factor", "kernel", "configs", "internal/rng", "internal/layertest"},
-	"attention": {"nn", "op", "configs", "internal/rng", "internal/layertest"},
-	"model":     {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng", "internal/layertest"},
-	"cost":      {"configs"},
+	"nn":           {"op", "factor", "kernel", "configs", "internal/rng", "internal/layertest"},
+	"attention":    {"nn", "op", "configs", "internal/rng", "internal/layertest"},
+	"model/decode": {"model", "nn", "op", "kernel", "internal/rng"},
+	"model":        {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng", "internal/layertest"},
+	"cost":         {"configs"},
 
 	"data":            {"configs", "internal/rng"},
 	"data/tokenizers": {"data", "configs"},
@@ -48,23 +49,23 @@ var imports = map[string][]string{
 	"metrics/plot":    {"metrics"},
 	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs"},
 
-	"compress":        {"train", "metrics", "factor", "model", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell"},
+	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell"},
 	"compress/report": {"compress", "checkpoints", "train"},
-	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "nn", "op", "factor", "kernel", "recipe", "data", "data/tokenizers", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell"},
+	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "model/decode", "nn", "op", "factor", "kernel", "recipe", "data", "data/tokenizers", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell"},
 
 	"convert": {"factor", "train", "model", "nn", "kernel", "configs", "internal/rng"},
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "train", "metrics", "model", "checkpoints", "configs", "internal/shell"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "train", "internal/shell"},
-	"cmd/model":    {"internal/cli", "convert", "cost", "train", "metrics", "model", "nn", "data/tokenizers", "checkpoints", "configs", "internal/shell"},
+	"cmd/model":    {"internal/cli", "convert", "cost", "train", "metrics", "model", "model/decode", "nn", "data/tokenizers", "checkpoints", "configs", "internal/shell"},
 
 	// What is above everything, and imported by nothing.
-	"bench":          {"compress", "factor", "train", "model", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng"},
+	"bench":          {"compress", "factor", "train", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng"},
 	"internal/pages": {"internal/cli", "compress", "configs", "cost", "train"},
 	"tests/walks":    {"internal/cli", "compress", "train"},
 	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng"},
-	"tests":          {"compress", "train", "metrics", "model", "attention", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/rng"},
+	"tests":          {"compress", "train", "metrics", "model", "model/decode", "attention", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/rng"},
 }
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.

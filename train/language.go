@@ -11,6 +11,7 @@ import (
 	"sparrow/data"
 	"sparrow/data/tokenizers"
 	"sparrow/model"
+	"sparrow/model/decode"
 )
 
 // language is the task of a language model: each token of a text from those before it.
@@ -78,12 +79,12 @@ func (l *language) sample(ctx context.Context, s *model.Session) (string, error)
 		return "", err
 	}
 	ids := prompt
-	opts := model.GenerateOptions{
+	r := decode.Request{
 		Tokens:  l.cfg.room(len(prompt), c.Tokens),
 		Sampler: model.Sampler{Temperature: c.Temperature, TopP: c.TopP, Seed: l.cfg.Seed},
-		Stop:    func(token int) bool { return token == l.tokenizer.Separator() },
+		Stop:    decode.StopAt(l.tokenizer.Separator()),
 	}
-	err = s.Generate(ctx, [][]int{prompt}, opts, func(_, token int) error {
+	err = decode.Generate(ctx, s, [][]int{prompt}, r, func(_, token int) error {
 		ids = append(ids, token)
 		return nil
 	})

@@ -17,6 +17,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/model"
+	"sparrow/model/decode"
 	"sparrow/nn"
 )
 
@@ -168,7 +169,7 @@ func TestPackedUse(t *testing.T) {
 					if scores[i], err = l.Task.Evaluate(context.Background(), l.Session, Measure{}); err != nil {
 						t.Fatal(err)
 					}
-					if err := l.Session.Generate(context.Background(), [][]int{{1, 2, 3}}, model.GenerateOptions{Tokens: 9}, func(_, token int) error {
+					if err := decode.Generate(context.Background(), l.Session, [][]int{{1, 2, 3}}, decode.Request{Tokens: 9}, func(_, token int) error {
 						texts[i] = append(texts[i], token)
 						return nil
 					}); err != nil {

@@ -16,6 +16,7 @@ import (
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
 	"sparrow/model"
+	"sparrow/model/decode"
 	"sparrow/train"
 )
 
@@ -109,7 +110,11 @@ func generate(ctx context.Context, l *train.Loaded, tokenizer tokenizers.Tokeniz
 	if texts.afd > 0 {
 		stages, err = afd(ctx, l, texts, opts, int8s, w.emit)
 	} else {
-		err = l.Session.Generate(ctx, texts.ids, opts, w.emit)
+		r := decode.Request{Tokens: opts.Tokens, Sampler: opts.Sampler}
+		if opts.Stop != nil {
+			r.Stop = decode.StopAt(tokenizer.Separator())
+		}
+		err = decode.Generate(ctx, l.Session, texts.ids, r, w.emit)
 	}
 	w.finish()
 	if ctx.Err() != nil {

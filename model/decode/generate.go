@@ -1,0 +1,60 @@
+package decode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"sparrow/model"
+)
+
+// Generate continues each prompt over a session's weights in a batch of its own, as r
+// says but for prompt and choice: the choice is the prompt's number. It calls emit for
+// every token but one that stops a sequence. It ends when every sequence has, when emit
+// returns an error, or when ctx is done. Weights that give no finite scores are an
+// error.
+func Generate(ctx context.Context, s *model.Session, prompts [][]int, r Request, emit func(seq, token int) error) error {
+	longest := 0
+	for i, p := range prompts {
+		if len(p) == 0 {
+			return fmt.Errorf("model: prompt %d is empty: a model continues at least one token", i)
+		}
+		longest = max(longest, len(p))
+	}
+	if len(prompts) == 0 || r.Tokens < 1 {
+		return errors.New("model: nothing to generate: want a prompt and at least one token")
+	}
+	b, err := New(s.Decoding(len(prompts), longest+r.Tokens), Options{})
+	if err != nil {
+		return err
+	}
+	for i, p := range prompts { // slot i
+		r.Prompt, r.Choice = p, i
+		if _, err := b.Admit(r); err != nil {
+			return err
+		}
+	}
+	for live := len(prompts); live > 0; {
+		tokens, err := b.Step(ctx)
+		if err != nil {
+			return err
+		}
+		for _, t := range tokens {
+			if t.Finish != "" {
+				live--
+			}
+			if t.Finish == Stopped {
+				continue
+			}
+			if err := emit(t.Slot, t.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// StopAt is a Request.Stop that ends a sequence at a token.
+func StopAt(token int) func(written []int) bool {
+	return func(written []int) bool { return written[len(written)-1] == token }
+}

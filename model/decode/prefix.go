@@ -1,0 +1,82 @@
+package decode
+
+import (
+	"container/list"
+	"crypto/sha256"
+	"encoding/binary"
+
+	"sparrow/op"
+)
+
+// prefixes keeps keys and values of whole chunks of prompts, which another prompt that
+// begins alike takes over: the same bits as if it computed them, since chunks are cut
+// at fixed places. The least recently used go first.
+type prefixes struct {
+	limit, bytes int64
+	kept         map[prefixKey]*list.Element // of *prefix
+	recent       *list.List                  // the most recently used first
+}
+
+// prefixKey is the hash of all tokens up to the end of a chunk.
+type prefixKey [sha256.Size]byte
+
+// prefix is one chunk in each cache.
+type prefix struct {
+	key    prefixKey
+	bytes  int64
+	places []op.Places
+}
+
+func newPrefixes(limit int64) *prefixes {
+	return &prefixes{limit: limit, kept: map[prefixKey]*list.Element{}, recent: list.New()}
+}
+
+func keyOf(tokens []int) prefixKey {
+	text := make([]byte, 0, 8*len(tokens))
+	for _, id := range tokens {
+		text = binary.LittleEndian.AppendUint64(text, uint64(id))
+	}
+	return sha256.Sum256(text)
+}
+
+// keep copies the last n of the tokens that a slot begins with.
+func (p *prefixes) keep(caches []*op.KVCache, slot int, tokens []int, n int) {
+	if p.limit == 0 {
+		return
+	}
+	x := &prefix{key: keyOf(tokens)}
+	if p.kept[x.key] != nil {
+		return
+	}
+	for _, c := range caches {
+		places := c.Places(slot, len(tokens)-n, n)
+		x.places = append(x.places, places)
+		x.bytes += int64(places.Bytes())
+	}
+	if x.bytes > p.limit {
+		return
+	}
+	p.kept[x.key] = p.recent.PushFront(x)
+	for p.bytes += x.bytes; p.bytes > p.limit; {
+		last := p.recent.Remove(p.recent.Back()).(*prefix)
+		delete(p.kept, last.key)
+		p.bytes -= last.bytes
+	}
+}
+
+// restore puts the last n of tokens into a slot that begins with the others, if they
+// are kept.
+func (p *prefixes) restore(caches []*op.KVCache, slot int, tokens []int, n int) bool {
+	if p.limit == 0 {
+		return false
+	}
+	at := p.kept[keyOf(tokens)]
+	if at == nil {
+		return false
+	}
+	p.recent.MoveToFront(at)
+	for i, c := range caches {
+		c.SetPlaces(slot, len(tokens)-n, n, at.Value.(*prefix).places[i])
+	}
+	return true
+}
