@@ -141,11 +141,12 @@ func (b *Builder) atoms(name string, a *Atoms) {
 		if have.K != a.K || !slices.Equal(have.blocks, a.blocks) {
 			panic(&op.ShapeError{Op: "parameter", What: full, Got: tensor.Shape{have.Len()}, Want: fmt.Sprintf("%d indices below %d, in the same blocks", a.Len(), a.K)})
 		}
-		return
+		a = have
+	} else {
+		b.Store.atomNames = append(b.Store.atomNames, full)
+		b.Store.atoms[full] = a
 	}
-	b.Store.atomNames = append(b.Store.atomNames, full)
-	b.Store.atoms[full] = a
-	if b.Store.Virtual {
+	if b.Store.Virtual || a.Index != nil {
 		return
 	}
 	a.Index = make([]uint8, a.Len())

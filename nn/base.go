@@ -71,13 +71,14 @@ func (b *Builder) base(a Spec) {
 		if have.Out != out || have.In != in {
 			panic(&op.ShapeError{Op: "parameter", What: full, Got: tensor.Shape{have.Out, have.In}, Want: fmt.Sprint([]int{out, in})})
 		}
-		return
+	} else {
+		have = &Base{Out: out, In: in, Stored: a.Stored}
+		have.Codes = have.Stored.planned(out * in)
+		b.Store.baseNames = append(b.Store.baseNames, full)
+		b.Store.bases[full] = have
 	}
-	w := &Base{Out: out, In: in, Stored: a.Stored}
-	w.Codes = w.Stored.planned(out * in)
-	b.Store.baseNames = append(b.Store.baseNames, full)
-	b.Store.bases[full] = w
-	if b.Store.Virtual {
+	w := b.Store.bases[full]
+	if b.Store.Virtual || w.Weight != nil || w.Codes.Codes != nil {
 		return
 	}
 	dtype := b.Store.Dtype

@@ -91,17 +91,21 @@ type Weight struct {
 }
 
 // Weight binds the store's parameter of that name, which must have that shape,
-// or creates it with the given initial values; one that stays in few bits with zeros.
+// or declares it. One that has no values yet gets the given initial ones, or zeros where
+// it stays in few bits, unless the store is virtual.
 func (b *Builder) Weight(name string, init Init, shape ...int) Weight {
-	full := b.Name(name)
-	if have := b.Store.Shape(full); have == nil && b.Store.InFewBits(full) {
-		b.Store.addPacked(full, shape)
-	} else if have == nil {
-		if value := b.Store.add(full, shape); value != nil {
-			init.fill(value, rng.New(b.opts.Seed, "init/"+full, 0))
-		}
+	full, s := b.Name(name), b.Store
+	if have := s.Shape(full); have == nil {
+		s.declare(full, shape)
 	} else if !have.Eq(tensor.Shape(shape)) {
 		panic(&op.ShapeError{Op: "parameter", What: full, Got: have, Want: fmt.Sprint(shape)})
+	}
+	switch {
+	case s.Virtual || s.filled(full):
+	case s.InFewBits(full):
+		s.zeroCodes(full)
+	default:
+		init.fill(s.make(full), rng.New(b.opts.Seed, "init/"+full, 0))
 	}
 	return Weight{full, shape, b}
 }
@@ -144,12 +148,12 @@ func (b *Builder) Index(name string, n int, draw func(*rng.Source) []int32) []in
 		if have != n {
 			panic(&op.ShapeError{Op: "parameter", What: full, Got: tensor.Shape{have}, Want: fmt.Sprint([]int{n})})
 		}
-		return b.Store.indices[full]
+	} else {
+		b.Store.sizes[full] = n
+		b.Store.indexNames = append(b.Store.indexNames, full)
 	}
-	b.Store.sizes[full] = n
-	b.Store.indexNames = append(b.Store.indexNames, full)
-	if b.Store.Virtual {
-		return nil
+	if b.Store.Virtual || b.Store.indices[full] != nil {
+		return b.Store.indices[full]
 	}
 	b.Store.indices[full] = draw(rng.New(b.opts.Seed, "index/"+full, 0))
 	return b.Store.indices[full]

@@ -19,7 +19,8 @@ func (s *Store) Dense() *Store {
 		layer, ok := s.layerOf(name)
 		if !ok || s.layers[layer].Rule.Dense() || name == layer+".bias" {
 			if s.InFewBits(name) {
-				setFloats(d.add(name, s.shapes[name]), s.float64s(name))
+				d.declare(name, s.shapes[name])
+				setFloats(d.make(name), s.float64s(name))
 				continue
 			}
 			d.names = append(d.names, name)
@@ -31,7 +32,8 @@ func (s *Store) Dense() *Store {
 		}
 		done[layer] = true
 		l := s.layers[layer]
-		setFloats(d.add(layer+".weight", tensor.Shape{l.Out, l.In}), s.weight(layer))
+		d.declare(layer+".weight", tensor.Shape{l.Out, l.In})
+		setFloats(d.make(layer+".weight"), s.weight(layer))
 	}
 	return d
 }

@@ -2,7 +2,6 @@ package nn
 
 import (
 	G "gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"sparrow/kernel"
 	"sparrow/op"
@@ -15,13 +14,10 @@ func (s *Store) pack(name string, a Spec) {
 	}
 }
 
-// addPacked makes the codes of a parameter that stays in few bits; they stand for zeros.
-func (s *Store) addPacked(name string, shape tensor.Shape) {
-	s.names = append(s.names, name)
-	s.shapes[name] = shape
-	if q := s.packed[name]; !s.Virtual {
-		s.packed[name] = kernel.NewQuantized(q.Bits, q.Block, q.Elements)
-	}
+// zeroCodes makes the codes of a parameter that stays in few bits; they stand for zeros.
+func (s *Store) zeroCodes(name string) {
+	q := s.packed[name]
+	s.packed[name] = kernel.NewQuantized(q.Bits, q.Block, q.Elements)
 }
 
 // InFewBits tells whether the named parameter is in few bits in memory too: then Get has no tensor of it, and Codes are its

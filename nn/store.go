@@ -56,14 +56,15 @@ func (s *Store) Get(name string) *tensor.Dense { return s.values[name] }
 // Shape returns the named parameter's shape, nil if there is none.
 func (s *Store) Shape(name string) tensor.Shape { return s.shapes[name] }
 
-// add makes a parameter, which must be new.
-func (s *Store) add(name string, shape tensor.Shape) *tensor.Dense {
+// declare names a parameter, which must be new.
+func (s *Store) declare(name string, shape tensor.Shape) {
 	s.names = append(s.names, name)
 	s.shapes[name] = shape
-	if s.Virtual {
-		return nil
-	}
-	s.values[name] = tensor.New(tensor.Of(s.Dtype), tensor.WithShape(shape...))
+}
+
+// make is the memory of a declared parameter.
+func (s *Store) make(name string) *tensor.Dense {
+	s.values[name] = tensor.New(tensor.Of(s.Dtype), tensor.WithShape(s.shapes[name]...))
 	return s.values[name]
 }
 
