@@ -29,15 +29,19 @@ func (s *compression) cached(ctx context.Context, kind string, layers []Target, 
 		s.keys[kind] = key
 	}
 	dir := filepath.Join(s.cfg.Compress.Cache, kind+"-"+key[:16])
+	_, absent := os.Lstat(dir) // asked first: an entry that another compression puts there meanwhile is sound
 	stored, err := checkpoints.Open(dir)
 	if err == nil {
-		if err = load(stored, layers, kind, dst); err == nil {
-			fmt.Fprintf(s.out, "%s: taken from %s\n", kind, dir)
-			return nil
-		}
+		err = load(stored, layers, kind, dst)
+	}
+	if err == nil {
+		fmt.Fprintf(s.out, "%s: taken from %s\n", kind, dir)
+		return nil
+	}
+	if absent == nil { // damaged, if only by its manifest: what it was can be computed again
 		fmt.Fprintf(s.out, "%s: computed again: %v\n", kind, err)
 		if err := os.RemoveAll(dir); err != nil {
-			return err
+			return fmt.Errorf("compress: [compress] cache: %w", err)
 		}
 	}
 	got, err := compute(&collector{ctx, s, kind, batch})

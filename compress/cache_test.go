@@ -1,10 +1,13 @@
 package compress
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -53,6 +56,54 @@ func TestSharedCache(t *testing.T) {
 	entries, err := os.ReadDir(cache)
 	if err != nil || len(entries) != 2 || entries[0].Name() != filepath.Base(fresh) {
 		t.Errorf("the cache has %v (%v), want the entry and what is fresh", entries, err)
+	}
+}
+
+// TestDamagedCache: statistics whose folder is damaged in any way, its manifest above all, are computed again, which the
+// user is told, and the folder is sound from then on.
+func TestDamagedCache(t *testing.T) {
+	cfg := configOf(t, trainedRun(t), "fwsvd", 0.5)
+	want, err := MakePlan(context.Background(), cfg, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := filepath.Glob(filepath.Join(cfg.Compress.Cache, "*"))
+	if err != nil || len(entries) == 0 {
+		t.Fatalf("the cache has %v (%v), want an entry", entries, err)
+	}
+	entry := entries[0]
+	manifest := filepath.Join(entry, "manifest.json")
+	for _, c := range []struct {
+		name   string
+		damage func() error
+	}{
+		{"manifest cut short", func() error { return os.Truncate(manifest, 100) }},
+		{"manifest empty", func() error { return os.Truncate(manifest, 0) }},
+		{"manifest missing", func() error { return os.Remove(manifest) }},
+		{"arrays missing", func() error { return os.Remove(filepath.Join(entry, "statistics.npz")) }},
+		{"a file in its place", func() error {
+			return errors.Join(os.RemoveAll(entry), os.WriteFile(entry, []byte("x"), 0o644))
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if err := c.damage(); err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			got, err := MakePlan(context.Background(), cfg, &out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Loss != want.Loss {
+				t.Errorf("predicted loss %g, want %g", got.Loss, want.Loss)
+			}
+			if said := out.String(); !strings.Contains(said, "computed again: "+entry) {
+				t.Errorf("said %q, want that %s is computed again", said, entry)
+			}
+			if _, err := checkpoints.Open(entry); err != nil {
+				t.Errorf("afterwards: %v", err)
+			}
+		})
 	}
 }
 

@@ -27,9 +27,9 @@ func (j journal) do(key string, read func(*checkpoints.Checkpoint) error, make f
 		if err := read(c); err == nil {
 			return nil
 		}
-		if err := os.RemoveAll(dir); err != nil {
-			return fmt.Errorf("compress: %w", err)
-		}
+	}
+	if err := os.RemoveAll(dir); err != nil { // also what has lost its manifest, which no checkpoint may replace
+		return fmt.Errorf("compress: %w", err)
 	}
 	contents, err := make()
 	if err != nil {

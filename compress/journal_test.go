@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"sparrow/checkpoints"
 )
 
 // TestKeyHashesEveryField: each field of each method's config, however deep, changes the key of its results; a field that is
@@ -103,5 +105,42 @@ func TestJournalOfAnotherVersion(t *testing.T) {
 	var out bytes.Buffer
 	if err := (journal{filepath.Join(t.TempDir(), "new")}).renew(&out); err != nil || out.Len() > 0 {
 		t.Errorf("a new journal: %v, %q", err, out.String())
+	}
+}
+
+// TestDamagedJournal: an entry that is damaged in any way is made again, and read the next time.
+func TestDamagedJournal(t *testing.T) {
+	j := journal{t.TempDir()}
+	key := strings.Repeat("0", 24)
+	manifest := filepath.Join(j.dir, key, "manifest.json")
+	made := 0
+	do := func() {
+		t.Helper()
+		read := func(c *checkpoints.Checkpoint) error {
+			_, err := c.File("x.json")
+			return err
+		}
+		err := j.do(key, read, func() (checkpoints.Contents, error) {
+			made++
+			return checkpoints.Contents{Kind: "x", Files: map[string][]byte{"x.json": []byte("{}\n")}}, nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	do()
+	for i, damage := range []func() error{
+		func() error { return os.Remove(manifest) },
+		func() error { return os.Truncate(manifest, 10) },
+		func() error { return os.WriteFile(filepath.Join(j.dir, key, "x.json"), []byte("{]\n"), 0o644) },
+	} {
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		do()
+		do()
+		if made != i+2 {
+			t.Errorf("damage %d: made %d times so far, want %d", i, made, i+2)
+		}
 	}
 }
