@@ -58,6 +58,16 @@ func rooms() ([]*room, error) {
 	for _, r := range all {
 		row(r)
 	}
+	// What nothing stands on is on top.
+	top := 0
+	for _, r := range all {
+		top = max(top, r.above)
+	}
+	for _, r := range all {
+		if slices.ContainsFunc(wings[0].names, func(n string) bool { return strings.HasPrefix(r.name, n) }) {
+			r.above = top
+		}
+	}
 	slices.SortFunc(all, func(a, b *room) int { return strings.Compare(a.name, b.name) })
 	return all, nil
 }
@@ -112,7 +122,7 @@ var wings = []struct {
 	names        []string
 	fill, stroke string
 }{
-	{[]string{"cmd/", "bench", "tests/", "internal/pages"}, "#eeeeee", "#8a8a8a"},
+	{[]string{"cmd/", "bench", "tests", "internal/pages"}, "#eeeeee", "#8a8a8a"}, // imported by nothing
 	{[]string{"kernel", "op", "nn", "attention", "factor", "model"}, "#cfe0f1", "#1b66ae"},
 	{[]string{"data", "checkpoints", "saved", "metrics", "group", "recipe", "configs"}, "#d6ecdf", "#3a8f5c"},
 	{[]string{"train", "task", "compress", "convert", "sweep", "cost", "serve", "interchange", "interpret"}, "#fbe3cc", "#d9730e"},

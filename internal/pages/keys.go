@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,41 +69,30 @@ func said(k configs.Key, run map[place]string) bool {
 
 // writeKeys writes a table of Markdown for each table of TOML, and within it for each kind.
 func writeKeys(b *strings.Builder, keys []configs.Key) {
-	same := func(a, b configs.Key) bool { return a.Table == b.Table && a.Kind == b.Kind }
-	keys = kindsLast(keys)
-	for i, k := range keys {
-		if i == 0 || !same(keys[i-1], k) {
-			head := k.Table
-			if head == "" {
-				head = "the top"
-			} else {
-				head = "`" + head + "`"
-			}
-			if k.Kind != "" {
-				head += ", kind `" + k.Kind + "`"
-			}
-			fmt.Fprintf(b, "### %s\n\n| key | type | default | meaning |\n|---|---|---|---|\n", head)
+	type group struct{ table, kind string }
+	var groups []group
+	members := map[group][]configs.Key{}
+	for _, k := range keys {
+		g := group{k.Table, k.Kind}
+		if members[g] == nil {
+			groups = append(groups, g)
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", k.Name, typeOf(k), code(k.Default), meaning(k))
-		if i == len(keys)-1 || !same(keys[i+1], k) {
-			b.WriteString("\n")
-		}
+		members[g] = append(members[g], k)
 	}
-}
-
-// kindsLast puts the keys that a table has whatever its kind before those of its kinds.
-func kindsLast(keys []configs.Key) []configs.Key {
-	var out []configs.Key
-	for len(keys) > 0 {
-		n := 1
-		for n < len(keys) && keys[n].Table == keys[0].Table {
-			n++
+	for _, g := range groups {
+		head := "the top"
+		if g.table != "" {
+			head = "`" + g.table + "`"
 		}
-		table := slices.Clone(keys[:n])
-		slices.SortStableFunc(table, func(a, b configs.Key) int { return cmp.Compare(min(len(a.Kind), 1), min(len(b.Kind), 1)) })
-		out, keys = append(out, table...), keys[n:]
+		if g.kind != "" {
+			head += ", kind `" + g.kind + "`"
+		}
+		fmt.Fprintf(b, "### %s\n\n| key | type | default | meaning |\n|---|---|---|---|\n", head)
+		for _, k := range members[g] {
+			fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", k.Name, typeOf(k), code(k.Default), meaning(k))
+		}
+		b.WriteString("\n")
 	}
-	return out
 }
 
 // typeOf is the type of a key in a word or two, with its unit.
@@ -126,7 +114,7 @@ func meaning(k configs.Key) string {
 	for i, c := range choices {
 		choices[i] = "`" + c + "`"
 	}
-	return strings.TrimPrefix(text+": "+strings.Join(choices, ", "), ": ")
+	return text + "; one of " + strings.Join(choices, ", ")
 }
 
 func code(text string) string {

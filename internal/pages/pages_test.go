@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sparrow/configs"
+	"sparrow/train"
 )
 
 // The picture that is committed is that of the committed result. CI checks the other files, which change with the code, by
@@ -53,7 +54,7 @@ func TestWriteKeys(t *testing.T) {
 	writeKeys(&b, keys)
 	const head = "| key | type | default | meaning |\n|---|---|---|---|\n"
 	want := "### the top\n\n" + head + "| `name` | string | `\"x\"` | goes to runs/\\<name> |\n\n" +
-		"### `[a]`\n\n" + head + "| `kind` | string | `\"b\"` | which one: `b`, `c` |\n\n" +
+		"### `[a]`\n\n" + head + "| `kind` | string | `\"b\"` | which one; one of `b`, `c` |\n\n" +
 		"### `[a]`, kind `b`\n\n" + head + "| `width` | integer, neurons | `0` | inside |\n\n"
 	if b.String() != want {
 		t.Errorf("writeKeys wrote\n%s\nwant\n%s", b.String(), want)
@@ -99,5 +100,20 @@ func TestCheckSeesAChange(t *testing.T) {
 	}
 	if err := write(files, true); err == nil || !strings.Contains(err.Error(), "loss-over-bytes.svg") {
 		t.Errorf("another result: error %v, want one about the picture", err)
+	}
+}
+
+// Every key says what it means.
+func TestKeysHaveTheirMeaning(t *testing.T) {
+	for _, s := range schemas() {
+		keys, err := configs.Keys(s.defaults, train.Lists())
+		if err != nil || len(keys) < 10 {
+			t.Fatalf("%s: %d keys, %v", s.title, len(keys), err)
+		}
+		for _, k := range keys {
+			if k.Doc == "" {
+				t.Errorf("%s %s has no meaning: give its field the tag doc", k.Table, k.Name)
+			}
+		}
 	}
 }
