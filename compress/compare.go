@@ -31,8 +31,8 @@ const (
 // compare measures two models on the same data, that of the first, in turn, so that what else the machine does hits both. Times
 // are medians.
 func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*Performance, *Performance, error) {
-	task, rows := before.Task, before.Config.Train.BatchSize
-	facts := task.Facts()
+	goal, rows := before.Task, before.Config.Train.BatchSize
+	facts := goal.Facts()
 	perBatch := facts.PerBatch
 	both := [2]*train.Loaded{before, after}
 	found := [2]*Performance{{}, {}}
@@ -42,19 +42,19 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 			var clock stopwatch
 			m := train.Measure{}
 			if round > 0 {
-				m = forTheClock(task)
+				m = forTheClock(goal)
 			}
 			m.After = func(int, int, float64) { clock.tick() } // the first batch prepares the program
-			score, err := task.Evaluate(ctx, l.Session, m)
+			score, err := goal.Evaluate(ctx, l.Session, m)
 			if err != nil {
 				return nil, nil, err
 			}
 			batches[i] = append(batches[i], clock.took...)
 			if round == 0 {
 				found[i].Quality = qualityOf(score)
-				fmt.Fprintf(out, "%s: %s\n", l.Dir, score.Summary(task))
+				fmt.Fprintf(out, "%s: %s\n", l.Dir, score.Summary(goal))
 			}
-			took, err := latencies(ctx, task, l)
+			took, err := latencies(ctx, goal, l)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -69,10 +69,10 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 		if p.LatencyOf = facts.Each; len(steps[i]) > 0 {
 			p.Latency = 1e3 * measure.Median(steps[i])
 		}
-		if _, writes := task.(train.Generator); writes {
+		if _, writes := goal.(train.Generator); writes {
 			p.LatencyOf = "decoded token"
 		}
-		_, length := task.Longest()
+		_, length := goal.Longest()
 		program, err := l.Session.Program(model.Score, l.Dims.Shape(rows, length))
 		if err != nil {
 			return nil, nil, err
@@ -88,9 +88,9 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 }
 
 // forTheClock is of a round that measures speed alone: it evaluates some batches.
-func forTheClock(task train.Task) train.Measure {
+func forTheClock(goal train.Task) train.Measure {
 	const some = 8
-	return train.Measure{Limit: some * task.Facts().PerBatch}
+	return train.Measure{Limit: some * goal.Facts().PerBatch}
 }
 
 // stopwatch takes the seconds between one tick and the next.
@@ -109,9 +109,9 @@ func (s *stopwatch) tick() {
 
 // latencies are the seconds of single decoded tokens or, where the task writes no text, of runs of a batch with one row: the
 // longest of a few.
-func latencies(ctx context.Context, task train.Task, l *train.Loaded) ([]float64, error) {
+func latencies(ctx context.Context, goal train.Task, l *train.Loaded) ([]float64, error) {
 	var clock stopwatch
-	if _, writes := task.(train.Generator); writes {
+	if _, writes := goal.(train.Generator); writes {
 		n := decodeTokens
 		if l.Config.Model.Positions == "learned" {
 			n = min(n, l.Dims.Context-1)
@@ -122,7 +122,7 @@ func latencies(ctx context.Context, task train.Task, l *train.Loaded) ([]float64
 		err := decode.Generate(ctx, l.Session, [][]int{{0}}, decode.Request{Tokens: n}, func(int, int) error { clock.tick(); return nil })
 		return clock.took, err
 	}
-	p, err := oneRow(ctx, task, l.Session)
+	p, err := oneRow(ctx, goal, l.Session)
 	if err != nil {
 		return nil, err
 	}
@@ -136,10 +136,10 @@ func latencies(ctx context.Context, task train.Task, l *train.Loaded) ([]float64
 }
 
 // oneRow is a program that a batch of one row was fed to. Data in order is so by its length: of some rows the last is the longest.
-func oneRow(ctx context.Context, task train.Task, s *model.Session) (*model.Program, error) {
+func oneRow(ctx context.Context, goal train.Task, s *model.Session) (*model.Program, error) {
 	const some = 8
-	facts := task.Facts()
-	batches, err := task.Batches(ctx, s, train.Feed{Mode: model.Score, Rows: 1, Limit: some * facts.PerRow})
+	facts := goal.Facts()
+	batches, err := goal.Batches(ctx, s, train.Feed{Mode: model.Score, Rows: 1, Limit: some * facts.PerRow})
 	if err != nil {
 		return nil, err
 	}

@@ -43,13 +43,13 @@ func TestClockRoundsAreShort(t *testing.T) {
 		cfg := l.Config
 		cfg.Train.BatchSize, cfg.Eval.Tokens, cfg.Eval.Examples = 1, 0, 0
 		batches := 0
-		task, err := l.Open(cfg)
+		goal, err := l.Open(cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := forTheClock(task)
+		m := forTheClock(goal)
 		m.After = func(int, int, float64) { batches++ }
-		if _, err := task.Evaluate(context.Background(), l.Session, m); err != nil {
+		if _, err := goal.Evaluate(context.Background(), l.Session, m); err != nil {
 			t.Fatal(err)
 		}
 		if batches != 8 {

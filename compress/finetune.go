@@ -47,7 +47,7 @@ func (s *compression) finetune(ctx context.Context, dir, from string) (string, e
 // trainer prepares the run, or its continuation.
 func (s *compression) trainer(ctx context.Context, run, from string) (*train.Trainer, bool, error) {
 	if _, err := os.Stat(filepath.Join(run, "config.toml")); err == nil {
-		return s.loaded.ResumeRun(ctx, run, s.out)
+		return train.ResumeFrom(ctx, s.loaded, run, s.out)
 	}
 	l, err := train.Describe(from, "", false)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *compression) trainer(ctx context.Context, run, from string) (*train.Tra
 	cfg.Name, cfg.Seed = s.cfg.Name+"-"+tunedDir, s.cfg.Seed
 	cfg.Model.Linear = float32Tables(cfg.Model.Linear)
 	cfg.Train = s.tuning(from, l.Session.Store())
-	t, err := s.loaded.NewRun(ctx, cfg, run, true, s.out)
+	t, err := train.NewFrom(ctx, s.loaded, cfg, run, true, s.out)
 	return t, false, err
 }
 

@@ -41,7 +41,7 @@ type MFA struct {
 //
 // What the projections stand for is weighed by the inputs that they get on calibrationTokens of the training text.
 // What cannot be converted is an error that matches train.ErrUsage, or of sizes configs.ErrConfig.
-func ToMFA(ctx context.Context, parent *train.Loaded, task train.Task, sizes Sizes) (*MFA, error) {
+func ToMFA(ctx context.Context, parent *train.Loaded, goal train.Task, sizes Sizes) (*MFA, error) {
 	if err := convertible(parent); err != nil {
 		return nil, train.Refusef("%s: %w", parent.Dir, err)
 	}
@@ -53,17 +53,17 @@ func ToMFA(ctx context.Context, parent *train.Loaded, task train.Task, sizes Siz
 		return nil, train.Refusef("%w", err)
 	}
 	c := &MFA{parent: parent}
-	if c.Before, err = task.Evaluate(ctx, parent.Session, train.Measure{}); err != nil {
+	if c.Before, err = goal.Evaluate(ctx, parent.Session, train.Measure{}); err != nil {
 		return nil, err
 	}
-	roots, err := inputRoots(ctx, network, parent.Dims, dense, task)
+	roots, err := inputRoots(ctx, network, parent.Dims, dense, goal)
 	if err != nil {
 		return nil, err
 	}
 	if err := c.build(ctx, network, dense, roots, sizes); err != nil {
 		return nil, err
 	}
-	c.After, err = task.Evaluate(ctx, c.Session, train.Measure{})
+	c.After, err = goal.Evaluate(ctx, c.Session, train.Measure{})
 	return c, err
 }
 

@@ -70,20 +70,20 @@ func TestCorrelations(t *testing.T) {
 	near(t, "spearman of nothing", spearman(nil, nil), 0)
 }
 
-// TestBetter: of losses less is better, of agreement more, whatever the task.
+// TestBetter: of losses less is better, of agreement more, and of no two equal values one is.
 func TestBetter(t *testing.T) {
-	regression, classes := &labelled{labels: &Labels{Regression: true}}, &labelled{labels: &Labels{Names: []string{"a", "b"}}}
+	classes, regression := Labels{Names: []string{"a", "b"}}.metrics(false), Labels{Regression: true}.metrics(false)
 	for _, c := range []struct {
-		task        Task
-		metric      string
+		metric      Metric
+		name        string
 		value, than float64
 		want        bool
 	}{
-		{&language{}, "loss", 1, 2, true}, {&masked{}, "perplexity", 2, 1, false}, {classes, "accuracy", 0.9, 0.8, true}, {classes, "matthews", 0.1, 0.2, false},
-		{regression, "spearman", 0.5, 0.5, false}, {regression, "loss", 1, 1, false}, {classes, "loss", 1, 2, true},
+		{classes[0], "loss", 1, 2, true}, {classes[0], "loss", 1, 1, false}, {classes[1], "accuracy", 0.9, 0.8, true}, {classes[4], "matthews", 0.1, 0.2, false},
+		{regression[2], "spearman", 0.5, 0.5, false}, {regression[0], "loss", 2, 1, false},
 	} {
-		if got := metricOf(c.task, c.metric).better(c.value, c.than); got != c.want {
-			t.Errorf("%s of %v is better than %v: %t", c.metric, c.value, c.than, got)
+		if got := c.metric.better(c.value, c.than); got != c.want || c.metric.Name != c.name {
+			t.Errorf("%+v: %v is better than %v: %t", c.metric, c.value, c.than, got)
 		}
 	}
 }

@@ -17,18 +17,6 @@ import (
 	"sparrow/nn"
 )
 
-// adapter tells whether the run's checkpoints hold only what trains and leave the
-// rest to the checkpoint that it started from, their parent: a run with lora
-// layers and an init_from.
-func (c Config) adapter() bool {
-	return c.Train.InitFrom != "" && slices.ContainsFunc(c.Model.Linear, isBased)
-}
-
-func isBased(l nn.Rule) bool {
-	_, ok := l.Of.(nn.Based)
-	return ok
-}
-
 // configOf reads a checkpoint's config.
 func configOf(c *checkpoints.Checkpoint) (Config, error) {
 	cfg := DefaultConfig()
@@ -218,16 +206,4 @@ func checkBases(s *nn.Store, dir string, missing []string) error {
 		}
 	}
 	return nil
-}
-
-// kept are the arrays that the run's checkpoints hold: all, or of an adapter
-// those that its base does not have or that train.
-func (t *Trainer) kept() []checkpoints.Array {
-	all := modelArrays(t.store)
-	if !t.cfg.adapter() {
-		return all
-	}
-	return slices.DeleteFunc(all, func(a checkpoints.Array) bool {
-		return t.inherited[a.Name] && !slices.Contains(t.optimizer.Names(), a.Name)
-	})
 }

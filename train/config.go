@@ -9,6 +9,7 @@ import (
 	"sparrow/configs"
 	"sparrow/kernel"
 	"sparrow/model"
+	"sparrow/nn"
 	"sparrow/recipe"
 )
 
@@ -106,11 +107,6 @@ func Load(file string, set []string) (Config, error) {
 	cfg := DefaultConfig()
 	err := configs.Load(file, &cfg, configs.Options{Lists: Lists(), Set: set, Old: oldDefaults})
 	return cfg, err
-}
-
-// Schedule is the learning rate of each step.
-func (c LoopConfig) schedule() Schedule {
-	return Schedule{Kind: c.Schedule, Warmup: c.WarmupSteps, Steps: c.Steps, DecaySteps: c.DecaySteps, Peak: c.LearningRate, MinRatio: c.MinLRRatio}
 }
 
 // Validate reports what no run can use.
@@ -298,9 +294,6 @@ func (c LoopConfig) frozen(name string) bool {
 // masked tells whether the run trains a masked language model.
 func (c Config) masked() bool { return c.Model.Kind == "encoder" && !c.Data.IsLabelled() }
 
-// exhausted tells whether patience ends the run.
-func (c LoopConfig) exhausted(s State) bool { return c.Patience > 0 && s.Stale >= c.Patience }
-
 // dims are the sizes of a language model that follow from its data.
 func (c Config) dims(vocabSize int) model.Dims {
 	context := c.Model.Context
@@ -316,4 +309,45 @@ func (c Config) longest() int {
 		return c.dims(1).Context
 	}
 	return 0
+}
+
+// metricsOf lists what [eval] metric may be for a config's data.
+func (c Config) metricsOf() []string {
+	switch {
+	case c.Data.IsImages():
+		return []string{"loss", "accuracy", "top5", "f1", "macro_f1", "matthews"}
+	case !c.Data.IsLabelled():
+		return []string{"loss", "perplexity"}
+	case c.Data.Regression:
+		return []string{"loss", "pearson", "spearman"}
+	}
+	return []string{"loss", "accuracy", "f1", "macro_f1", "matthews"}
+}
+
+// room is how many tokens, up to most, may follow a prompt.
+func (c Config) room(prompt, most int) int {
+	if n := c.longest(); n > 0 {
+		return min(most, n-prompt)
+	}
+	return most
+}
+
+// labelledContext is the longest text, in tokens.
+func (c Config) labelledContext() int {
+	if c.Model.Context > 0 {
+		return c.Model.Context
+	}
+	return c.Data.MaxLen
+}
+
+// adapter tells whether the run's checkpoints hold only what trains and leave the
+// rest to the checkpoint that it started from, their parent: a run with lora
+// layers and an init_from.
+func (c Config) adapter() bool {
+	return c.Train.InitFrom != "" && slices.ContainsFunc(c.Model.Linear, isBased)
+}
+
+func isBased(l nn.Rule) bool {
+	_, ok := l.Of.(nn.Based)
+	return ok
 }

@@ -67,7 +67,7 @@ func TestConfigDefaults(t *testing.T) {
 			t.Errorf("%q: %v", set, err)
 			continue
 		}
-		if err := cfg.Train.schedule().Validate(); err != nil {
+		if err := scheduleOf(cfg.Train).Validate(); err != nil {
 			t.Errorf("%q: the config is accepted and its schedule is not: %v", set, err)
 		}
 	}

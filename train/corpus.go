@@ -55,7 +55,7 @@ func (c *corpus) Read(ctx context.Context) error {
 		read, err = text.OpenWith(ctx, c.cfg.Data.Text(), c.tokenizer)
 	}
 	if err != nil {
-		return refusal{err}
+		return Refuse(err)
 	}
 	c.text, c.tokenizer = read, read.Tokenizer
 	return nil

@@ -6,37 +6,11 @@ import (
 	"maps"
 	"slices"
 
-	"sparrow/configs"
 	"sparrow/model"
 )
 
-// DistillConfig is the [train.distill] table: part of the loss of training is the distance to the scores that a teacher, an
-// uncompressed network for the same data, gives for the same batch (Hinton, Vinyals and Dean 2015):
-//
-//	loss = (1 - weight) task + weight temperature² KL(teacher || student), both at that temperature.
-//
-// It is for tokens and classes. Evaluations measure the task's loss alone.
-type DistillConfig struct {
-	Teacher     string  `toml:"teacher" doc:"run or checkpoint of the teacher"`
-	Weight      float64 `toml:"weight" doc:"weight of the distance to the teacher's probabilities, more than 0 and at most 1; the rest is the task's loss"`
-	Temperature float64 `toml:"temperature" doc:"divides the scores of both"`
-}
-
-// SetDefaults implements configs.Defaulter.
-func (c *DistillConfig) SetDefaults() { *c = DistillConfig{Weight: 0.7, Temperature: 2} }
-
-// Validate reports what no loss can be.
-func (c DistillConfig) Validate(r *configs.Report) {
-	if !(c.Weight > 0 && c.Weight <= 1) {
-		r.Errorf("weight", "is out of range; want more than 0 and at most 1")
-	}
-	if !(c.Temperature > 0 && c.Temperature <= 100) {
-		r.Errorf("temperature", "is out of range; want more than 0 and at most 100")
-	}
-}
-
-// network is what a run trains: the config's network, with the teacher's part in its loss.
-func (c Config) network(dims model.Dims) (model.Network, error) {
+// networkOf is what a run trains: the config's network, with the teacher's part in its loss.
+func networkOf(c Config, dims model.Dims) (model.Network, error) {
 	n, err := c.Model.Network(dims)
 	d := c.Train.Distill
 	if d == nil || err != nil {
@@ -53,7 +27,7 @@ const distilled = "logits"
 
 // openTeacher loads the network that a run learns from, nil if there is none. It must give scores for the same classes or
 // tokens.
-func (c *DistillConfig) openTeacher(files map[string][]byte, dims model.Dims) (*model.Session, error) {
+func openTeacher(c *DistillConfig, files map[string][]byte, dims model.Dims) (*model.Session, error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -76,8 +50,8 @@ func (c *DistillConfig) openTeacher(files map[string][]byte, dims model.Dims) (*
 	return l.Session, nil
 }
 
-// bytes is the memory of the teacher, without a batch's graphs but for the largest.
-func (c *DistillConfig) bytes(batch, seqLen int) (int, error) {
+// teacherBytes is the memory of the teacher, without a batch's graphs but for the largest.
+func teacherBytes(c *DistillConfig, batch, seqLen int) (int, error) {
 	if c == nil {
 		return 0, nil
 	}

@@ -6,10 +6,11 @@ import (
 	"slices"
 
 	"sparrow/checkpoints"
+	"sparrow/nn"
 )
 
-// checkBases refuses a new run whose frozen weights would stay as they were drawn.
-func (c Config) checkBases() error {
+// checkBased refuses a new run whose frozen weights would stay as they were drawn.
+func checkBased(c Config) error {
 	i := slices.IndexFunc(c.Model.Linear, isBased)
 	if i < 0 || c.Train.InitFrom != "" {
 		return nil
@@ -18,7 +19,7 @@ func (c Config) checkBases() error {
 }
 
 // checkInitFrom refuses an init_from that leads to no sound checkpoint.
-func (c Config) checkInitFrom() error {
+func checkInitFrom(c Config) error {
 	if c.Train.InitFrom == "" {
 		return nil
 	}
@@ -79,10 +80,21 @@ func cacheFits(tokens float64, bytesPerToken int) error {
 }
 
 // checkFreeze refuses patterns that match none of the parameters' names.
-func (c LoopConfig) checkFreeze(names []string) error {
+func checkFreeze(c LoopConfig, names []string) error {
 	for _, f := range c.Freeze {
 		if !slices.ContainsFunc(names, LoopConfig{Freeze: []FreezeConfig{f}}.frozen) {
 			return fmt.Errorf("[[train.freeze]] match = %q: no parameter has such a name", f.Match)
+		}
+	}
+	return nil
+}
+
+// checkQuantized refuses to train parameters that are stored in few bits: their steps would be lost in each checkpoint.
+func checkQuantized(c LoopConfig, s *nn.Store) error {
+	for _, name := range s.Names() {
+		if q := s.Quantization(name); q.Bits > 0 && !c.frozen(name) {
+			return fmt.Errorf(`[[model.linear]] quantize = %q: %s does not train, since its values are stored in %d bits: leave quantize out to train in float32 (init_from takes the values of a quantized checkpoint), train a kind = "lora" layer whose base is %s, or keep the layer as it is by [[train.freeze]]`,
+				q.Name(), name, q.Bits, q.Name())
 		}
 	}
 	return nil

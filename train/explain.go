@@ -56,19 +56,19 @@ func (t *images) Explain(_ context.Context, s *model.Session, in Input) (*Pictur
 	}
 	p := &Picture{Prediction: t.labels.predict(x.Logits), side: f.Side * ((leastPanel + f.Side - 1) / f.Side)}
 	plane := f.Side * f.Side
-	p.Rows = []PanelRow{{"pixels", []Panel{
-		{"the image", p.panel(f.Side, func(i int) color.RGBA {
+	p.Rows = []PanelRow{{Name: "pixels", Panels: []Panel{
+		{Name: "the image", image: p.panel(f.Side, func(i int) color.RGBA {
 			return color.RGBA{pixels[i], pixels[i+(f.Channels/3)*plane], pixels[i+2*(f.Channels/3)*plane], 255}
 		})},
-		{"gradient of the loss", p.heat(f.Side, magnitude(x.Gradient, f.Channels))},
-		{"effective receptive field", p.heat(f.Side, magnitude(x.Field, f.Channels))},
+		{Name: "gradient of the loss", image: p.heat(f.Side, magnitude(x.Gradient, f.Channels))},
+		{Name: "effective receptive field", image: p.heat(f.Side, magnitude(x.Field, f.Channels))},
 	}}}
 	for _, a := range x.Attention {
 		if name := fmt.Sprintf("attention of stage %d", a.Stage); p.Rows[len(p.Rows)-1].Name != name {
 			p.Rows = append(p.Rows, PanelRow{Name: name})
 		}
 		row := &p.Rows[len(p.Rows)-1]
-		row.Panels = append(row.Panels, Panel{fmt.Sprintf("%s %dx%d", a.Group, a.Height, a.Width), p.heat(a.Height, a.Weights)})
+		row.Panels = append(row.Panels, Panel{Name: fmt.Sprintf("%s %dx%d", a.Group, a.Height, a.Width), image: p.heat(a.Height, a.Weights)})
 	}
 	return p, nil
 }

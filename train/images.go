@@ -62,7 +62,7 @@ func (t *images) Read(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = refusal{err}
+			err = Refuse(err)
 		}
 	}()
 	var d *imagedata.Dataset

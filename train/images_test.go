@@ -251,7 +251,7 @@ func TestImageRefusals(t *testing.T) {
 		}
 		return l
 	}
-	if task := of(text).Task; is[Predictor](task) || is[Explainer](task) || is[Spoiler](task) || !is[Generator](task) {
+	if goal := of(text).Task; is[Predictor](goal) || is[Explainer](goal) || is[Spoiler](goal) || !is[Generator](goal) {
 		t.Error("a language model predicts, explains or is spoilt, or it writes no text")
 	}
 	l := of(pictures)
@@ -276,8 +276,8 @@ func TestImageRefusals(t *testing.T) {
 }
 
 // is tells whether a task can do what the interface C asks for.
-func is[C any](task Task) bool {
-	_, ok := task.(C)
+func is[C any](goal Task) bool {
+	_, ok := goal.(C)
 	return ok
 }
 
@@ -383,12 +383,12 @@ func TestExplainPicture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const side = 228 // 12 * 19
-	if got, want := drawn.Bounds().Max, image.Pt(3*(side+panelGap)+panelGap, 4*(side+panelGap)+panelGap); got != want {
+	const side, gap = 228, 8 // 12 * 19
+	if got, want := drawn.Bounds().Max, image.Pt(3*(side+gap)+gap, 4*(side+gap)+gap); got != want {
 		t.Errorf("the picture is %v, want %v", got, want)
 	}
 	// The first panel is the file, a pixel 19 wide; beyond a row's panels it is white.
-	r, g, blue, _ := drawn.At(panelGap+19*5+3, panelGap+1).RGBA()
+	r, g, blue, _ := drawn.At(gap+19*5+3, gap+1).RGBA()
 	if r>>8 != 255 || g>>8 != 0 || blue>>8 != 5 {
 		t.Errorf("pixel 5 of the bar is %d %d %d, want 255 0 5", r>>8, g>>8, blue>>8)
 	}

@@ -39,7 +39,7 @@ func (l *labelled) Read(ctx context.Context) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = refusal{err}
+			err = Refuse(err)
 		}
 	}()
 	if err := l.checkColumns(); err != nil {
@@ -112,14 +112,6 @@ func (l *labelled) Dims() (model.Dims, error) {
 	return model.Dims{
 		VocabSize: l.tokenizer.VocabSize(), Context: l.cfg.labelledContext(), Classes: len(l.labels.Names), Regression: l.labels.Regression,
 	}, nil
-}
-
-// labelledContext is the longest text, in tokens.
-func (c Config) labelledContext() int {
-	if c.Model.Context > 0 {
-		return c.Model.Context
-	}
-	return c.Data.MaxLen
 }
 
 func (l *labelled) Shapes(rows int) []model.Shape {
@@ -241,14 +233,14 @@ func (l *labelled) part(ctx context.Context, f Feed) (*labelleddata.Examples, er
 		return chosen(f.Split, l.data.Train, l.data.Validation, l.data.Test, ", or a file with labels by --file")
 	}
 	if err := l.checkColumns(); err != nil {
-		return nil, refusal{err}
+		return nil, Refuse(err)
 	}
 	if l.cfg.Data.Source != "tsv" {
 		return nil, Refusef("--file %s: [data] source = %q has no columns: want --set data.source=tsv with text_columns and label_column", f.File, l.cfg.Data.Source)
 	}
 	x, err := labelleddata.ReadExamples(ctx, l.cfg.Data.Labelled(), f.File, l.tokenizer, l.labels.Names)
 	if err != nil {
-		return nil, refusal{err}
+		return nil, Refuse(err)
 	}
 	return x, nil
 }

@@ -131,11 +131,3 @@ func (l *language) Check() error {
 	}
 	return nil
 }
-
-// room is how many tokens, up to most, may follow a prompt.
-func (c Config) room(prompt, most int) int {
-	if n := c.longest(); n > 0 {
-		return min(most, n-prompt)
-	}
-	return most
-}

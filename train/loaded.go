@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 
 	"gorgonia.org/tensor"
 
@@ -131,18 +132,29 @@ func (l *Loaded) DeriveFresh(out string, network model.Config, store *nn.Store) 
 func (l *Loaded) derive(out string, step int, state []byte, network model.Config, store *nn.Store) error {
 	cfg := l.Config
 	cfg.Model = network
-	config, err := configs.Encode(cfg)
+	c, err := Contents(cfg, l.Task, store, map[string][]byte{"state.json": state})
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{"config.toml": config, "state.json": state}
-	for name, own := range l.Task.Facts().Files {
-		if files[name], err = l.Files.File(name); err != nil {
-			files[name] = own
+	for name := range l.Task.Facts().Files { // as they are, whoever wrote them
+		if c.Files[name], err = l.Files.File(name); err != nil {
+			return err
 		}
 	}
-	return checkpoints.Write(out, checkpoints.Contents{
-		Kind: network.Kind, Step: step, Parent: l.Files.Lineage(), Files: files,
-		Arrays: map[string][]checkpoints.Array{"model.npz": modelArrays(store)},
-	})
+	c.Step, c.Parent = step, l.Files.Lineage()
+	return checkpoints.Write(out, c)
+}
+
+// Contents of a checkpoint of a network; more are files beside the task's own.
+func Contents(cfg Config, t Task, s *nn.Store, more map[string][]byte) (checkpoints.Contents, error) {
+	config, err := configs.Encode(cfg)
+	if err != nil {
+		return checkpoints.Contents{}, err
+	}
+	c := checkpoints.Contents{
+		Kind: cfg.Model.Kind, Files: map[string][]byte{"config.toml": config}, Arrays: map[string][]checkpoints.Array{"model.npz": modelArrays(s)},
+	}
+	maps.Copy(c.Files, t.Facts().Files)
+	maps.Copy(c.Files, more)
+	return c, nil
 }

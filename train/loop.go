@@ -94,7 +94,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	defer t.plan.limitGarbage()()
 	began := time.Now()
 	var score Score
-	for t.state.Step < t.cfg.Train.Steps && !t.cfg.Train.exhausted(t.state) {
+	for t.state.Step < t.cfg.Train.Steps && !exhausted(t.cfg.Train, t.state) {
 		stepBegan, before := time.Now(), t.state.Tokens
 		record, err := t.step()
 		if err != nil {
@@ -115,7 +115,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 			}
 			return Result{}, err
 		}
-		if stop && t.state.Step < t.cfg.Train.Steps && !t.cfg.Train.exhausted(t.state) {
+		if stop && t.state.Step < t.cfg.Train.Steps && !exhausted(t.cfg.Train, t.state) {
 			return Result{}, errors.Join(ErrInterrupted, t.plot())
 		}
 	}
@@ -285,13 +285,13 @@ func (t *Trainer) afterStep(ctx context.Context, files *metrics.Files, stop bool
 		if err != nil {
 			return score, err
 		}
-		if err := files.Write(score.record(step)); err != nil {
+		if err := files.Write(recordOf(score, step)); err != nil {
 			return score, err
 		}
 		t.Message("step %d: validation loss %s", step, score.Summary(t.task))
 		best = t.rank(score)
 	}
-	if t.cfg.Train.exhausted(t.state) {
+	if exhausted(t.cfg.Train, t.state) {
 		t.Message("stopping: no better %s in the last %d evaluations", t.cfg.Eval.Metric, t.state.Stale)
 		stop = true
 	}
@@ -332,4 +332,14 @@ func (t *Trainer) plot() error {
 		return err
 	}
 	return plot.WriteLoss(filepath.Join(t.dir, "loss.svg"), records)
+}
+
+// exhausted tells whether patience ends the run.
+func exhausted(c LoopConfig, s State) bool { return c.Patience > 0 && s.Stale >= c.Patience }
+
+// recordOf is what the files of a run keep of an evaluation.
+func recordOf(s Score, step int) metrics.Record {
+	values := append([]metrics.Value(nil), s.Values...)
+	values[0].Name = "validation_loss"
+	return metrics.Record{Step: step, Kind: metrics.KindEval, Values: values}
 }

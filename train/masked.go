@@ -31,7 +31,7 @@ func (m *masked) Read(ctx context.Context) error {
 		return err
 	}
 	if err := m.Check(); err != nil {
-		return refusal{err}
+		return Refuse(err)
 	}
 	return nil
 }

@@ -31,25 +31,25 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
-	n, err := cfg.network(dims)
+	n, err := networkOf(cfg, dims)
 	if err != nil {
 		return MemoryPlan{}, err
 	}
-	opts, straight := model.Options{Linear: cfg.Model.Linear, Sink: sink, Frozen: cfg.Train.frozen, Sites: cfg.stageOutputs()}, newStraight(cfg.Train, store)
+	opts, straight := model.Options{Linear: cfg.Model.Linear, Sink: sink, Frozen: cfg.Train.frozen, Sites: stageOutputs(cfg.Model)}, newStraight(cfg.Train, store)
 	straight.apply(&opts)
 	s, err := model.NewSession(n, store, opts)
 	if err != nil {
 		return MemoryPlan{}, err
 	}
-	if err := cfg.Train.checkFreeze(store.Names()); err != nil {
+	if err := checkFreeze(cfg.Train, store.Names()); err != nil {
 		return MemoryPlan{}, err
 	}
 	if cfg.Train.STF != nil {
-		if _, err := cfg.Train.STF.layers(store, cfg.Train.frozen); err != nil {
+		if _, err := stfLayers(cfg.Train.STF, store, cfg.Train.frozen); err != nil {
 			return MemoryPlan{}, err
 		}
 	}
-	if err := cfg.Train.checkQuantized(store); err != nil {
+	if err := checkQuantized(cfg.Train, store); err != nil {
 		return MemoryPlan{}, err
 	}
 	p, err := s.Program(model.Train, dims.Shape(cfg.Train.BatchSize, cfg.Data.SeqLen))
@@ -67,7 +67,7 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 			}
 		}
 	}
-	if m.Teacher, err = cfg.Train.Distill.bytes(cfg.Train.BatchSize, cfg.Data.SeqLen); err != nil {
+	if m.Teacher, err = teacherBytes(cfg.Train.Distill, cfg.Train.BatchSize, cfg.Data.SeqLen); err != nil {
 		return MemoryPlan{}, err
 	}
 	if straight != nil {
@@ -137,7 +137,7 @@ func plausible(cfg Config, dims model.Dims, limit float64) error {
 		return nil
 	}
 	return fmt.Errorf("the run needs more than %s of memory and this machine has %s:\n%s%s", bytesText(weights+activations), bytesText(min(limit, memoryLimit())),
-		table([]row{{"weights", weights}, {"activations", activations}}, "more than "), smaller)
+		table([]row{{name: "weights", bytes: weights}, {name: "activations", bytes: activations}}, "more than "), smaller)
 }
 
 // smaller is the advice of every refused plan.
@@ -168,8 +168,8 @@ const (
 // rows are the parts that this run has.
 func (m MemoryPlan) rows() []row {
 	all := []row{
-		{"weights", float64(m.Weights)}, {"indices", float64(m.Indices)}, {"gradients", float64(m.Gradients)}, {"optimizer", float64(m.Optimizer)},
-		{"averages", float64(m.Averages)}, {"latents", float64(m.Latents)}, {"teacher", float64(m.Teacher)}, {"activations", float64(m.Activations)}, {"corpus", float64(m.Corpus)}, {"program", float64(m.Program)},
+		{name: "weights", bytes: float64(m.Weights)}, {name: "indices", bytes: float64(m.Indices)}, {name: "gradients", bytes: float64(m.Gradients)}, {name: "optimizer", bytes: float64(m.Optimizer)},
+		{name: "averages", bytes: float64(m.Averages)}, {name: "latents", bytes: float64(m.Latents)}, {name: "teacher", bytes: float64(m.Teacher)}, {name: "activations", bytes: float64(m.Activations)}, {name: "corpus", bytes: float64(m.Corpus)}, {name: "program", bytes: float64(m.Program)},
 	}
 	return slices.DeleteFunc(all, func(r row) bool { return r.bytes == 0 })
 }
@@ -191,7 +191,7 @@ type row struct {
 
 // Table is the plan as lines of a table, each after prefix.
 func (m MemoryPlan) Table(prefix string) string {
-	text := table(append(m.rows(), row{"total", float64(m.Total())}), "")
+	text := table(append(m.rows(), row{name: "total", bytes: float64(m.Total())}), "")
 	return prefix + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+prefix) + "\n"
 }
 

@@ -53,7 +53,7 @@ func (l *labelled) Attend(ctx context.Context, s *model.Session, in []Input) ([]
 	out := make([]Attention, len(in))
 	for i, x := range in {
 		if out[i].Tokens, err = encoder.Words(x.Texts...); err != nil {
-			return nil, &InputError{i, err}
+			return nil, &InputError{Index: i, Err: err}
 		}
 	}
 	err = l.each(ctx, s, in, func(p *model.Program, first, n int) error {
@@ -100,10 +100,10 @@ func (l *labelled) each(ctx context.Context, s *model.Session, in []Input, do fu
 		longest := 0
 		for i, x := range some {
 			if len(x.Texts) != want {
-				return &InputError{first + i, fmt.Errorf("%d texts; want %d", len(x.Texts), want)}
+				return &InputError{Index: first + i, Err: fmt.Errorf("%d texts; want %d", len(x.Texts), want)}
 			}
 			if examples[i], err = encoder.Encode(x.Texts...); err != nil {
-				return &InputError{first + i, err}
+				return &InputError{Index: first + i, Err: err}
 			}
 			longest = max(longest, len(examples[i].Tokens))
 		}

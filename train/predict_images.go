@@ -39,7 +39,7 @@ func (t *images) Predict(ctx context.Context, s *model.Session, in []Input) ([]P
 		for i, one := range some {
 			pixels, err := t.decode(one)
 			if err != nil {
-				return nil, &InputError{len(out) + i, err}
+				return nil, &InputError{Index: len(out) + i, Err: err}
 			}
 			t.format.Put(x.Pixels[i*size:(i+1)*size], pixels)
 		}

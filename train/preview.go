@@ -27,7 +27,7 @@ func Look(ctx context.Context, cfg Config) (p Preview, err error) {
 			err = fmt.Errorf("%w: %w", ErrUsage, err)
 		}
 	}()
-	if err := cfg.checkBases(); err != nil {
+	if err := checkBased(cfg); err != nil {
 		return p, err
 	}
 	t, err := openTask(cfg, nil)
@@ -51,7 +51,7 @@ func Look(ctx context.Context, cfg Config) (p Preview, err error) {
 	if err := check(t); err != nil {
 		return p, err
 	}
-	return p, cfg.checkInitFrom()
+	return p, checkInitFrom(cfg)
 }
 
 // survey finds out the sizes of a task's network, without reading the data where that can be avoided.

@@ -122,13 +122,20 @@ func packedIn(c *checkpoints.Checkpoint) (map[string]nn.Quantization, error) {
 	return held, nil
 }
 
-// checkQuantized refuses to train parameters that are stored in few bits: their steps would be lost in each checkpoint.
-func (c LoopConfig) checkQuantized(s *nn.Store) error {
-	for _, name := range s.Names() {
-		if q := s.Quantization(name); q.Bits > 0 && !c.frozen(name) {
-			return fmt.Errorf(`[[model.linear]] quantize = %q: %s does not train, since its values are stored in %d bits: leave quantize out to train in float32 (init_from takes the values of a quantized checkpoint), train a kind = "lora" layer whose base is %s, or keep the layer as it is by [[train.freeze]]`,
-				q.Name(), name, q.Bits, q.Name())
+// sameWeights tells whether a checkpoint has the weights of a store, by name and shape; of an adapter some of them.
+func sameWeights(m checkpoints.Manifest, s *nn.Store, adapter bool) bool {
+	for _, f := range m.Files {
+		if f.Name != "model.npz" {
+			continue
 		}
+		for _, e := range f.Entries {
+			if d := s.Get(e.Name); d != nil && !slices.Equal(d.Shape(), e.Shape) {
+				return false
+			}
+		}
+		return adapter || !slices.ContainsFunc(s.Names(), func(name string) bool {
+			return !slices.ContainsFunc(f.Entries, func(e checkpoints.Entry) bool { return e.Name == name || e.Name == name+codesSuffix })
+		})
 	}
-	return nil
+	return true
 }

@@ -82,3 +82,8 @@ func (s Schedule) At(step int) float64 {
 	}
 	return s.Peak * (1 - (1-s.MinRatio)*p)
 }
+
+// scheduleOf is the learning rate of each step.
+func scheduleOf(c LoopConfig) Schedule {
+	return Schedule{Kind: c.Schedule, Warmup: c.WarmupSteps, Steps: c.Steps, DecaySteps: c.DecaySteps, Peak: c.LearningRate, MinRatio: c.MinLRRatio}
+}

@@ -44,13 +44,6 @@ func (s Score) Summary(t Task) string {
 	return text.String()
 }
 
-// record is what the files of a run keep of an evaluation.
-func (s Score) record(step int) metrics.Record {
-	values := append([]metrics.Value(nil), s.Values...)
-	values[0].Name = "validation_loss"
-	return metrics.Record{Step: step, Kind: metrics.KindEval, Values: values}
-}
-
 // better tells whether a value of a metric is better than another.
 func (m Metric) better(value, than float64) bool {
 	if m.Falling {
@@ -66,17 +59,4 @@ func score(t Task, unit string, count int, values ...float64) Score {
 		s.Values = append(s.Values, metrics.Value{Name: m.Name, X: values[i]})
 	}
 	return s
-}
-
-// metricsOf lists what [eval] metric may be for a config's data.
-func (c Config) metricsOf() []string {
-	switch {
-	case c.Data.IsImages():
-		return []string{"loss", "accuracy", "top5", "f1", "macro_f1", "matthews"}
-	case !c.Data.IsLabelled():
-		return []string{"loss", "perplexity"}
-	case c.Data.Regression:
-		return []string{"loss", "pearson", "spearman"}
-	}
-	return []string{"loss", "accuracy", "f1", "macro_f1", "matthews"}
 }

@@ -48,11 +48,11 @@ func (t *Trainer) stageNorms(last *model.Program, scale float64) []metrics.Value
 }
 
 // stageOutputs are the sites that stageNorms looks at.
-func (c Config) stageOutputs() (sites []string) {
-	if c.Model.Kind != "favit" {
+func stageOutputs(c model.Config) (sites []string) {
+	if c.Kind != "favit" {
 		return nil
 	}
-	for _, stage := range c.Model.FaViT.StageNames() {
+	for _, stage := range c.FaViT.StageNames() {
 		sites = append(sites, stage.Output)
 	}
 	return sites

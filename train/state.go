@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
-	"sparrow/configs"
 	"sparrow/data"
 	"sparrow/internal/shell"
 	"sparrow/metrics"
@@ -124,31 +122,23 @@ func (t *Trainer) save() error {
 	if err != nil {
 		return err
 	}
-	config, err := configs.Encode(t.cfg)
-	if err != nil {
-		return err
-	}
-	files := map[string][]byte{"state.json": append(state, '\n'), "config.toml": config}
-	maps.Copy(files, t.facts.Files)
-	err = t.averaged(func() error {
-		return t.write(files)
-	})
+	err = t.averaged(func() error { return t.write(append(state, '\n')) })
 	if err != nil {
 		return err
 	}
 	return checkpoints.Prune(t.dir, t.cfg.Checkpoint.Keep, filepath.Base(checkpoints.StepDir(t.dir, t.state.BestStep)))
 }
 
-// write writes the checkpoint with these files beside the arrays.
-func (t *Trainer) write(files map[string][]byte) error {
-	return checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), checkpoints.Contents{
-		Kind: t.cfg.Model.Kind, Step: t.state.Step, Parent: t.parent,
-		Arrays: map[string][]checkpoints.Array{
-			"model.npz":     t.kept(),
-			"optimizer.npz": slices.Concat(t.optimizer.arrays(), t.averages.arrays(), t.straight.arrays()),
-		},
-		Files: files,
-	})
+// write writes the checkpoint with this state.json.
+func (t *Trainer) write(state []byte) error {
+	c, err := Contents(t.cfg, t.task, t.store, map[string][]byte{"state.json": state})
+	if err != nil {
+		return err
+	}
+	c.Step, c.Parent = t.state.Step, t.parent
+	c.Arrays["model.npz"] = t.kept(c.Arrays["model.npz"])
+	c.Arrays["optimizer.npz"] = slices.Concat(t.optimizer.arrays(), t.averages.arrays(), t.straight.arrays())
+	return checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), c)
 }
 
 // restore continues from a checkpoint of this very run, whose base is nil unless
@@ -209,47 +199,23 @@ func readState(c *checkpoints.Checkpoint) (State, error) {
 
 // initFrom loads the weights of another checkpoint that match in name and shape.
 func (t *Trainer) initFrom(path string) error {
-	dir, err := Find(path, false)
+	from, err := Take(path, t.store)
 	if err != nil {
 		return err
 	}
-	c, err := checkpoints.Open(dir)
-	if err != nil {
-		return err
-	}
-	if from, err := configOf(c); err == nil && from.adapter() {
-		return fmt.Errorf("init_from = %q: %s holds an adapter without its base: fold the two first by: %s", path, dir, shell.Command("model", "merge", dir, "-o", "NEW"))
-	}
-	dst, dense := denseArrays(t.store)
-	loaded, missing, unused, err := matchValues(c, dst)
-	if err != nil {
-		return err
-	}
-	if len(loaded) == 0 {
-		return fmt.Errorf("init_from = %q: no weight of %s has the name and shape of one of this model", path, dir)
-	}
-	if err := checkBases(t.store, dir, missing); err != nil {
-		return fmt.Errorf("init_from = %q: %w", path, err)
-	}
-	if err := unpack(t.store, dst); err != nil {
-		return fmt.Errorf("init_from = %q: %w", path, err)
-	}
-	if t.inherited, err = dense.settle(t.store, loaded); err != nil {
-		return err
-	}
-	t.parent = c.Lineage()
-	t.Message("starting from %s: %d weights taken", dir, len(loaded))
+	t.inherited, t.parent = from.Arrays, from.Checkpoint.Lineage()
+	t.Message("starting from %s: %d weights taken", from.Checkpoint.Dir(), len(from.Loaded))
 	if n := len(t.store.BaseNames()); n > 0 {
 		t.Message("  frozen: the bases of %d lora layers, %s values in %s; checkpoints hold only what trains", n,
 			metrics.Count(t.store.BaseParameters()), bytesText(float64(t.store.BaseBytes())))
 	}
-	if len(missing) > 0 {
-		t.Message("  new, with initial values: %s", strings.Join(missing, ", "))
+	if len(from.Missing) > 0 {
+		t.Message("  new, with initial values: %s", strings.Join(from.Missing, ", "))
 	}
-	if len(unused) > 0 {
-		t.Message("  in the checkpoint but unused: %s", strings.Join(unused, ", "))
+	if len(from.Unused) > 0 {
+		t.Message("  in the checkpoint but unused: %s", strings.Join(from.Unused, ", "))
 	}
-	if text, err := c.File("tokenizer.json"); err == nil && !bytes.Equal(text, t.facts.Files["tokenizer.json"]) {
+	if text, err := from.Checkpoint.File("tokenizer.json"); err == nil && !bytes.Equal(text, t.facts.Files["tokenizer.json"]) {
 		t.Message("warning: that checkpoint has another tokenizer: its token embeddings stand for other tokens here")
 	}
 	return nil
@@ -294,4 +260,15 @@ func Find(path string, last bool) (string, error) {
 		return best, nil
 	}
 	return newest, nil
+}
+
+// kept are those arrays of the model that the run's checkpoints hold: all, or of an adapter those that its base does not have
+// or that train.
+func (t *Trainer) kept(all []checkpoints.Array) []checkpoints.Array {
+	if !t.cfg.adapter() {
+		return all
+	}
+	return slices.DeleteFunc(all, func(a checkpoints.Array) bool {
+		return t.inherited[a.Name] && !slices.Contains(t.optimizer.Names(), a.Name)
+	})
 }

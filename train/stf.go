@@ -122,9 +122,9 @@ func (c LoopConfig) validateSTF(r *configs.Report) {
 	}
 }
 
-// layers are the dense_sparse layers of a network that the table is about. That there are none is an error, and so is one of
+// stfLayers are the dense_sparse layers of a network that the table is about. That there are none is an error, and so is one of
 // which a part is frozen.
-func (c *STFConfig) layers(store *nn.Store, frozen func(parameter string) bool) ([]string, error) {
+func stfLayers(c *STFConfig, store *nn.Store, frozen func(parameter string) bool) ([]string, error) {
 	var names []string
 	factored := false
 	for _, name := range store.Layers() {

@@ -77,7 +77,7 @@ func (s *straight) begin() (err error) {
 	if s == nil {
 		return nil
 	}
-	if s.layers, err = s.cfg.STF.layers(s.store, s.cfg.frozen); err != nil {
+	if s.layers, err = stfLayers(s.cfg.STF, s.store, s.cfg.frozen); err != nil {
 		return err
 	}
 	s.optimizer = NewOptimizer(s.cfg, s.latents)
@@ -302,7 +302,7 @@ func (t *Trainer) beginSTF(ctx context.Context) error {
 	if c == nil {
 		return nil
 	}
-	layers, err := c.layers(t.store, t.cfg.Train.frozen)
+	layers, err := stfLayers(c, t.store, t.cfg.Train.frozen)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
-	"sparrow/internal/shell"
 	"sparrow/metrics"
 	"sparrow/model"
 	"sparrow/nn"
@@ -66,19 +65,6 @@ func (t *Trainer) CloseProgress() {
 	}
 }
 
-// ErrUsage marks what the user asked for and cannot have.
-var ErrUsage = shell.Sentinel(shell.ExitUsage, "train: cannot start")
-
-// refusal matches ErrUsage without its words, which do not suit what starts nothing.
-type refusal struct{ error }
-
-func (r refusal) Is(target error) bool { return target == ErrUsage }
-func (r refusal) Unwrap() error        { return r.error }
-func (r refusal) ExitCode() int        { return shell.ExitUsage }
-
-// Refusef is fmt.Errorf of what the user asked for and cannot have, where nothing is trained: the error matches ErrUsage.
-func Refusef(format string, args ...any) error { return refusal{fmt.Errorf(format, args...)} }
-
 // New prepares a fresh run of cfg in dir, which is created when everything is
 // known to be in order. A folder with anything in it is refused unless force is
 // given, which replaces an earlier run. It is held until Run returns: nobody else
@@ -87,8 +73,8 @@ func New(ctx context.Context, cfg Config, dir string, force bool, out io.Writer)
 	return newRun(ctx, cfg, dir, force, nil, out)
 }
 
-// NewRun is [New] of a run that reads its data as the model does, with its tokenizer and labels.
-func (l *Loaded) NewRun(ctx context.Context, cfg Config, dir string, force bool, out io.Writer) (*Trainer, error) {
+// NewFrom is [New] of a run that reads its data as a model does, with its tokenizer and labels.
+func NewFrom(ctx context.Context, l *Loaded, cfg Config, dir string, force bool, out io.Writer) (*Trainer, error) {
 	return newRun(ctx, cfg, dir, force, l, out)
 }
 
@@ -97,14 +83,14 @@ func newRun(ctx context.Context, cfg Config, dir string, force bool, from *Loade
 	if err := vacant(dir, force); err != nil {
 		return nil, err
 	}
-	if err := cfg.checkBases(); err != nil {
+	if err := checkBased(cfg); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	task, err := from.task(cfg, nil)
+	own, err := taskOf(from, cfg, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
-	t, err := prepare(ctx, cfg, dir, task, out)
+	t, err := prepare(ctx, cfg, dir, own, out)
 	if err != nil {
 		return nil, err
 	}
@@ -191,8 +177,8 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) 
 	return resume(ctx, dir, base, set, nil, out)
 }
 
-// ResumeRun is [Resume] of a run that NewRun has begun.
-func (l *Loaded) ResumeRun(ctx context.Context, dir string, out io.Writer) (t *Trainer, done bool, err error) {
+// ResumeFrom is [Resume] of a run that NewFrom has begun.
+func ResumeFrom(ctx context.Context, l *Loaded, dir string, out io.Writer) (t *Trainer, done bool, err error) {
 	return resume(ctx, dir, "", nil, l, out)
 }
 
@@ -227,11 +213,11 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 		return nil, false, err
 	}
 	if len(all) == 0 {
-		task, err := from.task(cfg, nil)
+		own, err := taskOf(from, cfg, nil)
 		if err != nil {
 			return nil, false, fmt.Errorf("%w: %w", ErrUsage, err)
 		}
-		if t, err = prepare(ctx, cfg, dir, task, out); err == nil {
+		if t, err = prepare(ctx, cfg, dir, own, out); err == nil {
 			if err = t.initialize(); err != nil {
 				err = fmt.Errorf("%w: %w", ErrUsage, err)
 			}
@@ -256,7 +242,7 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 	if err != nil {
 		return nil, false, err
 	}
-	if state.Step >= cfg.Train.Steps || cfg.Train.exhausted(state) {
+	if state.Step >= cfg.Train.Steps || exhausted(cfg.Train, state) {
 		longer := "train.steps=N"
 		if state.Step < cfg.Train.Steps {
 			longer = "train.patience=0"
@@ -264,11 +250,11 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 		fmt.Fprintf(out, "%s has ended already; train it longer by: %s\n", dir, resumeCommand(dir, "--set", longer))
 		return nil, true, nil
 	}
-	saved, err := configOf(c)
+	before, err := configOf(c)
 	if err != nil {
 		return nil, false, err
 	}
-	if err := cfg.Train.sameState(saved.Train); err != nil {
+	if err := sameState(cfg.Train, before.Train); err != nil {
 		return nil, false, err
 	}
 	var parent *checkpoints.Checkpoint
@@ -277,15 +263,15 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 			return nil, false, err
 		}
 	}
-	task, err := from.task(cfg, c)
+	own, err := taskOf(from, cfg, c)
 	if err != nil {
 		return nil, false, err
 	}
-	if t, err = prepare(ctx, cfg, dir, task, out); err != nil {
+	if t, err = prepare(ctx, cfg, dir, own, out); err != nil {
 		return nil, false, err
 	}
 	if err := t.restore(c, parent); err != nil {
-		if !t.sameWeights(c.Manifest()) { // the config has changed, the checkpoint is sound
+		if !sameWeights(c.Manifest(), t.store, t.cfg.adapter()) { // the config has changed, the checkpoint is sound
 			err = fmt.Errorf("%w: %w", ErrUsage, err)
 		}
 		return nil, false, err
@@ -297,43 +283,24 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 
 // sameState refuses settings with which an optimizer cannot go on from the state
 // that it has under those of the checkpoint.
-func (c LoopConfig) sameState(saved LoopConfig) error {
+func sameState(c, before LoopConfig) error {
 	switch {
-	case c.Optimizer != saved.Optimizer:
-		return fmt.Errorf("%w: [train] optimizer = %q, but the run's state is of %s: keep it, or start anew with init_from", ErrUsage, c.Optimizer, saved.Optimizer)
-	case c.AdamBlockSize != saved.AdamBlockSize:
+	case c.Optimizer != before.Optimizer:
+		return fmt.Errorf("%w: [train] optimizer = %q, but the run's state is of %s: keep it, or start anew with init_from", ErrUsage, c.Optimizer, before.Optimizer)
+	case c.AdamBlockSize != before.AdamBlockSize:
 		return fmt.Errorf("%w: [train] adam_block_size = %d, but the run's state is in blocks of %d: keep it, or start anew with init_from",
-			ErrUsage, c.AdamBlockSize, saved.AdamBlockSize)
-	case c.STF.latent() != saved.STF.latent() || c.STF.latent() && (c.STF.Kind != saved.STF.Kind || c.STF.Match != saved.STF.Match):
+			ErrUsage, c.AdamBlockSize, before.AdamBlockSize)
+	case c.STF.latent() != before.STF.latent() || c.STF.latent() && (c.STF.Kind != before.STF.Kind || c.STF.Match != before.STF.Match):
 		return fmt.Errorf("%w: [train.stf] has another kind or match, but the run's state has the latent values of those that it had: keep them, or start anew with init_from", ErrUsage)
-	case !slices.Equal(c.Freeze, saved.Freeze):
+	case !slices.Equal(c.Freeze, before.Freeze):
 		return fmt.Errorf("%w: [[train.freeze]] has changed, but the run's state is of the parameters that trained: keep it, or start anew with init_from", ErrUsage)
 	}
 	return nil
 }
 
-// sameWeights tells whether a checkpoint has the weights of this run's model, by
-// name and shape.
-func (t *Trainer) sameWeights(m checkpoints.Manifest) bool {
-	for _, f := range m.Files {
-		if f.Name != "model.npz" {
-			continue
-		}
-		for _, e := range f.Entries {
-			if d := t.store.Get(e.Name); d != nil && !slices.Equal(d.Shape(), e.Shape) {
-				return false
-			}
-		}
-		return t.cfg.adapter() || !slices.ContainsFunc(t.store.Names(), func(name string) bool {
-			return !slices.ContainsFunc(f.Entries, func(e checkpoints.Entry) bool { return e.Name == name || e.Name == name+codesSuffix })
-		})
-	}
-	return true
-}
-
-// task is that of a config, with what c, a checkpoint of its own run, keeps of its data; of a model's run with what the model
+// taskOf is that of a config, with what c, a checkpoint of its own run, keeps of its data; of a model's run with what the model
 // keeps.
-func (l *Loaded) task(cfg Config, c *checkpoints.Checkpoint) (Task, error) {
+func taskOf(l *Loaded, cfg Config, c *checkpoints.Checkpoint) (Task, error) {
 	switch {
 	case l != nil:
 		return l.Open(cfg)
@@ -352,16 +319,16 @@ func (t *Trainer) initialize() error {
 }
 
 // prepare builds everything in memory.
-func prepare(ctx context.Context, cfg Config, dir string, task Task, out io.Writer) (*Trainer, error) {
-	t := &Trainer{cfg: cfg, dir: dir, out: out, task: task, schedule: cfg.Train.schedule()}
-	plan, err := examine(ctx, cfg, task)
+func prepare(ctx context.Context, cfg Config, dir string, own Task, out io.Writer) (*Trainer, error) {
+	t := &Trainer{cfg: cfg, dir: dir, out: out, task: own, schedule: scheduleOf(cfg.Train)}
+	plan, err := examine(ctx, cfg, own)
 	if err != nil {
 		return nil, err
 	}
-	if t.dims, err = task.Dims(); err != nil {
+	if t.dims, err = own.Dims(); err != nil {
 		return nil, err
 	}
-	t.facts = task.Facts()
+	t.facts = own.Facts()
 	t.plan = plan
 	defer plan.limitGarbage()()
 	t.Message("data: %s", t.facts.Line)
@@ -373,7 +340,7 @@ func prepare(ctx context.Context, cfg Config, dir string, task Task, out io.Writ
 		t.sink = layers
 	}
 	t.straight = newStraight(cfg.Train, t.store)
-	if t.teacher, err = cfg.Train.Distill.openTeacher(t.facts.Files, t.dims); err != nil {
+	if t.teacher, err = openTeacher(cfg.Train.Distill, t.facts.Files, t.dims); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
 	}
 	if t.session, err = t.newSession(); err == nil {
@@ -406,11 +373,11 @@ func (t *Trainer) feed() (err error) {
 
 // newSession prepares to run the network over the store.
 func (t *Trainer) newSession() (*model.Session, error) {
-	n, err := t.cfg.network(t.dims)
+	n, err := networkOf(t.cfg, t.dims)
 	if err != nil {
 		return nil, err
 	}
-	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear, Sink: t.sink, Frozen: t.cfg.Train.frozen, Sites: t.cfg.stageOutputs()}
+	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear, Sink: t.sink, Frozen: t.cfg.Train.frozen, Sites: stageOutputs(t.cfg.Model)}
 	t.straight.apply(&opts)
 	return model.NewSession(n, t.store, opts)
 }

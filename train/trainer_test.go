@@ -327,7 +327,7 @@ func TestCheckFreeze(t *testing.T) {
 		for _, p := range c.patterns {
 			l.Freeze = append(l.Freeze, FreezeConfig{Match: p})
 		}
-		err := l.checkFreeze(names)
+		err := checkFreeze(l, names)
 		if (err == nil) != (c.bad == "") || err != nil && !strings.Contains(err.Error(), fmt.Sprintf("match = %q:", c.bad)) {
 			t.Errorf("checkFreeze(%q) = %v, want an error about %q", c.patterns, err, c.bad)
 		}

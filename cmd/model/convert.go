@@ -51,13 +51,13 @@ and value-output products. With rotary positions this is approximate at any widt
 			if err != nil {
 				return err
 			}
-			task, err := l.Elsewhere(train.Elsewhere{Set: set})
+			goal, err := l.Elsewhere(train.Elsewhere{Set: set})
 			if err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			mfa, err := convert.ToMFA(ctx, l, task, sizes)
+			mfa, err := convert.ToMFA(ctx, l, goal, sizes)
 			if ctx.Err() != nil {
 				return train.ErrInterrupted
 			}

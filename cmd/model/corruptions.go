@@ -12,12 +12,12 @@ import (
 )
 
 // evaluateCorruptions measures the model on spoilt images and prints the accuracies.
-func evaluateCorruptions(ctx context.Context, l *train.Loaded, task train.Task, m train.Measure, asJSON bool) error {
-	spoiler, ok := task.(train.Spoiler)
+func evaluateCorruptions(ctx context.Context, l *train.Loaded, goal train.Task, m train.Measure, asJSON bool) error {
+	spoiler, ok := goal.(train.Spoiler)
 	if !ok {
-		return cli.Usagef("--corruptions spoils images, and %s holds a model of %ss", l.Dir, task.Facts().Each)
+		return cli.Usagef("--corruptions spoils images, and %s holds a model of %ss", l.Dir, goal.Facts().Each)
 	}
-	p := newEvalProgress(task)
+	p := newEvalProgress(goal)
 	m.After = p.after
 	r, err := spoiler.Robustness(ctx, l.Session, m)
 	p.close()

@@ -39,7 +39,7 @@ func evalCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			task, err := l.Elsewhere(train.Elsewhere{File: file, Full: full, Set: set})
+			goal, err := l.Elsewhere(train.Elsewhere{File: file, Full: full, Set: set})
 			if err != nil {
 				return err
 			}
@@ -47,9 +47,9 @@ func evalCommand() *cobra.Command {
 			defer stop()
 			m := train.Measure{Split: split, File: file}
 			if corruptions {
-				return evaluateCorruptions(ctx, l, task, m, asJSON)
+				return evaluateCorruptions(ctx, l, goal, m, asJSON)
 			}
-			score, err := evaluate(ctx, l, task, m)
+			score, err := evaluate(ctx, l, goal, m)
 			if ctx.Err() != nil {
 				return train.ErrInterrupted
 			}
@@ -59,7 +59,7 @@ func evalCommand() *cobra.Command {
 			if asJSON {
 				return printJSON(os.Stdout, score, l.Dir)
 			}
-			printScore(os.Stdout, task, score, l.Dir)
+			printScore(os.Stdout, goal, score, l.Dir)
 			return nil
 		},
 	}
@@ -79,11 +79,11 @@ func evalCommand() *cobra.Command {
 const patience = 2 * time.Second
 
 // evaluate measures the model, with progress on standard error if it takes long.
-func evaluate(ctx context.Context, l *train.Loaded, task train.Task, m train.Measure) (train.Score, error) {
-	p := newEvalProgress(task)
+func evaluate(ctx context.Context, l *train.Loaded, goal train.Task, m train.Measure) (train.Score, error) {
+	p := newEvalProgress(goal)
 	defer p.close()
 	m.After = p.after
-	return task.Evaluate(ctx, l.Session, m)
+	return goal.Evaluate(ctx, l.Session, m)
 }
 
 // evalProgress shows how an evaluation goes once it has taken long enough.
@@ -94,8 +94,8 @@ type evalProgress struct {
 	shown    *metrics.Progress
 }
 
-func newEvalProgress(task train.Task) *evalProgress {
-	facts := task.Facts()
+func newEvalProgress(goal train.Task) *evalProgress {
+	facts := goal.Facts()
 	return &evalProgress{began: time.Now(), unit: facts.Unit, perBatch: facts.PerBatch}
 }
 
@@ -117,8 +117,8 @@ func (p *evalProgress) close() {
 }
 
 // printScore prints a score of a task for a person.
-func printScore(w io.Writer, task train.Task, s train.Score, checkpoint string) {
-	for i, m := range task.Metrics() {
+func printScore(w io.Writer, goal train.Task, s train.Score, checkpoint string) {
+	for i, m := range goal.Metrics() {
 		x := s.Values[i].X
 		switch {
 		case m.Means != "":

@@ -31,23 +31,23 @@ func (r *Result) classify(cfg train.Config, run train.Result) error {
 	r.AttentionParameters = attentionParameters(l.Session.Store())
 	all := cfg
 	all.Eval.Examples = 0
-	task, err := l.Open(all)
+	goal, err := l.Open(all)
 	if err != nil {
 		return err
 	}
-	if r.Accuracy, err = accuracyOf(task, l, train.Test); err != nil {
+	if r.Accuracy, err = accuracyOf(goal, l, train.Test); err != nil {
 		return err
 	}
-	if _, ok := task.(train.Spoiler); ok {
-		return r.classifyImages(cfg, l, task)
+	if _, ok := goal.(train.Spoiler); ok {
+		return r.classifyImages(cfg, l, goal)
 	}
-	r.EpochSeconds = run.Duration.Seconds() * float64(task.Facts().Rows) / float64(run.Tokens)
+	r.EpochSeconds = run.Duration.Seconds() * float64(goal.Facts().Rows) / float64(run.Tokens)
 	return nil
 }
 
 // accuracyOf measures a classifier on a split.
-func accuracyOf(task train.Task, l *train.Loaded, split train.Split) (float64, error) {
-	score, err := task.Evaluate(context.Background(), l.Session, train.Measure{Split: split})
+func accuracyOf(goal train.Task, l *train.Loaded, split train.Split) (float64, error) {
+	score, err := goal.Evaluate(context.Background(), l.Session, train.Measure{Split: split})
 	accuracy, _ := score.Value("accuracy")
 	return accuracy, err
 }

@@ -45,11 +45,11 @@ func (r *Result) heldOut(cfg train.Config, l *train.Loaded) error {
 	if classifies(cfg) {
 		m.Split = train.Test
 	}
-	task, err := l.Open(cfg)
+	goal, err := l.Open(cfg)
 	if err != nil {
 		return err
 	}
-	score, err := task.Evaluate(context.Background(), l.Session, m)
+	score, err := goal.Evaluate(context.Background(), l.Session, m)
 	r.Loss = score.Loss()
 	r.Accuracy, _ = score.Value("accuracy")
 	return err
