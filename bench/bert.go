@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sparrow/compress"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -62,13 +63,13 @@ func bertFolder(dir string, c bertConfig) error {
 	if err := os.WriteFile(text, []byte(lines.String()), 0o644); err != nil {
 		return err
 	}
-	cfg := train.DefaultConfig()
+	cfg := recipe.Default()
 	cfg.Model.UseKind("encoder")
 	cfg.Data.Source, cfg.Data.Train, cfg.Data.TextColumns, cfg.Data.LabelColumn = "tsv", text, []string{"text"}, "label"
 	cfg.Data.Tokenizer, cfg.Data.MinCount, cfg.Data.MaxLen, cfg.Data.ValidationShare = "word", 1, 16, 0.2
 	cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = c.DModel, c.NLayer, c.DFF, c.NHead
 	cfg.Train.Steps, cfg.Train.BatchSize = 1, 1
-	cfg.Train.Freeze = []train.FreezeConfig{{Match: "bert.encoder.layer.*"}} // whose moments would triple the file
+	cfg.Train.Freeze = []recipe.Freeze{{Match: "bert.encoder.layer.*"}} // whose moments would triple the file
 	t, err := train.New(context.Background(), cfg, filepath.Join(dir, "run"), false, io.Discard)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"sparrow/model"
 	"sparrow/model/decode"
 	"sparrow/nn"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -245,7 +246,7 @@ func (w *worker) open(cfg model.Config, dims model.Dims, weights string) error {
 func (w *worker) step(n int) (reply, error) {
 	var r reply
 	if w.optimizer == nil {
-		w.optimizer = train.NewAdamW(train.LoopConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, w.session.Store())
+		w.optimizer = train.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, w.session.Store())
 	}
 	for range n {
 		began := time.Now()

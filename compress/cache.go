@@ -12,14 +12,14 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/kernel"
-	"sparrow/train"
+	"sparrow/task"
 )
 
 // cached fills dst with the statistics of some layers, from the cache if they were computed before from the same
 // checkpoint, data and settings.
 func (s *compression) cached(ctx context.Context, kind string, layers []Target, batch int, compute func(*collector) (map[string]*Statistics, error), dst map[string]*Statistics) error {
 	if err := s.data.Read(ctx); err != nil {
-		return train.Refusef("compress: cannot start: calibration: %w", err)
+		return task.Refusef("compress: cannot start: calibration: %w", err)
 	}
 	key, err := s.key(kind, batch, layers)
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"sparrow/internal/measure"
 	"sparrow/model"
 	"sparrow/model/decode"
-	"sparrow/train"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // Performance is what using a model costs and how good it is.
@@ -30,17 +31,17 @@ const (
 
 // compare measures two models on the same data, that of the first, in turn, so that what else the machine does hits both. Times
 // are medians.
-func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*Performance, *Performance, error) {
+func compare(ctx context.Context, before, after *saved.Model, out io.Writer) (*Performance, *Performance, error) {
 	goal, rows := before.Task, before.Config.Train.BatchSize
 	facts := goal.Facts()
 	perBatch := facts.PerBatch
-	both := [2]*train.Loaded{before, after}
+	both := [2]*saved.Model{before, after}
 	found := [2]*Performance{{}, {}}
 	var batches, steps [2][]float64
 	for round := range rounds {
 		for i, l := range both {
 			var clock stopwatch
-			m := train.Measure{}
+			m := task.Measure{}
 			if round > 0 {
 				m = forTheClock(goal)
 			}
@@ -69,7 +70,7 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 		if p.LatencyOf = facts.Each; len(steps[i]) > 0 {
 			p.Latency = 1e3 * measure.Median(steps[i])
 		}
-		if _, writes := goal.(train.Generator); writes {
+		if _, writes := goal.(task.Generator); writes {
 			p.LatencyOf = "decoded token"
 		}
 		_, length := goal.Longest()
@@ -88,9 +89,9 @@ func compare(ctx context.Context, before, after *train.Loaded, out io.Writer) (*
 }
 
 // forTheClock is of a round that measures speed alone: it evaluates some batches.
-func forTheClock(goal train.Task) train.Measure {
+func forTheClock(goal task.Task) task.Measure {
 	const some = 8
-	return train.Measure{Limit: some * goal.Facts().PerBatch}
+	return task.Measure{Limit: some * goal.Facts().PerBatch}
 }
 
 // stopwatch takes the seconds between one tick and the next.
@@ -109,9 +110,9 @@ func (s *stopwatch) tick() {
 
 // latencies are the seconds of single decoded tokens or, where the task writes no text, of runs of a batch with one row: the
 // longest of a few.
-func latencies(ctx context.Context, goal train.Task, l *train.Loaded) ([]float64, error) {
+func latencies(ctx context.Context, goal task.Task, l *saved.Model) ([]float64, error) {
 	var clock stopwatch
-	if _, writes := goal.(train.Generator); writes {
+	if _, writes := goal.(task.Generator); writes {
 		n := decodeTokens
 		if l.Config.Model.Positions == "learned" {
 			n = min(n, l.Dims.Context-1)
@@ -136,10 +137,10 @@ func latencies(ctx context.Context, goal train.Task, l *train.Loaded) ([]float64
 }
 
 // oneRow is a program that a batch of one row was fed to. Data in order is so by its length: of some rows the last is the longest.
-func oneRow(ctx context.Context, goal train.Task, s *model.Session) (*model.Program, error) {
+func oneRow(ctx context.Context, goal task.Task, s *model.Session) (*model.Program, error) {
 	const some = 8
 	facts := goal.Facts()
-	batches, err := goal.Batches(ctx, s, train.Feed{Mode: model.Score, Rows: 1, Limit: some * facts.PerRow})
+	batches, err := goal.Batches(ctx, s, task.Feed{Mode: model.Score, Rows: 1, Limit: some * facts.PerRow})
 	if err != nil {
 		return nil, err
 	}

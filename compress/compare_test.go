@@ -8,13 +8,15 @@ import (
 	"testing"
 
 	"sparrow/model"
-	"sparrow/train"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // trainedMasked trains a small masked language model.
 func trainedMasked(t *testing.T) string {
 	t.Helper()
-	return once(t, "masked", func(dir string) train.Config {
+	return once(t, "masked", func(dir string) recipe.Config {
 		vocab := filepath.Join(dir, "vocab.txt")
 		words := "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nline\nof\n"
 		for d := range 10 {
@@ -23,7 +25,7 @@ func trainedMasked(t *testing.T) string {
 		if err := os.WriteFile(vocab, []byte(words), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		cfg := train.DefaultConfig()
+		cfg := recipe.Default()
 		cfg.Model.UseKind("encoder")
 		cfg.Data.Source, cfg.Data.Paths, cfg.Data.SeqLen, cfg.Data.Tokenizer = "text", []string{textFile(t, dir)}, 16, vocab
 		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
@@ -36,7 +38,7 @@ func trainedMasked(t *testing.T) string {
 // TestClockRoundsAreShort: after the round that measures quality, no kind of data is read to its end again.
 func TestClockRoundsAreShort(t *testing.T) {
 	for _, run := range []func(*testing.T) string{trainedRun, trainedEncoder, trainedFaViT, trainedMasked} {
-		l, err := train.Open(run(t), false, model.Options{})
+		l, err := saved.Open(run(t), false, model.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +65,7 @@ func TestClockRoundsAreShort(t *testing.T) {
 func TestLatencyIsOfALongRow(t *testing.T) {
 	ctx := context.Background()
 	for name, run := range map[string]func(*testing.T) string{"texts": trainedEncoder, "masked": trainedMasked, "images": trainedFaViT} {
-		l, err := train.Open(run(t), false, model.Options{})
+		l, err := saved.Open(run(t), false, model.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +78,7 @@ func TestLatencyIsOfALongRow(t *testing.T) {
 		}
 		timed := p.Loss() // of the last run
 		longest := 0
-		batches, err := l.Task.Batches(ctx, l.Session, train.Feed{Mode: model.Score, Rows: 1, Limit: 8 * l.Task.Facts().PerRow})
+		batches, err := l.Task.Batches(ctx, l.Session, task.Feed{Mode: model.Score, Rows: 1, Limit: 8 * l.Task.Facts().PerRow})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,6 @@ import (
 	"sparrow/configs"
 	"sparrow/factor"
 	"sparrow/recipe"
-	"sparrow/train"
 )
 
 // Config is one TOML file: one compression.
@@ -69,11 +68,11 @@ type DataConfig struct{ recipe.Data }
 func (c *DataConfig) SetDefaults() { c.Data = recipe.DefaultData() }
 
 // FinetuneConfig is the [compress.finetune] table: a [train] table whose init_from is the compressed checkpoint.
-type FinetuneConfig struct{ train.LoopConfig }
+type FinetuneConfig struct{ recipe.Train }
 
 // SetDefaults implements configs.Defaulter: few steps at a low rate.
 func (c *FinetuneConfig) SetDefaults() {
-	c.LoopConfig = train.DefaultConfig().Train
+	c.Train = recipe.Default().Train
 	c.Steps, c.LearningRate, c.Schedule, c.WarmupSteps = 200, 3e-4, "linear", 10
 }
 

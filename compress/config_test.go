@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"sparrow/configs"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // TestConfigErrors: each mistake is reported with its line, and what was wanted.
@@ -84,7 +84,7 @@ func TestKindOfOverride(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		want := train.STFConfig{}
+		want := recipe.STF{}
 		want.SetDefaults()
 		want.UseKind("latent")
 		want.Refresh = 7

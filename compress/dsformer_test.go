@@ -12,7 +12,7 @@ import (
 
 	"sparrow/factor"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/task"
 )
 
 // dsformerSettings are those of small layers.
@@ -321,7 +321,7 @@ func TestBlocksThatDoNotFit(t *testing.T) {
 	target := Target{Name: "model.x", Out: 16, In: 20}
 	w, s := randomMatrix(r, target.Out, target.In), randomStatistics(r, target.Out, target.In)
 	_, _, err := tried{"dsformer", dsformerSettings(nil)}.options(ctx, target, w, s)
-	if !errors.Is(err, train.ErrUsage) || !strings.Contains(fmt.Sprint(err), "model.x: [compress.dsformer] block = 8 does not divide the 20 inputs of [16, 20]") {
+	if !errors.Is(err, task.ErrUsage) || !strings.Contains(fmt.Sprint(err), "model.x: [compress.dsformer] block = 8 does not divide the 20 inputs of [16, 20]") {
 		t.Errorf("got %v, want the layer, the block and the side", err)
 	}
 	options, _, err := tried{"auto", dsformerSettings(nil)}.options(ctx, target, w, s)

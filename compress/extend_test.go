@@ -11,6 +11,7 @@ import (
 	"sparrow/compress"
 	"sparrow/factor"
 	"sparrow/nn"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -57,7 +58,7 @@ func TestMethodFromOutside(t *testing.T) {
 	if err := os.WriteFile(corpus, []byte(strings.Repeat("a line of text\n", 200)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	run := train.DefaultConfig()
+	run := recipe.Default()
 	run.Data.Source, run.Data.Paths, run.Data.SeqLen = "text", []string{corpus}, 16
 	run.Model.DModel, run.Model.NLayer, run.Model.DFF, run.Model.Attention.NHead = 16, 1, 24, 2
 	run.Train.Steps, run.Train.BatchSize, run.Eval.Every, run.Eval.Tokens = 2, 4, 2, 128

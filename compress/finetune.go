@@ -10,6 +10,8 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/saved"
 	"sparrow/train"
 )
 
@@ -26,7 +28,7 @@ func (s *compression) finetune(ctx context.Context, dir, from string) (string, e
 			return "", err
 		}
 	}
-	best, err := train.Find(run, false)
+	best, err := saved.Find(run, false)
 	if err != nil {
 		return "", err
 	}
@@ -34,7 +36,7 @@ func (s *compression) finetune(ctx context.Context, dir, from string) (string, e
 	if _, err := checkpoints.Open(final); err == nil {
 		return final, nil
 	}
-	before, err := train.Describe(from, "", false)
+	before, err := saved.Describe(from, "", false)
 	if err != nil {
 		return "", err
 	}
@@ -49,7 +51,7 @@ func (s *compression) trainer(ctx context.Context, run, from string) (*train.Tra
 	if _, err := os.Stat(filepath.Join(run, "config.toml")); err == nil {
 		return train.ResumeFrom(ctx, s.loaded, run, s.out)
 	}
-	l, err := train.Describe(from, "", false)
+	l, err := saved.Describe(from, "", false)
 	if err != nil {
 		return nil, false, err
 	}
@@ -64,8 +66,8 @@ func (s *compression) trainer(ctx context.Context, run, from string) (*train.Tra
 // tuning is how the compressed checkpoint trains, whose layers the store tells. Latent values of [compress.finetune.stf]
 // stand for the weights that were compressed, and the teacher of [compress.finetune.distill] is what was compressed unless it
 // names another.
-func (s *compression) tuning(from string, store *nn.Store) train.LoopConfig {
-	loop := s.cfg.Compress.Finetune.LoopConfig
+func (s *compression) tuning(from string, store *nn.Store) recipe.Train {
+	loop := s.cfg.Compress.Finetune.Train
 	loop.InitFrom = from
 	if loop.Distill != nil && loop.Distill.Teacher == "" {
 		distill := *loop.Distill
@@ -75,7 +77,7 @@ func (s *compression) tuning(from string, store *nn.Store) train.LoopConfig {
 	for _, t := range s.targets {
 		_, grouped := s.cfg.Compress.grouped(Option{Method: t.Method})
 		if grouped && isDenseSparse(store, t.Name) { // without the identity its groups are no longer N:M
-			loop.Freeze = append(slices.Clone(loop.Freeze), train.FreezeConfig{Match: t.Name + ".dictionary.weight"})
+			loop.Freeze = append(slices.Clone(loop.Freeze), recipe.Freeze{Match: t.Name + ".dictionary.weight"})
 		}
 	}
 	if loop.STF == nil {
@@ -108,7 +110,7 @@ func float32Tables(tables []nn.Rule) []nn.Rule {
 
 // requantize writes the checkpoint that was trained with layers as tables say, in few bits.
 func (s *compression) requantize(best string, linear []nn.Rule, to string) error {
-	tuned, err := train.Open(best, false, model.Options{})
+	tuned, err := saved.Open(best, false, model.Options{})
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,8 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/factor"
 	"sparrow/model"
-	"sparrow/train"
+	"sparrow/recipe"
+	"sparrow/saved"
 )
 
 // TestFinetuneSTF: fine-tuning by each kind, with the compressed network's parent as its teacher, lowers the loss of a
@@ -22,7 +23,7 @@ func TestFinetuneSTF(t *testing.T) {
 			tune := &FinetuneConfig{}
 			tune.SetDefaults()
 			tune.Steps, tune.LearningRate = 20, 3e-3
-			tune.STF, tune.Distill = &train.STFConfig{}, &train.DistillConfig{}
+			tune.STF, tune.Distill = &recipe.STF{}, &recipe.Distill{}
 			tune.STF.SetDefaults()
 			tune.STF.UseKind(kind)
 			tune.Distill.SetDefaults()
@@ -33,11 +34,11 @@ func TestFinetuneSTF(t *testing.T) {
 				t.Errorf("loss %g after fine-tuning, %g before", r.Tuned.Loss(), r.Compressed.Loss())
 			}
 			mustVerify(t, dir)
-			before, err := train.Open(filepath.Join(dir, "checkpoints", "step-000000"), false, model.Options{})
+			before, err := saved.Open(filepath.Join(dir, "checkpoints", "step-000000"), false, model.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			after, err := train.Open(dir, false, model.Options{})
+			after, err := saved.Open(dir, false, model.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -66,7 +67,7 @@ func TestFinetuneSTFOfOtherLayers(t *testing.T) {
 	cfg.Compress.Finetune.SetDefaults()
 	cfg.Compress.Finetune.Steps = 2
 	cfg.Compress.Finetune.WarmupSteps = 0
-	cfg.Compress.Finetune.STF = &train.STFConfig{}
+	cfg.Compress.Finetune.STF = &recipe.STF{}
 	cfg.Compress.Finetune.STF.SetDefaults()
 	if r := mustRun(t, cfg, filepath.Join(t.TempDir(), "out")); r.Tuned == nil {
 		t.Error("there is no fine-tuned result")
@@ -83,7 +84,7 @@ func TestFinetuneInFewBits(t *testing.T) {
 			tune := &FinetuneConfig{}
 			tune.SetDefaults()
 			tune.Steps, tune.LearningRate = 20, 3e-3
-			tune.STF = &train.STFConfig{}
+			tune.STF = &recipe.STF{}
 			tune.STF.SetDefaults()
 			tune.STF.UseKind(kind)
 			cfg.Compress.Finetune = tune
@@ -93,11 +94,11 @@ func TestFinetuneInFewBits(t *testing.T) {
 				t.Errorf("loss %g after fine-tuning, %g before", r.Tuned.Loss(), r.Compressed.Loss())
 			}
 			mustVerify(t, dir)
-			l, err := train.Open(dir, false, model.Options{})
+			l, err := saved.Open(dir, false, model.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			before, err := train.Open(checkpoints.StepDir(dir, 0), false, model.Options{})
+			before, err := saved.Open(checkpoints.StepDir(dir, 0), false, model.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -130,7 +131,7 @@ func TestFinetuneMagnitude(t *testing.T) {
 	if r.Tuned.Loss() >= r.Compressed.Loss() {
 		t.Errorf("loss %g after fine-tuning, %g before", r.Tuned.Loss(), r.Compressed.Loss())
 	}
-	l, err := train.Open(dir, false, model.Options{})
+	l, err := saved.Open(dir, false, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/internal/shell"
-	"sparrow/train"
+	"sparrow/saved"
 )
 
 // Files of a compression's folder, beside checkpoints/ and journal/.
@@ -58,7 +58,7 @@ func Read(dir string) (*Record, error) {
 func (r *Record) finished() error {
 	for _, name := range []string{configFile, resultFile} {
 		if _, err := os.Stat(filepath.Join(r.Dir, name)); err != nil {
-			return fmt.Errorf("%w: %s holds no finished compression: it has no %s; make one, or finish it, by: %s", train.ErrNotFound, r.Dir, name,
+			return fmt.Errorf("%w: %s holds no finished compression: it has no %s; make one, or finish it, by: %s", saved.ErrNotFound, r.Dir, name,
 				shell.Command("compress", "run", "-c", "FILE", "-o", r.Dir))
 		}
 	}

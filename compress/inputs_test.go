@@ -13,7 +13,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/recipe"
-	"sparrow/train"
+	"sparrow/task"
 )
 
 // TestChangedInputs: a folder whose config still holds, and whose source or calibration data is another one by now, is
@@ -51,7 +51,7 @@ func TestChangedInputs(t *testing.T) {
 			before := tree(t, dir)
 			c.change(t, source, text)
 			_, err := Run(context.Background(), cfg, dir, io.Discard)
-			if !errors.Is(err, train.ErrUsage) || !strings.Contains(fmt.Sprint(err), "has changed since; choose another folder with -o") {
+			if !errors.Is(err, task.ErrUsage) || !strings.Contains(fmt.Sprint(err), "has changed since; choose another folder with -o") {
 				t.Errorf("got %v, want a refusal that says what may have changed", err)
 			}
 			for name, text := range tree(t, dir) {

@@ -9,7 +9,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"sparrow/train"
+	"sparrow/task"
 )
 
 // curve is a layer's options: ranks whose loss falls by factors that the generator draws, then dense.
@@ -161,7 +161,7 @@ func TestBudgets(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	options := [][]Option{curve(r, 10, 10), curve(r, 10, 20)}
 	for _, uniform := range []bool{false, true} {
-		if _, err := allocate(options, Budget{"bytes", 199, 1200}, uniform); !errors.Is(err, train.ErrUsage) {
+		if _, err := allocate(options, Budget{"bytes", 199, 1200}, uniform); !errors.Is(err, task.ErrUsage) {
 			t.Errorf("too small: got %v, want an error that matches ErrUsage", err)
 		}
 		chosen, err := allocate(options, Budget{"bytes", 1200, 1200}, uniform)

@@ -12,7 +12,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/model"
-	"sparrow/train"
+	"sparrow/saved"
 )
 
 // TestQuantizeConfigErrors: bits and blocks that there are not are one line each.
@@ -44,7 +44,7 @@ func TestQuantizedRun(t *testing.T) {
 				dir := filepath.Join(t.TempDir(), "out")
 				r := mustRun(t, cfg, dir)
 				v := mustVerify(t, dir)
-				l, err := train.Open(dir, false, model.Options{})
+				l, err := saved.Open(dir, false, model.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -114,7 +114,7 @@ func TestQuantizedFinetune(t *testing.T) {
 	mustVerify(t, dir)
 	var size [2]int
 	for i, path := range []string{checkpoints.StepDir(dir, 0), dir} {
-		l, err := train.Open(path, false, model.Options{})
+		l, err := saved.Open(path, false, model.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

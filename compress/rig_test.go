@@ -18,14 +18,15 @@ import (
 
 	"sparrow/data/images"
 	"sparrow/factor"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
 // trainedRun trains a small decoder on a text of its own, once for all tests, and returns its folder.
 func trainedRun(t *testing.T) string {
 	t.Helper()
-	return once(t, "decoder", func(dir string) train.Config {
-		cfg := train.DefaultConfig()
+	return once(t, "decoder", func(dir string) recipe.Config {
+		cfg := recipe.Default()
 		cfg.Data.Source, cfg.Data.Paths, cfg.Data.SeqLen = "text", []string{textFile(t, dir)}, 16
 		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
 		cfg.Train.Steps, cfg.Train.BatchSize, cfg.Train.LearningRate = 80, 8, 1e-2
@@ -37,7 +38,7 @@ func trainedRun(t *testing.T) string {
 // trainedEncoder does so with a classifier of texts of several lengths.
 func trainedEncoder(t *testing.T) string {
 	t.Helper()
-	return once(t, "encoder", func(dir string) train.Config {
+	return once(t, "encoder", func(dir string) recipe.Config {
 		path := filepath.Join(dir, "texts.tsv")
 		var text strings.Builder
 		text.WriteString("text\tlabel\n")
@@ -48,7 +49,7 @@ func trainedEncoder(t *testing.T) string {
 		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		cfg := train.DefaultConfig()
+		cfg := recipe.Default()
 		cfg.Model.UseKind("encoder")
 		cfg.Data.Source, cfg.Data.Train, cfg.Data.TextColumns, cfg.Data.LabelColumn = "tsv", path, []string{"text"}, "label"
 		cfg.Data.Tokenizer, cfg.Data.MinCount, cfg.Data.MaxLen, cfg.Data.ValidationShare = "word", 1, 16, 0.2
@@ -62,8 +63,8 @@ func trainedEncoder(t *testing.T) string {
 // trainedFaViT does so with a classifier of images.
 func trainedFaViT(t *testing.T) string {
 	t.Helper()
-	return once(t, "favit", func(dir string) train.Config {
-		cfg := train.DefaultConfig()
+	return once(t, "favit", func(dir string) recipe.Config {
+		cfg := recipe.Default()
 		cfg.Model.UseKind("favit")
 		cfg.Data.Source, cfg.Data.Root, cfg.Data.ValidationShare = "image_folder", filepath.Join(dir, "images"), 0.25
 		cfg.Data.Augment = &images.AugmentConfig{Flip: true, Mixup: 0.8, LabelSmoothing: 0.1}
@@ -123,7 +124,7 @@ func TestMain(m *testing.M) {
 }
 
 // once trains a run the first time it is asked for. Nobody may change its folder.
-func once(t *testing.T, name string, config func(dir string) train.Config) string {
+func once(t *testing.T, name string, config func(dir string) recipe.Config) string {
 	t.Helper()
 	runsMu.Lock()
 	defer runsMu.Unlock()
@@ -161,7 +162,7 @@ func tensorOf(rows, cols int) *tensor.Dense {
 	return d
 }
 
-func mustTrain(t *testing.T, cfg train.Config, dir string) {
+func mustTrain(t *testing.T, cfg recipe.Config, dir string) {
 	t.Helper()
 	trainer, err := train.New(context.Background(), cfg, dir, false, io.Discard)
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // Result is what a finished compression tells: result.json.
@@ -52,7 +53,7 @@ type Measurement struct {
 // Loss is the mean loss.
 func (q Quality) Loss() float64 { return q.Values[0].Value }
 
-func qualityOf(s train.Score) *Quality {
+func qualityOf(s task.Score) *Quality {
 	q := &Quality{Unit: s.Unit, Count: s.Count}
 	for _, v := range s.Values {
 		q.Values = append(q.Values, Measurement{v.Name, v.X})
@@ -91,7 +92,7 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 	if result.Before, err = s.measure(ctx, s.loaded); err == nil {
 		result.Compressed, err = s.measureAt(ctx, final)
 	}
-	if errors.Is(err, train.ErrUsage) {
+	if errors.Is(err, task.ErrUsage) {
 		fmt.Fprintf(out, "not measured: %v\n", err)
 		err = nil
 	}
@@ -292,7 +293,7 @@ func (s *compression) form(ctx context.Context, j journal, l LayerPlan) (*Form, 
 
 // measureAt measures a checkpoint as measure does.
 func (s *compression) measureAt(ctx context.Context, dir string) (*Quality, error) {
-	l, err := train.Open(dir, false, model.Options{})
+	l, err := saved.Open(dir, false, model.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -300,8 +301,8 @@ func (s *compression) measureAt(ctx context.Context, dir string) (*Quality, erro
 }
 
 // measure evaluates a model on the validation split, as model eval does.
-func (s *compression) measure(ctx context.Context, l *train.Loaded) (*Quality, error) {
-	score, err := s.loaded.Task.Evaluate(ctx, l.Session, train.Measure{})
+func (s *compression) measure(ctx context.Context, l *saved.Model) (*Quality, error) {
+	score, err := s.loaded.Task.Evaluate(ctx, l.Session, task.Measure{})
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,8 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/model"
-	"sparrow/train"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 func mustRun(t *testing.T, cfg Config, dir string) *Result {
@@ -72,7 +73,7 @@ func TestRun(t *testing.T) {
 				if len(v.Promises) != 9 || v.After.PerSecond <= 0 || v.After.Latency <= 0 {
 					t.Errorf("%d promises, %+v", len(v.Promises), v.After)
 				}
-				l, err := train.Open(dir, false, model.Options{})
+				l, err := saved.Open(dir, false, model.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -99,7 +100,7 @@ func TestOneProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Run(context.Background(), cfg, dir, io.Discard); !errors.Is(err, train.ErrUsage) || !errors.Is(err, checkpoints.ErrLocked) {
+	if _, err := Run(context.Background(), cfg, dir, io.Discard); !errors.Is(err, task.ErrUsage) || !errors.Is(err, checkpoints.ErrLocked) {
 		t.Errorf("Run: %v, want %v", err, checkpoints.ErrLocked)
 	}
 	if _, err := os.Stat(filepath.Join(dir, configFile)); !errors.Is(err, fs.ErrNotExist) {
@@ -154,7 +155,7 @@ func TestFinetune(t *testing.T) {
 			t.Errorf("%s: loss %g after fine-tuning, %g before", method, r.Tuned.Loss(), r.Compressed.Loss())
 		}
 		mustVerify(t, dir)
-		l, err := train.Open(dir, false, model.Options{})
+		l, err := saved.Open(dir, false, model.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +166,7 @@ func TestFinetune(t *testing.T) {
 		if err != nil || parent.Manifest().Parent.SHA256 != v0(t, cfg) {
 			t.Errorf("%s: the parent's parent is not the source (%v)", method, err)
 		}
-		oneoff, err := train.Open(checkpoints.StepDir(dir, 0), false, model.Options{})
+		oneoff, err := saved.Open(checkpoints.StepDir(dir, 0), false, model.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -266,7 +267,7 @@ func continuedRunsEndEqual(t *testing.T, method string) {
 		t.Error("the same run once more has changed the folder")
 	}
 	cfg.Compress.Ratio = 0.6
-	if _, err := Run(context.Background(), cfg, want, io.Discard); !errors.Is(err, train.ErrUsage) {
+	if _, err := Run(context.Background(), cfg, want, io.Discard); !errors.Is(err, task.ErrUsage) {
 		t.Errorf("another config in the same folder: got %v, want an error that matches ErrUsage", err)
 	}
 }
@@ -329,7 +330,7 @@ func TestRefusals(t *testing.T) {
 		c.change(&cfg)
 		dir := filepath.Join(t.TempDir(), "out")
 		_, err := Run(context.Background(), cfg, dir, io.Discard)
-		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, train.ErrUsage) != c.usage {
+		if err == nil || !strings.Contains(err.Error(), c.want) || errors.Is(err, task.ErrUsage) != c.usage {
 			t.Errorf("%s: got %v, want %s (usage %t)", c.name, err, c.want, c.usage)
 		}
 		if c.usage && err != nil && !strings.HasPrefix(err.Error(), "compress: cannot start: ") {

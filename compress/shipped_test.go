@@ -6,14 +6,14 @@ import (
 	"path/filepath"
 	"testing"
 
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // Every config that is shipped makes a plan for the model that it names, the quickstart: here one block of it, on a text of
 // the test's own.
 func TestShippedConfigsFitTheirModel(t *testing.T) {
-	from := once(t, "quickstart", func(dir string) train.Config {
-		cfg, err := train.Load("../configs/quickstart.toml", nil)
+	from := once(t, "quickstart", func(dir string) recipe.Config {
+		cfg, err := recipe.Load("../configs/quickstart.toml", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"sparrow/factor"
-	"sparrow/train"
+	"sparrow/task"
 )
 
 // randomStatistics are as calibration might find them for a weight [out, in]: uneven, and inputs that correlate.
@@ -250,7 +250,7 @@ func TestMagnitude(t *testing.T) {
 	if p := form.product(target); !slices.Equal(p.Data, want) || len(form.Arrays[1].Data.([]float32)) != 8 {
 		t.Errorf("the form stands for %v in %d values, want %v in 8", p.Data, len(form.Arrays[1].Data.([]float32)), want)
 	}
-	if _, _, err := of.options(context.Background(), Target{Name: "odd", Out: 2, In: 6}, w, &Statistics{}); !errors.Is(err, train.ErrUsage) ||
+	if _, _, err := of.options(context.Background(), Target{Name: "odd", Out: 2, In: 6}, w, &Statistics{}); !errors.Is(err, task.ErrUsage) ||
 		!strings.Contains(err.Error(), "odd: [compress] group = 4 does not divide the 6 inputs of [2, 6]") {
 		t.Errorf("6 inputs: %v", err)
 	}

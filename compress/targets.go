@@ -12,17 +12,18 @@ import (
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/recipe"
-	"sparrow/train"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // compression is the checkpoint under compression with what its layers are to become.
 type compression struct {
 	cfg     Config
-	loaded  *train.Loaded
+	loaded  *saved.Model
 	targets []Target
 	out     io.Writer // messages and progress
 
-	data  train.Task             // what calibration reads
+	data  task.Task              // what calibration reads
 	table recipe.Data            // [data] of that
 	stats map[string]*Statistics // by layer, without entries
 	keys  map[string]string      // of the statistics that went into them, by kind
@@ -31,7 +32,7 @@ type compression struct {
 
 // open loads the checkpoint and chooses its layers.
 func open(cfg Config, out io.Writer) (*compression, error) {
-	l, err := train.Open(cfg.Compress.From, false, model.Options{})
+	l, err := saved.Open(cfg.Compress.From, false, model.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +63,7 @@ func open(cfg Config, out io.Writer) (*compression, error) {
 
 // refusef is the error of what the user asked for and cannot have; it matches train.ErrUsage.
 func refusef(format string, args ...any) error {
-	return train.Refusef("compress: cannot start: "+format, args...)
+	return task.Refusef("compress: cannot start: "+format, args...)
 }
 
 // kindOf says what data has that a network reads, in words.

@@ -15,7 +15,8 @@ import (
 	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // Verification is what verify finds: verify.json.
@@ -55,9 +56,9 @@ type verifier struct {
 	Verification
 	*Record
 	cfg    Config
-	source *train.Loaded
-	oneoff *train.Loaded // the compressed checkpoint, before any fine-tuning; nil if it or the result cannot be used
-	final  *train.Loaded // the result: the same, or what fine-tuning has made of it
+	source *saved.Model
+	oneoff *saved.Model // the compressed checkpoint, before any fine-tuning; nil if it or the result cannot be used
+	final  *saved.Model // the result: the same, or what fine-tuning has made of it
 }
 
 // Verify checks a compression's folder against what it promises, without trust in what the compression itself has
@@ -103,11 +104,11 @@ func (v *verifier) open(more []Choice) error {
 	if v.cfg, err = Load(filepath.Join(v.Dir, configFile), nil, more...); err != nil {
 		return err
 	}
-	if v.source, err = train.Open(v.cfg.Compress.From, false, model.Options{}); err != nil {
+	if v.source, err = saved.Open(v.cfg.Compress.From, false, model.Options{}); err != nil {
 		return err
 	}
 	crowded, err := v.openCompressed()
-	if errors.Is(err, checkpoints.ErrCheckpoint) || errors.Is(err, train.ErrNotFound) {
+	if errors.Is(err, checkpoints.ErrCheckpoint) || errors.Is(err, saved.ErrNotFound) {
 		v.promise("files", "", []string{err.Error()})
 		v.oneoff = nil
 		return nil
@@ -142,9 +143,9 @@ func (v *verifier) openCompressed() (crowded []string, err error) {
 	if len(crowded) > 0 {
 		return crowded, nil
 	}
-	var opened []*train.Loaded
+	var opened []*saved.Model
 	for _, dir := range dirs {
-		l, err := train.Open(dir, false, model.Options{})
+		l, err := saved.Open(dir, false, model.Options{})
 		if err != nil {
 			return nil, err
 		}
@@ -207,7 +208,7 @@ func (v *verifier) tight() {
 	v.promise("tight", fmt.Sprintf("%d %s are left, less than any step", left, v.Plan.Budget.Unit), loose)
 }
 
-func (v *verifier) weight(l *train.Loaded, p LayerPlan) *factor.Matrix {
+func (v *verifier) weight(l *saved.Model, p LayerPlan) *factor.Matrix {
 	return &factor.Matrix{Rows: p.Out, Cols: p.In, Data: l.Session.Store().DenseWeight(p.Name)}
 }
 
@@ -292,7 +293,7 @@ func (v *verifier) measure(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	v.Before, v.After, err = compare(ctx, before, after, out)
-	if errors.Is(err, train.ErrUsage) {
+	if errors.Is(err, task.ErrUsage) {
 		fmt.Fprintf(out, "not measured: %v\n", err)
 		return nil
 	}
@@ -322,11 +323,11 @@ func (v *verifier) measure(ctx context.Context, out io.Writer) error {
 }
 
 // inUse is a model as it is when it is used: what its checkpoint holds in few bits is so in memory.
-func inUse(l *train.Loaded) (*train.Loaded, error) {
+func inUse(l *saved.Model) (*saved.Model, error) {
 	if _, few := l.Session.Store().Quantized(); !few || l.Base != nil { // adapters are never in few bits
 		return l, nil
 	}
-	return train.Open(l.Dir, false, model.Options{Packed: true})
+	return saved.Open(l.Dir, false, model.Options{Packed: true})
 }
 
 // sameScore is how much a score may differ, relative: nothing on one instruction set, roundings on another.

@@ -8,7 +8,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/saved"
 )
 
 // occupancy reads the indices of all dense-sparse layers from a checkpoint's file and returns those whose vectors do not have
@@ -103,7 +103,7 @@ func (v *verifier) count() {
 }
 
 // recount counts the layers in a checkpoint. Shapes are those of the manifest, which the reading has compared with the bytes.
-func (v *verifier) recount(c *train.Loaded) (wrong, crowdedGroups []string, total Size) {
+func (v *verifier) recount(c *saved.Model) (wrong, crowdedGroups []string, total Size) {
 	shapes := map[string][]int{}
 	stored := 0
 	for _, f := range c.Files.Manifest().Files {

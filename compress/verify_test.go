@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
-	"sparrow/train"
+	"sparrow/saved"
 )
 
 // TestVerifyFindsBrokenPromises: each kind of damage breaks the promise that names it.
@@ -89,7 +89,7 @@ func TestVerifyFindsBrokenPromises(t *testing.T) {
 			t.Errorf("got %v, want the broken promise tight", err)
 		}
 	})
-	if _, err := Verify(context.Background(), t.TempDir(), io.Discard); !errors.Is(err, train.ErrNotFound) {
+	if _, err := Verify(context.Background(), t.TempDir(), io.Discard); !errors.Is(err, saved.ErrNotFound) {
 		t.Errorf("an empty folder: got %v, want an error that matches ErrNotFound", err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/task"
 )
 
 const (
@@ -26,7 +26,7 @@ const (
 
 // inputRoots returns for each layer F [D, D] with F Fᵀ the second moments of what its attention reads, measured on a
 // part of the text.
-func inputRoots(ctx context.Context, network model.Config, dims model.Dims, store *nn.Store, goal train.Task) ([]*factor.Matrix, error) {
+func inputRoots(ctx context.Context, network model.Config, dims model.Dims, store *nn.Store, goal task.Task) ([]*factor.Matrix, error) {
 	sites := map[string]int{}
 	for i := range network.NLayer {
 		sites[fmt.Sprintf("model.layers.%d.input_layernorm", i)] = i
@@ -35,7 +35,7 @@ func inputRoots(ctx context.Context, network model.Config, dims model.Dims, stor
 	if err != nil {
 		return nil, err
 	}
-	batches, err := goal.Batches(ctx, session, train.Feed{Mode: model.Score, Split: train.Training, Limit: calibrationTokens})
+	batches, err := goal.Batches(ctx, session, task.Feed{Mode: model.Score, Split: task.Training, Limit: calibrationTokens})
 	if err != nil {
 		return nil, err
 	}

@@ -13,7 +13,8 @@ import (
 	"sparrow/internal/rng"
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // Sizes of an MFA; 0 is a default that depends on the parent.
@@ -25,12 +26,12 @@ type Sizes struct {
 
 // MFA is a decoder with multi-matrix factorization attention that stands for another decoder.
 type MFA struct {
-	Before, After train.Score // the parent's on its validation text, and the MFA's
+	Before, After task.Score // the parent's on its validation text, and the MFA's
 	Layers        []Kept
 	Network       model.Config // its [model] table
 	Session       *model.Session
 
-	parent *train.Loaded
+	parent *saved.Model
 }
 
 // ToMFA factorizes the attention of a decoder with kind mha, gqa or mqa, rotary or learned positions; everything else
@@ -41,19 +42,19 @@ type MFA struct {
 //
 // What the projections stand for is weighed by the inputs that they get on calibrationTokens of the training text.
 // What cannot be converted is an error that matches train.ErrUsage, or of sizes configs.ErrConfig.
-func ToMFA(ctx context.Context, parent *train.Loaded, goal train.Task, sizes Sizes) (*MFA, error) {
+func ToMFA(ctx context.Context, parent *saved.Model, goal task.Task, sizes Sizes) (*MFA, error) {
 	if err := convertible(parent); err != nil {
-		return nil, train.Refusef("%s: %w", parent.Dir, err)
+		return nil, task.Refusef("%s: %w", parent.Dir, err)
 	}
 	network := parent.Config.Model
 	network.Linear = nil
 	dense := parent.Session.Store().Dense()
 	sizes, err := sizes.complete(network)
 	if err != nil {
-		return nil, train.Refusef("%w", err)
+		return nil, task.Refusef("%w", err)
 	}
 	c := &MFA{parent: parent}
-	if c.Before, err = goal.Evaluate(ctx, parent.Session, train.Measure{}); err != nil {
+	if c.Before, err = goal.Evaluate(ctx, parent.Session, task.Measure{}); err != nil {
 		return nil, err
 	}
 	roots, err := inputRoots(ctx, network, parent.Dims, dense, goal)
@@ -63,7 +64,7 @@ func ToMFA(ctx context.Context, parent *train.Loaded, goal train.Task, sizes Siz
 	if err := c.build(ctx, network, dense, roots, sizes); err != nil {
 		return nil, err
 	}
-	c.After, err = goal.Evaluate(ctx, c.Session, train.Measure{})
+	c.After, err = goal.Evaluate(ctx, c.Session, task.Measure{})
 	return c, err
 }
 
@@ -73,7 +74,7 @@ func (c *MFA) Write(out string) error {
 }
 
 // convertible says why a model is none that ToMFA converts.
-func convertible(l *train.Loaded) error {
+func convertible(l *saved.Model) error {
 	a := l.Config.Model.Attention
 	switch {
 	case l.Config.Model.Kind != "decoder":

@@ -18,11 +18,14 @@ import (
 	"sparrow/convert"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 	"sparrow/train"
 )
 
 // parentOf trains a small decoder for some steps and opens it.
-func parentOf(t *testing.T, steps int, change func(*train.Config)) *train.Loaded {
+func parentOf(t *testing.T, steps int, change func(*recipe.Config)) *saved.Model {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "corpus.txt")
 	var text strings.Builder
@@ -32,7 +35,7 @@ func parentOf(t *testing.T, steps int, change func(*train.Config)) *train.Loaded
 	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := train.DefaultConfig()
+	c := recipe.Default()
 	c.Data.Source, c.Data.Paths, c.Data.SeqLen = "text", []string{path}, 24
 	c.Model.DModel, c.Model.NLayer, c.Model.DFF, c.Model.Attention.NHead = 32, 2, 40, 4
 	c.Train.Steps, c.Train.BatchSize, c.Train.LearningRate = steps, 8, 1e-2
@@ -47,14 +50,14 @@ func parentOf(t *testing.T, steps int, change func(*train.Config)) *train.Loaded
 	if _, err := trainer.Run(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
-	l, err := train.Open(dir, true, model.Options{})
+	l, err := saved.Open(dir, true, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
 
-func toMFA(t *testing.T, parent *train.Loaded, sizes convert.Sizes) *convert.MFA {
+func toMFA(t *testing.T, parent *saved.Model, sizes convert.Sizes) *convert.MFA {
 	t.Helper()
 	mfa, err := convert.ToMFA(context.Background(), parent, parent.Task, sizes)
 	if err != nil {
@@ -71,18 +74,18 @@ const rounding = 2e-5
 func TestExact(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
-		change func(*train.Config)
+		change func(*recipe.Config)
 		sizes  convert.Sizes
 	}{
-		{"mha, learned", func(c *train.Config) { c.Model.Positions = "learned" }, convert.Sizes{HeadDim: 32, QRank: 32}},
-		{"gqa, learned, layer norm", func(c *train.Config) {
+		{"mha, learned", func(c *recipe.Config) { c.Model.Positions = "learned" }, convert.Sizes{HeadDim: 32, QRank: 32}},
+		{"gqa, learned, layer norm", func(c *recipe.Config) {
 			c.Model.Positions, c.Model.Norm, c.Model.Attention.Kind, c.Model.Attention.NKVHead = "learned", "layer_norm", "gqa", 2
 		}, convert.Sizes{HeadDim: 16, QRank: 32}},
-		{"wide heads, learned", func(c *train.Config) {
+		{"wide heads, learned", func(c *recipe.Config) {
 			c.Model.Positions, c.Model.Attention.HeadDim = "learned", 12
 		}, convert.Sizes{HeadDim: 32, QRank: 32, NHead: 6}},
-		{"mqa, rotary", func(c *train.Config) { c.Model.Attention.Kind = "mqa" }, convert.Sizes{HeadDim: 8, QRank: 32, NHead: 5}},
-		{"sltrain, learned", func(c *train.Config) {
+		{"mqa, rotary", func(c *recipe.Config) { c.Model.Attention.Kind = "mqa" }, convert.Sizes{HeadDim: 8, QRank: 32, NHead: 5}},
+		{"sltrain, learned", func(c *recipe.Config) {
 			c.Model.Positions = "learned"
 			c.Model.Linear = []nn.Rule{{Match: "*.self_attn.*", OneOf: nn.As(nn.SLTrain{Rank: 4, Density: 0.1, Alpha: 8})}}
 		}, convert.Sizes{HeadDim: 32, QRank: 32}},
@@ -105,12 +108,12 @@ func TestExact(t *testing.T) {
 func TestApproximate(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
-		change func(*train.Config)
+		change func(*recipe.Config)
 		dims   []int
 	}{
-		{"mha, rotary", func(*train.Config) {}, []int{2, 8, 32}},
-		{"gqa, rotary", func(c *train.Config) { c.Model.Attention.Kind, c.Model.Attention.NKVHead = "gqa", 2 }, []int{2, 8, 16}},
-		{"mha, learned", func(c *train.Config) { c.Model.Positions = "learned" }, []int{2, 8, 20}},
+		{"mha, rotary", func(*recipe.Config) {}, []int{2, 8, 32}},
+		{"gqa, rotary", func(c *recipe.Config) { c.Model.Attention.Kind, c.Model.Attention.NKVHead = "gqa", 2 }, []int{2, 8, 16}},
+		{"mha, learned", func(c *recipe.Config) { c.Model.Positions = "learned" }, []int{2, 8, 20}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			parent := parentOf(t, 80, tc.change)
@@ -141,9 +144,9 @@ func TestApproximate(t *testing.T) {
 	}
 }
 
-func lossOf(t *testing.T, l *train.Loaded, s *model.Session) float64 {
+func lossOf(t *testing.T, l *saved.Model, s *model.Session) float64 {
 	t.Helper()
-	score, err := l.Task.Evaluate(context.Background(), s, train.Measure{})
+	score, err := l.Task.Evaluate(context.Background(), s, task.Measure{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +156,7 @@ func lossOf(t *testing.T, l *train.Loaded, s *model.Session) float64 {
 // TestWrite: a written conversion stands alone, knows its parent, and seeds a run. The same conversion again has the
 // same bytes.
 func TestWrite(t *testing.T) {
-	parent := parentOf(t, 10, func(*train.Config) {})
+	parent := parentOf(t, 10, func(*recipe.Config) {})
 	var weights [][]byte
 	out := filepath.Join(t.TempDir(), "0")
 	for i := range 2 {
@@ -167,7 +170,7 @@ func TestWrite(t *testing.T) {
 			t.Fatal(err)
 		}
 		weights = append(weights, data)
-		l, err := train.Open(out, false, model.Options{})
+		l, err := saved.Open(out, false, model.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -197,13 +200,13 @@ func TestWrite(t *testing.T) {
 }
 
 func TestRefused(t *testing.T) {
-	parent := parentOf(t, 1, func(*train.Config) {})
-	gqa := parentOf(t, 1, func(c *train.Config) { c.Model.Attention.Kind, c.Model.Attention.NKVHead = "gqa", 2 })
-	biased := parentOf(t, 1, func(c *train.Config) { c.Model.Attention.Bias = true })
-	mfa := parentOf(t, 1, func(c *train.Config) { c.Model.Attention.Kind = "mfa" })
+	parent := parentOf(t, 1, func(*recipe.Config) {})
+	gqa := parentOf(t, 1, func(c *recipe.Config) { c.Model.Attention.Kind, c.Model.Attention.NKVHead = "gqa", 2 })
+	biased := parentOf(t, 1, func(c *recipe.Config) { c.Model.Attention.Bias = true })
+	mfa := parentOf(t, 1, func(c *recipe.Config) { c.Model.Attention.Kind = "mfa" })
 	for _, tc := range []struct {
 		name   string
-		parent *train.Loaded
+		parent *saved.Model
 		sizes  convert.Sizes
 		want   string
 	}{
@@ -219,7 +222,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := convert.ToMFA(context.Background(), tc.parent, tc.parent.Task, tc.sizes)
-			if !errors.Is(err, train.ErrUsage) && !errors.Is(err, configs.ErrConfig) || !strings.Contains(fmt.Sprint(err), tc.want) {
+			if !errors.Is(err, task.ErrUsage) && !errors.Is(err, configs.ErrConfig) || !strings.Contains(fmt.Sprint(err), tc.want) {
 				t.Errorf("got %v, want %q", err, tc.want)
 			}
 		})

@@ -1,7 +1,6 @@
-// Package recipe says what the tables of a run's TOML file are made of: the list of sources and the [data] table that chooses
-// among them. It knows the configs of the packages below and nothing of training.
+// Package recipe is one TOML file: one run. It holds the tables [data], [model], [train], [eval], [checkpoint] and [sample], the
+// lists of what they choose from, and what can be said of a run from its config alone. It knows no task and nothing of training.
 //
-//	cfg := recipe.DefaultData()
-//	err := configs.Decode("run.toml", text, nil, &cfg)
-//	survey, err := recipe.Look(ctx, cfg) // files, bytes, vocabulary: before anything is read
+//	cfg, err := recipe.Load("configs/tiny.toml", []string{"train.steps=20"})
+//	survey, err := recipe.Look(ctx, cfg.Data) // files, bytes, vocabulary: before anything is read
 package recipe

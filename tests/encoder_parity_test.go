@@ -10,6 +10,7 @@ import (
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/op"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -99,7 +100,7 @@ func encoderParity(t *testing.T, name string, dtype tensor.Dtype, recompute, poi
 	if err != nil {
 		t.Fatal(err)
 	}
-	optimizer := train.NewAdamW(train.LoopConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
+	optimizer := train.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
 	losses, norms := read[float64](g, "loss64"), read[float64](g, "grad_norm64")
 	tolerance := lossTolerance
 	if dtype == tensor.Float64 {
@@ -238,7 +239,7 @@ func TestMaskedParity(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			optimizer := train.NewAdamW(train.LoopConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
+			optimizer := train.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
 			losses, norms := read[float64](g, "loss64"), read[float64](g, "grad_norm64")
 			tolerance := lossTolerance
 			if dtype == tensor.Float64 {

@@ -11,12 +11,15 @@ import (
 	"sparrow/data/tokenizers"
 	"sparrow/model"
 	"sparrow/model/decode"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 	"sparrow/train"
 )
 
 // docs/library.md shows this function as it stands here.
 func trainAndWrite(ctx context.Context, config, dir string, w io.Writer) error {
-	cfg, err := train.Load(config, []string{"train.steps=20"})
+	cfg, err := recipe.Load(config, []string{"train.steps=20"})
 	if err != nil {
 		return err // every mistake in the file, with its line
 	}
@@ -28,11 +31,11 @@ func trainAndWrite(ctx context.Context, config, dir string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	m, err := train.Open(result.Best, false, model.Options{})
+	m, err := saved.Open(result.Best, false, model.Options{})
 	if err != nil {
 		return err
 	}
-	tokenizer := m.Task.(train.Generator).Tokenizer()
+	tokenizer := m.Task.(task.Generator).Tokenizer()
 	prompt, err := tokenizer.Encode("func ")
 	if err != nil {
 		return err

@@ -15,6 +15,8 @@ import (
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/op"
+	"sparrow/recipe"
+	"sparrow/saved"
 	"sparrow/train"
 )
 
@@ -76,8 +78,8 @@ func (l sum) Forward(x *G.Node) *G.Node {
 // that does not know it says so.
 func TestLinearKindFromOutside(t *testing.T) {
 	dir := workplace(t)
-	cfg := train.DefaultConfig()
-	lists := configs.With(train.Lists(), configs.Choice[nn.Kind]{Name: "parts", New: func() nn.Kind { return parts{N: 2} }})
+	cfg := recipe.Default()
+	lists := configs.With(recipe.Lists(), configs.Choice[nn.Kind]{Name: "parts", New: func() nn.Kind { return parts{N: 2} }})
 	err := configs.Load(filepath.Join(dir, "tiny.toml"), &cfg, configs.Options{Lists: lists, Set: []string{
 		fmt.Sprintf("data.paths=[%q]", filepath.ToSlash(filepath.Join(dir, "corpus.txt"))), "train.steps=12",
 		`model.linear=[{match="*.mlp.*",kind="parts",n=3}]`,
@@ -110,7 +112,7 @@ func TestLinearKindFromOutside(t *testing.T) {
 	if want := []string{"part0.weight", "part1.weight", "part2.weight"}; !slices.Equal(arrays, want) {
 		t.Errorf("up_proj is stored as %q, want %q", arrays, want)
 	}
-	if _, err := train.Open(run, false, model.Options{}); err == nil || !strings.Contains(err.Error(), `"parts"`) || !strings.Contains(err.Error(), "sltrain") {
+	if _, err := saved.Open(run, false, model.Options{}); err == nil || !strings.Contains(err.Error(), `"parts"`) || !strings.Contains(err.Error(), "sltrain") {
 		t.Errorf("without the kind: got %v, want an error that names it and those there are", err)
 	}
 }

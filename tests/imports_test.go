@@ -47,37 +47,47 @@ var imports = map[string][]string{
 	"data/images":     {"data", "configs", "internal/rng"},
 	"metrics":         {},
 	"metrics/plot":    {"metrics"},
-	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs"},
+	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs", "attention", "internal/machine", "kernel", "model", "nn"},
 
-	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell"},
-	"compress/report": {"compress", "checkpoints", "train"},
-	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "model/decode", "nn", "op", "factor", "kernel", "recipe", "data", "data/tokenizers", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell"},
+	"internal/machine": {},
+	"task":             {"checkpoints", "data", "data/tokenizers", "internal/shell", "kernel", "metrics", "model", "recipe"},
+	"task/corpus":      {"data", "data/text", "data/tokenizers", "model", "recipe", "task"},
+	"task/language":    {"data", "data/tokenizers", "internal/machine", "model", "model/decode", "recipe", "task", "task/corpus"},
+	"task/masked":      {"data", "data/tokenizers", "internal/rng", "model", "recipe", "task", "task/corpus"},
+	"task/texts":       {"data", "data/labelled", "data/tokenizers", "model", "recipe", "task"},
+	"task/vision":      {"checkpoints", "data", "data/images", "model", "recipe", "task"},
+	"task/kinds":       {"recipe", "task", "task/language", "task/masked", "task/texts", "task/vision"},
+	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 
-	"convert": {"factor", "train", "model", "nn", "kernel", "configs", "internal/rng"},
+	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell", "saved", "task"},
+	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
+	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "model/decode", "nn", "op", "factor", "kernel", "recipe", "data/tokenizers", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell", "internal/machine", "saved", "task", "task/kinds"},
+
+	"convert": {"factor", "train", "model", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"}, // train by its tests
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
-	"cmd/train":    {"internal/cli", "train", "metrics", "model", "checkpoints", "configs", "internal/shell"},
-	"cmd/compress": {"internal/cli", "compress", "compress/report", "train", "internal/shell"},
-	"cmd/model":    {"internal/cli", "convert", "cost", "train", "metrics", "model", "model/decode", "nn", "data/tokenizers", "checkpoints", "configs", "internal/shell"},
+	"cmd/train":    {"internal/cli", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
+	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
+	"cmd/model":    {"internal/cli", "convert", "cost", "metrics", "model", "model/decode", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
 
 	// What is above everything, and imported by nothing.
-	"bench":          {"compress", "factor", "train", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng"},
-	"internal/pages": {"internal/cli", "compress", "configs", "cost", "train"},
-	"tests/walks":    {"internal/cli", "compress", "train"},
-	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng"},
-	"tests":          {"compress", "train", "metrics", "model", "model/decode", "attention", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/rng"},
+	"bench":          {"compress", "factor", "train", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe"},
+	"internal/pages": {"internal/cli", "compress", "configs", "cost", "recipe"},
+	"tests/walks":    {"internal/cli", "compress", "recipe"},
+	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
+	"tests":          {"compress", "train", "metrics", "model", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "recipe", "saved", "task"},
 }
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
 	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "internal/layertest", "bench", "tests/claims"},
-	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "convert", "compress", "bench", "tests/claims", "internal/layertest"},
+	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "convert", "compress", "bench", "tests/claims", "internal/layertest", "saved", "task/language"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"checkpoints", "bench"},
 	"github.com/gofrs/flock":     {"checkpoints"},
 	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "internal/pages"},
-	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench"},
+	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench", "internal/machine"},
 	"golang.org/x/term":          {"metrics"},
 	"github.com/ardanlabs/jinja": {"data/chat"},
 	"github.com/rivo/uniseg":     {"data/tokenizers"},

@@ -13,6 +13,7 @@ import (
 
 	"sparrow/kernel"
 	"sparrow/metrics"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -105,7 +106,7 @@ func losses(t *testing.T, sets ...[]string) ([]float64, train.Result) {
 	t.Helper()
 	dir := workplace(t)
 	set := append([]string{fmt.Sprintf("data.paths=[%q]", filepath.ToSlash(filepath.Join(dir, "corpus.txt"))), "eval.every=0", "checkpoint.every=0"}, slices.Concat(sets...)...)
-	cfg, err := train.Load(filepath.Join(dir, "tiny.toml"), set)
+	cfg, err := recipe.Load(filepath.Join(dir, "tiny.toml"), set)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -43,7 +44,7 @@ func TestPlansAgreeWithMeasuredPeaks(t *testing.T) {
 			}
 			set := append([]string{"data.tokenizer=byte", "data.max_bytes=4000000", "train.batch_size=1", "train.grad_accum=1",
 				"train.steps=3", "train.warmup_steps=1", "eval.tokens=512"}, c.set...)
-			cfg, err := train.Load(config, set)
+			cfg, err := recipe.Load(config, set)
 			if err != nil {
 				t.Fatal(err)
 			}

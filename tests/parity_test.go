@@ -12,6 +12,7 @@ import (
 
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -101,7 +102,7 @@ func parity(t *testing.T, name string, dtype tensor.Dtype, recompute, poison boo
 	if err != nil {
 		t.Fatal(err)
 	}
-	optimizer := train.NewAdamW(train.LoopConfig{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
+	optimizer := train.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
 	inputs, targets := read[int32](g, "inputs"), read[int32](g, "targets")
 	losses, norms := read[float64](g, "loss64"), read[float64](g, "grad_norm64")
 	tolerance := lossTolerance

@@ -14,7 +14,7 @@ import (
 	"sparrow/compress"
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // document returns a file of the module.
@@ -94,13 +94,13 @@ func loadConfig(file string, compression bool) error {
 		_, err := compress.Load(file, nil)
 		return err
 	}
-	_, err := train.Load(file, nil)
+	_, err := recipe.Load(file, nil)
 	return err
 }
 
 // The README's first figure is what its first command trains.
 func TestReadmeCountsTheQuickstart(t *testing.T) {
-	cfg, err := train.Load(filepath.Join(root, "configs", "quickstart.toml"), nil)
+	cfg, err := recipe.Load(filepath.Join(root, "configs", "quickstart.toml"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,13 +9,15 @@ import (
 	"sparrow/cost"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/task"
 )
 
 // Accountings are the ways to count memory other than this program's own.
 var Accountings = []string{"paper"}
 
 // accountOf counts a network without allocating it.
-func accountOf(name string, cfg Config, dims model.Dims) (cost.Account, error) {
+func accountOf(name string, cfg recipe.Config, dims model.Dims) (cost.Account, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	if _, err := cfg.Model.NewSession(dims, store, model.Options{}); err != nil {
@@ -32,7 +34,7 @@ func accountOf(name string, cfg Config, dims model.Dims) (cost.Account, error) {
 type accounts struct{ Configured, LowRank, Full cost.Account }
 
 // accountsOf counts the three networks of a config.
-func accountsOf(cfg Config, dims model.Dims) (accounts, error) {
+func accountsOf(cfg recipe.Config, dims model.Dims) (accounts, error) {
 	var a accounts
 	var err error
 	if a.Configured, err = accountOf("this config", cfg, dims); err != nil {
@@ -56,13 +58,13 @@ func accountsOf(cfg Config, dims model.Dims) (accounts, error) {
 
 // Accounting is the table of a way of counting, each line after prefix. It is an error that matches ErrUsage if there
 // is no such way.
-func (p Preview) Accounting(cfg Config, name, prefix string) (string, error) {
+func (p Preview) Accounting(cfg recipe.Config, name, prefix string) (string, error) {
 	if name != "paper" {
-		return "", fmt.Errorf("%w: --accounting = %q is unknown; want one of %s", ErrUsage, name, strings.Join(Accountings, ", "))
+		return "", fmt.Errorf("%w: --accounting = %q is unknown; want one of %s", task.ErrUsage, name, strings.Join(Accountings, ", "))
 	}
 	a, err := accountsOf(cfg, p.dims)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrUsage, err)
+		return "", fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	return cost.AccountTable(prefix, a.Configured, a.LowRank, a.Full), nil
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"sparrow/cost"
+	"sparrow/internal/machine"
+	"sparrow/recipe"
 )
 
 // paperSizes are the columns of Han et al. 2024, table 2 (60M to 1B), and the same sums for 7B: parameters in
@@ -25,9 +27,9 @@ var paperSizes = []struct {
 	{"7b", [3]string{"6738", "2821", "3145"}, [3]string{"40.4", "16.9", "21.5"}},
 }
 
-func shipped(t *testing.T, name string, set ...string) Config {
+func shipped(t *testing.T, name string, set ...string) recipe.Config {
 	t.Helper()
-	cfg, err := Load(filepath.Join("..", "configs", name+".toml"), set)
+	cfg, err := recipe.Load(filepath.Join("..", "configs", name+".toml"), set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +47,7 @@ func TestPaperTable(t *testing.T) {
 	for _, size := range paperSizes {
 		t.Run(size.config, func(t *testing.T) {
 			cfg := shipped(t, "sltrain-"+size.config)
-			a, err := accountsOf(cfg, cfg.dims(cfg.Data.VocabSize))
+			a, err := accountsOf(cfg, cfg.Dims(cfg.Data.VocabSize))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +87,7 @@ func TestPlanOf7B(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := fmt.Sprintf("At 7B the plan is %s where dense AdamW needs %s.", bytesText(float64(small.Plan.Total())), bytesText(float64(dense.Plan.Total())))
+	said := fmt.Sprintf("At 7B the plan is %s where dense AdamW needs %s.", machine.Bytes(float64(small.Plan.Total())), machine.Bytes(float64(dense.Plan.Total())))
 	if !strings.Contains(strings.Join(strings.Fields(string(page)), " "), said) {
 		t.Errorf("docs/methods/sltrain.md does not say: %s", said)
 	}

@@ -8,6 +8,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/kernel"
 	"sparrow/nn"
+	"sparrow/recipe"
 )
 
 // minElements8bit is the smallest tensor whose state has 8 bits; smaller ones,
@@ -19,7 +20,7 @@ const minElements8bit = 4096
 // tensor's two means take 2 bytes an element and 8 a block. Its weight decay
 // comes after the step, that of small tensors before it, as AdamW's.
 type AdamW8bit struct {
-	cfg   LoopConfig
+	cfg   recipe.Train
 	store *nn.Store
 	names []string // large and small
 	large map[string]kernel.AdamW8bitState
@@ -27,15 +28,15 @@ type AdamW8bit struct {
 }
 
 // NewAdamW8bit starts with means of zero for every parameter that is not frozen.
-func NewAdamW8bit(cfg LoopConfig, store *nn.Store) *AdamW8bit {
+func NewAdamW8bit(cfg recipe.Train, store *nn.Store) *AdamW8bit {
 	return newAdamW8bit(cfg, store, func(string) bool { return true })
 }
 
 // newAdamW8bit is NewAdamW8bit for the parameters that own accepts.
-func newAdamW8bit(cfg LoopConfig, store *nn.Store, own func(name string) bool) *AdamW8bit {
+func newAdamW8bit(cfg recipe.Train, store *nn.Store, own func(name string) bool) *AdamW8bit {
 	o := &AdamW8bit{cfg: cfg, store: store, large: map[string]kernel.AdamW8bitState{}}
 	for _, name := range store.Names() {
-		if cfg.frozen(name) || !own(name) {
+		if cfg.Frozen(name) || !own(name) {
 			continue
 		}
 		o.names = append(o.names, name)

@@ -16,14 +16,16 @@ import (
 	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/task"
 )
 
 // storeAndGradients are the parameters of a config's model, the same every time,
 // and gradients for them.
-func storeAndGradients(t *testing.T, cfg Config) (*nn.Store, *nn.Gradients) {
+func storeAndGradients(t *testing.T, cfg recipe.Config) (*nn.Store, *nn.Gradients) {
 	t.Helper()
 	store := nn.NewStore(tensor.Float32)
-	if _, err := cfg.Model.NewSession(cfg.dims(256), store, model.Options{Seed: 1}); err != nil {
+	if _, err := cfg.Model.NewSession(cfg.Dims(256), store, model.Options{Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	grads := nn.NewGradients(store)
@@ -36,7 +38,7 @@ func storeAndGradients(t *testing.T, cfg Config) (*nn.Store, *nn.Gradients) {
 	return store, grads
 }
 
-func config8bit(t *testing.T) Config {
+func config8bit(t *testing.T) recipe.Config {
 	cfg := smallConfig(t)
 	cfg.Train.Optimizer, cfg.Train.AdamBlockSize = "adamw8bit", 64
 	return cfg
@@ -157,7 +159,7 @@ func TestAdamW8bitResumes(t *testing.T) {
 		{[]string{"train.adam_block_size=128"}, "adam_block_size = 128, but the run's state is in blocks of 64: keep it, or start anew with init_from"},
 		{[]string{`train.freeze=[{match="lm_head*"}]`}, "[[train.freeze]] has changed, but the run's state is of the parameters that trained"},
 	} {
-		if _, _, err := Resume(context.Background(), dir, "", c.set, io.Discard); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := Resume(context.Background(), dir, "", c.set, io.Discard); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("resume with %s: %v; want an ErrUsage with %q", c.set, err, c.want)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/kernel"
 	"sparrow/nn"
+	"sparrow/saved"
 )
 
 // averages are exponential moving averages of the weights that train (Polyak and Juditsky 1992; with decay as in Szegedy et
@@ -82,7 +83,7 @@ func (a *averages) arrays() []checkpoints.Array {
 	if a == nil {
 		return nil
 	}
-	return arrays(a.names, "trained.", func(n string) *tensor.Dense { return a.other[n] })
+	return saved.Views(a.names, "trained.", func(n string) *tensor.Dense { return a.other[n] })
 }
 
 // averaged runs do with the averages, if there are any, for the weights.

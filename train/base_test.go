@@ -15,35 +15,39 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // adapterConfigs are a dense run and one that adapts it with everything else
 // frozen but the last norm.
-func adapterConfigs(t *testing.T, base, form string) (dense, lora Config) {
+func adapterConfigs(t *testing.T, base, form string) (dense, lora recipe.Config) {
 	t.Helper()
 	dense = smallConfig(t)
 	lora = dense
 	lora.Seed = 8
 	lora.Model.Linear = []nn.Rule{{Match: "*.layers.*", OneOf: nn.As(nn.LoRA{Rank: 2, Alpha: 4, Keep: form})}}
 	lora.Train.InitFrom = base
-	lora.Train.Freeze = []FreezeConfig{{Match: "model.embed*"}, {Match: "*layernorm.weight"}, {Match: "lm_head*"}}
+	lora.Train.Freeze = []recipe.Freeze{{Match: "model.embed*"}, {Match: "*layernorm.weight"}, {Match: "lm_head*"}}
 	return dense, lora
 }
 
 // baseText is all bytes of a store's frozen weights.
 func baseText(s *nn.Store) string {
 	var b strings.Builder
-	for _, a := range baseArrays(s) {
+	for _, a := range saved.BaseArrays(s) {
 		fmt.Fprintln(&b, a.Name, a.Shape, a.Data)
 	}
 	return b.String()
 }
 
-func scoreOf(t *testing.T, s *model.Session, trainer *Trainer) Score {
+func scoreOf(t *testing.T, s *model.Session, trainer *Trainer) task.Score {
 	t.Helper()
-	score, err := trainer.task.Evaluate(context.Background(), s, Measure{Limit: math.MaxInt})
+	score, err := trainer.task.Evaluate(context.Background(), s, task.Measure{Limit: math.MaxInt})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +73,7 @@ func TestAdapter(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			loaded, err := Open(base, false, model.Options{})
+			loaded, err := saved.Open(base, false, model.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -97,7 +101,7 @@ func TestAdapter(t *testing.T) {
 			checkAdapterFiles(t, dir, base)
 			t.Run("resumes", func(t *testing.T) { checkAdapterResumes(t, cfg, dir) })
 			t.Run("opens", func(t *testing.T) {
-				l, err := Open(dir, true, model.Options{})
+				l, err := saved.Open(dir, true, model.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -155,11 +159,11 @@ func checkAdapterFiles(t *testing.T, dir, base string) {
 	}
 }
 
-func checkAdapterResumes(t *testing.T, cfg Config, whole string) {
+func checkAdapterResumes(t *testing.T, cfg recipe.Config, whole string) {
 	for stop := 1; stop < cfg.Train.Steps; stop++ {
 		dir := filepath.Join(t.TempDir(), "out")
 		steps := 0
-		if _, err := mustTrain(t, cfg, dir, func() bool { steps++; return steps == stop }); !errors.Is(err, ErrInterrupted) {
+		if _, err := mustTrain(t, cfg, dir, func() bool { steps++; return steps == stop }); !errors.Is(err, shell.ErrInterrupted) {
 			t.Fatal(err)
 		}
 		trainer, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
@@ -205,14 +209,14 @@ func TestFindBase(t *testing.T) {
 	want := c.Manifest().Parent.SHA256
 	finds := func(where string) {
 		t.Helper()
-		b, err := findBase(c, where)
+		b, err := saved.FindBase(c, where)
 		if err != nil || b.Manifest().SHA256 != want {
 			t.Errorf("findBase(%q): %v, want the base", where, err)
 		}
 	}
 	refuses := func(where string, class error, parts ...string) {
 		t.Helper()
-		_, err := findBase(c, where)
+		_, err := saved.FindBase(c, where)
 		if !errors.Is(err, class) {
 			t.Errorf("findBase(%q): %v, want %v", where, err, class)
 			return
@@ -226,21 +230,21 @@ func TestFindBase(t *testing.T) {
 	finds("") // from a folder above the adapter
 	finds(filepath.Join(root, "base"))
 	finds(checkpoints.StepDir(filepath.Join(root, "base"), 6))
-	refuses(filepath.Join(root, "other"), ErrNotFound, "is another checkpoint, with SHA-256", want, "--base PATH")
-	refuses(filepath.Join(root, "nowhere"), ErrNotFound, "is not there", want, "--base PATH")
+	refuses(filepath.Join(root, "other"), saved.ErrNotFound, "is another checkpoint, with SHA-256", want, "--base PATH")
+	refuses(filepath.Join(root, "nowhere"), saved.ErrNotFound, "is not there", want, "--base PATH")
 
 	moved := filepath.Join(root, "moved")
 	if err := os.Rename(filepath.Join(root, "base"), moved); err != nil {
 		t.Fatal(err)
 	}
-	refuses("", ErrNotFound, "is not there", want, "--base PATH")
-	if _, err := Open(adapter, false, model.Options{}); !errors.Is(err, ErrNotFound) {
+	refuses("", saved.ErrNotFound, "is not there", want, "--base PATH")
+	if _, err := saved.Open(adapter, false, model.Options{}); !errors.Is(err, saved.ErrNotFound) {
 		t.Errorf("Open without the base: %v, want ErrNotFound", err)
 	}
-	if _, err := OpenOn(adapter, moved, false, model.Options{}); err != nil {
+	if _, err := saved.OpenOn(adapter, moved, false, model.Options{}); err != nil {
 		t.Errorf("OpenOn the moved base: %v", err)
 	}
-	if _, err := OpenOn(moved, adapter, false, model.Options{}); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "is no adapter") {
+	if _, err := saved.OpenOn(moved, adapter, false, model.Options{}); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "is no adapter") {
 		t.Errorf("a base for a model that needs none: %v, want ErrUsage", err)
 	}
 
@@ -248,7 +252,7 @@ func TestFindBase(t *testing.T) {
 	if err := os.Rename(filepath.Join(root, "other"), filepath.Join(root, "base")); err != nil {
 		t.Fatal(err)
 	}
-	refuses("", ErrNotFound, "is another checkpoint", want)
+	refuses("", saved.ErrNotFound, "is another checkpoint", want)
 	for _, damage := range []struct {
 		file string
 		at   int64
@@ -263,7 +267,7 @@ func TestFindBase(t *testing.T) {
 		if err := os.WriteFile(path, bad, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenOn(adapter, checkpoints.StepDir(moved, 6), false, model.Options{}); !errors.Is(err, checkpoints.ErrCheckpoint) || !strings.Contains(err.Error(), path) {
+		if _, err := saved.OpenOn(adapter, checkpoints.StepDir(moved, 6), false, model.Options{}); !errors.Is(err, checkpoints.ErrCheckpoint) || !strings.Contains(err.Error(), path) {
 			t.Errorf("damaged %s: %v, want ErrCheckpoint and the file's path", damage.file, err)
 		}
 		if err := os.WriteFile(path, whole, 0o644); err != nil {
@@ -279,7 +283,7 @@ func TestAdapterRefusals(t *testing.T) {
 	dense, lora := adapterConfigs(t, base, "int8")
 	factored := dense
 	factored.Model.Linear = []nn.Rule{{Match: "*.mlp.*", OneOf: nn.As(nn.LowRank{Rank: 2})}}
-	runs := map[string]Config{"base": dense, "factored": factored, "lora": lora}
+	runs := map[string]recipe.Config{"base": dense, "factored": factored, "lora": lora}
 	for _, name := range []string{"base", "factored", "lora"} {
 		if _, err := mustTrain(t, runs[name], filepath.Join(root, name), nil); err != nil {
 			t.Fatal(err)
@@ -287,7 +291,7 @@ func TestAdapterRefusals(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name, from, want string
-		cfg              Config
+		cfg              recipe.Config
 	}{
 		{"a factored base", "factored", "has no model.layers.0.mlp.gate_proj.weight of shape [24, 16] for the frozen base of a lora layer", lora},
 		{"an adapter as base", "lora", "holds an adapter without its base: fold the two first by: ", lora},
@@ -298,7 +302,7 @@ func TestAdapterRefusals(t *testing.T) {
 			dir := filepath.Join(root, "new")
 			startedAs(t, "/tmp/go-build1/b001/exe/train")
 			_, err := New(context.Background(), tc.cfg, dir, false, io.Discard)
-			if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), ": go run ./cmd/model merge "+root) {
+			if !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), ": go run ./cmd/model merge "+root) {
 				t.Errorf("%v; want ErrUsage with %q and how to merge", err, tc.want)
 			}
 			if _, err := os.Stat(dir); err == nil {
@@ -316,7 +320,7 @@ func TestLoRAWithoutBase(t *testing.T) {
 			_, cfg := adapterConfigs(t, "", form)
 			dir := filepath.Join(t.TempDir(), "out")
 			_, err := New(context.Background(), cfg, dir, false, io.Discard)
-			if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "wants [train] init_from") {
+			if !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "wants [train] init_from") {
 				t.Errorf("%v; want ErrUsage that asks for init_from", err)
 			}
 			if _, err := os.Stat(dir); err == nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sparrow/configs"
+	"sparrow/recipe"
 )
 
 // TestConfigProblems: each bad value is one line that names it once and says
@@ -47,8 +48,8 @@ func TestConfigProblems(t *testing.T) {
 		{"sample.top_p=2.0", "[sample] top_p = 2.0 is out of range; want 0 to 1"},
 		{"model.context=8", "[data] seq_len = 256 is longer than [model] context = 8"},
 	} {
-		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: Lists(), Set: []string{c.set}})
+		cfg := recipe.Default()
+		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: recipe.Lists(), Set: []string{c.set}})
 		if !errors.Is(err, configs.ErrConfig) || strings.Count(err.Error(), "\n") > 0 || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("--set %s: %v; want one line with %q", c.set, err, c.want)
 		}
@@ -62,8 +63,8 @@ func TestConfigDefaults(t *testing.T) {
 		{"train.schedule=linear", "train.min_lr_ratio=0.0"}, {"train.steps=1"},
 		{"train.optimizer=adamw8bit", "train.adam_block_size=16"}, {"train.optimizer=adamw8bit", "train.adam_block_size=4096"},
 		{"train.per_layer_update=true", "train.grad_clip=0.0"}} {
-		cfg := DefaultConfig()
-		if err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: Lists(), Set: set}); err != nil {
+		cfg := recipe.Default()
+		if err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: recipe.Lists(), Set: set}); err != nil {
 			t.Errorf("%q: %v", set, err)
 			continue
 		}

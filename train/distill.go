@@ -7,10 +7,12 @@ import (
 	"slices"
 
 	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/saved"
 )
 
 // networkOf is what a run trains: the config's network, with the teacher's part in its loss.
-func networkOf(c Config, dims model.Dims) (model.Network, error) {
+func networkOf(c recipe.Config, dims model.Dims) (model.Network, error) {
 	n, err := c.Model.Network(dims)
 	d := c.Train.Distill
 	if d == nil || err != nil {
@@ -27,7 +29,7 @@ const distilled = "logits"
 
 // openTeacher loads the network that a run learns from, nil if there is none. It must give scores for the same classes or
 // tokens.
-func openTeacher(c *DistillConfig, files map[string][]byte, dims model.Dims) (*model.Session, error) {
+func openTeacher(c *recipe.Distill, files map[string][]byte, dims model.Dims) (*model.Session, error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -35,7 +37,7 @@ func openTeacher(c *DistillConfig, files map[string][]byte, dims model.Dims) (*m
 	if dims.Regression {
 		return nil, fmt.Errorf("%s: the data has scores to predict, and no classes whose probabilities a teacher could tell", where)
 	}
-	l, err := Open(c.Teacher, false, model.Options{})
+	l, err := saved.Open(c.Teacher, false, model.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
@@ -51,11 +53,11 @@ func openTeacher(c *DistillConfig, files map[string][]byte, dims model.Dims) (*m
 }
 
 // teacherBytes is the memory of the teacher, without a batch's graphs but for the largest.
-func teacherBytes(c *DistillConfig, batch, seqLen int) (int, error) {
+func teacherBytes(c *recipe.Distill, batch, seqLen int) (int, error) {
 	if c == nil {
 		return 0, nil
 	}
-	l, err := Describe(c.Teacher, "", false)
+	l, err := saved.Describe(c.Teacher, "", false)
 	if err != nil {
 		return 0, fmt.Errorf("[train.distill] teacher = %q: %w", c.Teacher, err)
 	}

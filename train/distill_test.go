@@ -10,11 +10,15 @@ import (
 	"testing"
 
 	"sparrow/configs"
+	"sparrow/internal/shell"
 	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // taught is a run that learns from another of the same data.
-func taught(t *testing.T) Config {
+func taught(t *testing.T) recipe.Config {
 	t.Helper()
 	cfg := smallConfig(t)
 	teacher := filepath.Join(t.TempDir(), "teacher")
@@ -22,7 +26,7 @@ func taught(t *testing.T) Config {
 		t.Fatal(err)
 	}
 	cfg.Model.DModel, cfg.Model.DFF = 8, 12
-	cfg.Train.Distill = &DistillConfig{}
+	cfg.Train.Distill = &recipe.Distill{}
 	cfg.Train.Distill.SetDefaults()
 	cfg.Train.Distill.Teacher = teacher
 	return cfg
@@ -39,7 +43,7 @@ func TestDistillResumes(t *testing.T) {
 	}
 	dir := filepath.Join(t.TempDir(), "run")
 	asked := 0
-	if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == 3 }); !errors.Is(err, ErrInterrupted) {
+	if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == 3 }); !errors.Is(err, shell.ErrInterrupted) {
 		t.Fatal(err)
 	}
 	again, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
@@ -61,11 +65,11 @@ func TestDistillResumes(t *testing.T) {
 	if bytes.Equal(modelBytes(t, whole, cfg.Train.Steps), modelBytes(t, other, cfg.Train.Steps)) {
 		t.Error("without its teacher the run is the same")
 	}
-	l, err := Open(whole, true, model.Options{})
+	l, err := saved.Open(whole, true, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	score, err := l.Task.Evaluate(context.Background(), l.Session, Measure{})
+	score, err := l.Task.Evaluate(context.Background(), l.Session, task.Measure{})
 	if err != nil || score.Loss() != r.Score.Loss() {
 		t.Errorf("the run's last loss is %v, and %v of its checkpoint (%v)", r.Score.Loss(), score.Loss(), err)
 	}
@@ -74,17 +78,17 @@ func TestDistillResumes(t *testing.T) {
 // TestDistillRefuses: what cannot teach this run.
 func TestDistillRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
-		change func(*Config)
+		change func(*recipe.Config)
 		want   string
 	}{
-		"nobody":          {func(c *Config) { c.Train.Distill.Teacher = "nowhere" }, `[train.distill] teacher = "nowhere"`},
-		"other tokenizer": {func(c *Config) { c.Data.Tokenizer = "char" }, "its tokenizer.json is not that of this run's data"},
-		"shorter context": {func(c *Config) { c.Data.SeqLen = 24 }, "its context is 16; want at least 24"},
+		"nobody":          {func(c *recipe.Config) { c.Train.Distill.Teacher = "nowhere" }, `[train.distill] teacher = "nowhere"`},
+		"other tokenizer": {func(c *recipe.Config) { c.Data.Tokenizer = "char" }, "its tokenizer.json is not that of this run's data"},
+		"shorter context": {func(c *recipe.Config) { c.Data.SeqLen = 24 }, "its context is 16; want at least 24"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := taught(t)
 			tc.change(&cfg)
-			if _, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), tc.want) {
+			if _, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%v; want %q", err, tc.want)
 			}
 		})
@@ -100,8 +104,8 @@ func TestDistillConfig(t *testing.T) {
 		{`teacher="x",weight=1.5`, "weight = 1.5 is out of range"},
 		{`teacher="x",temperature=0.0`, "temperature = 0.0 is out of range; want more than 0"},
 	} {
-		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", []byte("train={distill={"+tc.set+"}}\n"), &cfg, configs.Options{Lists: Lists()})
+		cfg := recipe.Default()
+		err := configs.Decode("a.toml", []byte("train={distill={"+tc.set+"}}\n"), &cfg, configs.Options{Lists: recipe.Lists()})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
 		}

@@ -6,12 +6,16 @@ import (
 	"slices"
 
 	"sparrow/checkpoints"
+	"sparrow/internal/machine"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // checkBased refuses a new run whose frozen weights would stay as they were drawn.
-func checkBased(c Config) error {
-	i := slices.IndexFunc(c.Model.Linear, isBased)
+func checkBased(c recipe.Config) error {
+	i := slices.IndexFunc(c.Model.Linear, recipe.IsBased)
 	if i < 0 || c.Train.InitFrom != "" {
 		return nil
 	}
@@ -19,11 +23,11 @@ func checkBased(c Config) error {
 }
 
 // checkInitFrom refuses an init_from that leads to no sound checkpoint.
-func checkInitFrom(c Config) error {
+func checkInitFrom(c recipe.Config) error {
 	if c.Train.InitFrom == "" {
 		return nil
 	}
-	dir, err := Find(c.Train.InitFrom, false)
+	dir, err := saved.Find(c.Train.InitFrom, false)
 	if err == nil {
 		_, err = checkpoints.Open(dir)
 	}
@@ -34,10 +38,10 @@ func checkInitFrom(c Config) error {
 }
 
 // examine reads a task's data and plans the memory.
-func examine(ctx context.Context, cfg Config, t Task) (plan MemoryPlan, err error) {
+func examine(ctx context.Context, cfg recipe.Config, t task.Task) (plan MemoryPlan, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%w: %w", ErrUsage, err)
+			err = fmt.Errorf("%w: %w", task.ErrUsage, err)
 		}
 	}()
 	if err := t.Read(ctx); err != nil {
@@ -48,8 +52,8 @@ func examine(ctx context.Context, cfg Config, t Task) (plan MemoryPlan, err erro
 		return plan, err
 	}
 	shapes := t.Shapes(cfg.Train.BatchSize)
-	cfg.Data.SeqLen = elements(shapes[0])
-	if err = plausible(cfg, dims, memoryLimit()); err != nil {
+	cfg.Data.SeqLen = task.Elements(shapes[0])
+	if err = recipe.Plausible(cfg, dims, machine.Memory()); err != nil {
 		return plan, err
 	}
 	if plan, err = planMemory(cfg, dims); err != nil {
@@ -63,26 +67,17 @@ func examine(ctx context.Context, cfg Config, t Task) (plan MemoryPlan, err erro
 }
 
 // check asks a task what would fail at the end.
-func check(t Task) error {
-	if c, ok := t.(Checker); ok {
+func check(t task.Task) error {
+	if c, ok := t.(task.Checker); ok {
 		return c.Check()
 	}
 	return nil
 }
 
-// cacheFits refuses a text whose key/value cache this machine has no memory for.
-// Its length is a float64 because a sum of such integers may overflow.
-func cacheFits(tokens float64, bytesPerToken int) error {
-	if need := tokens * float64(bytesPerToken); need > memoryLimit() {
-		return fmt.Errorf("the key/value cache needs %s and this machine has %s", bytesText(need), bytesText(memoryLimit()))
-	}
-	return nil
-}
-
 // checkFreeze refuses patterns that match none of the parameters' names.
-func checkFreeze(c LoopConfig, names []string) error {
+func checkFreeze(c recipe.Train, names []string) error {
 	for _, f := range c.Freeze {
-		if !slices.ContainsFunc(names, LoopConfig{Freeze: []FreezeConfig{f}}.frozen) {
+		if !slices.ContainsFunc(names, recipe.Train{Freeze: []recipe.Freeze{f}}.Frozen) {
 			return fmt.Errorf("[[train.freeze]] match = %q: no parameter has such a name", f.Match)
 		}
 	}
@@ -90,9 +85,9 @@ func checkFreeze(c LoopConfig, names []string) error {
 }
 
 // checkQuantized refuses to train parameters that are stored in few bits: their steps would be lost in each checkpoint.
-func checkQuantized(c LoopConfig, s *nn.Store) error {
+func checkQuantized(c recipe.Train, s *nn.Store) error {
 	for _, name := range s.Names() {
-		if q := s.Quantization(name); q.Bits > 0 && !c.frozen(name) {
+		if q := s.Quantization(name); q.Bits > 0 && !c.Frozen(name) {
 			return fmt.Errorf(`[[model.linear]] quantize = %q: %s does not train, since its values are stored in %d bits: leave quantize out to train in float32 (init_from takes the values of a quantized checkpoint), train a kind = "lora" layer whose base is %s, or keep the layer as it is by [[train.freeze]]`,
 				q.Name(), name, q.Bits, q.Name())
 		}

@@ -10,10 +10,11 @@ import (
 
 	"sparrow/metrics"
 	"sparrow/nn"
+	"sparrow/recipe"
 )
 
 // factoredRun trains smallConfig with every linear layer of its blocks represented as l.
-func factoredRun(t *testing.T, l nn.Rule, change func(*Config)) (*Trainer, []metrics.Record) {
+func factoredRun(t *testing.T, l nn.Rule, change func(*recipe.Config)) (*Trainer, []metrics.Record) {
 	t.Helper()
 	cfg := smallConfig(t)
 	cfg.Model.NLayer = 2
@@ -37,14 +38,14 @@ func factoredRun(t *testing.T, l nn.Rule, change func(*Config)) (*Trainer, []met
 	return trainer, records
 }
 
-func perLayer(c *Config) { c.Train.PerLayerUpdate, c.Train.GradClip = true, 0 }
+func perLayer(c *recipe.Config) { c.Train.PerLayerUpdate, c.Train.GradClip = true, 0 }
 
 // TestFactorNorms: the metrics are there at the first step and at evaluations, for what the model has; and they are the
 // norms of the parts and of their gradients.
 func TestFactorNorms(t *testing.T) {
 	for name, c := range map[string]struct {
 		layer  nn.Rule
-		change func(*Config)
+		change func(*recipe.Config)
 		want   []string
 	}{
 		"sltrain":   {nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 3, Density: 0.1})}, nil, []string{"low_rank_norm", "low_rank_grad_norm", "sparse_norm", "sparse_grad_norm"}},
@@ -104,7 +105,7 @@ func TestZeroUpInitIsStationary(t *testing.T) {
 		"sltrain, B = 0":     {nn.Rule{OneOf: nn.As(nn.SLTrain{Rank: 3, Density: 0.1})}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			trainer, _ := factoredRun(t, c.layer, func(c *Config) { c.Train.WeightDecay = 0 })
+			trainer, _ := factoredRun(t, c.layer, func(c *recipe.Config) { c.Train.WeightDecay = 0 })
 			for _, layer := range trainer.store.Layers() {
 				if _, ok := trainer.store.Layer(layer).Factored(); !ok {
 					continue

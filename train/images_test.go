@@ -20,8 +20,12 @@ import (
 
 	"sparrow/checkpoints"
 	imagedata "sparrow/data/images"
+	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // stripes writes PNG files of size x size pixels, n a class: six classes, each a bar at another place and of another colour.
@@ -56,9 +60,9 @@ func stripes(t *testing.T, size, n int) string {
 }
 
 // imageConfig is a run on small images that takes a fraction of a second.
-func imageConfig(t *testing.T) Config {
+func imageConfig(t *testing.T) recipe.Config {
 	t.Helper()
-	c := DefaultConfig()
+	c := recipe.Default()
 	c.Data.Source, c.Data.Root, c.Data.ValidationShare = "image_folder", stripes(t, 12, 5), 0.2
 	c.Model.UseKind("favit")
 	c.Model.FaViT.Variant, c.Model.FaViT.Window = "tiny", 3
@@ -91,10 +95,10 @@ func TestImagesResume(t *testing.T) {
 	for _, stop := range []int{1, 3, 5} {
 		dir := filepath.Join(t.TempDir(), "out")
 		steps := 0
-		if _, err := mustTrain(t, cfg, dir, func() bool { steps++; return steps == stop }); !errors.Is(err, ErrInterrupted) {
+		if _, err := mustTrain(t, cfg, dir, func() bool { steps++; return steps == stop }); !errors.Is(err, shell.ErrInterrupted) {
 			t.Fatalf("stopped after step %d: %v, want ErrInterrupted", stop, err)
 		}
-		if _, _, err := Resume(context.Background(), dir, "", []string{"train.ema=0"}, io.Discard); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "on or off as it was") {
+		if _, _, err := Resume(context.Background(), dir, "", []string{"train.ema=0"}, io.Discard); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "on or off as it was") {
 			t.Errorf("resumed without averages: %v, want ErrUsage", err)
 		}
 		trainer, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
@@ -125,17 +129,17 @@ func TestImagesLearn(t *testing.T) {
 	if top5, ok := r.Score.Value("top5"); accuracy < 0.99 || !ok || top5 < accuracy || r.Score.Count != 6 || r.Command != "predict" {
 		t.Fatalf("%+v, want an accuracy of 1 on 6 images", r.Score)
 	}
-	l, err := Open(dir, false, model.Options{})
+	l, err := saved.Open(dir, false, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	score, err := l.Task.Evaluate(ctx, l.Session, Measure{})
+	score, err := l.Task.Evaluate(ctx, l.Session, task.Measure{})
 	if err != nil || !reflect.DeepEqual(score, r.Score) {
 		t.Errorf("evaluated: %+v, %v; want %+v as in training", score, err, r.Score)
 	}
-	for _, part := range []Measure{{Split: Test}, {File: "x.tsv"}} {
-		if _, err := l.Task.Evaluate(ctx, l.Session, part); !errors.Is(err, ErrUsage) {
+	for _, part := range []task.Measure{{Split: task.Test}, {File: "x.tsv"}} {
+		if _, err := l.Task.Evaluate(ctx, l.Session, part); !errors.Is(err, task.ErrUsage) {
 			t.Errorf("Evaluate(%+v): %v, want ErrUsage", part, err)
 		}
 	}
@@ -159,11 +163,11 @@ func TestImagesLearn(t *testing.T) {
 	if alone, err := predictImages(t, l, paths[0]); err != nil || math.Abs(alone[0][0].X-found[0][0].X) > 1e-5 {
 		t.Errorf("alone %+v, %v; among others %+v", alone, err, found[0])
 	}
-	first, err := l.Task.(Spoiler).Robustness(ctx, l.Session, Measure{})
+	first, err := l.Task.(task.Spoiler).Robustness(ctx, l.Session, task.Measure{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := l.Task.(Spoiler).Robustness(ctx, l.Session, Measure{})
+	again, err := l.Task.(task.Spoiler).Robustness(ctx, l.Session, task.Measure{})
 	if err != nil || !reflect.DeepEqual(first, again) {
 		t.Errorf("spoilt again: %+v, %v; want %+v", again, err, first)
 	}
@@ -192,12 +196,12 @@ func TestAverages(t *testing.T) {
 		t.Fatal(err)
 	}
 	weights := func(dir string, step int) map[string][]float32 {
-		l, err := Open(checkpoints.StepDir(dir, step), true, model.Options{})
+		l, err := saved.Open(checkpoints.StepDir(dir, step), true, model.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if step == 6 && dir == averaged {
-			if s, err := l.Task.Evaluate(context.Background(), l.Session, Measure{}); err != nil || !reflect.DeepEqual(s, r.Score) {
+			if s, err := l.Task.Evaluate(context.Background(), l.Session, task.Measure{}); err != nil || !reflect.DeepEqual(s, r.Score) {
 				t.Errorf("the saved weights score %+v, %v; want %+v as in training", s, err, r.Score)
 			}
 		}
@@ -244,21 +248,21 @@ func TestImageRefusals(t *testing.T) {
 	if _, err := mustTrain(t, small, text, nil); err != nil {
 		t.Fatal(err)
 	}
-	of := func(dir string) *Loaded {
-		l, err := Open(dir, true, model.Options{})
+	of := func(dir string) *saved.Model {
+		l, err := saved.Open(dir, true, model.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return l
 	}
-	if goal := of(text).Task; is[Predictor](goal) || is[Explainer](goal) || is[Spoiler](goal) || !is[Generator](goal) {
+	if goal := of(text).Task; is[task.Predictor](goal) || is[task.Explainer](goal) || is[task.Spoiler](goal) || !is[task.Generator](goal) {
 		t.Error("a language model predicts, explains or is spoilt, or it writes no text")
 	}
 	l := of(pictures)
-	if is[Generator](l.Task) || is[Attender](l.Task) || l.Task.(Predictor).Reads() != OneImage {
+	if is[task.Generator](l.Task) || is[task.Attender](l.Task) || l.Task.(task.Predictor).Reads() != task.OneImage {
 		t.Error("a model of images reads or writes text")
 	}
-	if _, err := l.Task.(Predictor).Predict(context.Background(), l.Session, inputs("a text")); err == nil || !strings.Contains(err.Error(), "want a PNG or JPEG") {
+	if _, err := l.Task.(task.Predictor).Predict(context.Background(), l.Session, inputs("a text")); err == nil || !strings.Contains(err.Error(), "want a PNG or JPEG") {
 		t.Errorf("a text for a model of images: %v", err)
 	}
 	if _, err := predictImages(t, l, filepath.Join(text, "config.toml")); err == nil || !strings.Contains(err.Error(), "want PNG or JPEG") {
@@ -270,29 +274,29 @@ func TestImageRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := other.Evaluate(context.Background(), l.Session, Measure{}); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "set image_size") {
+	if _, err := other.Evaluate(context.Background(), l.Session, task.Measure{}); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "set image_size") {
 		t.Errorf("images of another size: %v, want ErrUsage", err)
 	}
 }
 
 // is tells whether a task can do what the interface C asks for.
-func is[C any](goal Task) bool {
+func is[C any](goal task.Task) bool {
 	_, ok := goal.(C)
 	return ok
 }
 
 // predictImages predicts files.
-func predictImages(t *testing.T, l *Loaded, paths ...string) ([]Prediction, error) {
+func predictImages(t *testing.T, l *saved.Model, paths ...string) ([]task.Prediction, error) {
 	t.Helper()
-	var in []Input
+	var in []task.Input
 	for _, path := range paths {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		in = append(in, Input{Image: bytes.NewReader(content)})
+		in = append(in, task.Input{Image: bytes.NewReader(content)})
 	}
-	return l.Task.(Predictor).Predict(context.Background(), l.Session, in)
+	return l.Task.(task.Predictor).Predict(context.Background(), l.Session, in)
 }
 
 // TestImageConfigs: what a config of images cannot be, and what its plan counts.
@@ -302,7 +306,7 @@ func TestImageConfigs(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Load(file, nil)
+		_, err := recipe.Load(file, nil)
 		return err
 	}
 	const mnist = "[data]\nsource = \"mnist\"\n"
@@ -337,7 +341,7 @@ func TestImageConfigs(t *testing.T) {
 		t.Errorf("plan %+v for weights of %d bytes", p.Plan, store.Bytes())
 	}
 	cfg.Model.FaViT.Widths = []int{1 << 16, 1 << 16, 1 << 16}
-	if _, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "this machine has") {
+	if _, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "this machine has") {
 		t.Errorf("huge: %v, want a refusal", err)
 	}
 }
@@ -350,7 +354,7 @@ func TestExplainPicture(t *testing.T) {
 	if _, err := mustTrain(t, cfg, dir, nil); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(dir, true, model.Options{})
+	l, err := saved.Open(dir, true, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +364,7 @@ func TestExplainPicture(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	p, err := l.Task.(Explainer).Explain(context.Background(), l.Session, Input{Image: file})
+	p, err := l.Task.(task.Explainer).Explain(context.Background(), l.Session, task.Input{Image: file})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,10 +14,13 @@ import (
 
 	"sparrow/data/tokenizers"
 	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // labelledConfig is a small encoder on texts of one to nine words with the given labels.
-func labelledConfig(t *testing.T, labels ...string) Config {
+func labelledConfig(t *testing.T, labels ...string) recipe.Config {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("text\tlabel\n")
@@ -28,7 +31,7 @@ func labelledConfig(t *testing.T, labels ...string) Config {
 	if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := DefaultConfig()
+	c := recipe.Default()
 	c.Model.UseKind("encoder")
 	c.Model.DModel, c.Model.NLayer, c.Model.Attention.NHead = 8, 1, 2
 	c.Data.Source, c.Data.Tokenizer, c.Data.MinCount, c.Data.MaxLen = "tsv", "word", 1, 16
@@ -44,7 +47,7 @@ func TestEvaluateExamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(dir, true, model.Options{})
+	l, err := saved.Open(dir, true, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +64,7 @@ func TestEvaluateExamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := goal.Evaluate(context.Background(), l.Session, Measure{})
+		got, err := goal.Evaluate(context.Background(), l.Session, task.Measure{})
 		if err != nil {
 			t.Fatal(err)
 		}

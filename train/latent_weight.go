@@ -7,13 +7,14 @@ import (
 	"sparrow/factor"
 	"sparrow/kernel"
 	"sparrow/nn"
+	"sparrow/recipe"
 )
 
 // latentWeight is the reading of STF in which the factorizer stands between a dense weight W and the loss, as a quantiser
 // does: (C, D) = Factorize(W) forward, dW = dL/d(C D) backward. Latent values are W [V, G B] as the layer is cut: W, or with
 // blocks of outputs Wᵀ.
 type latentWeight struct {
-	cfg            STFConfig
+	cfg            recipe.STF
 	store, latents *nn.Store
 }
 

@@ -18,6 +18,7 @@ import (
 	"sparrow/configs"
 	"sparrow/metrics"
 	"sparrow/nn"
+	"sparrow/recipe"
 )
 
 func checkpointFile(t *testing.T, dir string, step int, name string) []byte {
@@ -32,24 +33,24 @@ func checkpointFile(t *testing.T, dir string, step int, name string) []byte {
 // models are variants that differ in which gradients are alive together.
 var models = []struct {
 	name   string
-	change func(*Config)
+	change func(*recipe.Config)
 }{
-	{"untied", func(*Config) {}},
-	{"tied", func(c *Config) { c.Model.Tied = true }},
-	{"untied checkpointed", func(c *Config) { c.Model.CheckpointActivations = true }},
-	{"tied checkpointed", func(c *Config) { c.Model.Tied, c.Model.CheckpointActivations = true, true }},
-	{"biases, learned positions, dropout", func(c *Config) {
+	{"untied", func(*recipe.Config) {}},
+	{"tied", func(c *recipe.Config) { c.Model.Tied = true }},
+	{"untied checkpointed", func(c *recipe.Config) { c.Model.CheckpointActivations = true }},
+	{"tied checkpointed", func(c *recipe.Config) { c.Model.Tied, c.Model.CheckpointActivations = true, true }},
+	{"biases, learned positions, dropout", func(c *recipe.Config) {
 		c.Model.Bias, c.Model.Attention.Bias, c.Model.Positions, c.Model.Norm, c.Model.Dropout = true, true, "learned", "layer_norm", 0.1
 	}},
-	{"frozen", func(c *Config) { c.Train.Freeze = []FreezeConfig{{Match: "*.embed*"}, {Match: "*.layers.0.*"}} }},
-	{"matrices delivered in rows", func(c *Config) {
+	{"frozen", func(c *recipe.Config) { c.Train.Freeze = []recipe.Freeze{{Match: "*.embed*"}, {Match: "*.layers.0.*"}} }},
+	{"matrices delivered in rows", func(c *recipe.Config) {
 		c.Model.DModel, c.Model.DFF, c.Model.Positions, c.Model.Context, c.Model.Bias, c.Model.NLayer = 32, 40_000, "learned", 40_000, true, 1
 		c.Eval.Every, c.Checkpoint.Every = 0, 0
 	}},
-	{"sparse plus low rank", func(c *Config) {
+	{"sparse plus low rank", func(c *recipe.Config) {
 		c.Model.Linear = []nn.Rule{{Match: "model.layers.*", OneOf: nn.As(nn.SLTrain{Rank: 4, Density: 0.1})}}
 	}},
-	{"dense-sparse", func(c *Config) {
+	{"dense-sparse", func(c *recipe.Config) {
 		c.Model.Linear = []nn.Rule{{Match: "model.layers.*", OneOf: nn.As(nn.DenseSparse{Block: 8, Atoms: 16, Nonzeros: []int{2}, Shared: true})}}
 	}},
 }
@@ -264,8 +265,8 @@ func TestPerLayerUpdateRefusals(t *testing.T) {
 		{[]string{"train.grad_clip=0.5"}, "per_layer_update = true wants grad_clip = 0, but it is 0.5"},
 		{[]string{"train.grad_clip=0.0", "train.grad_accum=4"}, "per_layer_update = true wants grad_accum = 1, but it is 4"},
 	} {
-		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: Lists(), Set: append(c.set, "train.per_layer_update=true")})
+		cfg := recipe.Default()
+		err := configs.Decode("a.toml", nil, &cfg, configs.Options{Lists: recipe.Lists(), Set: append(c.set, "train.per_layer_update=true")})
 		if !errors.Is(err, configs.ErrConfig) || strings.Count(err.Error(), "\n") > 0 || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: %v; want one line with %q", c.set, err, c.want)
 		}

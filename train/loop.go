@@ -16,11 +16,14 @@ import (
 	"sparrow/metrics"
 	"sparrow/metrics/plot"
 	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // Result is what a finished run tells.
 type Result struct {
-	Score      Score         // on the validation subset, after the last step
+	Score      task.Score    // on the validation subset, after the last step
 	Summary    string        // of it, in one line
 	Best       string        // folder of the best checkpoint
 	BestLoss   float64       // of that checkpoint
@@ -32,14 +35,11 @@ type Result struct {
 	Tokens     int           // trained on in all, or examples: targets of the loss
 	Parameters int           // that trained
 
-	Suggestion // what to try
+	task.Suggestion // what to try
 }
 
 // validationLoss is what a [DivergedError] calls the loss of an evaluation.
 const validationLoss = "validation loss"
-
-// ErrInterrupted ends a run that was asked to stop and has saved its state.
-var ErrInterrupted = shell.Sentinel(shell.ExitInterrupted, "train: interrupted")
 
 // DivergedError ends a run whose loss or gradient, or the loss of its validation
 // text, is no number any more.
@@ -70,7 +70,7 @@ func (e *DivergedError) Error() string {
 		b.WriteString("; nothing was updated. Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
 	}
 	if e.Last != "" {
-		fmt.Fprintf(&b, "; the last good state is %s, continue it by: %s", e.Last, resumeCommand(e.Dir, "--set", fmt.Sprintf("train.learning_rate=%.3g", e.Rate/10)))
+		fmt.Fprintf(&b, "; the last good state is %s, continue it by: %s", e.Last, saved.ResumeCommand(e.Dir, "--set", fmt.Sprintf("train.learning_rate=%.3g", e.Rate/10)))
 	} else {
 		fmt.Fprintf(&b, ". There is no checkpoint yet: start again with --force, for example with --set train.learning_rate=%.3g", e.Rate/10)
 	}
@@ -93,7 +93,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	t.progress.Store(progress)
 	defer t.plan.limitGarbage()()
 	began := time.Now()
-	var score Score
+	var score task.Score
 	for t.state.Step < t.cfg.Train.Steps && !exhausted(t.cfg.Train, t.state) {
 		stepBegan, before := time.Now(), t.state.Tokens
 		record, err := t.step()
@@ -116,7 +116,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 			return Result{}, err
 		}
 		if stop && t.state.Step < t.cfg.Train.Steps && !exhausted(t.cfg.Train, t.state) {
-			return Result{}, errors.Join(ErrInterrupted, t.plot())
+			return Result{}, errors.Join(shell.ErrInterrupted, t.plot())
 		}
 	}
 	if err := errors.Join(files.Close(), t.plot()); err != nil {
@@ -132,7 +132,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		Metric: t.cfg.Eval.Metric, BestMetric: t.best(), Stopped: t.state.Step < t.cfg.Train.Steps,
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
 	}
-	if x, ok := t.task.(Suggester); ok {
+	if x, ok := t.task.(task.Suggester); ok {
 		err = t.averaged(func() (err error) {
 			r.Suggestion, err = x.Suggest(ctx, t.session)
 			return err
@@ -268,13 +268,13 @@ func allFinite(d *tensor.Dense) bool {
 
 // afterStep evaluates and saves when it is time to: evaluation first, so that
 // its record lies before the checkpoint that a resumed run starts from.
-func (t *Trainer) afterStep(ctx context.Context, files *metrics.Files, stop bool) (Score, error) {
+func (t *Trainer) afterStep(ctx context.Context, files *metrics.Files, stop bool) (task.Score, error) {
 	step := t.state.Step
-	var score Score
+	var score task.Score
 	best := false
 	if t.due(t.cfg.Eval.Every) {
 		err := t.averaged(func() (err error) {
-			score, err = t.task.Evaluate(ctx, t.session, Measure{})
+			score, err = t.task.Evaluate(ctx, t.session, task.Measure{})
 			return err
 		})
 		if !kernel.Finite(score.Loss()) {
@@ -310,11 +310,11 @@ func (t *Trainer) best() float64 {
 }
 
 // rank notes an evaluation and tells whether it is the best so far; of equal ones that of the lower loss is.
-func (t *Trainer) rank(score Score) bool {
-	metric := metricOf(t.task, t.cfg.Eval.Metric)
+func (t *Trainer) rank(score task.Score) bool {
+	metric := task.MetricOf(t.task, t.cfg.Eval.Metric)
 	value, _ := score.Value(metric.Name)
 	tied := value == t.best() && score.Loss() < t.state.BestLoss
-	if t.state.BestStep > 0 && !tied && !metric.better(value, t.best()) {
+	if t.state.BestStep > 0 && !tied && !metric.Better(value, t.best()) {
 		t.state.Stale++
 		return false
 	}
@@ -335,10 +335,10 @@ func (t *Trainer) plot() error {
 }
 
 // exhausted tells whether patience ends the run.
-func exhausted(c LoopConfig, s State) bool { return c.Patience > 0 && s.Stale >= c.Patience }
+func exhausted(c recipe.Train, s saved.State) bool { return c.Patience > 0 && s.Stale >= c.Patience }
 
 // recordOf is what the files of a run keep of an evaluation.
-func recordOf(s Score, step int) metrics.Record {
+func recordOf(s task.Score, step int) metrics.Record {
 	values := append([]metrics.Value(nil), s.Values...)
 	values[0].Name = "validation_loss"
 	return metrics.Record{Step: step, Kind: metrics.KindEval, Values: values}

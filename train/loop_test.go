@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/internal/shell"
+	"sparrow/recipe"
 )
 
 // TestCancelledRunContinues: a context that ends stops the run between two steps
@@ -43,7 +45,7 @@ func TestCancelledRunContinues(t *testing.T) {
 		})
 		cancel()
 		if stop < cfg.Train.Steps {
-			if !errors.Is(err, ErrInterrupted) || errors.Is(err, context.Canceled) {
+			if !errors.Is(err, shell.ErrInterrupted) || errors.Is(err, context.Canceled) {
 				t.Errorf("cancelled in step %d: %v, want ErrInterrupted", stop, err)
 			}
 			resumed, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
@@ -123,12 +125,12 @@ func TestStepAllocatesNoTensor(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		change func(*LoopConfig)
+		change func(*recipe.Train)
 	}{
-		{"adamw", func(*LoopConfig) {}},
-		{"adamw, accumulated", func(c *LoopConfig) { c.GradAccum = 2 }},
-		{"adamw8bit", func(c *LoopConfig) { c.Optimizer = "adamw8bit" }},
-		{"per_layer_update", func(c *LoopConfig) { c.PerLayerUpdate, c.GradClip = true, 0 }},
+		{"adamw", func(*recipe.Train) {}},
+		{"adamw, accumulated", func(c *recipe.Train) { c.GradAccum = 2 }},
+		{"adamw8bit", func(c *recipe.Train) { c.Optimizer = "adamw8bit" }},
+		{"per_layer_update", func(c *recipe.Train) { c.PerLayerUpdate, c.GradClip = true, 0 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := smallConfig(t)

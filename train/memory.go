@@ -7,8 +7,10 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/internal/machine"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
 )
 
 // MemoryPlan is what a run will need, in bytes, computed from shapes alone.
@@ -27,7 +29,7 @@ type MemoryPlan struct {
 
 // planMemory builds the training graph of a network, whose longest sequences have
 // cfg.Data.SeqLen tokens, without any memory behind it.
-func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
+func planMemory(cfg recipe.Config, dims model.Dims) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
@@ -35,7 +37,7 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 	if err != nil {
 		return MemoryPlan{}, err
 	}
-	opts, straight := model.Options{Linear: cfg.Model.Linear, Sink: sink, Frozen: cfg.Train.frozen, Sites: stageOutputs(cfg.Model)}, newStraight(cfg.Train, store)
+	opts, straight := model.Options{Linear: cfg.Model.Linear, Sink: sink, Frozen: cfg.Train.Frozen, Sites: stageOutputs(cfg.Model)}, newStraight(cfg.Train, store)
 	straight.apply(&opts)
 	s, err := model.NewSession(n, store, opts)
 	if err != nil {
@@ -45,7 +47,7 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 		return MemoryPlan{}, err
 	}
 	if cfg.Train.STF != nil {
-		if _, err := stfLayers(cfg.Train.STF, store, cfg.Train.frozen); err != nil {
+		if _, err := stfLayers(cfg.Train.STF, store, cfg.Train.Frozen); err != nil {
 			return MemoryPlan{}, err
 		}
 	}
@@ -58,7 +60,7 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 	}
 	m := MemoryPlan{Weights: store.Bytes() + store.BaseBytes(), Indices: store.IndexBytes() + p.HeldBytes(), Activations: p.ActivationBytes()}
 	for _, name := range store.Names() {
-		if !cfg.Train.frozen(name) {
+		if !cfg.Train.Frozen(name) {
 			n, size := store.Shape(name).TotalSize(), int(store.Dtype.Size())
 			m.Gradients += n * size
 			m.Optimizer += optimizerBytes(cfg.Train, n, size)
@@ -84,7 +86,7 @@ func planMemory(cfg Config, dims model.Dims) (MemoryPlan, error) {
 
 // addLatents makes the plan that of a run with latent values, whose needs while it has them are the larger; parameters that
 // are frozen meanwhile have no gradients and no optimizer state then.
-func (m *MemoryPlan) addLatents(cfg LoopConfig, latents, store *nn.Store, frozen func(name string) bool) {
+func (m *MemoryPlan) addLatents(cfg recipe.Train, latents, store *nn.Store, frozen func(name string) bool) {
 	size := int(store.Dtype.Size())
 	m.Latents = latents.Bytes()
 	for _, name := range latents.Names() {
@@ -93,55 +95,12 @@ func (m *MemoryPlan) addLatents(cfg LoopConfig, latents, store *nn.Store, frozen
 		m.Optimizer += optimizerBytes(cfg, n, size)
 	}
 	for _, name := range store.Names() {
-		if n := store.Shape(name).TotalSize(); frozen(name) && !cfg.frozen(name) {
+		if n := store.Shape(name).TotalSize(); frozen(name) && !cfg.Frozen(name) {
 			m.Gradients -= n * size
 			m.Optimizer -= optimizerBytes(cfg, n, size)
 		}
 	}
 }
-
-// graphBytes is less than the graph of one block takes.
-const graphBytes = 20e3
-
-// plausible refuses a config whose weights or activations alone exceed limit, which is this machine's memory or more.
-// It estimates from below and in float64, because for such sizes the plan's own
-// integers overflow and its inputs would not fit.
-func plausible(cfg Config, dims model.Dims, limit float64) error {
-	d, layers, vocab := float64(cfg.Model.DModel), float64(cfg.Model.NLayer), float64(dims.VocabSize)
-	hidden := float64(cfg.Model.DFF)
-	if hidden == 0 {
-		hidden = 2 * d
-	}
-	tokens := float64(cfg.Train.BatchSize) * float64(cfg.Data.SeqLen)
-	blocks := layers * (2*d*hidden + cfg.Model.Attention.Parameters(cfg.Model.DModel))
-	if len(cfg.Model.Linear) > 0 {
-		blocks = layers * 2 * d // factored layers may be small; the norms are not
-	}
-	weights := 4 * (vocab*d + blocks)
-	scores := vocab // of each token
-	if cfg.Model.Kind != "decoder" {
-		scores = 0 // of each text, or of few tokens
-	}
-	activations := tokens*(3*8+4*(d+hidden+scores)) + layers*graphBytes
-	context := float64(dims.Context)
-	if cfg.Model.Positions == "learned" {
-		weights += 4 * context * d
-	} else {
-		activations += 4 * context * float64(cfg.Model.Attention.RotaryDim(cfg.Model.DModel)) // the table of angles
-	}
-	if cfg.Model.Kind == "favit" {
-		weights, activations = cfg.Model.LeastOfImages(dims)
-		activations *= float64(cfg.Train.BatchSize)
-	}
-	if weights+activations <= limit {
-		return nil
-	}
-	return fmt.Errorf("the run needs more than %s of memory and this machine has %s:\n%s%s", bytesText(weights+activations), bytesText(min(limit, memoryLimit())),
-		table([]row{{name: "weights", bytes: weights}, {name: "activations", bytes: activations}}, "more than "), smaller)
-}
-
-// smaller is the advice of every refused plan.
-const smaller = "try a smaller batch_size, d_model or n_layer, or checkpoint_activations = true"
 
 // Total is the sum of all parts: the peak of the process.
 func (m MemoryPlan) Total() int {
@@ -150,7 +109,7 @@ func (m MemoryPlan) Total() int {
 
 // inProcess adds what a process takes beside its model:
 // corpus is the bytes of its data, and it has programs of so many lengths.
-func (m MemoryPlan) inProcess(cfg Config, corpus, lengths int) MemoryPlan {
+func (m MemoryPlan) inProcess(cfg recipe.Config, corpus, lengths int) MemoryPlan {
 	m.Corpus = corpus
 	m.Program = programBytes + lengths*cfg.Model.Blocks()*layerBytes
 	m.Program += garbageAllowance(m.Total())
@@ -166,78 +125,36 @@ const (
 )
 
 // rows are the parts that this run has.
-func (m MemoryPlan) rows() []row {
-	all := []row{
-		{name: "weights", bytes: float64(m.Weights)}, {name: "indices", bytes: float64(m.Indices)}, {name: "gradients", bytes: float64(m.Gradients)}, {name: "optimizer", bytes: float64(m.Optimizer)},
-		{name: "averages", bytes: float64(m.Averages)}, {name: "latents", bytes: float64(m.Latents)}, {name: "teacher", bytes: float64(m.Teacher)}, {name: "activations", bytes: float64(m.Activations)}, {name: "corpus", bytes: float64(m.Corpus)}, {name: "program", bytes: float64(m.Program)},
+func (m MemoryPlan) rows() []machine.Row {
+	all := []machine.Row{
+		{Name: "weights", Bytes: float64(m.Weights)}, {Name: "indices", Bytes: float64(m.Indices)}, {Name: "gradients", Bytes: float64(m.Gradients)}, {Name: "optimizer", Bytes: float64(m.Optimizer)},
+		{Name: "averages", Bytes: float64(m.Averages)}, {Name: "latents", Bytes: float64(m.Latents)}, {Name: "teacher", Bytes: float64(m.Teacher)}, {Name: "activations", Bytes: float64(m.Activations)}, {Name: "corpus", Bytes: float64(m.Corpus)}, {Name: "program", Bytes: float64(m.Program)},
 	}
-	return slices.DeleteFunc(all, func(r row) bool { return r.bytes == 0 })
+	return slices.DeleteFunc(all, func(r machine.Row) bool { return r.Bytes == 0 })
 }
 
 // Summary is the plan in one line.
 func (m MemoryPlan) Summary() string {
 	var parts []string
 	for _, r := range m.rows() {
-		parts = append(parts, r.name+" "+bytesText(r.bytes))
+		parts = append(parts, r.Name+" "+machine.Bytes(r.Bytes))
 	}
-	return fmt.Sprintf("memory %s: %s", bytesText(float64(m.Total())), strings.Join(parts, ", "))
-}
-
-// row is one line of a table of memory.
-type row struct {
-	name  string
-	bytes float64
+	return fmt.Sprintf("memory %s: %s", machine.Bytes(float64(m.Total())), strings.Join(parts, ", "))
 }
 
 // Table is the plan as lines of a table, each after prefix.
 func (m MemoryPlan) Table(prefix string) string {
-	text := table(append(m.rows(), row{name: "total", bytes: float64(m.Total())}), "")
+	text := machine.Table(append(m.rows(), machine.Row{Name: "total", Bytes: float64(m.Total())}), "")
 	return prefix + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+prefix) + "\n"
 }
 
-func table(rows []row, bound string) string {
-	var b strings.Builder
-	for _, r := range rows {
-		fmt.Fprintf(&b, "  %-12s %s%9s\n", r.name, bound, bytesText(r.bytes))
-	}
-	return b.String()
-}
-
-// bytesText writes a number of bytes in a unit that suits it.
-func bytesText(n float64) string {
-	units := []string{"kB", "MB", "GB", "TB"}
-	n /= 1e3
-	for ; n >= 999.5 && len(units) > 1; units = units[1:] {
-		n /= 1e3
-	}
-	switch {
-	case n < 99.95:
-		return fmt.Sprintf("%.1f %s", n, units[0])
-	case n < 99_999.5:
-		return fmt.Sprintf("%.0f %s", n, units[0])
-	}
-	return fmt.Sprintf("%.1e %s", n, units[0])
-}
-
-// memoryLimit is the memory of this machine in bytes; where that is not known,
-// more than any has.
-func memoryLimit() float64 {
-	if n := availableMemory(); n > 0 {
-		return float64(n)
-	}
-	return 1 << 48
-}
-
-// MachineMemory is the memory of this machine as a text.
-func MachineMemory() string { return bytesText(memoryLimit()) }
-
 // Fits refuses a plan that is larger than the memory of this machine.
-func (m MemoryPlan) Fits() error { return m.fits(memoryLimit()) }
+func (m MemoryPlan) Fits() error { return m.fits(machine.Memory()) }
 
 func (m MemoryPlan) fits(limit float64) error {
 	if float64(m.Total()) <= limit {
 		return nil
 	}
 	return fmt.Errorf("the run needs %s of memory and this machine has %s:\n%s%s",
-		bytesText(float64(m.Total())), bytesText(limit), m.Table(""), smaller)
+		machine.Bytes(float64(m.Total())), machine.Bytes(limit), m.Table(""), recipe.Smaller)
 }

@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"sparrow/internal/machine"
 	"sparrow/nn"
+	"sparrow/recipe"
 )
 
 func TestBytesText(t *testing.T) {
@@ -13,16 +15,16 @@ func TestBytesText(t *testing.T) {
 		0: "0.0 kB", 1234: "1.2 kB", 99_940: "99.9 kB", 230_280: "230 kB", 999_499: "999 kB", 999_500: "1.0 MB",
 		7.2e6: "7.2 MB", 2.53e10: "25.3 GB", 2.75e13: "27.5 TB", 1.344e15: "1344 TB", 1.2096e22: "1.2e+10 TB",
 	} {
-		if got := bytesText(n); got != want {
+		if got := machine.Bytes(n); got != want {
 			t.Errorf("bytesText(%g) = %q, want %q", n, got, want)
 		}
 	}
 }
 
 // planOf is the plan of a model of 256 tokens.
-func planOf(cfg Config) (MemoryPlan, error) {
-	dims := cfg.dims(256)
-	if err := plausible(cfg, dims, memoryLimit()); err != nil {
+func planOf(cfg recipe.Config) (MemoryPlan, error) {
+	dims := cfg.Dims(256)
+	if err := recipe.Plausible(cfg, dims, machine.Memory()); err != nil {
 		return MemoryPlan{}, err
 	}
 	return planMemory(cfg, dims)
@@ -44,7 +46,7 @@ func TestPlanMemory(t *testing.T) {
 	if plan.Activations <= 0 || plan.Total() != plan.Weights+plan.Gradients+plan.Optimizer+plan.Activations {
 		t.Errorf("plan %+v, total %d", plan, plan.Total())
 	}
-	cfg.Train.Freeze = []FreezeConfig{{Match: "lm_head.*"}}
+	cfg.Train.Freeze = []recipe.Freeze{{Match: "lm_head.*"}}
 	frozen, err := planOf(cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -71,14 +73,14 @@ func TestFits(t *testing.T) {
 // TestPlausible: the estimate is below the plan, so that it refuses nothing that
 // fits, and it survives numbers whose products overflow.
 func TestPlausible(t *testing.T) {
-	for name, change := range map[string]func(*Config){
-		"small":      func(*Config) {},
-		"wide":       func(c *Config) { c.Model.DModel, c.Model.DFF = 512, 0 },
-		"large head": func(c *Config) { c.Model.Attention.HeadDim = 64 },
-		"learned":    func(c *Config) { c.Model.Positions, c.Model.Context = "learned", 4096 },
-		"batch":      func(c *Config) { c.Train.BatchSize, c.Data.SeqLen = 32, 64 },
-		"tied":       func(c *Config) { c.Model.Tied = true },
-		"factored": func(c *Config) {
+	for name, change := range map[string]func(*recipe.Config){
+		"small":      func(*recipe.Config) {},
+		"wide":       func(c *recipe.Config) { c.Model.DModel, c.Model.DFF = 512, 0 },
+		"large head": func(c *recipe.Config) { c.Model.Attention.HeadDim = 64 },
+		"learned":    func(c *recipe.Config) { c.Model.Positions, c.Model.Context = "learned", 4096 },
+		"batch":      func(c *recipe.Config) { c.Train.BatchSize, c.Data.SeqLen = 32, 64 },
+		"tied":       func(c *recipe.Config) { c.Model.Tied = true },
+		"factored": func(c *recipe.Config) {
 			c.Model.DModel, c.Model.DFF, c.Model.Linear = 512, 4096, []nn.Rule{{Match: "model.*", OneOf: nn.As(nn.LowRank{Rank: 1})}}
 		},
 	} {
@@ -88,26 +90,28 @@ func TestPlausible(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		graph := float64(cfg.Model.NLayer) * graphBytes // is not in the plan
+		graph := float64(cfg.Model.NLayer) * recipe.GraphBytes // is not in the plan
 		inputs := float64(3 * 8 * cfg.Train.BatchSize * cfg.Data.SeqLen)
-		angles := 4 * float64(cfg.dims(256).Context*cfg.Model.Attention.Dim(cfg.Model.DModel))
-		if err := plausible(cfg, cfg.dims(256), float64(plan.Weights+plan.Activations)+graph+inputs+angles); err != nil {
+		angles := 4 * float64(cfg.Dims(256).Context*cfg.Model.Attention.Dim(cfg.Model.DModel))
+		if err := recipe.Plausible(cfg, cfg.Dims(256), float64(plan.Weights+plan.Activations)+graph+inputs+angles); err != nil {
 			t.Errorf("%s: refused where it fits: %v", name, err)
 		}
 	}
-	for name, change := range map[string]func(*Config){
-		"d_model":    func(c *Config) { c.Model.DModel = math.MaxInt64 },
-		"n_layer":    func(c *Config) { c.Model.NLayer = math.MaxInt64 },
-		"d_ff":       func(c *Config) { c.Model.DFF = math.MaxInt64 },
-		"batch_size": func(c *Config) { c.Train.BatchSize = math.MaxInt64 },
-		"seq_len":    func(c *Config) { c.Data.SeqLen = math.MaxInt64 },
-		"context":    func(c *Config) { c.Model.Context = math.MaxInt64 },
-		"heads":      func(c *Config) { c.Model.Attention.NHead, c.Model.Attention.HeadDim = math.MaxInt64, math.MaxInt64 },
-		"q_rank":     func(c *Config) { c.Model.Attention.Kind, c.Model.Attention.QRank = "mfa", math.MaxInt64 },
+	for name, change := range map[string]func(*recipe.Config){
+		"d_model":    func(c *recipe.Config) { c.Model.DModel = math.MaxInt64 },
+		"n_layer":    func(c *recipe.Config) { c.Model.NLayer = math.MaxInt64 },
+		"d_ff":       func(c *recipe.Config) { c.Model.DFF = math.MaxInt64 },
+		"batch_size": func(c *recipe.Config) { c.Train.BatchSize = math.MaxInt64 },
+		"seq_len":    func(c *recipe.Config) { c.Data.SeqLen = math.MaxInt64 },
+		"context":    func(c *recipe.Config) { c.Model.Context = math.MaxInt64 },
+		"heads": func(c *recipe.Config) {
+			c.Model.Attention.NHead, c.Model.Attention.HeadDim = math.MaxInt64, math.MaxInt64
+		},
+		"q_rank": func(c *recipe.Config) { c.Model.Attention.Kind, c.Model.Attention.QRank = "mfa", math.MaxInt64 },
 	} {
 		cfg := smallConfig(t)
 		change(&cfg)
-		if err := buildable(cfg, cfg.dims(256), math.Inf(1)); err == nil || !strings.Contains(err.Error(), "this machine has "+MachineMemory()) {
+		if err := recipe.Buildable(cfg, cfg.Dims(256), math.Inf(1)); err == nil || !strings.Contains(err.Error(), "this machine has "+machine.Text()) {
 			t.Errorf("%s = 2^63-1: %v, want a refusal that says what this machine has", name, err)
 		}
 		if _, err := planOf(cfg); err == nil || !strings.Contains(err.Error(), "more than") {

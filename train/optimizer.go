@@ -8,6 +8,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/kernel"
 	"sparrow/nn"
+	"sparrow/recipe"
 )
 
 // optimizerGrain is how many values one piece of an update or of a norm covers.
@@ -28,12 +29,12 @@ type Optimizer interface {
 
 // NewOptimizer starts the optimizer of a config with a state of zero for every
 // parameter that is not frozen.
-func NewOptimizer(cfg LoopConfig, store *nn.Store) Optimizer {
+func NewOptimizer(cfg recipe.Train, store *nn.Store) Optimizer {
 	return newOptimizer(cfg, store, func(string) bool { return true })
 }
 
 // newOptimizer is NewOptimizer for the parameters that own accepts.
-func newOptimizer(cfg LoopConfig, store *nn.Store, own func(name string) bool) Optimizer {
+func newOptimizer(cfg recipe.Train, store *nn.Store, own func(name string) bool) Optimizer {
 	if cfg.Optimizer == "adamw8bit" {
 		return newAdamW8bit(cfg, store, own)
 	}
@@ -41,7 +42,7 @@ func newOptimizer(cfg LoopConfig, store *nn.Store, own func(name string) bool) O
 }
 
 // optimizerBytes is the memory of the optimizer's state of one parameter.
-func optimizerBytes(cfg LoopConfig, elements, elementSize int) int {
+func optimizerBytes(cfg recipe.Train, elements, elementSize int) int {
 	if cfg.Optimizer == "adamw8bit" && elements >= minElements8bit {
 		blocks := (elements + cfg.AdamBlockSize - 1) / cfg.AdamBlockSize
 		return 2*elements + 2*4*blocks
@@ -53,22 +54,22 @@ func optimizerBytes(cfg LoopConfig, elements, elementSize int) int {
 // Weight Decay Regularization" (ICLR 2019), algorithm 2: two means a parameter.
 // Parameters with one dimension (norms, biases) are not decayed.
 type AdamW struct {
-	cfg          LoopConfig
+	cfg          recipe.Train
 	store        *nn.Store
 	names        []string
 	mean, square map[string]*tensor.Dense
 }
 
 // NewAdamW starts with means of zero for every parameter that is not frozen.
-func NewAdamW(cfg LoopConfig, store *nn.Store) *AdamW {
+func NewAdamW(cfg recipe.Train, store *nn.Store) *AdamW {
 	return newAdamW(cfg, store, func(string) bool { return true })
 }
 
 // newAdamW is NewAdamW for the parameters that own accepts.
-func newAdamW(cfg LoopConfig, store *nn.Store, own func(name string) bool) *AdamW {
+func newAdamW(cfg recipe.Train, store *nn.Store, own func(name string) bool) *AdamW {
 	o := &AdamW{cfg: cfg, store: store, mean: map[string]*tensor.Dense{}, square: map[string]*tensor.Dense{}}
 	for _, name := range store.Names() {
-		if cfg.frozen(name) || !own(name) {
+		if cfg.Frozen(name) || !own(name) {
 			continue
 		}
 		o.names = append(o.names, name)
@@ -105,7 +106,7 @@ func (o *AdamW) Update(name string, grad *tensor.Dense, from, step int, rate, sc
 }
 
 // adamSettings are the settings of one step of the parameter w.
-func adamSettings(cfg LoopConfig, w *tensor.Dense, step int, rate, scale float64) kernel.AdamW {
+func adamSettings(cfg recipe.Train, w *tensor.Dense, step int, rate, scale float64) kernel.AdamW {
 	p := kernel.AdamW{LearningRate: rate, Beta1: cfg.Beta1, Beta2: cfg.Beta2, Eps: cfg.Eps, Step: step, GradScale: scale}
 	if w.Dims() >= 2 {
 		p.WeightDecay = cfg.WeightDecay
@@ -123,7 +124,7 @@ func update[T kernel.Float](p kernel.AdamW, w, m, v, g []T) {
 func (o *AdamW) Bytes() int {
 	n := 0
 	for _, name := range o.names {
-		n += optimizerBytes(LoopConfig{}, o.mean[name].Shape().TotalSize(), int(o.store.Dtype.Size()))
+		n += optimizerBytes(recipe.Train{}, o.mean[name].Shape().TotalSize(), int(o.store.Dtype.Size()))
 	}
 	return n
 }

@@ -8,6 +8,7 @@ import (
 
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
 )
 
 // TestAdamWEquation: three steps equal the equation of Loshchilov and Hutter,
@@ -17,9 +18,9 @@ func TestAdamWEquation(t *testing.T) {
 	const rate, beta1, beta2, eps, decay, scale = 0.01, 0.9, 0.95, 1e-8, 0.1, 0.5
 	cfg := smallConfig(t)
 	cfg.Train.Beta1, cfg.Train.Beta2, cfg.Train.Eps, cfg.Train.WeightDecay = beta1, beta2, eps, decay
-	cfg.Train.Freeze = []FreezeConfig{{Match: "lm_head.*"}}
+	cfg.Train.Freeze = []recipe.Freeze{{Match: "lm_head.*"}}
 	store := nn.NewStore(tensor.Float64)
-	if _, err := cfg.Model.NewSession(cfg.dims(256), store, model.Options{Seed: 1}); err != nil {
+	if _, err := cfg.Model.NewSession(cfg.Dims(256), store, model.Options{Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	grads := nn.NewGradients(store)
@@ -69,7 +70,7 @@ func TestAdamWEquation(t *testing.T) {
 func TestGradNorm(t *testing.T) {
 	cfg := smallConfig(t)
 	store := nn.NewStore(tensor.Float32)
-	if _, err := cfg.Model.NewSession(cfg.dims(256), store, model.Options{}); err != nil {
+	if _, err := cfg.Model.NewSession(cfg.Dims(256), store, model.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	grads := nn.NewGradients(store)

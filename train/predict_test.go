@@ -13,32 +13,35 @@ import (
 	"sparrow/attention"
 	"sparrow/metrics"
 	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // predictorOf trains a small network on texts with the given labels and opens it with its attention.
-func predictorOf(t *testing.T, cfg Config) (*Loaded, Predictor) {
+func predictorOf(t *testing.T, cfg recipe.Config) (*saved.Model, task.Predictor) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "out")
 	if _, err := mustTrain(t, cfg, dir, nil); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(dir, true, model.Options{})
+	l, err := saved.Open(dir, true, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return l, l.Task.(Predictor)
+	return l, l.Task.(task.Predictor)
 }
 
 // inputs of single texts.
-func inputs(texts ...string) (in []Input) {
+func inputs(texts ...string) (in []task.Input) {
 	for _, text := range texts {
-		in = append(in, Input{Texts: []string{text}})
+		in = append(in, task.Input{Texts: []string{text}})
 	}
 	return in
 }
 
 // probability is that of a name.
-func probability(p Prediction, name string) float64 {
+func probability(p task.Prediction, name string) float64 {
 	x, _ := metrics.Record{Values: p}.Value(name)
 	return x
 }
@@ -65,9 +68,9 @@ func TestPredict(t *testing.T) {
 			if err != nil || len(together) != len(texts) {
 				t.Fatalf("%d predictions of %d texts, %v", len(together), len(texts), err)
 			}
-			var seen []Attention
+			var seen []task.Attention
 			if kind == "lama" {
-				if seen, err = l.Task.(Attender).Attend(ctx, l.Session, inputs(texts...)); err != nil || len(seen) != len(texts) {
+				if seen, err = l.Task.(task.Attender).Attend(ctx, l.Session, inputs(texts...)); err != nil || len(seen) != len(texts) {
 					t.Fatalf("attention to %d of %d texts, %v", len(seen), len(texts), err)
 				}
 			}
@@ -110,7 +113,7 @@ func TestPredict(t *testing.T) {
 					t.Errorf("%q: %d heads over %q, want %q", text, len(seen[i].Heads), seen[i].Tokens, want)
 				}
 			}
-			score, err := l.Task.Evaluate(ctx, l.Session, Measure{File: cfg.Data.Train})
+			score, err := l.Task.Evaluate(ctx, l.Session, task.Measure{File: cfg.Data.Train})
 			if accuracy, _ := score.Value("accuracy"); err != nil || accuracy != float64(right)/float64(len(texts)) || score.Count != len(texts) {
 				t.Errorf("%d of %d texts are labelled right; measured as %+v, %v", right, len(texts), score, err)
 			}
@@ -125,17 +128,17 @@ func TestPredictMistakes(t *testing.T) {
 	if _, err := p.Predict(ctx, l.Session, inputs("", "two")); err != nil {
 		t.Errorf("an empty text: %v", err)
 	}
-	lines := make([]string, predictBatch+2)
-	lines[predictBatch+1] = "caf\xe9"
+	lines := make([]string, task.PredictBatch+2)
+	lines[task.PredictBatch+1] = "caf\xe9"
 	_, err := p.Predict(ctx, l.Session, inputs(lines...))
-	var about *InputError
-	if want := "data: not valid UTF-8 at byte 3 (0xe9); convert the text"; !errors.As(err, &about) || about.Index != predictBatch+1 || about.Err.Error() != want {
-		t.Errorf("got error %v, want %q about input %d", err, want, predictBatch+1)
+	var about *task.InputError
+	if want := "data: not valid UTF-8 at byte 3 (0xe9); convert the text"; !errors.As(err, &about) || about.Index != task.PredictBatch+1 || about.Err.Error() != want {
+		t.Errorf("got error %v, want %q about input %d", err, want, task.PredictBatch+1)
 	}
-	if _, err := p.Predict(ctx, l.Session, []Input{{Texts: []string{"one", "two"}}}); !errors.As(err, &about) || about.Index != 0 {
+	if _, err := p.Predict(ctx, l.Session, []task.Input{{Texts: []string{"one", "two"}}}); !errors.As(err, &about) || about.Index != 0 {
 		t.Errorf("two texts for a model of single ones: %v", err)
 	}
-	if _, err := l.Task.(Attender).Attend(ctx, l.Session, inputs("one")); err == nil || !strings.Contains(err.Error(), "does not pool words by attention") {
+	if _, err := l.Task.(task.Attender).Attend(ctx, l.Session, inputs("one")); err == nil || !strings.Contains(err.Error(), "does not pool words by attention") {
 		t.Errorf("attention of an encoder: %v", err)
 	}
 }

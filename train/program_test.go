@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sparrow/saved"
 )
 
 // startedAs makes this process one that was started as self, until the test ends.
@@ -23,8 +25,8 @@ func TestAdviceFollowsTheStart(t *testing.T) {
 	}
 	for start, program := range map[string]string{"/tmp/go-build1/b001/exe/model": "go run ./cmd/train", "/opt/sparrow/model": "/opt/sparrow/train"} {
 		startedAs(t, start)
-		_, err := Find(run, false)
-		if want := program + " resume " + run; !errors.Is(err, ErrNotFound) || !strings.HasSuffix(err.Error(), ": "+want) {
+		_, err := saved.Find(run, false)
+		if want := program + " resume " + run; !errors.Is(err, saved.ErrNotFound) || !strings.HasSuffix(err.Error(), ": "+want) {
 			t.Errorf("started as %s: got %v, want the advice %s", start, err, want)
 		}
 		diverged := (&DivergedError{Dir: "my run", Last: "x", Rate: 1}).Error()

@@ -19,12 +19,15 @@ import (
 	"sparrow/model"
 	"sparrow/model/decode"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // storedAs writes the model of a run at out with its blocks' layers stored as quantize says, in blocks of block.
-func storedAs(t *testing.T, run, out, quantize string, block int) *Loaded {
+func storedAs(t *testing.T, run, out, quantize string, block int) *saved.Model {
 	t.Helper()
-	l, err := Open(run, false, model.Options{})
+	l, err := saved.Open(run, false, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +70,7 @@ func arraysOf(t *testing.T, dir string) map[string]checkpoints.Array {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return byName(all)
+	return saved.ByName(all)
 }
 
 // trainedOf is a run of a network whose blocks have layers of one kind.
@@ -96,7 +99,7 @@ func TestQuantizedCheckpoint(t *testing.T) {
 			t.Run(kind.Name+" "+form, func(t *testing.T) {
 				first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
 				source := storedAs(t, run, first, form, 32)
-				l, err := Open(first, false, model.Options{})
+				l, err := saved.Open(first, false, model.Options{})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -157,16 +160,16 @@ func TestPackedUse(t *testing.T) {
 			t.Run(kind.Name+" "+form, func(t *testing.T) {
 				dir, again := filepath.Join(t.TempDir(), "few"), filepath.Join(t.TempDir(), "again")
 				storedAs(t, run, dir, form, 32)
-				var scores [2]Score
+				var scores [2]task.Score
 				var texts [2][]int
-				var loaded [2]*Loaded
+				var loaded [2]*saved.Model
 				for i := range 2 {
-					l, err := Open(dir, false, model.Options{Packed: i == 1})
+					l, err := saved.Open(dir, false, model.Options{Packed: i == 1})
 					if err != nil {
 						t.Fatal(err)
 					}
 					loaded[i] = l
-					if scores[i], err = l.Task.Evaluate(context.Background(), l.Session, Measure{}); err != nil {
+					if scores[i], err = l.Task.Evaluate(context.Background(), l.Session, task.Measure{}); err != nil {
 						t.Fatal(err)
 					}
 					if err := decode.Generate(context.Background(), l.Session, [][]int{{1, 2, 3}}, decode.Request{Tokens: 9}, func(_, token int) error {
@@ -175,7 +178,7 @@ func TestPackedUse(t *testing.T) {
 					}); err != nil {
 						t.Fatal(err)
 					}
-					if _, err := l.Elsewhere(Elsewhere{Set: []string{"train.batch_size=2", "data.seq_len=4"}}); err != nil {
+					if _, err := l.Elsewhere(saved.Elsewhere{Set: []string{"train.batch_size=2", "data.seq_len=4"}}); err != nil {
 						t.Error(err)
 					}
 				}
@@ -251,7 +254,7 @@ func TestQuantizedDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, packed := range []bool{false, true} {
-			if _, err := Open(dir, false, model.Options{Packed: packed}); !errors.Is(err, checkpoints.ErrCheckpoint) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), want) {
+			if _, err := saved.Open(dir, false, model.Options{Packed: packed}); !errors.Is(err, checkpoints.ErrCheckpoint) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), want) {
 				t.Errorf("packed %v: %v, want ErrCheckpoint about %s: %s", packed, err, name, want)
 			}
 		}
@@ -267,7 +270,7 @@ func TestFromQuantized(t *testing.T) {
 		t.Fatal(err)
 	}
 	storedAs(t, filepath.Join(root, "run"), filepath.Join(root, "few"), "int8", 64)
-	few, err := Open(filepath.Join(root, "few"), false, model.Options{})
+	few, err := saved.Open(filepath.Join(root, "few"), false, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +304,7 @@ func TestFromQuantized(t *testing.T) {
 	if _, err := trainer.Run(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(filepath.Join(root, "lora"), false, model.Options{})
+	l, err := saved.Open(filepath.Join(root, "lora"), false, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,14 +327,14 @@ func TestQuantizedDoesNotTrain(t *testing.T) {
 		cfg.Train.InitFrom = from
 		dir := filepath.Join(root, "none")
 		_, err := New(context.Background(), cfg, dir, false, io.Discard)
-		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), `quantize = "int4": model.layers.0.mlp.gate_proj.weight does not train`) {
+		if !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), `quantize = "int4": model.layers.0.mlp.gate_proj.weight does not train`) {
 			t.Errorf("from %q: %v, want ErrUsage that names the weight", from, err)
 		}
 		if _, err := os.Stat(dir); err == nil {
 			t.Error("a folder was made")
 		}
 	}
-	cfg.Train.Freeze = []FreezeConfig{{Match: "*.mlp.*"}}
+	cfg.Train.Freeze = []recipe.Freeze{{Match: "*.mlp.*"}}
 	frozen := filepath.Join(root, "frozen")
 	if _, err := mustTrain(t, cfg, frozen, nil); err != nil {
 		t.Fatal(err)

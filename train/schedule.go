@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"sparrow/recipe"
 )
 
 // Schedule is the learning rate as a function of the step. With n the 0-based step, W = Warmup, N = Steps,
@@ -84,6 +86,6 @@ func (s Schedule) At(step int) float64 {
 }
 
 // scheduleOf is the learning rate of each step.
-func scheduleOf(c LoopConfig) Schedule {
+func scheduleOf(c recipe.Train) Schedule {
 	return Schedule{Kind: c.Schedule, Warmup: c.WarmupSteps, Steps: c.Steps, DecaySteps: c.DecaySteps, Peak: c.LearningRate, MinRatio: c.MinLRRatio}
 }

@@ -12,6 +12,8 @@ import (
 
 	"sparrow/metrics"
 	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/task"
 )
 
 // TestStageNorms: an image classifier's metrics tell of each stage at the first step and at evaluations; squares of the parts
@@ -23,11 +25,11 @@ func TestStageNorms(t *testing.T) {
 			names = append(names, fmt.Sprintf("stage%d_%s", i+1, what))
 		}
 	}
-	for name, change := range map[string]func(*Config){
-		"whole gradients": func(*Config) {},
-		"micro-batches":   func(c *Config) { c.Train.GradAccum = 2 },
+	for name, change := range map[string]func(*recipe.Config){
+		"whole gradients": func(*recipe.Config) {},
+		"micro-batches":   func(c *recipe.Config) { c.Train.GradAccum = 2 },
 		"per layer":       perLayer,
-		"checkpointed":    func(c *Config) { c.Model.CheckpointActivations = true },
+		"checkpointed":    func(c *recipe.Config) { c.Model.CheckpointActivations = true },
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, dir := imageConfig(t), filepath.Join(t.TempDir(), "out")
@@ -97,7 +99,7 @@ func TestStageActivations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batches, err := fresh.task.Batches(context.Background(), s, Feed{Mode: model.Score, Split: Training, Seed: cfg.Seed})
+	batches, err := fresh.task.Batches(context.Background(), s, task.Feed{Mode: model.Score, Split: task.Training, Seed: cfg.Seed})
 	if err != nil {
 		t.Fatal(err)
 	}

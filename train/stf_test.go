@@ -16,14 +16,18 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/internal/rng"
+	"sparrow/internal/shell"
 	"sparrow/kernel"
 	"sparrow/metrics"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // stfConfig is a run of eight steps by one reading, from a dense run's weights.
-func stfConfig(t *testing.T, kind, axis string, shared bool) Config {
+func stfConfig(t *testing.T, kind, axis string, shared bool) recipe.Config {
 	t.Helper()
 	dense := smallConfig(t)
 	from := filepath.Join(t.TempDir(), "dense")
@@ -33,7 +37,7 @@ func stfConfig(t *testing.T, kind, axis string, shared bool) Config {
 	c := dense
 	c.Model.Linear = []nn.Rule{{Match: "model.layers.*", OneOf: nn.As(nn.DenseSparse{Block: 8, Atoms: 16, Nonzeros: []int{2}, Axis: axis, Shared: shared})}}
 	c.Train.InitFrom, c.Train.Steps = from, 8
-	c.Train.STF = &STFConfig{}
+	c.Train.STF = &recipe.STF{}
 	c.Train.STF.SetDefaults()
 	c.Train.STF.UseKind(kind)
 	if kind != "frozen" {
@@ -46,7 +50,7 @@ func stfConfig(t *testing.T, kind, axis string, shared bool) Config {
 }
 
 // eachReading runs a test for every kind and both sides, with a dictionary for all blocks and one for each.
-func eachReading(t *testing.T, kinds []string, do func(t *testing.T, cfg Config)) {
+func eachReading(t *testing.T, kinds []string, do func(t *testing.T, cfg recipe.Config)) {
 	t.Helper()
 	for _, kind := range kinds {
 		for _, axis := range []string{"in", "out"} {
@@ -55,7 +59,7 @@ func eachReading(t *testing.T, kinds []string, do func(t *testing.T, cfg Config)
 	}
 }
 
-func mustPrepare(t *testing.T, cfg Config) *Trainer {
+func mustPrepare(t *testing.T, cfg recipe.Config) *Trainer {
 	t.Helper()
 	trainer, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard)
 	if err != nil {
@@ -82,7 +86,7 @@ func lossOf(r metrics.Record, name string) float64 {
 // TestSTFInvariants: the first loss is that of the factors before any training, by every kind; each step computes with what
 // is stored after the step before; and every vector has s atoms at every step, ascending, of which some change.
 func TestSTFInvariants(t *testing.T) {
-	eachReading(t, stfKinds, func(t *testing.T, cfg Config) {
+	eachReading(t, recipe.STFKinds, func(t *testing.T, cfg recipe.Config) {
 		cfg.Train.LearningRate = 3e-2
 		plain := cfg
 		plain.Train.STF = nil
@@ -156,7 +160,7 @@ func TestSTFResumes(t *testing.T) {
 		optimizers, stops = optimizers[:1], []int{4, 7}
 	}
 	for _, optimizer := range optimizers {
-		eachReading(t, stfKinds[1:], func(t *testing.T, cfg Config) {
+		eachReading(t, recipe.STFKinds[1:], func(t *testing.T, cfg recipe.Config) {
 			if optimizer == "adamw8bit" && cfg.Model.Linear[0].Of.(nn.DenseSparse).Axis == "out" {
 				t.Skip("8-bit states do not depend on the side that is cut: axis in resumes with them")
 			}
@@ -168,7 +172,7 @@ func TestSTFResumes(t *testing.T) {
 			for _, stop := range stops {
 				dir := filepath.Join(t.TempDir(), "run")
 				asked := 0
-				if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == stop }); !errors.Is(err, ErrInterrupted) {
+				if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == stop }); !errors.Is(err, shell.ErrInterrupted) {
 					t.Fatalf("stopped after step %d: %v", stop, err)
 				}
 				again, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
@@ -184,7 +188,7 @@ func TestSTFResumes(t *testing.T) {
 					}
 				}
 			}
-			if l, err := Open(whole, true, model.Options{}); err != nil {
+			if l, err := saved.Open(whole, true, model.Options{}); err != nil {
 				t.Error(err)
 			} else if names := strings.Join(l.Session.Store().Names(), " "); strings.Contains(names, "latent") {
 				t.Errorf("the checkpoint has %s", names)
@@ -195,7 +199,7 @@ func TestSTFResumes(t *testing.T) {
 
 // TestSTFThreads: any number of threads gives the same bytes.
 func TestSTFThreads(t *testing.T) {
-	eachReading(t, stfKinds[1:], func(t *testing.T, cfg Config) {
+	eachReading(t, recipe.STFKinds[1:], func(t *testing.T, cfg recipe.Config) {
 		var models [2][]byte
 		for i, threads := range []int{1, 3} {
 			defer kernel.SetThreads(kernel.Threads())
@@ -215,11 +219,11 @@ func TestSTFThreads(t *testing.T) {
 // TestSTFGradients: what reaches latent values is the gradient of a loss, by central differences in float64: of the dense
 // weight for "latent", of the coefficient of every atom, chosen or not, for "support".
 func TestSTFGradients(t *testing.T) {
-	for _, kind := range stfKinds[1:] {
+	for _, kind := range recipe.STFKinds[1:] {
 		for _, axis := range []string{"in", "out"} {
 			t.Run(kind+"/"+axis, func(t *testing.T) {
 				cfg := smallConfig(t)
-				cfg.Train.STF = &STFConfig{}
+				cfg.Train.STF = &recipe.STF{}
 				cfg.Train.STF.SetDefaults()
 				cfg.Train.STF.UseKind(kind)
 				const layer = "model.layers.0.mlp.down_proj"
@@ -228,15 +232,15 @@ func TestSTFGradients(t *testing.T) {
 				store := nn.NewStore(tensor.Float64)
 				straight := newStraight(cfg.Train, store)
 				grads := nn.NewGradients(store)
-				opts := model.Options{Seed: 1, Sink: grads, Frozen: cfg.Train.frozen}
+				opts := model.Options{Seed: 1, Sink: grads, Frozen: cfg.Train.Frozen}
 				straight.apply(&opts)
 				tokens, targets := make([]int, 12), make([]int, 12)
 				for i := range tokens {
 					tokens[i], targets[i] = i*i%50, (3*i+1)%50
 				}
-				program := func(c Config, s *nn.Store, o model.Options) *model.Program {
+				program := func(c recipe.Config, s *nn.Store, o model.Options) *model.Program {
 					t.Helper()
-					session, err := c.Model.NewSession(c.dims(50), s, o)
+					session, err := c.Model.NewSession(c.Dims(50), s, o)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -262,7 +266,7 @@ func TestSTFGradients(t *testing.T) {
 				free := cfg
 				free.Model.Linear, free.Train.STF = nil, nil
 				other := nn.NewStore(tensor.Float64)
-				session, err := free.Model.NewSession(free.dims(50), other, model.Options{Seed: 1, Sink: nn.NewGradients(other)})
+				session, err := free.Model.NewSession(free.Dims(50), other, model.Options{Seed: 1, Sink: nn.NewGradients(other)})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -385,8 +389,8 @@ func TestSTFConfig(t *testing.T) {
 		if strings.HasSuffix(tc.set, ",extra={") {
 			text = strings.TrimSuffix(text, "}")
 		}
-		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", []byte(text+"}\n"), &cfg, configs.Options{Lists: Lists()})
+		cfg := recipe.Default()
+		err := configs.Decode("a.toml", []byte(text+"}\n"), &cfg, configs.Options{Lists: recipe.Lists()})
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n")) {
 			t.Errorf("{%s}: %v; want %q", tc.set, err, tc.want)
 		}
@@ -396,14 +400,14 @@ func TestSTFConfig(t *testing.T) {
 // TestSTFRefuses: a network or a checkpoint without what the table is about is refused before anything is written.
 func TestSTFRefuses(t *testing.T) {
 	for name, tc := range map[string]struct {
-		change func(*Config)
+		change func(*recipe.Config)
 		want   string
 	}{
-		"no layer":   {func(c *Config) { c.Model.Linear = nil }, `[train.stf]: the network has no layer of kind "dense_sparse"`},
-		"no match":   {func(c *Config) { c.Train.STF.Match = "*.mpl.*" }, `[train.stf] match = "*.mpl.*": no layer`},
-		"frozen":     {func(c *Config) { c.Train.Freeze = []FreezeConfig{{Match: "*.dictionary.*"}} }, `[[train.freeze]] freezes model.layers.0`},
-		"from":       {func(c *Config) { c.Train.STF.From = "nowhere" }, `nowhere`},
-		"other from": {func(c *Config) { c.Train.STF.From = sparseRun(t, *c) }, `has no weight model.layers.0`},
+		"no layer":   {func(c *recipe.Config) { c.Model.Linear = nil }, `[train.stf]: the network has no layer of kind "dense_sparse"`},
+		"no match":   {func(c *recipe.Config) { c.Train.STF.Match = "*.mpl.*" }, `[train.stf] match = "*.mpl.*": no layer`},
+		"frozen":     {func(c *recipe.Config) { c.Train.Freeze = []recipe.Freeze{{Match: "*.dictionary.*"}} }, `[[train.freeze]] freezes model.layers.0`},
+		"from":       {func(c *recipe.Config) { c.Train.STF.From = "nowhere" }, `nowhere`},
+		"other from": {func(c *recipe.Config) { c.Train.STF.From = sparseRun(t, *c) }, `has no weight model.layers.0`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := stfConfig(t, "latent", "in", true)
@@ -413,7 +417,7 @@ func TestSTFRefuses(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%v; want %q", err, tc.want)
 			}
-			if isRun(dir) {
+			if saved.IsRun(dir) {
 				t.Error("there is a run")
 			}
 		})
@@ -421,7 +425,7 @@ func TestSTFRefuses(t *testing.T) {
 }
 
 // sparseRun is a run whose layers are not dense.
-func sparseRun(t *testing.T, cfg Config) string {
+func sparseRun(t *testing.T, cfg recipe.Config) string {
 	t.Helper()
 	cfg.Train.STF, cfg.Train.Steps = nil, 1
 	dir := filepath.Join(t.TempDir(), "factored")
@@ -437,11 +441,11 @@ func TestSTFKeepsItsKind(t *testing.T) {
 	cfg := stfConfig(t, "support", "in", true)
 	dir := filepath.Join(t.TempDir(), "run")
 	asked := 0
-	if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == 6 }); !errors.Is(err, ErrInterrupted) {
+	if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == 6 }); !errors.Is(err, shell.ErrInterrupted) {
 		t.Fatal(err)
 	}
 	for _, set := range [][]string{{`train.stf.kind="latent"`, "train.stf.refresh=5"}, {`train.stf.kind="frozen"`, "train.stf.rate=0", "train.stf.freeze_share=0"}, {`train.stf.match="model.layers.0.*"`}} {
-		if _, _, err := Resume(context.Background(), dir, "", set, io.Discard); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "[train.stf] has another kind or match") {
+		if _, _, err := Resume(context.Background(), dir, "", set, io.Discard); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "[train.stf] has another kind or match") {
 			t.Errorf("--set %s: %v", set, err)
 		}
 	}

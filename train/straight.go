@@ -12,12 +12,14 @@ import (
 	"sparrow/metrics"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/saved"
 )
 
 // straight trains latent values of dense_sparse layers; see [STFConfig]. When they have settled, it trains what they stood
 // for.
 type straight struct {
-	cfg     LoopConfig
+	cfg     recipe.Train
 	store   *nn.Store // of the model
 	layers  []string
 	latents *nn.Store     // nil: settled
@@ -41,8 +43,8 @@ type reading interface {
 }
 
 // newStraight is nil for a run without latent values.
-func newStraight(cfg LoopConfig, store *nn.Store) *straight {
-	if !cfg.STF.latent() {
+func newStraight(cfg recipe.Train, store *nn.Store) *straight {
+	if !cfg.STF.Latent() {
 		return nil
 	}
 	s := &straight{cfg: cfg, store: store, latents: nn.NewStore(store.Dtype)}
@@ -66,9 +68,9 @@ func (s *straight) apply(o *model.Options) {
 	o.Frozen = func(name string) bool { return frozen(name) || held[name] }
 	o.Straight = &nn.StraightThrough{Store: s.latents, Sink: s.grads, Coefficients: s.cfg.STF.Kind == "support", Match: func(layer string) bool {
 		for _, name := range s.reading.held(layer) {
-			held[name] = s.cfg.STF.matches(layer)
+			held[name] = s.cfg.STF.Matches(layer)
 		}
-		return s.cfg.STF.matches(layer)
+		return s.cfg.STF.Matches(layer)
 	}}
 }
 
@@ -77,7 +79,7 @@ func (s *straight) begin() (err error) {
 	if s == nil {
 		return nil
 	}
-	if s.layers, err = stfLayers(s.cfg.STF, s.store, s.cfg.frozen); err != nil {
+	if s.layers, err = stfLayers(s.cfg.STF, s.store, s.cfg.Frozen); err != nil {
 		return err
 	}
 	s.optimizer = NewOptimizer(s.cfg, s.latents)
@@ -249,7 +251,7 @@ func (s *straight) arrays() []checkpoints.Array {
 	}
 	out := s.optimizer.arrays()
 	if s.latents != nil {
-		out = append(out, arrays(s.latents.Names(), "", s.latents.Get)...)
+		out = append(out, saved.Views(s.latents.Names(), "", s.latents.Get)...)
 	}
 	return out
 }
@@ -272,7 +274,7 @@ func setAt(d *tensor.Dense, i int, x float64) {
 
 // turn makes latent values settle when their steps are done.
 func (t *Trainer) turn() error {
-	if t.straight == nil || t.straight.latents == nil || t.state.Step != t.cfg.Train.settles() {
+	if t.straight == nil || t.straight.latents == nil || t.state.Step != t.cfg.Train.Settles() {
 		return nil
 	}
 	t.Message("step %d: [train.stf] the choice of atoms is fixed, their values and dictionaries train", t.state.Step)
@@ -302,7 +304,7 @@ func (t *Trainer) beginSTF(ctx context.Context) error {
 	if c == nil {
 		return nil
 	}
-	layers, err := stfLayers(c, t.store, t.cfg.Train.frozen)
+	layers, err := stfLayers(c, t.store, t.cfg.Train.Frozen)
 	if err != nil {
 		return err
 	}
@@ -348,7 +350,7 @@ func (t *Trainer) denseWeights(layers []string) (map[string]*factor.Matrix, erro
 	if path == "" {
 		return nil, nil
 	}
-	dir, err := Find(path, false)
+	dir, err := saved.Find(path, false)
 	if err != nil {
 		return nil, err
 	}

@@ -18,17 +18,21 @@ import (
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/op"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
+	"sparrow/task/kinds"
 )
 
 // Trainer is one run: the model, its data and the folder that records it.
 type Trainer struct {
-	cfg       Config
+	cfg       recipe.Config
 	dir       string
 	out       io.Writer // log and progress
-	task      Task
-	facts     Facts
+	task      task.Task
+	facts     task.Facts
 	dims      model.Dims
-	stream    Stream // of training data
+	stream    task.Stream // of training data
 	store     *nn.Store
 	grads     *nn.Gradients // of a step; nil with per-layer updates
 	sink      op.Sink       // where the model's gradients go: grads or layers
@@ -39,7 +43,7 @@ type Trainer struct {
 	schedule  Schedule
 	averages  *averages      // nil without [train] ema
 	teacher   *model.Session // nil without [train.distill]
-	state     State
+	state     saved.State
 	plan      MemoryPlan
 	parent    *checkpoints.Lineage
 	inherited map[string]bool                  // arrays that came from the parent
@@ -69,44 +73,44 @@ func (t *Trainer) CloseProgress() {
 // known to be in order. A folder with anything in it is refused unless force is
 // given, which replaces an earlier run. It is held until Run returns: nobody else
 // can begin or continue a run there. Log and progress go to out.
-func New(ctx context.Context, cfg Config, dir string, force bool, out io.Writer) (*Trainer, error) {
+func New(ctx context.Context, cfg recipe.Config, dir string, force bool, out io.Writer) (*Trainer, error) {
 	return newRun(ctx, cfg, dir, force, nil, out)
 }
 
 // NewFrom is [New] of a run that reads its data as a model does, with its tokenizer and labels.
-func NewFrom(ctx context.Context, l *Loaded, cfg Config, dir string, force bool, out io.Writer) (*Trainer, error) {
+func NewFrom(ctx context.Context, l *saved.Model, cfg recipe.Config, dir string, force bool, out io.Writer) (*Trainer, error) {
 	return newRun(ctx, cfg, dir, force, l, out)
 }
 
 // newRun is New of a run that reads its data as from does, if that is not nil.
-func newRun(ctx context.Context, cfg Config, dir string, force bool, from *Loaded, out io.Writer) (*Trainer, error) {
+func newRun(ctx context.Context, cfg recipe.Config, dir string, force bool, from *saved.Model, out io.Writer) (*Trainer, error) {
 	if err := vacant(dir, force); err != nil {
 		return nil, err
 	}
 	if err := checkBased(cfg); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	own, err := taskOf(from, cfg, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	t, err := prepare(ctx, cfg, dir, own, out)
 	if err != nil {
 		return nil, err
 	}
 	if err := t.initialize(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	if cfg.Train.InitFrom != "" {
 		if err := t.initFrom(cfg.Train.InitFrom); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+			return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 		}
 	}
 	if err := t.beginSTF(ctx); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	if t.unlock, err = lock(dir, "or choose another folder with -o"); err != nil {
 		return nil, err
@@ -128,7 +132,7 @@ func newRun(ctx context.Context, cfg Config, dir string, force bool, from *Loade
 // lock holds a run's folder. What else there is to do than to wait is said where somebody else holds it.
 func lock(dir, otherwise string) (unlock func(), err error) {
 	if unlock, err = checkpoints.Lock(dir); err != nil {
-		err = fmt.Errorf("%w: %s is %w: wait until that has ended, %s", ErrUsage, dir, err, otherwise)
+		err = fmt.Errorf("%w: %s is %w: wait until that has ended, %s", task.ErrUsage, dir, err, otherwise)
 	}
 	return unlock, err
 }
@@ -138,22 +142,15 @@ func vacant(dir string, force bool) error {
 	empty, err := checkpoints.Empty(dir, "config.toml")
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: -o %s: %w", ErrUsage, dir, err)
+		return fmt.Errorf("%w: -o %s: %w", task.ErrUsage, dir, err)
 	case empty:
 		return nil
-	case !isRun(dir):
-		return fmt.Errorf("%w: %s is not empty and not a run: choose another folder with -o", ErrUsage, dir)
+	case !saved.IsRun(dir):
+		return fmt.Errorf("%w: %s is not empty and not a run: choose another folder with -o", task.ErrUsage, dir)
 	case !force:
-		return fmt.Errorf("%w: %s holds a run already: continue it by: %s; or replace it with --force, or choose another folder with -o", ErrUsage, dir, resumeCommand(dir))
+		return fmt.Errorf("%w: %s holds a run already: continue it by: %s; or replace it with --force, or choose another folder with -o", task.ErrUsage, dir, saved.ResumeCommand(dir))
 	}
 	return nil
-}
-
-// isRun tells whether dir is the folder of a run: create writes config.toml
-// first, clean removes it last.
-func isRun(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "config.toml"))
-	return err == nil
 }
 
 // clean removes what an earlier run left in its folder, and nothing else.
@@ -178,14 +175,14 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) 
 }
 
 // ResumeFrom is [Resume] of a run that NewFrom has begun.
-func ResumeFrom(ctx context.Context, l *Loaded, dir string, out io.Writer) (t *Trainer, done bool, err error) {
+func ResumeFrom(ctx context.Context, l *saved.Model, dir string, out io.Writer) (t *Trainer, done bool, err error) {
 	return resume(ctx, dir, "", nil, l, out)
 }
 
 // resume is Resume of a run that newRun began with from.
-func resume(ctx context.Context, dir, base string, set []string, from *Loaded, out io.Writer) (t *Trainer, done bool, err error) {
-	if !isRun(dir) {
-		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", ErrUsage, dir)
+func resume(ctx context.Context, dir, base string, set []string, from *saved.Model, out io.Writer) (t *Trainer, done bool, err error) {
+	if !saved.IsRun(dir) {
+		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", task.ErrUsage, dir)
 	}
 	unlock, err := lock(dir, "or stop it")
 	if err != nil {
@@ -200,13 +197,13 @@ func resume(ctx context.Context, dir, base string, set []string, from *Loaded, o
 }
 
 // resumeLocked is resume of a run that nobody else continues.
-func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loaded, out io.Writer) (t *Trainer, done bool, err error) {
-	cfg, err := Load(filepath.Join(dir, "config.toml"), set)
+func resumeLocked(ctx context.Context, dir, base string, set []string, from *saved.Model, out io.Writer) (t *Trainer, done bool, err error) {
+	cfg, err := recipe.Load(filepath.Join(dir, "config.toml"), set)
 	if err != nil {
 		return nil, false, err
 	}
-	if base != "" && !cfg.adapter() {
-		return nil, false, fmt.Errorf("%w: --base %s: %s trains no adapter, it needs no base", ErrUsage, base, dir)
+	if base != "" && !cfg.Adapter() {
+		return nil, false, fmt.Errorf("%w: --base %s: %s trains no adapter, it needs no base", task.ErrUsage, base, dir)
 	}
 	all, err := checkpoints.List(dir)
 	if err != nil {
@@ -215,11 +212,11 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 	if len(all) == 0 {
 		own, err := taskOf(from, cfg, nil)
 		if err != nil {
-			return nil, false, fmt.Errorf("%w: %w", ErrUsage, err)
+			return nil, false, fmt.Errorf("%w: %w", task.ErrUsage, err)
 		}
 		if t, err = prepare(ctx, cfg, dir, own, out); err == nil {
 			if err = t.initialize(); err != nil {
-				err = fmt.Errorf("%w: %w", ErrUsage, err)
+				err = fmt.Errorf("%w: %w", task.ErrUsage, err)
 			}
 		}
 		if err == nil && cfg.Train.InitFrom != "" {
@@ -238,7 +235,7 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 	if err != nil {
 		return nil, false, err
 	}
-	state, err := readState(c)
+	state, err := saved.ReadState(c)
 	if err != nil {
 		return nil, false, err
 	}
@@ -247,10 +244,10 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 		if state.Step < cfg.Train.Steps {
 			longer = "train.patience=0"
 		}
-		fmt.Fprintf(out, "%s has ended already; train it longer by: %s\n", dir, resumeCommand(dir, "--set", longer))
+		fmt.Fprintf(out, "%s has ended already; train it longer by: %s\n", dir, saved.ResumeCommand(dir, "--set", longer))
 		return nil, true, nil
 	}
-	before, err := configOf(c)
+	before, err := saved.ConfigOf(c)
 	if err != nil {
 		return nil, false, err
 	}
@@ -258,8 +255,8 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 		return nil, false, err
 	}
 	var parent *checkpoints.Checkpoint
-	if cfg.adapter() {
-		if parent, err = findBase(c, base); err != nil {
+	if cfg.Adapter() {
+		if parent, err = saved.FindBase(c, base); err != nil {
 			return nil, false, err
 		}
 	}
@@ -271,8 +268,8 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 		return nil, false, err
 	}
 	if err := t.restore(c, parent); err != nil {
-		if !sameWeights(c.Manifest(), t.store, t.cfg.adapter()) { // the config has changed, the checkpoint is sound
-			err = fmt.Errorf("%w: %w", ErrUsage, err)
+		if !saved.SameWeights(c.Manifest(), t.store, t.cfg.Adapter()) { // the config has changed, the checkpoint is sound
+			err = fmt.Errorf("%w: %w", task.ErrUsage, err)
 		}
 		return nil, false, err
 	}
@@ -283,43 +280,43 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *Loa
 
 // sameState refuses settings with which an optimizer cannot go on from the state
 // that it has under those of the checkpoint.
-func sameState(c, before LoopConfig) error {
+func sameState(c, before recipe.Train) error {
 	switch {
 	case c.Optimizer != before.Optimizer:
-		return fmt.Errorf("%w: [train] optimizer = %q, but the run's state is of %s: keep it, or start anew with init_from", ErrUsage, c.Optimizer, before.Optimizer)
+		return fmt.Errorf("%w: [train] optimizer = %q, but the run's state is of %s: keep it, or start anew with init_from", task.ErrUsage, c.Optimizer, before.Optimizer)
 	case c.AdamBlockSize != before.AdamBlockSize:
 		return fmt.Errorf("%w: [train] adam_block_size = %d, but the run's state is in blocks of %d: keep it, or start anew with init_from",
-			ErrUsage, c.AdamBlockSize, before.AdamBlockSize)
-	case c.STF.latent() != before.STF.latent() || c.STF.latent() && (c.STF.Kind != before.STF.Kind || c.STF.Match != before.STF.Match):
-		return fmt.Errorf("%w: [train.stf] has another kind or match, but the run's state has the latent values of those that it had: keep them, or start anew with init_from", ErrUsage)
+			task.ErrUsage, c.AdamBlockSize, before.AdamBlockSize)
+	case c.STF.Latent() != before.STF.Latent() || c.STF.Latent() && (c.STF.Kind != before.STF.Kind || c.STF.Match != before.STF.Match):
+		return fmt.Errorf("%w: [train.stf] has another kind or match, but the run's state has the latent values of those that it had: keep them, or start anew with init_from", task.ErrUsage)
 	case !slices.Equal(c.Freeze, before.Freeze):
-		return fmt.Errorf("%w: [[train.freeze]] has changed, but the run's state is of the parameters that trained: keep it, or start anew with init_from", ErrUsage)
+		return fmt.Errorf("%w: [[train.freeze]] has changed, but the run's state is of the parameters that trained: keep it, or start anew with init_from", task.ErrUsage)
 	}
 	return nil
 }
 
 // taskOf is that of a config, with what c, a checkpoint of its own run, keeps of its data; of a model's run with what the model
 // keeps.
-func taskOf(l *Loaded, cfg Config, c *checkpoints.Checkpoint) (Task, error) {
+func taskOf(l *saved.Model, cfg recipe.Config, c *checkpoints.Checkpoint) (task.Task, error) {
 	switch {
 	case l != nil:
 		return l.Open(cfg)
 	case c != nil:
-		return openTask(cfg, c)
+		return kinds.Open(cfg, c)
 	}
-	return openTask(cfg, nil)
+	return kinds.Open(cfg, nil)
 }
 
 // initialize puts values that the data brings into a new network.
 func (t *Trainer) initialize() error {
-	if x, ok := t.task.(Initializer); ok {
+	if x, ok := t.task.(task.Initializer); ok {
 		return x.Init(t.session)
 	}
 	return nil
 }
 
 // prepare builds everything in memory.
-func prepare(ctx context.Context, cfg Config, dir string, own Task, out io.Writer) (*Trainer, error) {
+func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, out io.Writer) (*Trainer, error) {
 	t := &Trainer{cfg: cfg, dir: dir, out: out, task: own, schedule: scheduleOf(cfg.Train)}
 	plan, err := examine(ctx, cfg, own)
 	if err != nil {
@@ -341,7 +338,7 @@ func prepare(ctx context.Context, cfg Config, dir string, own Task, out io.Write
 	}
 	t.straight = newStraight(cfg.Train, t.store)
 	if t.teacher, err = openTeacher(cfg.Train.Distill, t.facts.Files, t.dims); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	if t.session, err = t.newSession(); err == nil {
 		err = t.feed()
@@ -350,7 +347,7 @@ func prepare(ctx context.Context, cfg Config, dir string, own Task, out io.Write
 		err = t.straight.begin()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	t.optimizer = newOptimizer(cfg.Train, t.store, func(name string) bool { return !t.straight.owns(name) })
 	if layers != nil {
@@ -367,7 +364,7 @@ func prepare(ctx context.Context, cfg Config, dir string, own Task, out io.Write
 
 // feed starts the stream of training data into the session's programs. The data has been read.
 func (t *Trainer) feed() (err error) {
-	t.stream, err = t.task.Batches(context.Background(), t.session, Feed{Mode: model.Train, Split: Training, Seed: t.cfg.Seed})
+	t.stream, err = t.task.Batches(context.Background(), t.session, task.Feed{Mode: model.Train, Split: task.Training, Seed: t.cfg.Seed})
 	return err
 }
 
@@ -377,7 +374,7 @@ func (t *Trainer) newSession() (*model.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear, Sink: t.sink, Frozen: t.cfg.Train.frozen, Sites: stageOutputs(t.cfg.Model)}
+	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear, Sink: t.sink, Frozen: t.cfg.Train.Frozen, Sites: stageOutputs(t.cfg.Model)}
 	t.straight.apply(&opts)
 	return model.NewSession(n, t.store, opts)
 }
@@ -386,7 +383,7 @@ func (t *Trainer) newSession() (*model.Session, error) {
 func (t *Trainer) trainable() int {
 	n := 0
 	for _, name := range t.store.Names() {
-		if !t.cfg.Train.frozen(name) {
+		if !t.cfg.Train.Frozen(name) {
 			n += t.store.Shape(name).TotalSize()
 		}
 	}

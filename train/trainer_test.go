@@ -15,11 +15,15 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/internal/shell"
 	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // smallConfig is a run that takes a fraction of a second, on a text of its own.
-func smallConfig(t *testing.T) Config {
+func smallConfig(t *testing.T) recipe.Config {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "corpus.txt")
 	var text strings.Builder
@@ -29,7 +33,7 @@ func smallConfig(t *testing.T) Config {
 	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	c := DefaultConfig()
+	c := recipe.Default()
 	c.Data.Source, c.Data.Paths, c.Data.SeqLen = "text", []string{path}, 16
 	c.Model.DModel, c.Model.NLayer, c.Model.DFF, c.Model.Attention.NHead = 16, 1, 24, 2
 	c.Train.Steps, c.Train.BatchSize, c.Train.LearningRate = 6, 2, 1e-2
@@ -38,7 +42,7 @@ func smallConfig(t *testing.T) Config {
 	return c
 }
 
-func mustTrain(t *testing.T, cfg Config, dir string, interrupted func() bool) (Result, error) {
+func mustTrain(t *testing.T, cfg recipe.Config, dir string, interrupted func() bool) (Result, error) {
 	t.Helper()
 	trainer, err := New(context.Background(), cfg, dir, false, io.Discard)
 	if err != nil {
@@ -70,7 +74,7 @@ func TestInterruptedRunContinues(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "out")
 		steps := 0
 		_, err := mustTrain(t, cfg, dir, func() bool { steps++; return steps == stop })
-		if !errors.Is(err, ErrInterrupted) {
+		if !errors.Is(err, shell.ErrInterrupted) {
 			t.Fatalf("stopped after step %d: %v, want ErrInterrupted", stop, err)
 		}
 		if _, err := os.Stat(checkpoints.StepDir(dir, stop)); err != nil {
@@ -134,18 +138,18 @@ func TestFind(t *testing.T) {
 		last       bool
 		want       int
 	}{{"best", dir, false, 4}, {"newest", dir, true, 8}, {"itself", checkpoints.StepDir(dir, 2), true, 2}} {
-		if got, err := Find(c.path, c.last); err != nil || got != checkpoints.StepDir(dir, c.want) {
+		if got, err := saved.Find(c.path, c.last); err != nil || got != checkpoints.StepDir(dir, c.want) {
 			t.Errorf("%s: Find(%s, %v) = %s, %v; want step %d", c.name, c.path, c.last, got, err, c.want)
 		}
 	}
 	if err := os.RemoveAll(checkpoints.StepDir(dir, 4)); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := Find(dir, false); err != nil || got != checkpoints.StepDir(dir, 8) {
+	if got, err := saved.Find(dir, false); err != nil || got != checkpoints.StepDir(dir, 8) {
 		t.Errorf("Find without the best one = %s, %v; want the newest", got, err)
 	}
 	for _, path := range []string{filepath.Join(dir, "nope"), filepath.Join(dir, "config.toml"), t.TempDir()} {
-		if _, err := Find(path, false); !errors.Is(err, ErrNotFound) {
+		if _, err := saved.Find(path, false); !errors.Is(err, saved.ErrNotFound) {
 			t.Errorf("Find(%s): %v, want ErrNotFound", path, err)
 		}
 	}
@@ -159,12 +163,12 @@ func TestOpenEvaluates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := Open(dir, true, model.Options{})
+	l, err := saved.Open(dir, true, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	batches := 0
-	got, err := l.Task.Evaluate(context.Background(), l.Session, Measure{After: func(done, total int, loss float64) {
+	got, err := l.Task.Evaluate(context.Background(), l.Session, task.Measure{After: func(done, total int, loss float64) {
 		if batches++; done != batches || total != 4 || !(loss > 0) {
 			t.Errorf("progress %d of %d, loss %v", done, total, loss)
 		}
@@ -178,7 +182,7 @@ func TestOpenEvaluates(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := l.Task.Evaluate(ctx, l.Session, Measure{}); !errors.Is(err, context.Canceled) {
+	if _, err := l.Task.Evaluate(ctx, l.Session, task.Measure{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Evaluate with a cancelled context: %v", err)
 	}
 	if err := l.Room(1, 1, math.MaxInt64); err == nil {
@@ -196,13 +200,13 @@ func TestOpenEvaluates(t *testing.T) {
 func TestSuggest(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(*Config)
+		change func(*recipe.Config)
 		prompt string
 		tokens int
 	}{
-		{"first word of the validation text", func(*Config) {}, "line", 300},
-		{"the configured prompt", func(c *Config) { c.Sample.Prompt = "of " }, "of ", 300},
-		{"learned positions", func(c *Config) { c.Model.Positions = "learned" }, "line", 12},
+		{"first word of the validation text", func(*recipe.Config) {}, "line", 300},
+		{"the configured prompt", func(c *recipe.Config) { c.Sample.Prompt = "of " }, "of ", 300},
+		{"learned positions", func(c *recipe.Config) { c.Model.Positions = "learned" }, "line", 12},
 	} {
 		cfg := smallConfig(t)
 		c.change(&cfg)
@@ -240,7 +244,7 @@ func TestVacant(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := vacant(dir, c.force); (err == nil) != c.ok || err != nil && !errors.Is(err, ErrUsage) {
+		if err := vacant(dir, c.force); (err == nil) != c.ok || err != nil && !errors.Is(err, task.ErrUsage) {
 			t.Errorf("%s: vacant = %v", c.name, err)
 		}
 	}
@@ -260,7 +264,7 @@ func TestOneProcess(t *testing.T) {
 		"resume": func() error { _, _, err := Resume(ctx, dir, "", nil, io.Discard); return err },
 		"force":  func() error { _, err := New(ctx, cfg, dir, true, io.Discard); return err },
 	} {
-		if err := begin(); !errors.Is(err, ErrUsage) || !errors.Is(err, checkpoints.ErrLocked) {
+		if err := begin(); !errors.Is(err, task.ErrUsage) || !errors.Is(err, checkpoints.ErrLocked) {
 			t.Errorf("%s: %v, want %v", name, err, checkpoints.ErrLocked)
 		}
 	}
@@ -287,7 +291,7 @@ func TestBegunMeanwhile(t *testing.T) {
 		}
 		return len(p), os.WriteFile(config, []byte("theirs"), 0o644)
 	})
-	if _, err := New(context.Background(), cfg, dir, false, begin); !errors.Is(err, ErrUsage) {
+	if _, err := New(context.Background(), cfg, dir, false, begin); !errors.Is(err, task.ErrUsage) {
 		t.Errorf("New: %v, want a refusal", err)
 	}
 	if text, err := os.ReadFile(config); err != nil || string(text) != "theirs" {
@@ -323,16 +327,16 @@ func TestCheckFreeze(t *testing.T) {
 		patterns []string
 		bad      string
 	}{{nil, ""}, {[]string{"lm_head.*"}, ""}, {[]string{"*"}, ""}, {[]string{"lm_head.*", "model.norm.*"}, "model.norm.*"}, {[]string{"lm_head"}, "lm_head"}} {
-		var l LoopConfig
+		var l recipe.Train
 		for _, p := range c.patterns {
-			l.Freeze = append(l.Freeze, FreezeConfig{Match: p})
+			l.Freeze = append(l.Freeze, recipe.Freeze{Match: p})
 		}
 		err := checkFreeze(l, names)
 		if (err == nil) != (c.bad == "") || err != nil && !strings.Contains(err.Error(), fmt.Sprintf("match = %q:", c.bad)) {
 			t.Errorf("checkFreeze(%q) = %v, want an error about %q", c.patterns, err, c.bad)
 		}
 	}
-	if got := (LoopConfig{Freeze: []FreezeConfig{{Match: "*.embed*"}}}); !got.frozen(names[0]) || got.frozen(names[1]) {
-		t.Errorf("frozen by *.embed*: %v, want the first of %v only", slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !got.frozen(n) }), names)
+	if got := (recipe.Train{Freeze: []recipe.Freeze{{Match: "*.embed*"}}}); !got.Frozen(names[0]) || got.Frozen(names[1]) {
+		t.Errorf("frozen by *.embed*: %v, want the first of %v only", slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !got.Frozen(n) }), names)
 	}
 }

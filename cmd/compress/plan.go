@@ -15,7 +15,7 @@ import (
 
 	"sparrow/compress"
 	"sparrow/internal/cli"
-	"sparrow/train"
+	"sparrow/internal/shell"
 )
 
 // configFlags adds the flags that describe a compression.
@@ -33,10 +33,10 @@ func interruptible() (context.Context, context.CancelFunc) {
 
 // stopped turns what an interrupted call returns into the error of the exit code.
 func stopped(ctx context.Context, err error, advice string) error {
-	if ctx.Err() == nil || errors.Is(err, train.ErrInterrupted) {
+	if ctx.Err() == nil || errors.Is(err, shell.ErrInterrupted) {
 		return err
 	}
-	return fmt.Errorf("%w%s", train.ErrInterrupted, advice)
+	return fmt.Errorf("%w%s", shell.ErrInterrupted, advice)
 }
 
 func planCommand() *cobra.Command {

@@ -14,7 +14,7 @@ import (
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
 	"sparrow/model"
-	"sparrow/train"
+	"sparrow/saved"
 )
 
 func convertCommand() *cobra.Command {
@@ -47,11 +47,11 @@ and value-output products. With rotary positions this is approximate at any widt
 			} else if !errors.Is(err, os.ErrNotExist) {
 				return cli.Usagef("-o: %w", err)
 			}
-			l, err := train.OpenOn(args[0], base, last, model.Options{})
+			l, err := saved.OpenOn(args[0], base, last, model.Options{})
 			if err != nil {
 				return err
 			}
-			goal, err := l.Elsewhere(train.Elsewhere{Set: set})
+			goal, err := l.Elsewhere(saved.Elsewhere{Set: set})
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ and value-output products. With rotary positions this is approximate at any widt
 			defer stop()
 			mfa, err := convert.ToMFA(ctx, l, goal, sizes)
 			if ctx.Err() != nil {
-				return train.ErrInterrupted
+				return shell.ErrInterrupted
 			}
 			if err != nil {
 				return err
@@ -86,7 +86,7 @@ and value-output products. With rotary positions this is approximate at any widt
 }
 
 // printConversion prints what a conversion changed.
-func printConversion(w io.Writer, l *train.Loaded, mfa *convert.MFA, out string) {
+func printConversion(w io.Writer, l *saved.Model, mfa *convert.MFA, out string) {
 	network := mfa.Network
 	from, to, d := l.Config.Model.Attention, network.Attention, network.DModel
 	least := convert.Kept{Keys: 1, Queries: 1, Values: 1}

@@ -8,12 +8,14 @@ import (
 	"text/tabwriter"
 
 	"sparrow/internal/cli"
-	"sparrow/train"
+	"sparrow/internal/shell"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // evaluateCorruptions measures the model on spoilt images and prints the accuracies.
-func evaluateCorruptions(ctx context.Context, l *train.Loaded, goal train.Task, m train.Measure, asJSON bool) error {
-	spoiler, ok := goal.(train.Spoiler)
+func evaluateCorruptions(ctx context.Context, l *saved.Model, goal task.Task, m task.Measure, asJSON bool) error {
+	spoiler, ok := goal.(task.Spoiler)
 	if !ok {
 		return cli.Usagef("--corruptions spoils images, and %s holds a model of %ss", l.Dir, goal.Facts().Each)
 	}
@@ -22,7 +24,7 @@ func evaluateCorruptions(ctx context.Context, l *train.Loaded, goal train.Task, 
 	r, err := spoiler.Robustness(ctx, l.Session, m)
 	p.close()
 	if ctx.Err() != nil {
-		return train.ErrInterrupted
+		return shell.ErrInterrupted
 	}
 	if err != nil {
 		return err
@@ -31,7 +33,7 @@ func evaluateCorruptions(ctx context.Context, l *train.Loaded, goal train.Task, 
 	if asJSON {
 		byName := map[string][]float64{} // encoding/json sorts the names
 		for _, c := range r.Corruptions {
-			byName[c.Name] = c.Severities[:]
+			byName[c.Name] = c.Severities
 		}
 		return json.NewEncoder(os.Stdout).Encode(struct {
 			Accuracy    float64              `json:"accuracy"`

@@ -8,7 +8,7 @@ import (
 	"sparrow/cost"
 	"sparrow/data/tokenizers"
 	"sparrow/internal/cli"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // ofRun finds the tables that a training config has and a model's sizes have not.
@@ -21,7 +21,7 @@ func loadSizes(file string) (m cost.Config, notes []string, err error) {
 		m, err = cost.Load(file) // also says why a file cannot be read
 		return m, nil, err
 	}
-	cfg, err := train.Load(file, nil)
+	cfg, err := recipe.Load(file, nil)
 	if err != nil {
 		return m, nil, err
 	}

@@ -15,9 +15,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/internal/cli"
+	"sparrow/internal/shell"
 	"sparrow/metrics"
 	"sparrow/model"
-	"sparrow/train"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 func evalCommand() *cobra.Command {
@@ -31,27 +33,27 @@ func evalCommand() *cobra.Command {
 			"  model eval runs/mnist-favit --corruptions",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			split, err := train.ParseSplit(part)
+			split, err := task.ParseSplit(part)
 			if err != nil {
 				return cli.Usagef("--%w", err)
 			}
-			l, err := train.OpenOn(args[0], base, last, model.Options{Packed: true})
+			l, err := saved.OpenOn(args[0], base, last, model.Options{Packed: true})
 			if err != nil {
 				return err
 			}
-			goal, err := l.Elsewhere(train.Elsewhere{File: file, Full: full, Set: set})
+			goal, err := l.Elsewhere(saved.Elsewhere{File: file, Full: full, Set: set})
 			if err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			m := train.Measure{Split: split, File: file}
+			m := task.Measure{Split: split, File: file}
 			if corruptions {
 				return evaluateCorruptions(ctx, l, goal, m, asJSON)
 			}
 			score, err := evaluate(ctx, l, goal, m)
 			if ctx.Err() != nil {
-				return train.ErrInterrupted
+				return shell.ErrInterrupted
 			}
 			if err != nil {
 				return err
@@ -79,7 +81,7 @@ func evalCommand() *cobra.Command {
 const patience = 2 * time.Second
 
 // evaluate measures the model, with progress on standard error if it takes long.
-func evaluate(ctx context.Context, l *train.Loaded, goal train.Task, m train.Measure) (train.Score, error) {
+func evaluate(ctx context.Context, l *saved.Model, goal task.Task, m task.Measure) (task.Score, error) {
 	p := newEvalProgress(goal)
 	defer p.close()
 	m.After = p.after
@@ -94,7 +96,7 @@ type evalProgress struct {
 	shown    *metrics.Progress
 }
 
-func newEvalProgress(goal train.Task) *evalProgress {
+func newEvalProgress(goal task.Task) *evalProgress {
 	facts := goal.Facts()
 	return &evalProgress{began: time.Now(), unit: facts.Unit, perBatch: facts.PerBatch}
 }
@@ -117,7 +119,7 @@ func (p *evalProgress) close() {
 }
 
 // printScore prints a score of a task for a person.
-func printScore(w io.Writer, goal train.Task, s train.Score, checkpoint string) {
+func printScore(w io.Writer, goal task.Task, s task.Score, checkpoint string) {
 	for i, m := range goal.Metrics() {
 		x := s.Values[i].X
 		switch {
@@ -133,7 +135,7 @@ func printScore(w io.Writer, goal train.Task, s train.Score, checkpoint string) 
 }
 
 // printJSON prints a score as one JSON object, its values in their order.
-func printJSON(w io.Writer, s train.Score, checkpoint string) error {
+func printJSON(w io.Writer, s task.Score, checkpoint string) error {
 	var b bytes.Buffer
 	field := func(name string, value any) error {
 		text, err := json.Marshal(value)

@@ -11,7 +11,8 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/internal/cli"
 	"sparrow/model"
-	"sparrow/train"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 func explainCommand() *cobra.Command {
@@ -26,11 +27,11 @@ func explainCommand() *cobra.Command {
 		Example: "  model explain runs/mnist-favit digit.png -o seen.png",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			l, err := train.OpenOn(args[0], base, last, model.Options{})
+			l, err := saved.OpenOn(args[0], base, last, model.Options{})
 			if err != nil {
 				return err
 			}
-			explainer, ok := l.Task.(train.Explainer)
+			explainer, ok := l.Task.(task.Explainer)
 			if !ok {
 				return cli.Usagef("%s holds a model of %ss, which looks at no images; want kind = \"favit\"", l.Dir, l.Task.Facts().Each)
 			}
@@ -58,13 +59,13 @@ func explainCommand() *cobra.Command {
 }
 
 // explain draws what the model sees in a file.
-func explain(ctx context.Context, e train.Explainer, l *train.Loaded, path string) (*train.Picture, error) {
+func explain(ctx context.Context, e task.Explainer, l *saved.Model, path string) (*task.Picture, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	p, err := e.Explain(ctx, l.Session, train.Input{Image: file})
+	p, err := e.Explain(ctx, l.Session, task.Input{Image: file})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

@@ -17,7 +17,8 @@ import (
 	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/model/decode"
-	"sparrow/train"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 func generateCommand() *cobra.Command {
@@ -41,12 +42,12 @@ Step-3 report proposes for serving; the tokens are the same. The stages share --
 			if cache != "float32" && cache != "int8" {
 				return cli.Usagef("--cache-dtype %s; want float32 or int8", cache)
 			}
-			l, err := train.OpenOn(args[0], base, last, model.Options{Packed: true, Int8Cache: cache == "int8"})
+			l, err := saved.OpenOn(args[0], base, last, model.Options{Packed: true, Int8Cache: cache == "int8"})
 			if err != nil {
 				return err
 			}
-			writer, writes := l.Task.(train.Generator)
-			_, labels := l.Task.(train.Predictor)
+			writer, writes := l.Task.(task.Generator)
+			_, labels := l.Task.(task.Predictor)
 			switch {
 			case labels && !writes:
 				return cli.Usagef("%s holds a classifier, which writes no text; label with it by: %s", l.Dir, shell.Command("model", "predict", args[0]))
@@ -100,7 +101,7 @@ func checkSampling(o model.GenerateOptions) error {
 }
 
 // generate writes the texts to standard output: one as it comes, several when they are complete.
-func generate(ctx context.Context, l *train.Loaded, tokenizer tokenizers.Tokenizer, texts prompts, opts model.GenerateOptions, int8s, stats bool) error {
+func generate(ctx context.Context, l *saved.Model, tokenizer tokenizers.Tokenizer, texts prompts, opts model.GenerateOptions, int8s, stats bool) error {
 	if end := tokenizer.Separator(); end != tokenizers.NoSeparator {
 		opts.Stop = func(token int) bool { return token == end }
 	}
@@ -118,7 +119,7 @@ func generate(ctx context.Context, l *train.Loaded, tokenizer tokenizers.Tokeniz
 	}
 	w.finish()
 	if ctx.Err() != nil {
-		return fmt.Errorf("%w: stopped after %d tokens", train.ErrInterrupted, w.tokens)
+		return fmt.Errorf("%w: stopped after %d tokens", shell.ErrInterrupted, w.tokens)
 	}
 	if err == nil && stats {
 		w.stats(os.Stderr, l, stages, int8s)
@@ -178,7 +179,7 @@ func (w *writing) finish() {
 }
 
 // stats prints speeds, and what attention and weights take.
-func (w *writing) stats(out io.Writer, l *train.Loaded, stages model.AFDStats, int8s bool) {
+func (w *writing) stats(out io.Writer, l *saved.Model, stages model.AFDStats, int8s bool) {
 	fmt.Fprintf(out, "prompt      %d tokens, %.1f ms to the first new one\n", w.texts.tokens(), float64(w.first.Sub(w.began).Microseconds())/1e3)
 	if more := w.tokens - len(w.streams); more > 0 {
 		fmt.Fprintf(out, "decoding    %d tokens, %.1f tokens/s\n", more, float64(more)/w.end.Sub(w.first).Seconds())
@@ -194,7 +195,7 @@ func (w *writing) stats(out io.Writer, l *train.Loaded, stages model.AFDStats, i
 }
 
 // afd generates with attention and FFN in stages of their own.
-func afd(ctx context.Context, l *train.Loaded, texts prompts, opts model.GenerateOptions, int8s bool, emit func(seq, token int) error) (model.AFDStats, error) {
+func afd(ctx context.Context, l *saved.Model, texts prompts, opts model.GenerateOptions, int8s bool, emit func(seq, token int) error) (model.AFDStats, error) {
 	o := model.Options{Linear: l.Config.Model.Linear, Int8Cache: int8s}
 	text := model.Text{Vocab: l.Dims.VocabSize, Length: l.Dims.Context}
 	return model.DecoderBody{Config: l.Config.Model}.GenerateAFD(ctx, text, l.Session.Store(), o, texts.ids, opts, texts.afd, emit)

@@ -12,7 +12,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/saved"
 )
 
 // inspection is what inspect prints, as JSON.
@@ -88,7 +88,7 @@ func inspectCommand() *cobra.Command {
 		Short: "Show a checkpoint's tensors, sizes and lineage",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			l, err := train.Describe(args[0], base, last)
+			l, err := saved.Describe(args[0], base, last)
 			if err != nil {
 				return err
 			}

@@ -10,7 +10,7 @@ import (
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
 	"sparrow/model"
-	"sparrow/train"
+	"sparrow/saved"
 )
 
 func mergeCommand() *cobra.Command {
@@ -28,7 +28,7 @@ func mergeCommand() *cobra.Command {
 			} else if !errors.Is(err, os.ErrNotExist) {
 				return cli.Usagef("-o: %w", err)
 			}
-			l, err := train.OpenOn(args[0], base, last, model.Options{})
+			l, err := saved.OpenOn(args[0], base, last, model.Options{})
 			if err != nil {
 				return err
 			}

@@ -12,7 +12,7 @@ import (
 
 	"sparrow/internal/cli"
 	"sparrow/model"
-	"sparrow/train"
+	"sparrow/saved"
 )
 
 func predictCommand() *cobra.Command {
@@ -29,7 +29,7 @@ func predictCommand() *cobra.Command {
 			"  model predict runs/mnist-favit digit.png",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			l, err := train.OpenOn(args[0], base, last, model.Options{Packed: true})
+			l, err := saved.OpenOn(args[0], base, last, model.Options{Packed: true})
 			if err != nil {
 				return err
 			}

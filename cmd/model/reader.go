@@ -14,24 +14,26 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
-	"sparrow/train"
+	"sparrow/saved"
+	"sparrow/task"
+	"sparrow/task/texts"
 )
 
 // reader makes predictions of lines: of texts, of two with a tab between them, or of the images that they name.
 type reader struct {
-	l       *train.Loaded
-	predict train.Predictor
+	l       *saved.Model
+	predict task.Predictor
 	done    int // lines so far, for messages
 
-	attend    train.Attender // nil: attention is not asked for
-	predicted []train.Prediction
-	seen      []train.Attention
+	attend    task.Attender // nil: attention is not asked for
+	predicted []task.Prediction
+	seen      []task.Attention
 }
 
 // newReader is for a model that was asked for as path, with its attention if show says so.
-func newReader(l *train.Loaded, show bool, path string) (*reader, error) {
+func newReader(l *saved.Model, show bool, path string) (*reader, error) {
 	each := l.Task.Facts().Each
-	p, ok := l.Task.(train.Predictor)
+	p, ok := l.Task.(task.Predictor)
 	if !ok {
 		return nil, cli.Usagef("%s holds a language model, which labels nothing", l.Dir)
 	}
@@ -39,24 +41,24 @@ func newReader(l *train.Loaded, show bool, path string) (*reader, error) {
 	if !show {
 		return r, nil
 	}
-	if r.attend, ok = l.Task.(train.Attender); !ok {
+	if r.attend, ok = l.Task.(task.Attender); !ok {
 		return nil, cli.Usagef("--attention is of words, and %s holds a model of %ss; see what it looks at by: %s", l.Dir, each, shell.Command("model", "explain", path, "IMAGE", "-o", "FILE"))
 	}
 	return r, nil
 }
 
 // read predicts each line. Errors say which one they are about.
-func (r *reader) read(ctx context.Context, lines []string) ([]train.Prediction, error) {
-	inputs := make([]train.Input, len(lines))
+func (r *reader) read(ctx context.Context, lines []string) ([]task.Prediction, error) {
+	inputs := make([]task.Input, len(lines))
 	for i, line := range lines {
 		switch r.predict.Reads() {
-		case train.OneImage:
+		case task.OneImage:
 			content, err := os.ReadFile(line)
 			if err != nil {
 				return nil, err
 			}
 			inputs[i].Image = bytes.NewReader(content)
-		case train.TwoTexts:
+		case task.TwoTexts:
 			inputs[i].Texts = strings.Split(line, "\t")
 			if n := len(inputs[i].Texts); n != 2 {
 				return nil, fmt.Errorf("text %d: %q has %d tabs; the model labels pairs of texts, want one tab between the two", r.done+i+1, line, n-1)
@@ -67,13 +69,13 @@ func (r *reader) read(ctx context.Context, lines []string) ([]train.Prediction, 
 	}
 	predictions, err := r.predict.Predict(ctx, r.l.Session, inputs)
 	if err == nil && r.attend != nil {
-		var seen []train.Attention
+		var seen []task.Attention
 		seen, err = r.attend.Attend(ctx, r.l.Session, inputs)
 		r.predicted, r.seen = append(r.predicted, predictions...), append(r.seen, seen...)
 	}
-	var about *train.InputError
+	var about *task.InputError
 	switch {
-	case errors.As(err, &about) && r.predict.Reads() == train.OneImage:
+	case errors.As(err, &about) && r.predict.Reads() == task.OneImage:
 		return nil, fmt.Errorf("%s: %w", lines[about.Index], about.Err)
 	case about != nil:
 		return nil, fmt.Errorf("text %d: %w", r.done+about.Index+1, about.Err)
@@ -83,10 +85,10 @@ func (r *reader) read(ctx context.Context, lines []string) ([]train.Prediction, 
 }
 
 // print prints what was predicted of a line.
-func (r *reader) print(w io.Writer, line string, x train.Prediction, asJSON bool) error {
+func (r *reader) print(w io.Writer, line string, x task.Prediction, asJSON bool) error {
 	names, likeliest := r.predict.Names(), x[0]
 	text, image := line, ""
-	if r.predict.Reads() == train.OneImage {
+	if r.predict.Reads() == task.OneImage {
 		text, image = "", line
 	}
 	switch value := len(names) == 1; {
@@ -113,7 +115,7 @@ func (r *reader) print(w io.Writer, line string, x train.Prediction, asJSON bool
 }
 
 // inOrder are the values of a prediction in the order of names.
-func inOrder(x train.Prediction, names []string) []float64 {
+func inOrder(x task.Prediction, names []string) []float64 {
 	out := make([]float64, len(names))
 	for _, v := range x {
 		out[slices.Index(names, v.Name)] = v.X
@@ -124,7 +126,7 @@ func inOrder(x train.Prediction, names []string) []float64 {
 // writePage writes the attention of all texts to a file.
 func (r *reader) writePage(path string) error {
 	var b bytes.Buffer
-	if err := train.WriteAttentionPage(&b, "Attention of "+r.l.Dir, r.predicted, r.seen); err != nil {
+	if err := texts.WriteAttentionPage(&b, "Attention of "+r.l.Dir, r.predicted, r.seen); err != nil {
 		return err
 	}
 	if err := checkpoints.WriteFileAtomic(path, b.Bytes()); err != nil {

@@ -14,8 +14,10 @@ import (
 
 	"sparrow/configs"
 	"sparrow/internal/cli"
+	"sparrow/internal/machine"
 	"sparrow/internal/shell"
 	"sparrow/metrics"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -30,7 +32,7 @@ func runCommand() *cobra.Command {
 			"  train run -c configs/tiny.toml --set train.steps=500 -o runs/longer",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := train.Load(file, set)
+			cfg, err := recipe.Load(file, set)
 			if err != nil {
 				return err
 			}
@@ -93,8 +95,8 @@ func finish(t *train.Trainer, dir string) error {
 	})
 	defer interrupt.Stop()
 	r, err := t.Run(context.Background(), interrupt.Interrupted)
-	if errors.Is(err, train.ErrInterrupted) {
-		return fmt.Errorf("%w; the state is saved, continue it by: %s", train.ErrInterrupted, resume)
+	if errors.Is(err, shell.ErrInterrupted) {
+		return fmt.Errorf("%w; the state is saved, continue it by: %s", shell.ErrInterrupted, resume)
 	}
 	if err != nil {
 		return err
@@ -132,7 +134,7 @@ func printResult(w io.Writer, r train.Result, dir string) {
 }
 
 // dryRun prints what a run would be, as a config file with the rest in comments.
-func dryRun(ctx context.Context, cfg train.Config, accounting string) error {
+func dryRun(ctx context.Context, cfg recipe.Config, accounting string) error {
 	p, err := train.Look(ctx, cfg)
 	if err != nil {
 		return err
@@ -149,7 +151,7 @@ func dryRun(ctx context.Context, cfg train.Config, accounting string) error {
 	}
 	fmt.Printf("%s\n# data: %s\n# memory plan:\n%s", text, p.Data, p.Plan.Table("# "))
 	if p.Fits != nil {
-		fmt.Printf("# this machine refuses the run: it has %s\n", train.MachineMemory())
+		fmt.Printf("# this machine refuses the run: it has %s\n", machine.Text())
 	}
 	fmt.Print(extra)
 	return nil

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"sparrow/compress"
+	"sparrow/recipe"
+	"sparrow/saved"
 	"sparrow/train"
 )
 
@@ -29,7 +31,7 @@ func compressed(t *testing.T, dir string) []compress.LayerResult {
 	if err := os.WriteFile(corpus, []byte(text.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	run := train.DefaultConfig()
+	run := recipe.Default()
 	run.Data.Source, run.Data.Paths, run.Data.SeqLen = "text", []string{corpus}, 16
 	run.Model.DModel, run.Model.NLayer, run.Model.DFF, run.Model.Attention.NHead = 16, 1, 24, 2
 	run.Train.Steps, run.Train.BatchSize, run.Train.LearningRate = 20, 8, 1e-2
@@ -98,7 +100,7 @@ func TestReport(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Write(t.TempDir(), ""); !errors.Is(err, train.ErrNotFound) {
+	if _, err := Write(t.TempDir(), ""); !errors.Is(err, saved.ErrNotFound) {
 		t.Errorf("an empty folder: got %v, want an error that matches ErrNotFound", err)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"sparrow/compress"
 	"sparrow/configs"
 	"sparrow/cost"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // schema is a kind of file, by the struct that it is decoded into.
@@ -20,7 +20,7 @@ type schema struct {
 // schemas are those that people write.
 func schemas() []schema {
 	return []schema{
-		{"A run", "`train run -c FILE`. The same file is `config.toml` in a run's folder and in each checkpoint.", train.DefaultConfig()},
+		{"A run", "`train run -c FILE`. The same file is `config.toml` in a run's folder and in each checkpoint.", recipe.Default()},
 		{"A compression", "`compress plan -c FILE` and `compress run -c FILE`. `[compress.finetune]` has the keys of `[train]` and `[compress.data]` those of `[data]`: here are those whose default differs.", compress.DefaultConfig()},
 		{"Sizes of a model", "`model cost -c FILE`, which also takes the config of a run.", cost.Config{}},
 	}
@@ -41,7 +41,7 @@ func keysPage() ([]byte, error) {
 	known := map[place]string{}
 	for _, s := range schemas() {
 		fmt.Fprintf(&b, "## %s\n\n%s\n\n", s.title, s.intro)
-		keys, err := configs.Keys(s.defaults, train.Lists())
+		keys, err := configs.Keys(s.defaults, recipe.Lists())
 		if err != nil {
 			return nil, err
 		}

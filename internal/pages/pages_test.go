@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"sparrow/configs"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // The picture that is committed is that of the committed result. CI checks the other files, which change with the code, by
@@ -106,7 +106,7 @@ func TestCheckSeesAChange(t *testing.T) {
 // Every key says what it means.
 func TestKeysHaveTheirMeaning(t *testing.T) {
 	for _, s := range schemas() {
-		keys, err := configs.Keys(s.defaults, train.Lists())
+		keys, err := configs.Keys(s.defaults, recipe.Lists())
 		if err != nil || len(keys) < 10 {
 			t.Fatalf("%s: %d keys, %v", s.title, len(keys), err)
 		}

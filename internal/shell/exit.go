@@ -25,6 +25,9 @@ type sentinel struct {
 func (s *sentinel) Error() string { return s.text }
 func (s *sentinel) ExitCode() int { return s.code }
 
+// ErrInterrupted ends what was asked to stop, and has saved its state where it has one.
+var ErrInterrupted = Sentinel(ExitInterrupted, "train: interrupted")
+
 // ExitCode is the exit code of an error: ExitOK of nil, what the first error in its tree says that has a method ExitCode,
 // and else ExitFailed. The codes of child processes are theirs alone.
 func ExitCode(err error) int {

@@ -15,7 +15,6 @@ import (
 	"sparrow/data/labelled"
 	"sparrow/data/text"
 	"sparrow/recipe"
-	"sparrow/train"
 )
 
 // cache keeps the result of each finished run as a small JSON file, named by the
@@ -36,7 +35,7 @@ func openCache(dir string) (*cache, error) {
 
 // key names a run. Tuning runs of classifiers have names of their own, for they
 // are not measured on the test split.
-func (c *cache) key(ctx context.Context, cfg train.Config, tuning bool) (string, error) {
+func (c *cache) key(ctx context.Context, cfg recipe.Config, tuning bool) (string, error) {
 	corpus, err := c.corpus(ctx, cfg.Data)
 	if err != nil {
 		return "", err

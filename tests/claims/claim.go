@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"sparrow/configs"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // Claim is a file of tests/claims: what a paper says, the runs that test it and
@@ -32,11 +32,11 @@ type Claim struct {
 	// root, for images that no module has. Without that folder the claim is skipped.
 	RootFrom string `toml:"root_from"`
 
-	Run    train.Config `toml:"run"`    // what all arms have in common
-	Quick  Quick        `toml:"quick"`  // how --quick makes it small
-	Arms   []Arm        `toml:"arm"`    // the networks that are compared
-	Expect []Expect     `toml:"expect"` // what the comparison shall show
-	Sweep  *Sweep       `toml:"sweep"`  // of a claim about cost, in place of seeds, learning rates and [[expect]]
+	Run    recipe.Config `toml:"run"`    // what all arms have in common
+	Quick  Quick         `toml:"quick"`  // how --quick makes it small
+	Arms   []Arm         `toml:"arm"`    // the networks that are compared
+	Expect []Expect      `toml:"expect"` // what the comparison shall show
+	Sweep  *Sweep        `toml:"sweep"`  // of a claim about cost, in place of seeds, learning rates and [[expect]]
 
 	Compress *Compression `toml:"compress"` // of a claim about compression, in place of [[expect]]
 
@@ -88,10 +88,10 @@ func Load(path string) (*Claim, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUsage, err)
 	}
-	c := &Claim{Parallel: true, Seeds: 3, Run: train.DefaultConfig(), path: path}
+	c := &Claim{Parallel: true, Seeds: 3, Run: recipe.Default(), path: path}
 	c.Name = strings.TrimSuffix(filepath.Base(path), ".toml")
 	c.Run.Name = "claim" // a run is the same whatever the claim is called
-	if err := configs.Decode(path, text, c, configs.Options{Lists: train.Lists()}); err != nil {
+	if err := configs.Decode(path, text, c, configs.Options{Lists: recipe.Lists()}); err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(text)
@@ -139,7 +139,7 @@ func claimNames(paths []string) []string {
 }
 
 // Config is the resolved config of arm i.
-func (c *Claim) Config(i int) (train.Config, error) {
+func (c *Claim) Config(i int) (recipe.Config, error) {
 	if c.Compress != nil { // the arms are what is made of one network
 		return c.Run, nil
 	}
@@ -147,13 +147,13 @@ func (c *Claim) Config(i int) (train.Config, error) {
 }
 
 // override lays overrides over a config.
-func override(base train.Config, set []string) (train.Config, error) {
-	cfg := train.DefaultConfig()
+func override(base recipe.Config, set []string) (recipe.Config, error) {
+	cfg := recipe.Default()
 	text, err := configs.Encode(base)
 	if err != nil {
 		return cfg, err
 	}
-	return cfg, configs.Decode("[run]", text, &cfg, configs.Options{Lists: train.Lists(), Set: set})
+	return cfg, configs.Decode("[run]", text, &cfg, configs.Options{Lists: recipe.Lists(), Set: set})
 }
 
 // shrink turns the claim into its --quick form.

@@ -12,18 +12,18 @@ import (
 
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // parameters counts an arm's trained values from shapes alone.
-func parameters(t *testing.T, cfg train.Config, vocab int) int {
+func parameters(t *testing.T, cfg recipe.Config, vocab int) int {
 	t.Helper()
 	return virtual(t, cfg, vocab).Parameters()
 }
 
 // virtual has the names and shapes of an arm's parameters; a classifier of texts
 // has two classes, one of images ten.
-func virtual(t *testing.T, cfg train.Config, vocab int) *nn.Store {
+func virtual(t *testing.T, cfg recipe.Config, vocab int) *nn.Store {
 	t.Helper()
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true

@@ -9,6 +9,9 @@ import (
 	"sparrow/configs"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 	"sparrow/train"
 )
 
@@ -16,14 +19,14 @@ import (
 // accuracy on the test split and tuned by that on the validation split.
 func (c *Claim) classifies() bool { return classifies(c.Run) }
 
-func classifies(cfg train.Config) bool {
+func classifies(cfg recipe.Config) bool {
 	return cfg.Data.IsImages() || cfg.Data.IsLabelled() && !cfg.Data.Regression
 }
 
 // classify measures the classifier that a run has made on the test split of its
 // data, once, with the tokenizer and labels of its checkpoint.
-func (r *Result) classify(cfg train.Config, run train.Result) error {
-	l, err := train.Open(run.Best, false, model.Options{})
+func (r *Result) classify(cfg recipe.Config, run train.Result) error {
+	l, err := saved.Open(run.Best, false, model.Options{})
 	if err != nil {
 		return err
 	}
@@ -35,10 +38,10 @@ func (r *Result) classify(cfg train.Config, run train.Result) error {
 	if err != nil {
 		return err
 	}
-	if r.Accuracy, err = accuracyOf(goal, l, train.Test); err != nil {
+	if r.Accuracy, err = accuracyOf(goal, l, task.Test); err != nil {
 		return err
 	}
-	if _, ok := goal.(train.Spoiler); ok {
+	if _, ok := goal.(task.Spoiler); ok {
 		return r.classifyImages(cfg, l, goal)
 	}
 	r.EpochSeconds = run.Duration.Seconds() * float64(goal.Facts().Rows) / float64(run.Tokens)
@@ -46,8 +49,8 @@ func (r *Result) classify(cfg train.Config, run train.Result) error {
 }
 
 // accuracyOf measures a classifier on a split.
-func accuracyOf(goal train.Task, l *train.Loaded, split train.Split) (float64, error) {
-	score, err := goal.Evaluate(context.Background(), l.Session, train.Measure{Split: split})
+func accuracyOf(goal task.Task, l *saved.Model, split task.Split) (float64, error) {
+	score, err := goal.Evaluate(context.Background(), l.Session, task.Measure{Split: split})
 	accuracy, _ := score.Value("accuracy")
 	return accuracy, err
 }

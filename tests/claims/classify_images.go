@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"sparrow/data/images"
-	"sparrow/train"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // seesImages tells whether the arms are classifiers of images, which are compared
@@ -32,9 +34,9 @@ func (c *Claim) missing(root string) string {
 
 // classifyImages measures a classifier of images, whose task on all of its data is all, on [run.eval] examples of the test split
 // that are spoilt in each way and severity.
-func (r *Result) classifyImages(cfg train.Config, l *train.Loaded, all train.Task) error {
+func (r *Result) classifyImages(cfg recipe.Config, l *saved.Model, all task.Task) error {
 	r.EpochSeconds = r.StepSeconds * float64(all.Facts().Rows) / float64(cfg.Train.BatchSize*cfg.Train.GradAccum)
-	spoilt, err := all.(train.Spoiler).Robustness(context.Background(), l.Session, train.Measure{Split: train.Test, Limit: cfg.Eval.Examples})
+	spoilt, err := all.(task.Spoiler).Robustness(context.Background(), l.Session, task.Measure{Split: task.Test, Limit: cfg.Eval.Examples})
 	if err != nil {
 		return err
 	}

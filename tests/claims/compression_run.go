@@ -13,12 +13,12 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // parent is a trained network that the arms compress.
 type parent struct {
-	cfg    train.Config
+	cfg    recipe.Config
 	key    string // in the cache
 	dir    string // its checkpoint
 	result Result

@@ -17,12 +17,15 @@ import (
 	"sparrow/internal/measure"
 	"sparrow/kernel"
 	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/saved"
+	"sparrow/task"
 	"sparrow/train"
 )
 
 // keep moves the checkpoint of a parent to a folder that outlives the process, and measures it as what it becomes will be.
-func (r *Result) keep(cfg train.Config, best, to string) error {
-	l, err := train.Open(best, false, model.Options{})
+func (r *Result) keep(cfg recipe.Config, best, to string) error {
+	l, err := saved.Open(best, false, model.Options{})
 	if err != nil {
 		return err
 	}
@@ -40,10 +43,10 @@ func (r *Result) keep(cfg train.Config, best, to string) error {
 
 // heldOut measures a network on held-out data: the validation text of a language model, [run.eval] examples of the test split
 // of a classifier.
-func (r *Result) heldOut(cfg train.Config, l *train.Loaded) error {
-	var m train.Measure
+func (r *Result) heldOut(cfg recipe.Config, l *saved.Model) error {
+	var m task.Measure
 	if classifies(cfg) {
-		m.Split = train.Test
+		m.Split = task.Test
 	}
 	goal, err := l.Open(cfg)
 	if err != nil {
@@ -58,11 +61,11 @@ func (r *Result) heldOut(cfg train.Config, l *train.Loaded) error {
 // compressOnce is one compression in this process: all that compress run does, then the test split of a classifier.
 func compressOnce(r request, dir string) (Result, error) {
 	kernel.SetThreads(r.Threads)
-	run, cfg := train.DefaultConfig(), compress.DefaultConfig()
-	if err := configs.Decode("run", []byte(r.Config), &run, configs.Options{Lists: train.Lists()}); err != nil {
+	run, cfg := recipe.Default(), compress.DefaultConfig()
+	if err := configs.Decode("run", []byte(r.Config), &run, configs.Options{Lists: recipe.Lists()}); err != nil {
 		return Result{}, err
 	}
-	if err := configs.Decode("compress", []byte(r.Compress), &cfg, configs.Options{Lists: train.Lists()}); err != nil {
+	if err := configs.Decode("compress", []byte(r.Compress), &cfg, configs.Options{Lists: recipe.Lists()}); err != nil {
 		return Result{}, err
 	}
 	began := time.Now()
@@ -93,7 +96,7 @@ func compressOnce(r request, dir string) (Result, error) {
 			out.ValidationAccuracy = v.Value
 		}
 	}
-	l, err := train.Open(filepath.Join(dir, filepath.FromSlash(result.Checkpoint)), false, model.Options{})
+	l, err := saved.Open(filepath.Join(dir, filepath.FromSlash(result.Checkpoint)), false, model.Options{})
 	if err != nil {
 		return out, err
 	}
@@ -111,8 +114,8 @@ func compressOnce(r request, dir string) (Result, error) {
 
 // count counts the bytes of the layers from what the checkpoints store, not from what was planned: all but these layers is the
 // same in both.
-func (r *Result) count(cfg compress.Config, dir string, l *train.Loaded) error {
-	parent, err := train.Describe(cfg.Compress.From, "", false)
+func (r *Result) count(cfg compress.Config, dir string, l *saved.Model) error {
+	parent, err := saved.Describe(cfg.Compress.From, "", false)
 	if err != nil {
 		return err
 	}

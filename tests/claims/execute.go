@@ -10,13 +10,13 @@ import (
 	"sync"
 	"time"
 
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // job is one training run of a claim.
 type job struct {
 	arm    int
-	cfg    train.Config
+	cfg    recipe.Config
 	tuning bool
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"sparrow/configs"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // Sweep is the [sweep] table: the claim is about cost, and its arms are measured at several sizes in place of being
@@ -218,7 +218,7 @@ func (c *Claim) validateSweepArm(r *configs.Report, i int) {
 func (c *Claim) measureOf(i int) string { return cmp.Or(c.Arms[i].Measure, c.Sweep.Measure) }
 
 // sizeConfig is the resolved config of arm i at a size of the sweep.
-func (c *Claim) sizeConfig(i, size int) (train.Config, error) {
+func (c *Claim) sizeConfig(i, size int) (recipe.Config, error) {
 	set := c.Arms[i].Set
 	if at := c.Arms[i].At; len(at) > 0 {
 		set = slices.Concat(set, at[slices.Index(c.Sweep.Sizes, size)])

@@ -8,14 +8,14 @@ import (
 	"sparrow/internal/rng"
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // imageChannels is those of the images that networks are measured on: colours.
 const imageChannels = 3
 
 // newImages builds a classifier of images of a request, over drawn pixels.
-func newImages(cfg train.Config, r sweepRequest) (subject, error) {
+func newImages(cfg recipe.Config, r sweepRequest) (subject, error) {
 	store := nn.NewStore(tensor.Float32)
 	opts := model.Options{Seed: 1}
 	if r.Measure == "step" {

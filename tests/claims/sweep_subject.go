@@ -9,7 +9,7 @@ import (
 	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // subject is what one arm computes at one size, ready to be timed.
@@ -22,8 +22,8 @@ type subject struct {
 
 // newSubject builds the network of a request.
 func newSubject(r sweepRequest) (subject, error) {
-	cfg := train.DefaultConfig()
-	if err := configs.Decode("run", []byte(r.Config), &cfg, configs.Options{Lists: train.Lists()}); err != nil {
+	cfg := recipe.Default()
+	if err := configs.Decode("run", []byte(r.Config), &cfg, configs.Options{Lists: recipe.Lists()}); err != nil {
 		return subject{}, err
 	}
 	if r.Measure == "attention" {

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"sparrow/configs"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 // tinySweep is a claim about cost that is measured in a second.
@@ -265,7 +265,7 @@ func TestSweepWorkerRefuses(t *testing.T) {
 
 // What decoding must read and compute, counted by hand: d = 8, two heads of 4, d_ff = 24, 11 tokens.
 func TestDecodeWork(t *testing.T) {
-	cfg := train.DefaultConfig()
+	cfg := recipe.Default()
 	cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 8, 1, 24, 2
 	for _, c := range []struct {
 		name         string
@@ -337,7 +337,7 @@ func TestAttentionSubjects(t *testing.T) {
 			t.Errorf("%s: %v", arm.Name, err)
 		}
 	}
-	if _, err := newAttention(train.DefaultConfig().Model, 1, 1); err == nil {
+	if _, err := newAttention(recipe.Default().Model, 1, 1); err == nil {
 		t.Error("the attention of a decoder alone was built")
 	}
 }

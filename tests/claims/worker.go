@@ -17,6 +17,7 @@ import (
 	"sparrow/configs"
 	"sparrow/internal/measure"
 	"sparrow/kernel"
+	"sparrow/recipe"
 	"sparrow/train"
 )
 
@@ -116,8 +117,8 @@ func work(in io.Reader, out io.Writer) int {
 // trainOnce is one training run in this process.
 func trainOnce(r request, dir string) (Result, error) {
 	kernel.SetThreads(r.Threads)
-	cfg := train.DefaultConfig()
-	if err := configs.Decode("run", []byte(r.Config), &cfg, configs.Options{Lists: train.Lists()}); err != nil {
+	cfg := recipe.Default()
+	if err := configs.Decode("run", []byte(r.Config), &cfg, configs.Options{Lists: recipe.Lists()}); err != nil {
 		return Result{}, err
 	}
 	began := time.Now()
@@ -158,7 +159,7 @@ func trainOnce(r request, dir string) (Result, error) {
 }
 
 // start makes one training run in a process of its own.
-func start(ctx context.Context, cfg train.Config, dir string, threads int, tuning bool) (Result, error) {
+func start(ctx context.Context, cfg recipe.Config, dir string, threads int, tuning bool) (Result, error) {
 	text, err := configs.Encode(cfg)
 	if err != nil {
 		return Result{}, err

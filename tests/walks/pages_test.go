@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"sparrow/compress"
-	"sparrow/train"
+	"sparrow/recipe"
 )
 
 const root = "../.." // of the module
@@ -127,7 +127,7 @@ func load(text string, set []string) error {
 	if strings.Contains(text, "[compress]") {
 		_, err = compress.Load(file, set)
 	} else {
-		_, err = train.Load(file, set)
+		_, err = recipe.Load(file, set)
 	}
 	return err
 }

@@ -1,0 +1,134 @@
+package saved
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/data"
+	"sparrow/nn"
+)
+
+// State is state.json: all that a run is beside weights and optimizer state.
+type State struct {
+	Step       int         `json:"step"`        // updates done
+	Tokens     int         `json:"tokens"`      // targets seen: tokens, or examples
+	MicroBatch int         `json:"micro_batch"` // micro-batches done
+	Cursor     data.Cursor `json:"cursor"`      // of the training data
+	BestStep   int         `json:"best_step"`   // of the best evaluation so far; 0: none yet
+	BestLoss   float64     `json:"best_loss"`   // its validation loss
+	Corpus     string      `json:"corpus"`      // SHA-256 of the text trained on
+
+	BestMetric float64 `json:"best_metric,omitempty"` // its [eval] metric, if that is not the loss
+	Stale      int     `json:"stale,omitempty"`       // evaluations since the best one
+
+	Settled int `json:"settled,omitempty"` // step after which latent values were given up; 0: there are some, or never were
+	Swaps   int `json:"swaps,omitempty"`   // atoms that [train.stf] has put in the place of others
+
+	Averaged bool `json:"averaged,omitempty"` // the model is made of averages; see averages
+}
+
+// Views views parameters as checkpoint arrays, without a copy.
+func Views(names []string, prefix string, get func(string) *tensor.Dense) []checkpoints.Array {
+	out := make([]checkpoints.Array, 0, len(names))
+	for _, n := range names {
+		d := get(n)
+		out = append(out, checkpoints.Array{Name: prefix + n, Shape: d.Shape(), Data: d.Data()})
+	}
+	return out
+}
+
+// modelArrays views all of a model: parameters, those stored in few bits as copies
+// unless they are so in memory, then fixed integers, of which those of dense_sparse layers are packed copies, then
+// the frozen weights of lora layers.
+func modelArrays(s *nn.Store) []checkpoints.Array {
+	var out []checkpoints.Array
+	for _, n := range s.Names() {
+		if s.Quantization(n).Bits > 0 {
+			out = append(out, packedArrays(n, s.Shape(n), s.Codes(n))...)
+		} else {
+			out = append(out, Views([]string{n}, "", s.Get)...)
+		}
+	}
+	for _, n := range s.IndexNames() {
+		out = append(out, checkpoints.Array{Name: n, Shape: []int{len(s.Index(n))}, Data: s.Index(n)})
+	}
+	for _, n := range s.AtomNames() {
+		a := s.Atoms(n)
+		out = append(out, checkpoints.Array{Name: n, Shape: []int{a.PackedLen()}, Data: a.Pack()})
+	}
+	return append(out, BaseArrays(s)...)
+}
+
+// unpack takes the packed indices of dense_sparse layers, and the values of codes, over from arrays that a checkpoint has
+// filled. Arrays that are not there change nothing.
+func unpack(s *nn.Store, filled map[string]checkpoints.Array) error {
+	for _, n := range s.AtomNames() {
+		if a, ok := filled[n]; ok {
+			if err := s.Atoms(n).Unpack(a.Data.([]uint8)); err != nil {
+				return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, n, err)
+			}
+		}
+	}
+	for _, n := range s.Names() {
+		q := s.Quantization(n)
+		switch {
+		case s.InFewBits(n):
+			if err := s.Codes(n).Check(); err != nil {
+				return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, n, err)
+			}
+		case q.Bits > 0:
+			if err := unpackValues(s.Get(n).Float32s(), n, q, filled); err != nil {
+				return err
+			}
+		}
+	}
+	for _, n := range s.BaseNames() {
+		if b := s.Base(n); b.Stored.Bits > 0 && filled[n+codesSuffix].Data != nil {
+			if err := b.Codes.Check(); err != nil {
+				return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, n, err)
+			}
+		}
+	}
+	return nil
+}
+
+// ByName are arrays by their names.
+func ByName(as []checkpoints.Array) map[string]checkpoints.Array {
+	m := make(map[string]checkpoints.Array, len(as))
+	for _, a := range as {
+		m[a.Name] = a
+	}
+	return m
+}
+
+// ReadModel fills the store, which must have exactly the arrays of model.npz or,
+// of an adapter, of that and its base. It returns the names of the base's arrays.
+func ReadModel(c, base *checkpoints.Checkpoint, s *nn.Store) (inherited map[string]bool, err error) {
+	if base != nil {
+		return readAdapter(c, base, s)
+	}
+	arrays := ByName(modelArrays(s))
+	if err := c.ReadInto("model.npz", arrays); err != nil {
+		return nil, err
+	}
+	if err := unpack(s, arrays); err != nil {
+		return nil, err
+	}
+	return nil, s.CheckIndices()
+}
+
+// ReadState reads a checkpoint's state.json.
+func ReadState(c *checkpoints.Checkpoint) (State, error) {
+	var s State
+	text, err := c.File("state.json")
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	if err != nil {
+		return s, fmt.Errorf("train: %s/state.json: %w", c.Dir(), err)
+	}
+	return s, nil
+}

@@ -1,0 +1,164 @@
+package saved
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/internal/machine"
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/recipe"
+	"sparrow/task"
+	"sparrow/task/kinds"
+)
+
+// Model is a trained model, ready for use.
+type Model struct {
+	Dir     string
+	Config  recipe.Config
+	Files   *checkpoints.Checkpoint
+	Base    *checkpoints.Checkpoint // of an adapter; nil: Files holds all weights
+	Task    task.Task               // what the model is for; it has read no data
+	Dims    model.Dims              // sizes of the network that follow from its data
+	Session *model.Session
+}
+
+// Open loads the model of a run or checkpoint, from its checkpoint folder alone
+// or, of an adapter, from that and its base. With opts.Packed weights that it holds
+// in few bits stay in those bits, if it is no adapter.
+func Open(path string, last bool, opts model.Options) (*Model, error) {
+	return OpenOn(path, "", last, opts)
+}
+
+// OpenOn is Open of an adapter whose base, a run or a checkpoint, is at base; "":
+// where it was when the adapter was trained.
+func OpenOn(path, base string, last bool, opts model.Options) (*Model, error) {
+	l, err := open(path, base, last, false, opts)
+	if err != nil {
+		return nil, err
+	}
+	_, err = ReadModel(l.Files, l.Base, l.Session.Store())
+	return l, err
+}
+
+// Describe is OpenOn without the weights: enough to tell what a model is made of.
+func Describe(path, base string, last bool) (*Model, error) {
+	return open(path, base, last, true, model.Options{})
+}
+
+func open(path, base string, last, virtual bool, opts model.Options) (*Model, error) {
+	dir, err := Find(path, last)
+	if err != nil {
+		return nil, err
+	}
+	c, err := checkpoints.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &Model{Dir: dir, Files: c}
+	if l.Config, err = ConfigOf(c); err != nil {
+		return nil, err
+	}
+	switch {
+	case l.Config.Adapter():
+		opts.Packed = false // its base may hold the same weights in other bits, or in none
+		if l.Base, err = FindBase(c, base); err != nil {
+			return nil, err
+		}
+	case base != "":
+		return nil, fmt.Errorf("%w: --base %s: %s is no adapter, it needs no base", task.ErrUsage, base, dir)
+	}
+	if l.Task, err = kinds.Open(l.Config, c); err != nil {
+		return nil, err
+	}
+	if l.Dims, err = l.Task.Dims(); err != nil {
+		return nil, err
+	}
+	store := nn.NewStore(tensor.Float32)
+	store.Virtual = virtual
+	l.Session, err = l.Config.Model.NewSession(l.Dims, store, opts)
+	if err != nil {
+		return nil, errors.Join(checkpoints.ErrCheckpoint, err)
+	}
+	return l, nil
+}
+
+// Room refuses texts, each of up to prompt and new tokens, that are longer than the
+// model's learned positions or than this machine's memory has room for.
+func (l *Model) Room(texts, prompt, tokens int) error {
+	total := float64(prompt) + float64(tokens)
+	if n := l.Config.Longest(); n > 0 && total > float64(n) {
+		return fmt.Errorf("with a prompt of %d tokens, %d can follow: the model's learned positions end at %d", prompt, max(0, n-prompt), n)
+	}
+	perToken, err := l.Session.CacheBytesPerToken()
+	if err != nil {
+		return err
+	}
+	return machine.CacheFits(float64(texts)*total, perToken)
+}
+
+// Merge writes a checkpoint folder at out whose factored layers are folded into
+// dense ones, W = scale B A + S or W0 + scale B A, and whose parent is l. It stands
+// alone, also if l is an adapter.
+func (l *Model) Merge(out string) (*nn.Store, error) {
+	dense := l.Session.Store().Dense()
+	cfg := l.Config.Model
+	cfg.Linear = nil
+	return dense, l.Derive(out, cfg, dense)
+}
+
+// Derive writes a checkpoint folder at out that holds another network, of the
+// given config and parameters, whose parent is l and which has all but
+// its weights from l.
+func (l *Model) Derive(out string, network model.Config, store *nn.Store) error {
+	state, err := l.Files.File("state.json")
+	if err != nil {
+		return err
+	}
+	return l.derive(out, l.Files.Manifest().Step, state, network, store)
+}
+
+// DeriveFresh is Derive of a checkpoint of step 0: one that has not trained since.
+func (l *Model) DeriveFresh(out string, network model.Config, store *nn.Store) error {
+	state, err := json.MarshalIndent(State{}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return l.derive(out, 0, append(state, '\n'), network, store)
+}
+
+func (l *Model) derive(out string, step int, state []byte, network model.Config, store *nn.Store) error {
+	cfg := l.Config
+	cfg.Model = network
+	c, err := Contents(cfg, l.Task, store, map[string][]byte{"state.json": state})
+	if err != nil {
+		return err
+	}
+	for name := range l.Task.Facts().Files { // as they are, whoever wrote them
+		if c.Files[name], err = l.Files.File(name); err != nil {
+			return err
+		}
+	}
+	c.Step, c.Parent = step, l.Files.Lineage()
+	return checkpoints.Write(out, c)
+}
+
+// Contents of a checkpoint of a network; more are files beside the task's own.
+func Contents(cfg recipe.Config, t task.Task, s *nn.Store, more map[string][]byte) (checkpoints.Contents, error) {
+	config, err := configs.Encode(cfg)
+	if err != nil {
+		return checkpoints.Contents{}, err
+	}
+	c := checkpoints.Contents{
+		Kind: cfg.Model.Kind, Files: map[string][]byte{"config.toml": config}, Arrays: map[string][]checkpoints.Array{"model.npz": modelArrays(s)},
+	}
+	maps.Copy(c.Files, t.Facts().Files)
+	maps.Copy(c.Files, more)
+	return c, nil
+}

@@ -1,0 +1,55 @@
+package vision
+
+import (
+	"context"
+	"fmt"
+	"image/color"
+	"math"
+
+	"sparrow/model"
+	"sparrow/task"
+)
+
+// Explain implements Explainer: it looks at an image as the model does. The first row is the image as the model takes it, the
+// size of the gradient of the loss of the predicted class by each pixel, and the effective receptive field of the middle of the
+// last stage's map (see [model.Explanation]); a row for each stage has the attention of its last block, by groups. Each panel
+// goes from dark (0) to bright (its largest value).
+func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*task.Picture, error) {
+	f := t.format
+	pixels, err := t.decode(in)
+	if err != nil {
+		return nil, err
+	}
+	normal := make([]float32, len(pixels))
+	f.Put(normal, pixels)
+	x, err := s.Network().(model.Images).Explain(s.Store(), model.Options{Linear: t.cfg.Model.Linear}, normal)
+	if err != nil {
+		return nil, err
+	}
+	p := &task.Picture{Prediction: t.labels.Predict(x.Logits), Side: f.Side * ((task.LeastPanel + f.Side - 1) / f.Side)}
+	plane := f.Side * f.Side
+	p.Rows = []task.PanelRow{{Name: "pixels", Panels: []task.Panel{
+		{Name: "the image", Image: p.Panel(f.Side, func(i int) color.RGBA {
+			return color.RGBA{pixels[i], pixels[i+(f.Channels/3)*plane], pixels[i+2*(f.Channels/3)*plane], 255}
+		})},
+		{Name: "gradient of the loss", Image: p.Heat(f.Side, magnitude(x.Gradient, f.Channels))},
+		{Name: "effective receptive field", Image: p.Heat(f.Side, magnitude(x.Field, f.Channels))},
+	}}}
+	for _, a := range x.Attention {
+		if name := fmt.Sprintf("attention of stage %d", a.Stage); p.Rows[len(p.Rows)-1].Name != name {
+			p.Rows = append(p.Rows, task.PanelRow{Name: name})
+		}
+		row := &p.Rows[len(p.Rows)-1]
+		row.Panels = append(row.Panels, task.Panel{Name: fmt.Sprintf("%s %dx%d", a.Group, a.Height, a.Width), Image: p.Heat(a.Height, a.Weights)})
+	}
+	return p, nil
+}
+
+// magnitude is the sum of the sizes of each pixel's values, [H*W, C] -> [H*W].
+func magnitude(x []float64, channels int) []float64 {
+	out := make([]float64, len(x)/channels)
+	for i, v := range x {
+		out[i/channels] += math.Abs(v)
+	}
+	return out
+}

@@ -1,0 +1,256 @@
+package vision
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"sparrow/checkpoints"
+	imagedata "sparrow/data/images"
+	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/task"
+)
+
+// ImageFormat is images.json: how a classifier of images takes them.
+type ImageFormat struct {
+	Side     int `json:"image_size"` // pixels
+	Channels int `json:"channels"`
+	imagedata.Normalisation
+}
+
+// readImageFormat reads a checkpoint's images.json.
+func readImageFormat(files task.Files) (*ImageFormat, error) {
+	text, err := files.File("images.json")
+	if err != nil {
+		return nil, err
+	}
+	f := &ImageFormat{}
+	if err := json.Unmarshal(text, f); err != nil || f.Side < 1 || f.Channels < 1 || len(f.Mean) != f.Channels || len(f.Std) != f.Channels || slices.Min(f.Std) <= 0 {
+		return nil, fmt.Errorf("%w: %s/images.json: want the size of the images and the mean and std of each channel: %w", checkpoints.ErrCheckpoint, files.Dir(), err)
+	}
+	return f, nil
+}
+
+// Task is the task of an image classifier: the label of each image.
+type Task struct {
+	cfg    recipe.Config
+	labels *task.Labels // nil: only the data tells them, as format
+	format *ImageFormat // of the network
+	data   *imagedata.Dataset
+}
+
+// Open takes labels and format of a checkpoint, if there is one.
+func Open(cfg recipe.Config, files task.Files) (*Task, error) {
+	t := &Task{cfg: cfg}
+	if files == nil {
+		return t, nil
+	}
+	var err error
+	if t.format, err = readImageFormat(files); err != nil {
+		return nil, err
+	}
+	if t.labels, err = task.ReadLabels(files); err == nil && t.labels.Regression {
+		err = fmt.Errorf("%w: %s/labels.json: want the names of the classes", checkpoints.ErrCheckpoint, files.Dir())
+	}
+	return t, err
+}
+
+// Read implements task.Task.
+func (t *Task) Read(ctx context.Context) (err error) {
+	if t.data != nil {
+		return nil
+	}
+	defer func() {
+		if err != nil {
+			err = task.Refuse(err)
+		}
+	}()
+	var d *imagedata.Dataset
+	if t.labels == nil {
+		d, err = imagedata.Open(ctx, t.cfg.Data.Images())
+	} else {
+		d, err = imagedata.OpenWith(ctx, t.cfg.Data.Images(), t.labels.Names)
+	}
+	if err != nil {
+		return err
+	}
+	return t.take(d)
+}
+
+// take notes what data that has been read tells.
+func (t *Task) take(d *imagedata.Dataset) error {
+	x := d.Train
+	if err := task.CheckMetric(t.cfg.Eval.Metric, len(d.Labels)); err != nil {
+		return err
+	}
+	if x.Height != x.Width {
+		return fmt.Errorf("[data] images of %d x %d pixels; want square ones: set image_size", x.Height, x.Width)
+	}
+	f := t.format
+	if f == nil {
+		f = &ImageFormat{Side: x.Height, Channels: x.Channels, Normalisation: d.Normalisation}
+	}
+	if err := f.check(x); err != nil {
+		return err
+	}
+	if err := t.cfg.Model.FaViT.Check(model.FaViTDims{Classes: len(d.Labels), ImageSize: f.Side, Channels: f.Channels}); err != nil {
+		return err
+	}
+	t.data, t.format, t.labels = d, f, &task.Labels{Names: d.Labels}
+	_, err := t.loader(task.Feed{Rows: t.cfg.Train.BatchSize})
+	return err
+}
+
+// loader is of the training split.
+func (t *Task) loader(f task.Feed) (*imagedata.Loader, error) {
+	c := imagedata.LoaderConfig{BatchSize: f.Rows, Classes: len(t.labels.Names), Seed: f.Seed, Normalisation: t.format.Normalisation}
+	if f.Mode == model.Train && t.cfg.Data.Augment != nil {
+		c.Augment = *t.cfg.Data.Augment
+	}
+	return imagedata.NewLoader(t.data.Train, c)
+}
+
+// check refuses images that a model was not made for.
+func (f ImageFormat) check(x *imagedata.Images) error {
+	if x.Height != f.Side || x.Width != f.Side || x.Channels != f.Channels {
+		return fmt.Errorf("[data] images of %d x %d pixels and %d channels; the model was trained on %d x %d and %d: set image_size", x.Height, x.Width, x.Channels, f.Side, f.Side, f.Channels)
+	}
+	return nil
+}
+
+// Share implements Sharer.
+func (t *Task) Share(from task.Task) {
+	if o, ok := from.(*Task); ok && o.data != nil && task.SameData(t.cfg.Data, o.cfg.Data) {
+		t.data, t.format, t.labels = o.data, o.format, o.labels
+	}
+}
+
+// Facts implements task.Task.
+func (t *Task) Facts() task.Facts {
+	f := task.Facts{Unit: "examples", PerRow: 1, PerBatch: t.cfg.Train.BatchSize, Each: "image"}
+	if t.labels != nil {
+		f.Files = map[string][]byte{"labels.json": task.JSONFile(t.labels), "images.json": task.JSONFile(t.format)}
+	}
+	if t.data != nil {
+		f.Line, f.Hash, f.Bytes, f.Rows = t.data.Describe(), t.data.SHA256, t.data.Bytes(), t.data.Train.Len()
+	}
+	return f
+}
+
+// Dims implements task.Task.
+func (t *Task) Dims() (model.Dims, error) {
+	if t.labels == nil {
+		return model.Dims{}, task.ErrUnread
+	}
+	return model.ImageDims(len(t.labels.Names), t.format.Side, t.format.Channels), nil
+}
+
+// pixels is how many an image has.
+func (t *Task) pixels() int { return t.format.Side * t.format.Side }
+
+func (t *Task) shape(rows int) model.Shape {
+	return model.Shape{Rows: rows, Height: t.format.Side, Width: t.format.Side}
+}
+
+// feedImages gives a batch to a program.
+func feedImages(p *model.Program, b *imagedata.Batch) {
+	p.Floats("pixels").Set(b.Pixels)
+	if p.Has("distribution") {
+		p.Floats("distribution").Set(b.Targets)
+		return
+	}
+	p.Feed(map[string][]int{"targets": b.Labels})
+}
+
+// Shapes implements task.Task.
+func (t *Task) Shapes(rows int) []model.Shape { return []model.Shape{t.shape(rows)} }
+
+// Metrics implements task.Task.
+func (t *Task) Metrics() []task.Metric { return t.labels.Metrics(true) }
+
+// Longest implements task.Task.
+func (t *Task) Longest() (key string, n int) { return "image_size", t.pixels() }
+
+// Batches implements task.Task.
+func (t *Task) Batches(ctx context.Context, s *model.Session, f task.Feed) (task.Stream, error) {
+	return t.stream(ctx, s, f, nil, &imagedata.Batch{})
+}
+
+// stream is Batches of which each batch is in b until the next; spoilt, if not nil, spoils the images of an evaluation.
+func (t *Task) stream(ctx context.Context, s *model.Session, f task.Feed, spoilt *imagedata.Corruption, b *imagedata.Batch) (task.Stream, error) {
+	if f.File != "" {
+		return nil, task.Refusef("--file %s: the model labels images, which are in folders: want --set data.root=FOLDER", f.File)
+	}
+	if err := t.Read(ctx); err != nil {
+		return nil, err
+	}
+	f.Rows = cmp.Or(f.Rows, t.cfg.Train.BatchSize)
+	shape := t.shape(f.Rows)
+	fed := func() (*model.Program, int, error) {
+		p, err := f.Program(s, shape)
+		if err != nil {
+			return nil, 0, err
+		}
+		feedImages(p, b)
+		return p, b.N, nil
+	}
+	if err := f.Prepare(s, []model.Shape{shape}); err != nil {
+		return nil, err
+	}
+	if f.Endless() {
+		loader, err := t.loader(f)
+		if err != nil {
+			return nil, err
+		}
+		return &task.Feeder{Order: loader, Fill: func(int) (*model.Program, int, error) {
+			loader.Next(b)
+			return fed()
+		}}, nil
+	}
+	x, err := task.Part(f.Split, t.data.Train, t.data.Validation, t.data.Test, "")
+	if err != nil {
+		return nil, err
+	}
+	set := imagedata.EvalBatches(x, t.format.Normalisation, f.Rows, f.Limit, spoilt)
+	if set.Len() == 0 {
+		return nil, fmt.Errorf("train: no images to measure on")
+	}
+	return &task.Feeder{N: set.Batches(), Fill: func(i int) (*model.Program, int, error) {
+		if err := set.Batch(i, b); err != nil {
+			return nil, 0, err
+		}
+		return fed()
+	}}, nil
+}
+
+// Evaluate implements task.Task.
+func (t *Task) Evaluate(ctx context.Context, s *model.Session, m task.Measure) (task.Score, error) {
+	return t.evaluate(ctx, s, m, nil)
+}
+
+// evaluate measures on images that are spoilt unless spoilt is nil.
+func (t *Task) evaluate(ctx context.Context, s *model.Session, m task.Measure, spoilt *imagedata.Corruption) (task.Score, error) {
+	f := task.Feed{Mode: model.Score, Split: m.Split, File: m.File, Limit: m.Limit}
+	if f.Limit == 0 {
+		f.Limit = t.cfg.Eval.Examples
+	}
+	var b imagedata.Batch
+	batches, err := t.stream(ctx, s, f, spoilt, &b)
+	if err != nil {
+		return task.Score{}, err
+	}
+	a := task.NewAnswers(*t.labels)
+	loss, n, err := task.Evaluate(ctx, batches, "images", m, func(p *model.Program, n int) { a.Add(p, n, b.Labels, nil) })
+	if n == 0 {
+		return task.Score{}, err
+	}
+	return a.Score(t, loss, n), err
+}
+
+// Suggest implements Suggester.
+func (t *Task) Suggest(context.Context, *model.Session) (task.Suggestion, error) {
+	return task.Suggestion{Command: "predict", Args: []string{"IMAGE.png"}}, nil
+}
