@@ -106,15 +106,19 @@ func architecturePage() ([]byte, error) {
 	return []byte(b.String()), nil
 }
 
-// purpose is the first sentence of a package's comment without its first words, "Package x", in lower case.
+// purpose is the first sentence of a package's comment without its first words, "Package x".
 func purpose(r *room) string {
+	text := r.Doc
 	for _, begin := range []string{"Package ", "Command "} {
-		if rest, ok := strings.CutPrefix(r.Doc, begin); ok {
-			_, rest, _ = strings.Cut(rest, " ")
-			return strings.TrimSuffix(rest, ".")
+		if rest, ok := strings.CutPrefix(text, begin); ok {
+			_, text, _ = strings.Cut(rest, " ")
 		}
 	}
-	return strings.TrimSuffix(r.Doc, ".")
+	// go list takes the point of "et al." for the end.
+	if open := strings.LastIndex(text, " ("); open > strings.LastIndex(text, ")") {
+		text = text[:open]
+	}
+	return strings.TrimSuffix(text, ".")
 }
 
 // wings are colours of boxes, by how names begin.
