@@ -26,39 +26,69 @@ func stepOf(name string) (int, bool) {
 }
 
 // List returns the folders of a run's complete checkpoints by step, ascending: those whose manifest is sound and whose
-// files are there in their sizes. Leftovers of interrupted writes are skipped; a folder of another format version is
-// listed, so that [Open] can say what it is. A run without checkpoints has none and no error.
+// files are there in their sizes. Leftovers of interrupted writes are skipped, as is what [Scan] calls damaged; a folder
+// of another format version is listed, so that [Open] can say what it is. A run without checkpoints has none and no error.
 func List(runDir string) ([]string, error) {
-	if _, err := os.Stat(runDir); err != nil {
-		return nil, failf(err, "%s: %s: want the folder of a run", runDir, reason(err))
-	}
-	return listSteps(filepath.Join(runDir, "checkpoints"))
+	sound, _, err := Scan(runDir)
+	return sound, err
 }
 
-func listSteps(parent string) ([]string, error) {
+// Damage is a folder with the name of a run's checkpoint that is none.
+type Damage struct {
+	Dir string
+	Err error // what is wrong, beginning with the path of the file
+}
+
+// Scan is [List] that also returns the damaged checkpoints by step, ascending. A write that was interrupted leaves none:
+// something else has spoilt them.
+func Scan(runDir string) (sound []string, damaged []Damage, err error) {
+	if _, err := os.Stat(runDir); err != nil {
+		return nil, nil, failf(err, "%s: %s: want the folder of a run", runDir, reason(err))
+	}
+	return scanSteps(filepath.Join(runDir, "checkpoints"))
+}
+
+func scanSteps(parent string) (sound []string, damaged []Damage, err error) {
 	entries, err := os.ReadDir(parent)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, failf(err, "%s: %s", parent, reason(err))
+		return nil, nil, failf(err, "%s: %s", parent, reason(err))
 	}
-	steps := make([]int, 0, len(entries))
+	var steps []int
 	for _, e := range entries {
-		step, ok := stepOf(e.Name())
-		if !ok {
-			continue
-		}
-		if _, err := readManifest(filepath.Join(parent, e.Name())); err == nil || errors.Is(err, errVersion) {
+		if step, ok := stepOf(e.Name()); ok {
 			steps = append(steps, step)
 		}
 	}
 	sort.Ints(steps)
-	dirs := make([]string, len(steps))
-	for i, step := range steps {
-		dirs[i] = filepath.Join(parent, stepName(step))
+	for _, step := range steps {
+		dir := filepath.Join(parent, stepName(step))
+		_, err := readManifest(dir)
+		if err == nil || errors.Is(err, errVersion) {
+			sound = append(sound, dir)
+		} else if _, gone := os.Lstat(dir); gone == nil { // else a run has pruned it meanwhile
+			damaged = append(damaged, Damage{dir, err})
+		}
 	}
-	return dirs, nil
+	return sound, damaged, nil
+}
+
+// SetAside moves a damaged checkpoint out of the way of the next one of its step and returns where it is then:
+// step-000200.damaged beside it, or with a number behind that where there is one already. Nothing reads or deletes it there.
+func SetAside(dir string) (string, error) {
+	aside := dir + ".damaged"
+	for n := 2; ; n++ {
+		if _, err := os.Lstat(aside); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		aside = fmt.Sprintf("%s.damaged-%d", dir, n)
+	}
+	if err := os.Rename(dir, aside); err != nil {
+		return "", failf(err, "%s: %s: the damaged checkpoint could not be moved aside", dir, reason(err))
+	}
+	return aside, syncDir(filepath.Dir(dir))
 }
 
 // older returns the name of the newest complete checkpoint beside dir that is older than it.
@@ -67,7 +97,7 @@ func older(dir string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	dirs, err := listSteps(filepath.Dir(dir))
+	dirs, _, err := scanSteps(filepath.Dir(dir))
 	if err != nil {
 		return "", false
 	}
@@ -79,7 +109,7 @@ func older(dir string) (string, bool) {
 	return "", false
 }
 
-// Prune deletes a run's checkpoints except the newest keep (at least 1) and the protected ones, which are named by
+// Prune deletes a run's complete checkpoints except the newest keep (at least 1) and the protected ones, which are named by
 // path or by folder name (the best one, say). A kill leaves each either complete or no checkpoint.
 func Prune(runDir string, keep int, protect ...string) error {
 	if keep < 1 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -52,6 +53,68 @@ func TestList(t *testing.T) {
 	}
 	if _, err := List(filepath.Join(run, "nope")); !errors.Is(err, ErrCheckpoint) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("List of no folder = %v", err)
+	}
+}
+
+// TestScan: every damaged checkpoint is reported with what is wrong, in the order of steps; nothing else is.
+func TestScan(t *testing.T) {
+	run := t.TempDir()
+	for step := 1; step <= 6; step++ {
+		mustWrite(t, StepDir(run, step), Contents{Step: step, Files: map[string][]byte{"state.json": []byte("{}")}})
+	}
+	parent := filepath.Join(run, "checkpoints")
+	for _, name := range []string{".tmp-step-000009", ".old-step-000009", "step-000009.damaged", "step-9"} {
+		if err := os.Mkdir(filepath.Join(parent, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	overwrite(t, filepath.Join(StepDir(run, 2), manifestName), []byte("{"))
+	overwrite(t, filepath.Join(StepDir(run, 3), "state.json"), []byte("{"))
+	overwrite(t, filepath.Join(StepDir(run, 4), manifestName), []byte(`{"format_version": 2}`))
+	if err := os.Remove(filepath.Join(StepDir(run, 6), manifestName)); err != nil {
+		t.Fatal(err)
+	}
+	sound, damaged, err := Scan(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{StepDir(run, 1), StepDir(run, 4), StepDir(run, 5)}; !slices.Equal(sound, want) {
+		t.Errorf("sound are %v, want %v", sound, want)
+	}
+	want := []struct{ dir, file string }{{StepDir(run, 2), manifestName}, {StepDir(run, 3), "state.json"}, {StepDir(run, 6), manifestName}}
+	if len(damaged) != len(want) {
+		t.Fatalf("damaged are %v, want %v", damaged, want)
+	}
+	for i, w := range want {
+		d := damaged[i]
+		if d.Dir != w.dir || !errors.Is(d.Err, ErrCheckpoint) || !strings.HasPrefix(d.Err.Error(), filepath.Join(w.dir, w.file)+": ") {
+			t.Errorf("damaged %d is %s: %v, want %s by its %s", i, d.Dir, d.Err, w.dir, w.file)
+		}
+	}
+}
+
+// TestSetAside: what is moved keeps its bytes, also beside an earlier one, and is no checkpoint any more.
+func TestSetAside(t *testing.T) {
+	run := t.TempDir()
+	for _, c := range []struct{ text, want string }{{"one", "step-000007.damaged"}, {"two", "step-000007.damaged-2"}, {"three", "step-000007.damaged-3"}} {
+		dir := StepDir(run, 7)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		overwrite(t, filepath.Join(dir, "model.npz"), []byte(c.text))
+		aside, err := SetAside(dir)
+		if err != nil || aside != filepath.Join(filepath.Dir(dir), c.want) {
+			t.Fatalf("SetAside = %s, %v; want %s", aside, err, c.want)
+		}
+		if got, err := os.ReadFile(filepath.Join(aside, "model.npz")); err != nil || string(got) != c.text {
+			t.Errorf("%s holds %q, %v; want %q", aside, got, err, c.text)
+		}
+	}
+	if sound, damaged, err := Scan(run); err != nil || len(sound)+len(damaged) > 0 {
+		t.Errorf("Scan = %v, %v, %v; want nothing", sound, damaged, err)
+	}
+	if _, err := SetAside(StepDir(run, 7)); !errors.Is(err, ErrCheckpoint) {
+		t.Errorf("SetAside of nothing = %v, want an error", err)
 	}
 }
 

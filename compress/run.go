@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -143,7 +144,7 @@ func (s *compression) keepPlan(p *Plan, dir string) error {
 // unchanged refuses to go on in a folder whose checkpoint was made by another plan: the config is the same, so that the source
 // or the calibration data has changed since.
 func unchanged(dir string, plan []byte) error {
-	if _, err := checkpoints.Open(checkpoints.StepDir(dir, 0)); err != nil {
+	if _, err := os.Lstat(checkpoints.StepDir(dir, 0)); err != nil {
 		return nil // not made yet
 	}
 	before, err := checkpoints.Open(filepath.Join(dir, planDir))
@@ -177,8 +178,13 @@ func (s *compression) factorize(ctx context.Context, p *Plan, j journal, final s
 			fmt.Fprintf(s.out, "factorized: %d of %d layers\n", i+1, len(p.Layers))
 		}
 	}
-	if _, err := checkpoints.Open(final); err == nil {
+	_, absent := os.Lstat(final)
+	_, err := checkpoints.Open(final)
+	if err == nil {
 		return nil // written before; its bytes would be the same
+	}
+	if absent == nil {
+		fmt.Fprintf(s.out, "written again: %v\n", err)
 	}
 	old := s.loaded.Session.Store()
 	linear := representation(s.loaded.Config.Model.Linear, old.Layers(), chosen)

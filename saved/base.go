@@ -146,18 +146,21 @@ func FindBase(c *checkpoints.Checkpoint, where string) (*checkpoints.Checkpoint,
 	if want == nil {
 		return nil, fmt.Errorf("%w: %s holds an adapter, but its manifest names no base", checkpoints.ErrCheckpoint, c.Dir())
 	}
+	found := "is not there"
 	var places []string
 	if where == "" {
 		where = filepath.FromSlash(want.Path)
 		places = above(c.Dir(), where)
 	} else {
-		list, err := checkpoints.List(where)
+		list, damaged, err := checkpoints.Scan(where)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
+		if len(damaged) > 0 {
+			found = fmt.Sprintf("is not there whole: %s", damageOf(damaged))
+		}
 		places = append([]string{where}, list...)
 	}
-	found := "is not there"
 	for _, dir := range places {
 		if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err != nil {
 			continue

@@ -20,7 +20,9 @@ var ErrNotFound = shell.Sentinel(shell.ExitUsage, "no checkpoint to use")
 
 // Find returns the checkpoint folder that path means: path itself, or of a run
 // its best checkpoint by validation loss, or with last its newest. A path that
-// is neither, or a run without a checkpoint, matches ErrNotFound.
+// is neither, or a run without a checkpoint, matches ErrNotFound. Where the
+// checkpoint that is wanted is damaged, or the newest, which names the best,
+// there is an error: no other one is taken in its place.
 func Find(path string, last bool) (string, error) {
 	if _, err := os.Stat(filepath.Join(path, "manifest.json")); err == nil {
 		return path, nil
@@ -28,17 +30,25 @@ func Find(path string, last bool) (string, error) {
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
 		return "", fmt.Errorf("%w: %s is neither a run nor a checkpoint: there is no such folder", ErrNotFound, path)
 	}
-	all, err := checkpoints.List(path)
+	all, damaged, err := checkpoints.Scan(path)
 	if err != nil {
 		return "", err
 	}
 	switch {
+	case len(all) == 0 && len(damaged) > 0:
+		return "", AllDamaged(path, damaged)
 	case len(all) == 0 && IsRun(path):
 		return "", fmt.Errorf("%w: %s has no complete checkpoint yet; continue it by: %s", ErrNotFound, path, ResumeCommand(path))
+	case len(all) == 0 && lostManifest(path):
+		_, err := checkpoints.Open(path) // says what is missing
+		return "", err
 	case len(all) == 0:
 		return "", fmt.Errorf("%w: %s is neither a run nor a checkpoint: it has no config.toml and no manifest.json", ErrNotFound, path)
 	}
 	newest := all[len(all)-1]
+	if newer := NewerThan(damaged, newest); len(newer) > 0 {
+		return "", fmt.Errorf("%w; restore it from a copy, or name another checkpoint: the newest one that is sound is %s", damageOf(newer), newest)
+	}
 	if last {
 		return newest, nil
 	}
@@ -50,7 +60,13 @@ func Find(path string, last bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if best := checkpoints.StepDir(path, s.BestStep); s.BestStep > 0 && slices.Contains(all, best) {
+	best := checkpoints.StepDir(path, s.BestStep)
+	for i, d := range damaged {
+		if d.Dir == best {
+			return "", fmt.Errorf("%w, and it is the best one; restore it from a copy, or name another checkpoint: the newest one is %s", damageOf(damaged[i:i+1]), newest)
+		}
+	}
+	if s.BestStep > 0 && slices.Contains(all, best) {
 		return best, nil
 	}
 	return newest, nil
@@ -60,5 +76,5 @@ func Find(path string, last bool) (string, error) {
 // first, clean removes it last.
 func IsRun(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "config.toml"))
-	return err == nil
+	return err == nil && !lostManifest(dir)
 }

@@ -192,14 +192,20 @@ func TestDamagedCheckpoint(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// What a kill may leave, an incomplete newest folder, does not stop a run: it
-	// continues from the one before, to the same bytes.
+	// An incomplete newest folder does not stop a run: it continues from the one
+	// before, and says so.
 	if err := os.Remove(filepath.Join(newest, "optimizer.npz")); err != nil {
 		t.Fatal(err)
 	}
 	o := mustRun(t, dir, "train", resume[1:]...)
 	if !strings.Contains(o.stderr, "continuing out at step 4 of 8") {
 		t.Errorf("want a run that continues at step 4:\n%s", o.stderr)
+	}
+	if !strings.Contains(o.stderr, "warning: out/checkpoints/step-000006 is damaged: ") || !strings.Contains(o.stderr, "; going by out/checkpoints/step-000004\n") {
+		t.Errorf("want a warning that names both checkpoints:\n%s", o.stderr)
+	}
+	if _, err := os.Stat(filepath.Join(newest+".damaged", "model.npz")); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -205,9 +205,12 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *sav
 	if base != "" && !cfg.Adapter() {
 		return nil, false, fmt.Errorf("%w: --base %s: %s trains no adapter, it needs no base", task.ErrUsage, base, dir)
 	}
-	all, err := checkpoints.List(dir)
+	all, damaged, err := checkpoints.Scan(dir)
 	if err != nil {
 		return nil, false, err
+	}
+	if len(all) == 0 && len(damaged) > 0 {
+		return nil, false, saved.AllDamaged(dir, damaged)
 	}
 	if len(all) == 0 {
 		own, err := taskOf(from, cfg, nil)
@@ -231,7 +234,11 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *sav
 		}
 		return t, false, err
 	}
-	c, err := checkpoints.Open(all[len(all)-1])
+	newest := all[len(all)-1]
+	for _, d := range damaged {
+		fmt.Fprintf(out, "warning: %s is damaged: %v; going by %s\n", d.Dir, d.Err, newest)
+	}
+	c, err := checkpoints.Open(newest)
 	if err != nil {
 		return nil, false, err
 	}
@@ -273,9 +280,24 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *sav
 		}
 		return nil, false, err
 	}
+	if err := setAside(saved.NewerThan(damaged, newest), t.Message); err != nil {
+		return nil, false, err
+	}
 	t.Message("continuing %s at step %d of %d", dir, t.state.Step, cfg.Train.Steps)
 	t.warnChanges()
 	return t, false, t.create()
+}
+
+// setAside moves damaged checkpoints out of the way of the run that continues from the one before them.
+func setAside(damaged []checkpoints.Damage, say func(format string, args ...any)) error {
+	for _, d := range damaged {
+		aside, err := checkpoints.SetAside(d.Dir)
+		if err != nil {
+			return err
+		}
+		say("%s is kept as %s", d.Dir, aside)
+	}
+	return nil
 }
 
 // sameState refuses settings with which an optimizer cannot go on from the state
