@@ -13,8 +13,8 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/attention"
-	"sparrow/internal/layertest"
 	"sparrow/nn"
+	"sparrow/nn/nntest"
 	"sparrow/op"
 )
 
@@ -43,25 +43,15 @@ type mapLayer struct {
 	out   *G.Node
 }
 
-func onMaps(m op.Map, c int, build func(b *nn.Builder) func(x *G.Node, m op.Map) *G.Node) mapLayer {
+func onMaps(build func(b *nn.Builder) *G.Node) mapLayer {
 	store := nn.NewStore(tensor.Float64)
 	l := mapLayer{store: store, grads: nn.NewGradients(store), tape: op.NewTape(tensor.Float64, true)}
-	b := nn.NewBuilder(l.tape, store, nn.Options{Seed: 1, Sink: l.grads})
-	x := op.Value(b.Weight("x", nn.Normal(1), m.Rows(), c).Use())
-	l.out = build(b)(x, m)
+	l.out = build(nn.NewBuilder(l.tape, store, nn.Options{Seed: 1, Sink: l.grads}))
 	return l
 }
 
-func (c fasaCase) layer() mapLayer {
-	return onMaps(c.Map, c.DModel, func(b *nn.Builder) func(*G.Node, op.Map) *G.Node { return attention.NewFaSA(b, c.FaSAConfig).Forward })
-}
-
-func (l mapLayer) values() map[string]*tensor.Dense {
-	values := map[string]*tensor.Dense{}
-	for _, name := range l.store.Names() {
-		values[name] = l.store.Get(name)
-	}
-	return values
+func (c fasaCase) build(b *nn.Builder) *G.Node {
+	return attention.NewFaSA(b, c.FaSAConfig).Forward(nntest.Input(b, "x", c.Rows(), c.DModel), c.Map)
 }
 
 // run runs the layer into a cross entropy, which counts the rows whose target is
@@ -100,9 +90,8 @@ func TestFaSA(t *testing.T) {
 			if err := c.Check(c.Height, c.Width); err != nil {
 				t.Fatal(err)
 			}
-			l := c.layer()
-			layertest.Check(t, layertest.Layer{Tape: l.tape, Out: l.out, Values: l.values(), Gradient: l.grads.Get, Naive: c.naive})
-			if got, want := l.store.Parameters()-c.Rows()*c.DModel, c.Parameters(); got != want {
+			nntest.Check(t, nntest.Layer{Build: c.build, Naive: c.naive, Shape: []int{c.Rows(), c.DModel}})
+			if got, want := onMaps(c.build).store.Parameters()-c.Rows()*c.DModel, c.Parameters(); got != want {
 				t.Errorf("%d parameters, by the formula %d", got, want)
 			}
 		})
@@ -312,7 +301,7 @@ func TestFaSAGolden(t *testing.T) {
 		"last":      fasaOf(op.Map{Batch: 2, Height: 4, Width: 4}, 16, 2, 1, 4, "mean", "reflect"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := c.layer()
+			l := onMaps(c.build)
 			for _, p := range l.store.Names() {
 				for i, x := range read[float32](t, f, name+"/"+p) {
 					l.store.Get(p).Float64s()[i] = float64(x)
@@ -376,7 +365,7 @@ func seen(t *testing.T, l mapLayer, pixel, rows int) []bool {
 func TestReach(t *testing.T) {
 	m := op.Map{Batch: 2, Height: 6, Width: 6}
 	corner := m.Pixels() // the first pixel of the second image
-	for i, s := range seen(t, fasaOf(m, 16, 1, 2, 3, "mean", "reflect").layer(), corner, m.Rows()) {
+	for i, s := range seen(t, onMaps(fasaOf(m, 16, 1, 2, 3, "mean", "reflect").build), corner, m.Rows()) {
 		if want := i >= m.Pixels(); s != want {
 			t.Errorf("FaSA: the corner depends on pixel %d: %v, want %v", i, s, want)
 		}
@@ -387,7 +376,7 @@ func TestReach(t *testing.T) {
 		if shifted {
 			side = 1 // the corner's window is cut at 1 = 3/2 by the mask
 		}
-		for i, s := range seen(t, window.layer(), corner, m.Rows()) {
+		for i, s := range seen(t, onMaps(window.build), corner, m.Rows()) {
 			p := i - m.Pixels()
 			if want := p >= 0 && p/6 < side && p%6 < side; s != want {
 				t.Errorf("window, shifted %v: the corner depends on pixel %d: %v, want %v", shifted, i, s, want)
@@ -415,8 +404,8 @@ func TestFaSAFusions(t *testing.T) {
 	for _, side := range []int{2, 4} {
 		m := op.Map{Batch: 1, Height: side, Width: side}
 		targets := make([]int, m.Rows())
-		mean := fasaOf(m, 16, 2, 1, 2, "mean", "reflect").layer().run(t, targets)
-		reference := fasaOf(m, 16, 2, 1, 2, "reference", "reflect").layer().run(t, targets)
+		mean := onMaps(fasaOf(m, 16, 2, 1, 2, "mean", "reflect").build).run(t, targets)
+		reference := onMaps(fasaOf(m, 16, 2, 1, 2, "reference", "reflect").build).run(t, targets)
 		if slices.Equal(mean, reference) != (side == 2) {
 			t.Errorf("map of %dx%d, windows of 2x2: the fusions agree: %v", side, side, side != 2)
 		}

@@ -4,12 +4,12 @@ import (
 	"math"
 	"testing"
 
+	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"sparrow/attention"
-	"sparrow/internal/layertest"
 	"sparrow/nn"
-	"sparrow/op"
+	"sparrow/nn/nntest"
 )
 
 const (
@@ -66,26 +66,22 @@ func TestMHA(t *testing.T) {
 
 // check compares the layer with the naive form, and its gradients with differences.
 func (c layerCase) check(t *testing.T, naive func(v map[string][]float64) []float64) {
-	store := nn.NewStore(tensor.Float64)
-	grads := nn.NewGradients(store)
-	tape := op.NewTape(tensor.Float64, true)
-	b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: grads})
-	cfg := attention.LayerConfig{Config: c.Config, DModel: dModel, Causal: c.causal, Eps: eps, Init: nn.Normal(1), OutInit: nn.Normal(1)}
-	seq := nn.SeqInfo{Batch: batch, SeqLen: seqLen}
-	if c.rotary {
-		cfg.Rotary = c.RotaryTable(dModel, 10, tensor.Float64)
-		seq.Positions = tape.Input("positions", tensor.New(tensor.WithBacking(positions), tensor.WithShape(batch*seqLen)))
-	}
-	if c.lengths != nil {
-		seq.Lengths = tape.Input("lengths", tensor.New(tensor.WithBacking(c.lengths), tensor.WithShape(batch)))
-	}
-	x := op.Value(b.Weight("x", nn.Normal(1), batch*seqLen, dModel).Use())
-	out := attention.New(b, cfg).Forward(x, seq, 0)
-	values := map[string]*tensor.Dense{}
-	for _, name := range store.Names() {
-		values[name] = store.Get(name)
-	}
-	layertest.Check(t, layertest.Layer{Tape: tape, Out: out, Values: values, Gradient: grads.Get, Naive: naive})
+	nntest.Check(t, nntest.Layer{
+		Build: func(b *nn.Builder) *G.Node {
+			cfg := attention.LayerConfig{Config: c.Config, DModel: dModel, Causal: c.causal, Eps: eps, Init: nn.Normal(1), OutInit: nn.Normal(1)}
+			seq := nn.SeqInfo{Batch: batch, SeqLen: seqLen}
+			if c.rotary {
+				cfg.Rotary = c.RotaryTable(dModel, 10, b.Tape.Dtype)
+				seq.Positions = b.Tape.Input("positions", tensor.New(tensor.WithBacking(positions), tensor.WithShape(batch*seqLen)))
+			}
+			if c.lengths != nil {
+				seq.Lengths = b.Tape.Input("lengths", tensor.New(tensor.WithBacking(c.lengths), tensor.WithShape(batch)))
+			}
+			return attention.New(b, cfg).Forward(nntest.Input(b, "x", batch*seqLen, dModel), seq, 0)
+		},
+		Naive: naive,
+		Shape: []int{batch * seqLen, dModel},
+	})
 }
 
 // naiveMHA is the layer token by token and head by head.

@@ -8,8 +8,8 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/attention"
-	"sparrow/internal/layertest"
 	"sparrow/nn"
+	"sparrow/nn/nntest"
 	"sparrow/op"
 )
 
@@ -53,22 +53,18 @@ var poolingCases = map[string]attention.Pool{
 func TestPooling(t *testing.T) {
 	for name, cfg := range poolingCases {
 		t.Run(name, func(t *testing.T) {
-			store := nn.NewStore(tensor.Float64)
-			grads := nn.NewGradients(store)
-			tape := op.NewTape(tensor.Float64, true)
-			b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: grads})
-			states := op.Value(b.Weight("h", nn.Normal(1), documents*words, stateWidth).Use())
-			pooling := cfg.New(b, stateWidth)
-			out := pooling.Forward(states, documentsOf(tape))
-			if got := out.Shape(); !got.Eq(tensor.Shape{documents, pooling.Width()}) {
-				t.Fatalf("output has shape %v, want [%d, %d]", got, documents, pooling.Width())
-			}
-			values := map[string]*tensor.Dense{}
-			for _, name := range store.Names() {
-				values[name] = store.Get(name)
-			}
-			layertest.Check(t, layertest.Layer{Tape: tape, Out: out, Values: values, Gradient: grads.Get,
-				Naive: func(v map[string][]float64) []float64 { return naivePooling(cfg, v) }})
+			nntest.Check(t, nntest.Layer{
+				Build: func(b *nn.Builder) *G.Node {
+					states := nntest.Input(b, "h", documents*words, stateWidth)
+					pooling := cfg.New(b, stateWidth)
+					out := pooling.Forward(states, documentsOf(b.Tape))
+					if got := out.Shape(); !got.Eq(tensor.Shape{documents, pooling.Width()}) {
+						t.Fatalf("output has shape %v, want [%d, %d]", got, documents, pooling.Width())
+					}
+					return out
+				},
+				Naive: func(v map[string][]float64) []float64 { return naivePooling(cfg, v) },
+			})
 		})
 	}
 }

@@ -6,8 +6,8 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"sparrow/attention"
-	"sparrow/internal/layertest"
 	"sparrow/nn"
+	"sparrow/nn/nntest"
 	"sparrow/op"
 )
 
@@ -17,10 +17,8 @@ type windowCase struct {
 	op.Map
 }
 
-func (c windowCase) layer() mapLayer {
-	return onMaps(c.Map, c.DModel, func(b *nn.Builder) func(*G.Node, op.Map) *G.Node {
-		return attention.NewWindow(b, c.WindowConfig).Forward
-	})
+func (c windowCase) build(b *nn.Builder) *G.Node {
+	return attention.NewWindow(b, c.WindowConfig).Forward(nntest.Input(b, "x", c.Rows(), c.DModel), c.Map)
 }
 
 // TestWindow compares the layer with a loop over all pairs of pixels, and its
@@ -38,8 +36,7 @@ func TestWindow(t *testing.T) {
 		"smaller than the window": {shifted, op.Map{Batch: 1, Height: 2, Width: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := c.layer()
-			layertest.Check(t, layertest.Layer{Tape: l.tape, Out: l.out, Values: l.values(), Gradient: l.grads.Get, Naive: c.naive})
+			nntest.Check(t, nntest.Layer{Build: c.build, Naive: c.naive, Shape: []int{c.Rows(), c.DModel}})
 		})
 	}
 }

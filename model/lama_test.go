@@ -11,9 +11,9 @@ import (
 
 	"sparrow/attention"
 	"sparrow/configs"
-	"sparrow/internal/layertest"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/nn/nntest"
 	"sparrow/op"
 )
 
@@ -42,13 +42,17 @@ const textClasses = 3
 // lamaGraph is a network on a tape of its own.
 func lamaGraph(cfg model.LAMAConfig, store *nn.Store, sink op.Sink, tokens, lengths []int) (*op.Tape, *G.Node) {
 	tape := op.NewTape(tensor.Float64, sink != nil)
-	b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: sink})
+	return tape, lamaScores(cfg, nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: sink}), tokens, lengths)
+}
+
+// lamaScores are a network's scores of texts.
+func lamaScores(cfg model.LAMAConfig, b *nn.Builder, tokens, lengths []int) *G.Node {
 	g := model.NewGraph(b, model.Train, model.Shape{Rows: len(lengths), Length: len(tokens) / len(lengths)})
 	body := model.LAMABody{Config: cfg}
 	out := body.Head(g, body.Pool(g, textSizes), textClasses)
 	copy(g.Values("tokens"), tokens)
 	copy(g.Values("lengths"), lengths)
-	return tape, out
+	return out
 }
 
 // TestLAMA: embedding, both directions, annotation, heads, pooled states and
@@ -59,20 +63,17 @@ func TestLAMA(t *testing.T) {
 		"with a hidden layer": tinyLAMA(func(c *model.LAMAConfig) { c.ClassifierHidden = 4 }),
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := nn.NewStore(tensor.Float64)
-			grads := nn.NewGradients(store)
-			tape, out := lamaGraph(cfg, store, grads, textTokens, textLengths)
-			values := map[string]*tensor.Dense{}
-			for _, name := range store.Names() {
-				values[name] = store.Get(name)
-			}
-			layertest.Check(t, layertest.Layer{Tape: tape, Out: out, Values: values, Gradient: grads.Get, Naive: func(v map[string][]float64) []float64 {
-				var scores []float64
-				for b, n := range textLengths {
-					scores = append(scores, naiveLAMA(cfg, v, textTokens[b*4:][:n])...)
-				}
-				return scores
-			}})
+			nntest.Check(t, nntest.Layer{
+				Build: func(b *nn.Builder) *G.Node { return lamaScores(cfg, b, textTokens, textLengths) },
+				Naive: func(v map[string][]float64) []float64 {
+					var scores []float64
+					for b, n := range textLengths {
+						scores = append(scores, naiveLAMA(cfg, v, textTokens[b*4:][:n])...)
+					}
+					return scores
+				},
+				Shape: []int{len(textLengths), textClasses},
+			})
 		})
 	}
 }

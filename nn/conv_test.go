@@ -4,10 +4,11 @@ import (
 	"math"
 	"testing"
 
+	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"sparrow/internal/layertest"
 	"sparrow/nn"
+	"sparrow/nn/nntest"
 	"sparrow/op"
 )
 
@@ -27,26 +28,22 @@ func TestConvLayers(t *testing.T) {
 		"depthwise residual": {residual: true, wantShape: m},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := nn.NewStore(tensor.Float64)
-			grads := nn.NewGradients(store)
-			tape := op.NewTape(tensor.Float64, true)
-			b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: grads})
-			x := op.Value(b.Weight("x", nn.Normal(1), m.Rows(), in).Use())
-			y, shape := x, m
-			if c.cfg.Kernel > 0 {
-				y, shape = nn.NewConv2d(b, c.cfg, nn.Normal(1)).Forward(x, m)
-			} else {
-				y = nn.NewDepthwiseConv(b, in, c.residual).Forward(x, m)
-			}
-			if shape != c.wantShape {
-				t.Errorf("shape %v, want %v", shape, c.wantShape)
-			}
-			values := map[string]*tensor.Dense{}
-			for _, name := range store.Names() {
-				values[name] = store.Get(name)
-			}
-			naive := func(v numbersOf) []float64 { return convolved(v, c.cfg, m, shape, c.residual) }
-			layertest.Check(t, layertest.Layer{Tape: tape, Out: y, Values: values, Gradient: grads.Get, Naive: naive})
+			nntest.Check(t, nntest.Layer{
+				Build: func(b *nn.Builder) *G.Node {
+					x := nntest.Input(b, "x", m.Rows(), in)
+					y, shape := x, m
+					if c.cfg.Kernel > 0 {
+						y, shape = nn.NewConv2d(b, c.cfg, nn.Normal(1)).Forward(x, m)
+					} else {
+						y = nn.NewDepthwiseConv(b, in, c.residual).Forward(x, m)
+					}
+					if shape != c.wantShape {
+						t.Errorf("shape %v, want %v", shape, c.wantShape)
+					}
+					return y
+				},
+				Naive: func(v numbersOf) []float64 { return convolved(v, c.cfg, m, c.wantShape, c.residual) },
+			})
 		})
 	}
 }

@@ -7,8 +7,8 @@ import (
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"sparrow/internal/layertest"
 	"sparrow/nn"
+	"sparrow/nn/nntest"
 	"sparrow/op"
 )
 
@@ -100,22 +100,18 @@ type layerCase struct {
 }
 
 func (c layerCase) check(t *testing.T) {
-	store := nn.NewStore(tensor.Float64)
-	grads := nn.NewGradients(store)
-	opts := nn.Options{Seed: 3, Sink: grads}
+	var linear []nn.Rule
 	if c.linear.Of != nil {
 		c.linear.Match = "*"
-		opts.Linear = []nn.Rule{c.linear}
+		linear = []nn.Rule{c.linear}
 	}
-	tape := op.NewTape(tensor.Float64, true)
-	b := nn.NewBuilder(tape, store, opts)
-	out := c.build(b, op.Value(b.Weight("x", nn.Normal(1), rows, width).Use()))
-	values := map[string]*tensor.Dense{}
-	for _, name := range store.Names() {
-		values[name] = store.Get(name)
-	}
-	layertest.Check(t, layertest.Layer{
-		Tape: tape, Out: out, Values: values, Gradient: grads.Get,
+	var store *nn.Store
+	nntest.Check(t, nntest.Layer{
+		Linear: linear,
+		Build: func(b *nn.Builder) *G.Node {
+			store = b.Store
+			return c.build(b, nntest.Input(b, "x", rows, width))
+		},
 		Naive: func(v numbersOf) []float64 { return c.naive(v, store) },
 	})
 }

@@ -9,7 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/nn"
-	"sparrow/op"
+	"sparrow/nn/nntest"
 )
 
 // factored makes one layer, "layer", on a fresh store.
@@ -216,23 +216,13 @@ func TestLaterTablesWin(t *testing.T) {
 // TestSLTrainSizes: a matrix whose places do not fit 32-bit integers, and one with
 // no place, are refused before anything is drawn, by name.
 func TestSLTrainSizes(t *testing.T) {
-	refused := func(in, out int) (err *op.ShapeError) {
-		defer func() { err, _ = recover().(*op.ShapeError) }()
-		store := nn.NewStore(tensor.Float32)
-		store.Virtual = true
-		build(store, nn.Options{Linear: []nn.Rule{{Match: "*", OneOf: nn.As(nn.SLTrain{Rank: 1, Density: 1e-9})}}}, func(b *nn.Builder) {
+	check := func(in, out int, want string) {
+		t.Helper()
+		nntest.Refuses(t, want, []nn.Rule{{Match: "*", OneOf: nn.As(nn.SLTrain{Rank: 1, Density: 1e-9})}}, func(b *nn.Builder) {
 			nn.NewLinear(b.Sub("layer"), in, out, false, nn.Normal(1))
 		})
-		return nil
 	}
-	if err := refused(1<<16, 1<<15-1); err != nil {
-		t.Errorf("2^31 - 2^16 entries: %v", err)
-	}
-	if err := refused(1<<16, 1<<15); err == nil || !strings.Contains(err.Error(), "layer.weight has shape (32768, 65536), want fewer than 2^31 entries") {
-		t.Errorf("2^31 entries: %v", err)
-	}
-	const none = `layer.weight has shape (24, 16), want a density of at least 1/384, since 1e-09 gives S no entry, or kind = "low_rank"`
-	if err := refused(16, 24); err == nil || !strings.Contains(err.Error(), none) {
-		t.Errorf("no entry: %v, want %q", err, none)
-	}
+	check(1<<16, 1<<15-1, "")
+	check(1<<16, 1<<15, "layer.weight has shape (32768, 65536), want fewer than 2^31 entries")
+	check(16, 24, `layer.weight has shape (24, 16), want a density of at least 1/384, since 1e-09 gives S no entry, or kind = "low_rank"`)
 }
