@@ -256,18 +256,32 @@ func (c Config) Network(d Dims) (Network, error) {
 		return nil, err
 	}
 	text := Text{Vocab: d.VocabSize, Length: d.Context}
-	switch c.Kind {
-	case "decoder":
-		return Language{DecoderBody{c}, text}, nil
-	case "lama":
-		return Labels{LAMABody{*c.LAMA}, text, d.Classes}, nil
-	case "favit":
-		return Images{FaViTBody{*c.FaViT, c.CheckpointActivations}, Picture{d.Channels, d.ImageSize, d.ImageSize}, d.Classes}, nil
+	switch b := c.Body().(type) {
+	case DecoderBody:
+		return Language{b, text}, nil
+	case LAMABody:
+		return Labels{b, text, d.Classes}, nil
+	case FaViTBody:
+		return Images{b, Picture{d.Channels, d.ImageSize, d.ImageSize}, d.Classes}, nil
 	}
 	if text.Types = tokenTypes; d.Outputs() == 0 {
 		return Masked{EncoderBody{c}, text}, nil
 	}
 	return Labels{EncoderBody{c}, text, d.Classes}, nil
+}
+
+// Body is the body of a valid config: what it gives, as a [Sequence], a [Reader] or a [Viewer], decides what the network can be
+// for.
+func (c Config) Body() any {
+	switch c.Kind {
+	case "decoder":
+		return DecoderBody{c}
+	case "lama":
+		return LAMABody{*c.LAMA}
+	case "favit":
+		return FaViTBody{*c.FaViT, c.CheckpointActivations}
+	}
+	return EncoderBody{c}
 }
 
 // NewSession is [NewSession] of the config's network, with its linear layers.

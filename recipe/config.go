@@ -17,12 +17,26 @@ type Config struct {
 	Name string `toml:"name" doc:"name of the run; -o defaults to runs/<name>"`
 	Seed uint64 `toml:"seed" doc:"fixes weights, the order of the data and dropout"`
 
+	Task       *Task        `toml:"task"`
 	Data       Data         `toml:"data"`
 	Model      model.Config `toml:"model"`
 	Train      Train        `toml:"train"`
 	Eval       Eval         `toml:"eval"`
 	Checkpoint Checkpoint   `toml:"checkpoint"`
 	Sample     Sample       `toml:"sample"`
+}
+
+// Task is the [task] table. Without it the task is the one that fits data and network.
+type Task struct {
+	Kind string `toml:"kind" doc:"what the network is for; empty: the one that fits data and network"`
+}
+
+// TaskKind is the task that the config names; "": the one that fits.
+func (c Config) TaskKind() string {
+	if c.Task == nil {
+		return ""
+	}
+	return c.Task.Kind
 }
 
 // Train is the [train] table.
@@ -135,7 +149,7 @@ func (c Config) validateTask(r *configs.Report) {
 		r.Errorf("model.kind", "predicts tokens, but [data] source = %q has labels; want one of %s", c.Data.Source, strings.Join(model.Classifiers, ", "))
 	case c.Model.Kind == "lama" && !c.Data.IsLabelled():
 		r.Errorf("model.kind", "predicts labels, but [data] source = %q has none; want \"decoder\", or \"encoder\" as a masked language model", c.Data.Source)
-	case c.Masked() && c.Data.SeqLen < minMaskedLen:
+	case c.masked() && c.Data.SeqLen < minMaskedLen:
 		r.Errorf("data.seq_len", "is too short for a masked language model; want at least %d", minMaskedLen)
 	}
 	if c.Model.Kind != "decoder" && c.Sample.Prompt != "" {
@@ -290,8 +304,8 @@ func (c Train) Frozen(name string) bool {
 	})
 }
 
-// Masked tells whether the run trains a masked language model.
-func (c Config) Masked() bool { return c.Model.Kind == "encoder" && !c.Data.IsLabelled() }
+// masked tells whether the run trains a masked language model.
+func (c Config) masked() bool { return c.Model.Kind == "encoder" && !c.Data.IsLabelled() }
 
 // Dims are the sizes of a language model that follow from its data.
 func (c Config) Dims(vocabSize int) model.Dims {

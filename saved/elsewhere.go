@@ -20,7 +20,7 @@ import (
 // Open is the task of another config for this model, which reads as the model does; what l.Task has read it shares where the
 // data is the same.
 func (l *Model) Open(cfg recipe.Config) (task.Task, error) {
-	t, err := kinds.Open(cfg, l.Files)
+	t, err := kinds.Open(kinds.All(), cfg, l.Files)
 	if s, ok := t.(task.Sharer); ok && err == nil {
 		s.Share(l.Task)
 	}

@@ -74,7 +74,7 @@ func open(path, base string, last, virtual bool, opts model.Options) (*Model, er
 	case base != "":
 		return nil, fmt.Errorf("%w: --base %s: %s is no adapter, it needs no base", task.ErrUsage, base, dir)
 	}
-	if l.Task, err = kinds.Open(l.Config, c); err != nil {
+	if l.Task, err = kinds.Open(kinds.All(), l.Config, c); err != nil {
 		return nil, err
 	}
 	if l.Dims, err = l.Task.Dims(); err != nil {

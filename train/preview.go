@@ -34,7 +34,7 @@ func Look(ctx context.Context, cfg recipe.Config) (p Preview, err error) {
 	if err := checkBased(cfg); err != nil {
 		return p, err
 	}
-	t, err := kinds.Open(cfg, nil)
+	t, err := kinds.Open(kinds.All(), cfg, nil)
 	if err != nil {
 		return p, err
 	}

@@ -324,9 +324,9 @@ func taskOf(l *saved.Model, cfg recipe.Config, c *checkpoints.Checkpoint) (task.
 	case l != nil:
 		return l.Open(cfg)
 	case c != nil:
-		return kinds.Open(cfg, c)
+		return kinds.Open(kinds.All(), cfg, c)
 	}
-	return kinds.Open(cfg, nil)
+	return kinds.Open(kinds.All(), cfg, nil)
 }
 
 // initialize puts values that the data brings into a new network.

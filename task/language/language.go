@@ -21,6 +21,16 @@ import (
 // Task is the task of a language model: each token of a text from those before it.
 type Task struct{ corpus.Corpus }
 
+// Fits says why a config is not for a language model: it wants text without labels and a network whose states depend on what came
+// before.
+func Fits(c recipe.Config) error {
+	body, err := task.Fit[model.Sequence](c, !c.Data.IsLabelled() && !c.Data.IsImages(), "text without labels")
+	if err == nil && !body.Causal() {
+		err = fmt.Errorf("[model] kind = %q sees what follows a token", c.Model.Kind)
+	}
+	return err
+}
+
 // Open opens the task of a config, with what a checkpoint keeps of its data if files is not nil.
 func Open(cfg recipe.Config, files task.Files) (*Task, error) {
 	c, err := corpus.Open(cfg, files)

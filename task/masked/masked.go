@@ -21,6 +21,15 @@ import (
 // sequence is replaced by [CLS] and its last by [SEP].
 type Task struct{ corpus.Corpus }
 
+// Fits says why a config is not for a masked language model: it wants text without labels and a network that sees what follows.
+func Fits(c recipe.Config) error {
+	body, err := task.Fit[model.Sequence](c, !c.Data.IsLabelled() && !c.Data.IsImages(), "text without labels")
+	if err == nil && body.Causal() {
+		err = fmt.Errorf("[model] kind = %q sees nothing that follows a token", c.Model.Kind)
+	}
+	return err
+}
+
 // Open opens the task of a config, with what a checkpoint keeps of its data if files is not nil.
 func Open(cfg recipe.Config, files task.Files) (*Task, error) {
 	c, err := corpus.Open(cfg, files)

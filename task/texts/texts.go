@@ -22,6 +22,12 @@ type Task struct {
 	lengths   []int                 // to which batches are padded, ascending
 }
 
+// Fits says why a config is not for texts with labels: it wants those and a network with a vector for each text.
+func Fits(c recipe.Config) error {
+	_, err := task.Fit[model.Reader](c, c.Data.IsLabelled(), "texts with labels")
+	return err
+}
+
 // Open takes tokenizer and labels of a checkpoint, if there is one.
 func Open(cfg recipe.Config, files task.Files) (*Task, error) {
 	l := &Task{cfg: cfg}

@@ -42,6 +42,12 @@ type Task struct {
 	data   *imagedata.Dataset
 }
 
+// Fits says why a config is not for images with labels: it wants those and a network with a vector for each image.
+func Fits(c recipe.Config) error {
+	_, err := task.Fit[model.Viewer](c, c.Data.IsImages(), "images")
+	return err
+}
+
 // Open takes labels and format of a checkpoint, if there is one.
 func Open(cfg recipe.Config, files task.Files) (*Task, error) {
 	t := &Task{cfg: cfg}
