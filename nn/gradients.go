@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"fmt"
+
 	"gorgonia.org/tensor"
 )
 
@@ -47,3 +49,123 @@ func (g *Gradients) Names() []string {
 	}
 	return names
 }
+
+// GradientGrain divides the number of elements of every block of rows that
+// LayerGradients hands out, but the last: an update or a sum that works on pieces
+// of this size, or of a divisor, gives the same bits for blocks as for the whole.
+const GradientGrain = 32 << 10
+
+// rowsElements is about how many elements a block of rows has: little beside a
+// model, and enough rows for a matrix product at full speed.
+const rowsElements = 1 << 20
+
+// LayerGradients is the op.RowSink of per-layer updates: as soon as a gradient is
+// complete it is used, and its memory serves the next gradient of that size. So
+// only the gradients of one layer are alive at a time, of a large dense matrix (an
+// embedding, an output head) only some rows, and that of a parameter with several
+// uses from its first to its last. A block has whole grains (GradientGrain): of an
+// odd width that is GradientGrain rows at least, of twice an odd width half as many,
+// and a matrix without more rows than a block comes whole.
+type LayerGradients struct {
+	// Update uses the gradient of the named parameter, or that of its elements from
+	// the given one on, and must not keep it. Its error ends the run. nil: nothing is
+	// done.
+	Update func(name string, grad *tensor.Dense, from int) error
+
+	store *Store
+	alive map[string]*tensor.Dense
+	free  map[int][]*tensor.Dense // by number of elements
+	bytes int
+}
+
+// NewLayerGradients makes a sink for the parameters of a store. It only
+// counts memory of a virtual store.
+func NewLayerGradients(store *Store) *LayerGradients {
+	return &LayerGradients{store: store, alive: map[string]*tensor.Dense{}, free: map[int][]*tensor.Dense{}}
+}
+
+// Gradient implements op.Sink.
+func (g *LayerGradients) Gradient(name string) (*tensor.Dense, bool) {
+	d, ok := g.alive[name]
+	if !ok {
+		d = g.take(g.store.Shape(name))
+		g.alive[name] = d
+	}
+	return d, false
+}
+
+// Ready implements op.Sink.
+func (g *LayerGradients) Ready(name string) error {
+	return g.use(name, g.store.Shape(name), 0)
+}
+
+// Rows implements op.RowSink.
+func (g *LayerGradients) Rows(name string) int {
+	shape := g.store.Shape(name)
+	if shape.Dims() != 2 || shape.TotalSize() <= rowsElements {
+		return 0
+	}
+	unit := GradientGrain // rows
+	for w := shape[1]; w%2 == 0 && unit > 1; w /= 2 {
+		unit /= 2
+	}
+	rows := max(rowsElements/shape[1]/unit, 1) * unit
+	if rows >= shape[0] {
+		return 0
+	}
+	return rows
+}
+
+// GradientRows implements op.RowSink.
+func (g *LayerGradients) GradientRows(name string, lo, hi int) *tensor.Dense {
+	d := g.take(tensor.Shape{hi - lo, g.store.Shape(name)[1]})
+	g.alive[name] = d
+	return d
+}
+
+// RowsReady implements op.RowSink.
+func (g *LayerGradients) RowsReady(name string, lo, hi int) error {
+	width := g.store.Shape(name)[1]
+	return g.use(name, tensor.Shape{hi - lo, width}, lo*width)
+}
+
+// use hands what is alive of a gradient to Update and frees it.
+func (g *LayerGradients) use(name string, shape tensor.Shape, from int) error {
+	d, ok := g.alive[name]
+	if !ok {
+		return fmt.Errorf("nn: no gradient of %s has arrived", name)
+	}
+	if g.Update != nil {
+		if err := g.Update(name, d, from); err != nil {
+			return err
+		}
+	}
+	delete(g.alive, name)
+	n := shape.TotalSize()
+	g.free[n] = append(g.free[n], d)
+	return nil
+}
+
+// take returns a free gradient of that shape, or a new one.
+func (g *LayerGradients) take(shape tensor.Shape) *tensor.Dense {
+	n := shape.TotalSize()
+	if f := g.free[n]; len(f) > 0 {
+		d := f[len(f)-1]
+		g.free[n] = f[:len(f)-1]
+		if d != nil && !d.Shape().Eq(shape) {
+			if err := d.Reshape(shape...); err != nil {
+				panic(err) // equal numbers of elements always fit
+			}
+		}
+		return d
+	}
+	g.bytes += n * int(g.store.Dtype.Size())
+	if g.store.Virtual {
+		return nil
+	}
+	return tensor.New(tensor.Of(g.store.Dtype), tensor.WithShape(shape.Clone()...))
+}
+
+// Bytes is the memory taken for gradients so far; once a run has ended, further
+// runs of the same graph take no more.
+func (g *LayerGradients) Bytes() int { return g.bytes }
