@@ -34,6 +34,7 @@ type decoder struct {
 	lists     Lists
 	set       []string       // the overrides
 	old       map[string]any // see Options
+	encoded   bool           // see Options.Encoded
 
 	unknownKind map[string]bool // tables of a kind that does not exist
 	problems    Problems

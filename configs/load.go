@@ -23,6 +23,10 @@ type Options struct {
 	// their default values of then. The document may have such a key where its kind has none: at that value it is dropped, at
 	// any other it is an unknown key. It is for stored configs, not for those that people write.
 	Old map[string]any
+
+	// Encoded says that the document is what Encode wrote, so that its keys need no check: those that a kind which Set
+	// chooses does not have are dropped.
+	Encoded bool
 }
 
 // Load reads the TOML file at path and the overrides into dst, a pointer to a struct that already holds the defaults. It
@@ -72,7 +76,7 @@ func Decode(name string, text []byte, dst any, o Options) error {
 	d := &decoder{
 		file: name, root: root, lines: scanLines(string(text)),
 		overrides: map[string]string{}, rank: map[string]int{}, rejected: map[string]bool{},
-		lists: o.Lists, set: slices.Clone(o.Set), old: o.Old, unknownKind: map[string]bool{},
+		lists: o.Lists, set: slices.Clone(o.Set), old: o.Old, encoded: o.Encoded, unknownKind: map[string]bool{},
 	}
 	d.assign(root, raw, nil)
 	for i, s := range o.Set {

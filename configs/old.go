@@ -9,8 +9,12 @@ import (
 )
 
 // isOld reports whether the document's value at key, which the table there does not have, is one of Options.Old: a key at its
-// default of then, or a table of such keys alone.
+// default of then, or a table of such keys alone; or whether the document is encoded and the key is of a kind that an
+// override has replaced.
 func (d *decoder) isOld(key toml.Key, raw any) bool {
+	if d.encoded && d.current == "" {
+		return true
+	}
 	if len(d.old) == 0 || d.current != "" {
 		return false
 	}

@@ -303,6 +303,26 @@ func TestOld(t *testing.T) {
 	}
 }
 
+// What Encode wrote holds keys of its own kinds; an override of the kind leaves them behind, and is checked itself.
+func TestEncodedDocument(t *testing.T) {
+	text := "[[many]]\nkind = 'box'\nwidth = 3"
+	for _, c := range []struct {
+		set     []string
+		encoded bool
+		want    string
+	}{
+		{[]string{"many.0.kind=disc"}, true, ""},
+		{[]string{"many.0.kind=disc"}, false, `unknown key "width" in [[many]] of kind = "disc"`},
+		{[]string{"many.0.kind=disc", "many.0.width=4"}, true, `--set many.0.width=4: unknown key "width"`},
+	} {
+		d := newDrawing()
+		err := Decode("f.toml", []byte(text), &d, Options{Lists: shapes(), Set: c.set, Encoded: c.encoded})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%q, encoded %t: %v; want %q", c.set, c.encoded, err, c.want)
+		}
+	}
+}
+
 // A kind that no config can hold is a programmer's mistake.
 func TestKindsMustBeStructs(t *testing.T) {
 	for _, c := range []struct {

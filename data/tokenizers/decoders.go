@@ -87,14 +87,14 @@ func parseDecoder(raw json.RawMessage, depth int) (decodeFunc, error) {
 		}, nil
 	case "Replace":
 		if c.Pattern == nil {
-			return nil, errors.New("Replace without a pattern")
+			return nil, errors.New("no pattern of Replace")
 		}
 		find, err := c.Pattern.finder()
 		return func(token string, _ bool) string { return replaceAll(token, find, c.Content) }, err
 	case "Strip":
 		// At the end it would need to know which token is the last; no published file asks for it.
 		if c.Stop != 0 || len(c.Content) == 0 {
-			return nil, errors.New("Strip at the end of text is not supported")
+			return nil, errors.New("the end of text cannot be stripped: Strip with stop = 0 is supported")
 		}
 		return func(token string, first bool) string {
 			for i := 0; first && i < c.Start; i++ {

@@ -98,7 +98,7 @@ func parseNormalizer(raw json.RawMessage, depth int) (normalizer, error) {
 		}), nil
 	case "Replace":
 		if c.Pattern == nil {
-			return nil, errors.New("Replace without a pattern")
+			return nil, errors.New("no pattern of Replace")
 		}
 		find, err := c.Pattern.finder()
 		if err != nil {

@@ -79,7 +79,7 @@ func parsePreTokenizer(raw json.RawMessage, depth int) (preTokenizer, error) {
 		return metaspace(c.Replacement, c.PrependScheme, c.AddPrefixSpace, isTrue(c.Split))
 	case "Split":
 		if c.Pattern == nil {
-			return nil, errors.New("Split without a pattern")
+			return nil, errors.New("no pattern of Split")
 		}
 		find, err := c.Pattern.finder()
 		if err != nil {
@@ -114,7 +114,7 @@ func parsePreTokenizer(raw json.RawMessage, depth int) (preTokenizer, error) {
 		return splits{space, punctuation}, err
 	case "CharDelimiterSplit":
 		if c.Delimiter == "" {
-			return nil, errors.New("CharDelimiterSplit without a delimiter")
+			return nil, errors.New("no delimiter of CharDelimiterSplit")
 		}
 		find, err := (&hfPattern{String: &c.Delimiter}).finder()
 		if err != nil {
@@ -160,7 +160,7 @@ func byteLevel(prefixSpace, regex bool) (preTokenizer, error) {
 // metaspace is sentencepiece's: spaces become a visible mark, with which a word begins.
 func metaspace(replacement, scheme string, addPrefix *bool, split bool) (preTokenizer, error) {
 	if utf8.RuneCountInString(replacement) != 1 {
-		return nil, fmt.Errorf("Metaspace with the replacement %.20q, want one character", replacement)
+		return nil, fmt.Errorf("the replacement %.20q of Metaspace, want one character", replacement)
 	}
 	if scheme == "" { // files written before 2024
 		scheme = "never"
@@ -169,7 +169,7 @@ func metaspace(replacement, scheme string, addPrefix *bool, split bool) (preToke
 		}
 	}
 	if !slices.Contains([]string{"always", "first", "never"}, scheme) {
-		return nil, fmt.Errorf("Metaspace with prepend_scheme %.20q", scheme)
+		return nil, fmt.Errorf("prepend_scheme %.20q of Metaspace, want always, first or never", scheme)
 	}
 	find, err := (&hfPattern{String: &replacement}).finder()
 	if err != nil {

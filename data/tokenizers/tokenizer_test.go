@@ -210,7 +210,7 @@ func TestLoadTokenizerErrors(t *testing.T) {
 		{"charsmap", replace(bpe, `"normalizer":null`, `"normalizer":{"type":"Precompiled","precompiled_charsmap":"/////w=="}`), "precompiled_charsmap"},
 		{"nested normalizers", replace(bpe, `"normalizer":null`, `"normalizer":`+strings.Repeat(`{"type":"Sequence","normalizers":[`, 40)+strings.Repeat("]}", 40)), "nested deeper than 16"},
 		{"template", strings.Replace(replace(bpe, `"normalizer":null`, `"normalizer":{"type":"NFC"}`), `"post_processor":null`, `"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"x","type_id":0}}],"pair":[],"special_tokens":{}}`, 1), `token "x" is not among special_tokens`},
-		{"pre-tokenizer", replace(bpe, `"pre_tokenizer":{"type":"ByteLevel"`, `"pre_tokenizer":{"type":"Metaspace"`), `Metaspace with the replacement ""`},
+		{"pre-tokenizer", replace(bpe, `"pre_tokenizer":{"type":"ByteLevel"`, `"pre_tokenizer":{"type":"Metaspace"`), `the replacement "" of Metaspace`},
 		{"behavior", replace(bpe, `"pre_tokenizer":{"type":"ByteLevel"`, `"pre_tokenizer":{"type":"Split","pattern":{"String":"a"},"behavior":"Eaten"`), `the behavior "Eaten"`},
 		{"dropout", replace(bpe, `"dropout":null`, `"dropout":0.1`), "dropout 0.1"},
 		{"prefix", replace(bpe, `"continuing_subword_prefix":null`, `"continuing_subword_prefix":"@@"`), `does not begin with continuing_subword_prefix "@@"`},

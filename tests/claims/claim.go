@@ -153,7 +153,7 @@ func override(base recipe.Config, set []string) (recipe.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	return cfg, configs.Decode("[run]", text, &cfg, configs.Options{Lists: recipe.Lists(), Set: set})
+	return cfg, configs.Decode("[run]", text, &cfg, configs.Options{Lists: recipe.Lists(), Set: set, Encoded: true})
 }
 
 // shrink turns the claim into its --quick form.
