@@ -124,8 +124,15 @@ func readManifest(dir string) (Manifest, error) {
 	return m, nil
 }
 
-// readLimited reads a file of at most limit bytes.
+// readLimited reads a file of at most limit bytes. What is no file is not opened: a pipe would wait for a writer.
 func readLimited(path string, limit int64) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a file; want the one that was written")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -40,6 +40,8 @@ func Load(path string, dst any, o Options) error {
 		return Problems{{File: path, Message: cause(err)}}
 	case info.IsDir():
 		return Problems{{File: path, Message: "is a folder; want a TOML file"}}
+	case !info.Mode().IsRegular(): // a pipe may never end
+		return Problems{{File: path, Message: "is a pipe or a device; want a TOML file"}}
 	case info.Size() > maxBytes:
 		return Problems{{File: path, Message: fmt.Sprintf("is %d bytes; want a config of at most %d", info.Size(), maxBytes)}}
 	}
@@ -68,6 +70,9 @@ func Decode(name string, text []byte, dst any, o Options) error {
 	}
 	if len(text) > maxBytes {
 		return Problems{{File: name, Message: fmt.Sprintf("is %d bytes; want a config of at most %d", len(text), maxBytes)}}
+	}
+	if p, deep := tooDeep(name, string(text)); deep {
+		return Problems{p}
 	}
 	var raw map[string]any
 	if _, err := toml.Decode(string(text), &raw); err != nil {

@@ -90,6 +90,9 @@ func (d *decoder) reach(key toml.Key) (f field, closeKinds func(), ok bool) {
 // overrideValue reads the value of an override: TOML, or the text as it stands for a string field (a shell has eaten
 // the quotes) and for what is not TOML, which then fails as the wrong type.
 func overrideValue(text string, want reflect.Type) any {
+	if _, deep := tooDeep("", text); deep {
+		return text
+	}
 	var doc map[string]any
 	_, err := toml.Decode("v = "+text, &doc)
 	value, ok := doc["v"]

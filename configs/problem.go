@@ -18,12 +18,12 @@ type Problem struct {
 	Message string
 }
 
-// String returns `FILE:LINE: MESSAGE`, without the line where there is none.
+// String returns `FILE:LINE: MESSAGE`, without the line where there is none and with long names and values cut.
 func (p Problem) String() string {
 	if p.Line == 0 {
-		return p.File + ": " + p.Message
+		return shell.Clip(p.File + ": " + p.Message)
 	}
-	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Message)
+	return shell.Clip(fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Message))
 }
 
 // Problems is every mistake of one config: those of the file by line, then those of the overrides in their order.

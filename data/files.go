@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 )
@@ -55,13 +56,41 @@ func TotalSize(files []File) int {
 	return int(total)
 }
 
+// OpenFile opens a file for reading. Pipes and devices are refused: they may never end, or wait for ever.
+func OpenFile(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() { // of a folder the reading says what it is
+		return nil, &fs.PathError{Op: "open", Path: path, Err: errors.New("is a pipe or a device, want a file")}
+	}
+	return os.Open(path)
+}
+
+// ReadFile is os.ReadFile of what [OpenFile] opens.
+func ReadFile(path string) ([]byte, error) {
+	file, err := OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	content := make([]byte, 0, info.Size()+1) // and one, to see the end
+	return appendAll(content, file)
+}
+
 // AppendFile reads a file to the end of buffer without a buffer of its own.
 func AppendFile(buffer []byte, path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := OpenFile(path)
 	if err != nil {
 		return buffer, err
 	}
 	defer file.Close()
+	return appendAll(buffer, file)
+}
+
+func appendAll(buffer []byte, file *os.File) ([]byte, error) {
 	for {
 		if len(buffer) == cap(buffer) {
 			buffer = slices.Grow(buffer, 1<<16)

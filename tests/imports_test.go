@@ -67,7 +67,7 @@ var imports = map[string][]string{
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
-	"cmd/model":    {"internal/cli", "convert", "cost", "metrics", "model", "model/decode", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
+	"cmd/model":    {"internal/cli", "convert", "cost", "data", "metrics", "model", "model/decode", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
 
 	// What is above everything, and imported by nothing.
 	"bench":          {"compress", "factor", "train", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe"},

@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
-	"os"
 	"regexp"
 
 	"sparrow/cost"
+	"sparrow/data"
 	"sparrow/data/tokenizers"
 	"sparrow/internal/cli"
 	"sparrow/recipe"
@@ -16,7 +16,7 @@ var ofRun = regexp.MustCompile(`(?m)^\s*\[\[?\s*(model|data|train|eval|checkpoin
 
 // loadSizes reads a model's sizes, or maps a training config to them; notes say what is then left out.
 func loadSizes(file string) (m cost.Config, notes []string, err error) {
-	text, err := os.ReadFile(file)
+	text, err := data.ReadFile(file)
 	if err != nil || !ofRun.Match(text) {
 		m, err = cost.Load(file) // also says why a file cannot be read
 		return m, nil, err

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"sparrow/checkpoints"
+	"sparrow/data"
 	"sparrow/internal/cli"
 	"sparrow/model"
 	"sparrow/saved"
@@ -60,7 +60,7 @@ func explainCommand() *cobra.Command {
 
 // explain draws what the model sees in a file.
 func explain(ctx context.Context, e task.Explainer, l *saved.Model, path string) (*task.Picture, error) {
-	file, err := os.Open(path)
+	file, err := data.OpenFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -2,9 +2,9 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 
+	"sparrow/data"
 	"sparrow/data/tokenizers"
 	"sparrow/internal/cli"
 )
@@ -27,7 +27,7 @@ func (p *prompts) read(tokenizer tokenizers.Tokenizer) error {
 	}
 	p.texts = p.given
 	if p.file != "" {
-		text, err := os.ReadFile(p.file)
+		text, err := data.ReadFile(p.file)
 		if err != nil {
 			return cli.Usagef("--prompts: %w", err)
 		}

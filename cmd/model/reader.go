@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"sparrow/checkpoints"
+	"sparrow/data"
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
 	"sparrow/saved"
@@ -53,7 +54,7 @@ func (r *reader) read(ctx context.Context, lines []string) ([]task.Prediction, e
 	for i, line := range lines {
 		switch r.predict.Reads() {
 		case task.OneImage:
-			content, err := os.ReadFile(line)
+			content, err := data.ReadFile(line)
 			if err != nil {
 				return nil, err
 			}

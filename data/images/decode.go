@@ -8,7 +8,8 @@ import (
 	_ "image/jpeg" // formats of image.Decode
 	_ "image/png"
 	"math"
-	"os"
+
+	"sparrow/data"
 )
 
 // imageChannels is red, green and blue; gray images have three equal ones. Transparent pixels are over black.
@@ -19,7 +20,7 @@ const maxImagePixels = 1 << 27
 
 // sizeOfImage reads the size of a file.
 func sizeOfImage(path string) (imageSize, error) {
-	content, err := os.ReadFile(path)
+	content, err := data.ReadFile(path)
 	if err != nil {
 		return imageSize{}, err
 	}
@@ -39,7 +40,7 @@ func decodeSize(content []byte, path string) (imageSize, error) {
 
 // readImage decodes a file into pixels [C, H, W], brought to size if scale says so.
 func readImage(pixels []uint8, path string, size imageSize, scale bool) error {
-	content, err := os.ReadFile(path)
+	content, err := data.ReadFile(path)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"sparrow/data"
@@ -97,10 +96,10 @@ const maxIDXBytes = 1 << 31
 // readIDX reads a file of bytes in the IDX format, path.gz or path: two zero bytes, the type (8: unsigned bytes), the number
 // of dimensions, each dimension as four bytes with the highest first, and the values.
 func readIDX(path string, dimensions int) (shape []int, values []byte, err error) {
-	packed, err := os.ReadFile(path + ".gz")
+	packed, err := data.ReadFile(path + ".gz")
 	var reader io.Reader
 	if errors.Is(err, fs.ErrNotExist) {
-		plain, plainErr := os.ReadFile(path)
+		plain, plainErr := data.ReadFile(path)
 		if errors.Is(plainErr, fs.ErrNotExist) {
 			return nil, nil, fmt.Errorf("%w; want %s", err, mnistModule.Files)
 		}

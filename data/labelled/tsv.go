@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -56,7 +55,7 @@ type tsvColumns struct {
 // readTSV reads one file. Class names found in it are sorted, by value if all are whole numbers; with known ones, another
 // name is an error. For regression the names are nil.
 func readTSV(path string, cfg Config, known []string) (*labelledTexts, []string, error) {
-	content, err := os.ReadFile(path)
+	content, err := data.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) && !filepath.IsAbs(path) {
 		return nil, nil, fmt.Errorf("%w; the path is relative to the working directory", err)
 	}

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"strconv"
 
+	"sparrow/data"
 	"sparrow/data/tokenizers"
 )
 
@@ -35,7 +35,7 @@ func LoadVectors(path string, tokenizer tokenizers.Tokenizer) (*Vectors, error) 
 	if !ok {
 		return nil, fmt.Errorf("data: vectors: %s: a %s tokenizer has no words to look up, want tokenizer = \"word\"", path, tokenizer.Kind())
 	}
-	file, err := os.Open(path)
+	file, err := data.OpenFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("data: vectors: %w", err)
 	}
@@ -71,7 +71,7 @@ func LoadVectors(path string, tokenizer tokenizers.Tokenizer) (*Vectors, error) 
 
 // vectorDim returns the width of the vectors of a file from its first lines.
 func vectorDim(path string) (int, error) {
-	file, err := os.Open(path)
+	file, err := data.OpenFile(path)
 	if err != nil {
 		return 0, fmt.Errorf("data: vectors: %w", err)
 	}

@@ -3,7 +3,6 @@ package tokenizers
 import (
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -83,7 +82,7 @@ func New(ctx context.Context, cfg Config, train *data.Documents) (Tokenizer, err
 	case cfg.Tokenizer == "wordpiece":
 		return trainWordPiece(ctx, train, cfg)
 	case isTokenizerPath(cfg.Tokenizer):
-		content, err := os.ReadFile(cfg.Tokenizer)
+		content, err := data.ReadFile(cfg.Tokenizer)
 		if err != nil {
 			return nil, fmt.Errorf("data: tokenizer: %w", err)
 		}

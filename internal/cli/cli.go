@@ -22,7 +22,8 @@ func (e usageError) Unwrap() error { return e.error }
 // Usagef is a mistake on the command line.
 func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// Main runs a command and returns the exit code, which its error carries. Errors go to standard error.
+// Main runs a command and returns the exit code, which its error carries. Errors go to standard error, with long
+// values cut.
 func Main(root *cobra.Command) int {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -40,7 +41,7 @@ func Main(root *cobra.Command) int {
 	if err == nil {
 		return shell.ExitOK
 	}
-	fmt.Fprintln(os.Stderr, strings.TrimSpace(err.Error()))
+	fmt.Fprintln(os.Stderr, shell.Clip(strings.TrimSpace(err.Error())))
 	if !started {
 		return shell.ExitUsage
 	}
