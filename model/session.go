@@ -72,7 +72,9 @@ func NewSession(n Network, store *nn.Store, o Options) (*Session, error) {
 	if o.Packed && o.Sink != nil {
 		return nil, errors.New("model: a session whose weights stay in few bits cannot train: want Options.Packed or a Sink")
 	}
-	store.Packed = store.Packed || o.Packed
+	if o.Packed && !store.Packed { // others may read a store that is complete
+		store.Packed = true
+	}
 	s := newSession(n, store, o)
 	_, err := s.Program(Score, n.Least()) // creates the parameters and finds mistakes early
 	return s, err

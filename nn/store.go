@@ -6,7 +6,8 @@ import (
 	"sparrow/kernel"
 )
 
-// Store holds a model's parameters by name, in the order of their creation.
+// Store holds a model's parameters by name, in the order of their creation. Once a network has named all of its own there,
+// graphs of several goroutines may read it; making further graphs of that network then changes nothing.
 type Store struct {
 	Dtype tensor.Dtype
 	// Virtual makes new parameters of a name and a shape only, without memory:
@@ -101,7 +102,9 @@ func (s *Store) describe(name string, l Layer, layout Layout) {
 	for _, a := range layout.Arrays {
 		full := name + "." + a.Name
 		if a.Rounds && a.Stored.Bits > 0 {
-			s.quantized[full] = a.Stored
+			if have, known := s.quantized[full]; !known || have != a.Stored {
+				s.quantized[full] = a.Stored
+			}
 			s.pack(full, a)
 		}
 	}

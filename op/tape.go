@@ -115,7 +115,8 @@ func (t *Tape) leaf(name string, dtype tensor.Dtype, shape tensor.Shape, value *
 // Param makes a leaf for one use of the named parameter. A parameter that is
 // used twice (tied weights) is two leaves over one value, so that its two
 // gradients meet in the sink and not in a stock addition. Without a value the
-// graph can be planned but not run. A nil sink wants no gradient.
+// graph can be planned but not run. A nil sink wants no gradient. The values are
+// shared, not copied.
 func (t *Tape) Param(name string, shape tensor.Shape, value *tensor.Dense, sink Sink) Param {
 	unique := name
 	for i := 1; t.names[unique]; i++ {
@@ -123,6 +124,10 @@ func (t *Tape) Param(name string, shape tensor.Shape, value *tensor.Dense, sink 
 	}
 	if !t.records() {
 		sink = nil
+	}
+	if value != nil {
+		// The machine writes into the header of a bound tensor, and graphs of several goroutines may share the values.
+		value = value.ShallowClone()
 	}
 	p := Param{Node: t.leaf(unique, t.Dtype, shape, value), name: name, sink: sink, tape: t}
 	if sink != nil {

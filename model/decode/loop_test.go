@@ -140,3 +140,39 @@ func BenchmarkOneOfMany(b *testing.B) {
 	b.ReportMetric(middle(1)/middle(0), "of-one-alone")
 	b.ReportMetric(1e6*middle(0), "µs/step")
 }
+
+// TestLoopsShareAStore: loops of several goroutines over one set of weights give the tokens of one alone, in float32 and in
+// few bits. The race detector sees whether they write into what they share.
+func TestLoopsShareAStore(t *testing.T) {
+	for _, v := range variants {
+		t.Run(v.String(), func(t *testing.T) {
+			s := session(t, v, 2, 60)
+			request := func(i int) Request {
+				return Request{Prompt: prompt(2+i, fmt.Sprint(i)), Tokens: 4, Sampler: model.Sampler{Temperature: 1, Seed: 1}, Choice: i}
+			}
+			var want [3][]int
+			for i := range want {
+				want[i] = alone(t, v, request(i), 0).tokens
+			}
+			var all sync.WaitGroup
+			for g := range 4 {
+				all.Go(func() {
+					b, err := New(s.Decoding(2, 60), Options{})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					l := NewLoop(b, 0)
+					defer l.Close()
+					for i := range want {
+						got, err := collect(l, context.Background(), request((g+i)%3))
+						if err != nil || !slices.Equal(got, want[(g+i)%3]) {
+							t.Errorf("%v: %v, want %v", err, got, want[(g+i)%3])
+						}
+					}
+				})
+			}
+			all.Wait()
+		})
+	}
+}
