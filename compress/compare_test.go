@@ -3,6 +3,7 @@ package compress
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -56,6 +57,44 @@ func TestClockRoundsAreShort(t *testing.T) {
 		}
 		if batches != 8 {
 			t.Errorf("%s: a round for the clock evaluates %d batches, want 8", l.Config.Data.Source, batches)
+		}
+	}
+}
+
+// TestFewExamples: data of less than two batches is run until its speed is known.
+func TestFewExamples(t *testing.T) {
+	run := once(t, "few", func(dir string) recipe.Config {
+		path := filepath.Join(dir, "texts.tsv")
+		text := "text\tlabel\n"
+		for i := range 15 {
+			text += fmt.Sprintf("%s %d\t%s\n", []string{"good", "bad"}[i%2], i%7, []string{"pos", "neg"}[i%2])
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cfg := recipe.Default()
+		cfg.Model.UseKind("encoder")
+		cfg.Data.Source, cfg.Data.Train, cfg.Data.TextColumns, cfg.Data.LabelColumn = "tsv", path, []string{"text"}, "label"
+		cfg.Data.Tokenizer, cfg.Data.MinCount, cfg.Data.MaxLen, cfg.Data.ValidationShare = "word", 1, 16, 0.2
+		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
+		cfg.Train.Steps, cfg.Train.BatchSize = 2, 4
+		cfg.Eval.Every = 2
+		return cfg
+	})
+	var models [2]*saved.Model
+	for i := range models {
+		var err error
+		if models[i], err = saved.Open(run, false, model.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, after, err := compare(context.Background(), models[0], models[1], io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []*Performance{before, after} {
+		if !(p.PerSecond > 0) || !(p.Latency > 0) {
+			t.Errorf("%g examples a second, %g ms; want both measured", p.PerSecond, p.Latency)
 		}
 	}
 }

@@ -59,7 +59,11 @@ func printVerification(w io.Writer, v *compress.Verification) error {
 	b, a := v.Before, v.After
 	fmt.Fprintf(w, "\n%-22s %14s %14s %8s\n", "", "before", "after", "ratio")
 	row := func(name, format string, x, y float64) {
-		fmt.Fprintf(w, "%-22s %14s %14s %8.3f\n", name, fmt.Sprintf(format, x), fmt.Sprintf(format, y), y/x)
+		ratio := "-"
+		if x != 0 { // else it was not measured, or is a score of nothing
+			ratio = fmt.Sprintf("%.3f", y/x)
+		}
+		fmt.Fprintf(w, "%-22s %14s %14s %8s\n", name, fmt.Sprintf(format, x), fmt.Sprintf(format, y), ratio)
 	}
 	for i, m := range b.Quality.Values {
 		row(m.Name, "%.4f", m.Value, a.Quality.Values[i].Value)
