@@ -8,6 +8,7 @@ import (
 	"sparrow/configs"
 	"sparrow/factor"
 	"sparrow/recipe"
+	"sparrow/saved"
 )
 
 // Config is one TOML file: one compression.
@@ -19,7 +20,8 @@ type Config struct {
 
 // Settings is the [compress] table.
 type Settings struct {
-	Methods []Choice `toml:"-"` // that method may name: those of this package, which a caller may extend
+	Methods []Choice      `toml:"-"` // that method may name: those of this package, which a caller may extend
+	Known   saved.Options `toml:"-"` // the kinds by which models are opened
 
 	From   string `toml:"from" doc:"run or checkpoint to compress"`
 	Method string `toml:"method" doc:"how layers become smaller; auto: the method with the least predicted loss, for each layer and size"`
@@ -89,11 +91,21 @@ func DefaultConfig() Config {
 	}
 }
 
-// Load reads a config file; set are overrides of the form "compress.ratio=0.5", more are methods beside [Methods].
-func Load(file string, set []string, more ...Choice) (Config, error) {
+// Options are what a program knows beside what comes with it.
+type Options struct {
+	saved.Options
+	Methods []Choice // beside [Methods]
+}
+
+// Load reads a config file; set are overrides of the form "compress.ratio=0.5". The file may choose what more lists, which
+// the compression knows too.
+func Load(file string, set []string, more ...Options) (Config, error) {
 	cfg := DefaultConfig()
-	cfg.Compress.Methods = append(cfg.Compress.Methods, more...)
-	err := configs.Load(file, &cfg, configs.Options{Set: set})
+	for _, o := range more {
+		cfg.Compress.Methods = append(cfg.Compress.Methods, o.Methods...)
+		cfg.Compress.Known = saved.Known(cfg.Compress.Known, o.Options)
+	}
+	err := configs.Load(file, &cfg, configs.Options{Lists: saved.Known(cfg.Compress.Known).Lists, Set: set})
 	return cfg, err
 }
 

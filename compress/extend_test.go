@@ -71,6 +71,7 @@ func TestMethodFromOutside(t *testing.T) {
 	}
 
 	toy := compress.Choice{Name: "halves", New: func(compress.Settings) compress.Method { return halves{0.5} }}
+	more := compress.Options{Methods: []compress.Choice{toy}}
 	file := filepath.Join(dir, "c.toml")
 	text := "[compress]\nfrom = '" + filepath.Join(dir, "run") + "'\nmethod = \"halves\"\nratio = 0.3\nallocation = \"uniform\"\ncache = '" + filepath.Join(dir, "cache") + "'\n"
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -79,7 +80,7 @@ func TestMethodFromOutside(t *testing.T) {
 	if _, err := compress.Load(file, nil); err == nil || !strings.Contains(err.Error(), `method = "halves" is unknown`) {
 		t.Errorf("without the method: %v", err)
 	}
-	cfg, err := compress.Load(file, nil, toy)
+	cfg, err := compress.Load(file, nil, more)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func TestMethodFromOutside(t *testing.T) {
 	if o := result.Layers[0].Option; o.Method != "halves" || o.Rank == 0 || o.Bytes == 0 {
 		t.Errorf("the first layer became %+v", o)
 	}
-	v, err := compress.Verify(context.Background(), out, io.Discard, toy)
+	v, err := compress.Verify(context.Background(), out, io.Discard, more)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func (s *compression) finetune(ctx context.Context, dir, from string) (string, e
 	if _, err := checkpoints.Open(final); err == nil {
 		return final, nil
 	}
-	before, err := saved.Describe(from, "", false)
+	before, err := saved.Describe(from, "", false, s.cfg.Compress.Known)
 	if err != nil {
 		return "", err
 	}
@@ -51,7 +51,7 @@ func (s *compression) trainer(ctx context.Context, run, from string) (*train.Tra
 	if _, err := os.Stat(filepath.Join(run, "config.toml")); err == nil {
 		return train.ResumeFrom(ctx, s.loaded, run, s.out)
 	}
-	l, err := saved.Describe(from, "", false)
+	l, err := saved.Describe(from, "", false, s.cfg.Compress.Known)
 	if err != nil {
 		return nil, false, err
 	}
@@ -110,7 +110,7 @@ func float32Tables(tables []nn.Rule) []nn.Rule {
 
 // requantize writes the checkpoint that was trained with layers as tables say, in few bits.
 func (s *compression) requantize(best string, linear []nn.Rule, to string) error {
-	tuned, err := saved.Open(best, false, model.Options{})
+	tuned, err := saved.Open(best, false, model.Options{}, s.cfg.Compress.Known)
 	if err != nil {
 		return err
 	}

@@ -299,7 +299,7 @@ func (s *compression) form(ctx context.Context, j journal, l LayerPlan) (*Form, 
 
 // measureAt measures a checkpoint as measure does.
 func (s *compression) measureAt(ctx context.Context, dir string) (*Quality, error) {
-	l, err := saved.Open(dir, false, model.Options{})
+	l, err := saved.Open(dir, false, model.Options{}, s.cfg.Compress.Known)
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ type compression struct {
 
 // open loads the checkpoint and chooses its layers.
 func open(cfg Config, out io.Writer) (*compression, error) {
-	l, err := saved.Open(cfg.Compress.From, false, model.Options{})
+	l, err := saved.Open(cfg.Compress.From, false, model.Options{}, cfg.Compress.Known)
 	if err != nil {
 		return nil, err
 	}

@@ -63,8 +63,8 @@ type verifier struct {
 
 // Verify checks a compression's folder against what it promises, without trust in what the compression itself has
 // recorded where that can be counted or computed again; evaluates and times both models; and writes verify.json. Broken
-// promises are in the result, see [Verification.Err]. more are methods beside [Methods].
-func Verify(ctx context.Context, dir string, out io.Writer, more ...Choice) (*Verification, error) {
+// promises are in the result, see [Verification.Err]. more is what Load was told.
+func Verify(ctx context.Context, dir string, out io.Writer, more ...Options) (*Verification, error) {
 	v := &verifier{Record: &Record{Dir: dir}}
 	if err := v.open(more); err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (v *verifier) promise(name, found string, broken []string) {
 
 // open reads all files. What the compression has written and cannot be read breaks a promise; a folder that holds no
 // finished compression and a source that is gone are errors.
-func (v *verifier) open(more []Choice) error {
+func (v *verifier) open(more []Options) error {
 	err := v.finished()
 	if err != nil {
 		return err
@@ -104,7 +104,7 @@ func (v *verifier) open(more []Choice) error {
 	if v.cfg, err = Load(filepath.Join(v.Dir, configFile), nil, more...); err != nil {
 		return err
 	}
-	if v.source, err = saved.Open(v.cfg.Compress.From, false, model.Options{}); err != nil {
+	if v.source, err = saved.Open(v.cfg.Compress.From, false, model.Options{}, v.cfg.Compress.Known); err != nil {
 		return err
 	}
 	crowded, err := v.openCompressed()
@@ -145,7 +145,7 @@ func (v *verifier) openCompressed() (crowded []string, err error) {
 	}
 	var opened []*saved.Model
 	for _, dir := range dirs {
-		l, err := saved.Open(dir, false, model.Options{})
+		l, err := saved.Open(dir, false, model.Options{}, v.cfg.Compress.Known)
 		if err != nil {
 			return nil, err
 		}
@@ -327,7 +327,7 @@ func inUse(l *saved.Model) (*saved.Model, error) {
 	if _, few := l.Session.Store().Quantized(); !few || l.Base != nil { // adapters are never in few bits
 		return l, nil
 	}
-	return saved.Open(l.Dir, false, model.Options{Packed: true})
+	return saved.Open(l.Dir, false, model.Options{Packed: true}, l.Known)
 }
 
 // sameScore is how much a score may differ, relative: nothing on one instruction set, roundings on another.

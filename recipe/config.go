@@ -115,10 +115,15 @@ func Default() Config {
 	}
 }
 
-// Load reads a config file; set are overrides of the form "train.steps=10".
-func Load(file string, set []string) (Config, error) {
+// Load reads a config file; set are overrides of the form "train.steps=10". The file may choose what is in lists, without that
+// what comes with the program.
+func Load(file string, set []string, lists ...configs.Lists) (Config, error) {
 	cfg := Default()
-	err := configs.Load(file, &cfg, configs.Options{Lists: Lists(), Set: set, Old: OldDefaults})
+	known := Lists()
+	if len(lists) > 0 {
+		known = lists[len(lists)-1]
+	}
+	err := configs.Load(file, &cfg, configs.Options{Lists: known, Set: set, Old: OldDefaults})
 	return cfg, err
 }
 

@@ -12,21 +12,9 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
-	"sparrow/configs"
 	"sparrow/internal/shell"
 	"sparrow/nn"
-	"sparrow/recipe"
 )
-
-// ConfigOf reads a checkpoint's config.
-func ConfigOf(c *checkpoints.Checkpoint) (recipe.Config, error) {
-	cfg := recipe.Default()
-	text, err := c.File("config.toml")
-	if err != nil {
-		return cfg, err
-	}
-	return cfg, configs.Decode(filepath.Join(c.Dir(), "config.toml"), text, &cfg, configs.Options{Lists: recipe.Lists(), Old: recipe.OldDefaults})
-}
 
 // BaseArrays views the frozen weights of lora layers.
 func BaseArrays(s *nn.Store) []checkpoints.Array {

@@ -14,13 +14,12 @@ import (
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/task"
-	"sparrow/task/kinds"
 )
 
 // Open is the task of another config for this model, which reads as the model does; what l.Task has read it shares where the
 // data is the same.
 func (l *Model) Open(cfg recipe.Config) (task.Task, error) {
-	t, err := kinds.Open(kinds.All(), cfg, l.Files)
+	t, err := l.Known.Task(cfg, l.Files)
 	if s, ok := t.(task.Sharer); ok && err == nil {
 		s.Share(l.Task)
 	}
@@ -66,7 +65,7 @@ func (l *Model) override(e Elsewhere) (recipe.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	err = configs.Decode(filepath.Join(l.Dir, "config.toml"), text, &cfg, configs.Options{Lists: recipe.Lists(), Set: e.Set})
+	err = configs.Decode(filepath.Join(l.Dir, "config.toml"), text, &cfg, configs.Options{Lists: Known(l.Known).Lists, Set: e.Set})
 	if ok {
 		if missing := filer.Columns(cfg); missing != nil {
 			return cfg, missing

@@ -15,7 +15,6 @@ import (
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/task"
-	"sparrow/task/kinds"
 )
 
 // Model is a trained model, ready for use.
@@ -27,19 +26,21 @@ type Model struct {
 	Task    task.Task               // what the model is for; it has read no data
 	Dims    model.Dims              // sizes of the network that follow from its data
 	Session *model.Session
+	Known   Options // the kinds by which it was opened
 }
 
 // Open loads the model of a run or checkpoint, from its checkpoint folder alone
 // or, of an adapter, from that and its base. With opts.Packed weights that it holds
-// in few bits stay in those bits, if it is no adapter.
-func Open(path string, last bool, opts model.Options) (*Model, error) {
-	return OpenOn(path, "", last, opts)
+// in few bits stay in those bits, if it is no adapter. Its config may choose what known lists, without that what comes with the
+// program.
+func Open(path string, last bool, opts model.Options, known ...Options) (*Model, error) {
+	return OpenOn(path, "", last, opts, known...)
 }
 
 // OpenOn is Open of an adapter whose base, a run or a checkpoint, is at base; "":
 // where it was when the adapter was trained.
-func OpenOn(path, base string, last bool, opts model.Options) (*Model, error) {
-	l, err := open(path, base, last, false, opts)
+func OpenOn(path, base string, last bool, opts model.Options, known ...Options) (*Model, error) {
+	l, err := open(path, base, last, false, opts, Known(known...))
 	if err != nil {
 		return nil, err
 	}
@@ -48,11 +49,11 @@ func OpenOn(path, base string, last bool, opts model.Options) (*Model, error) {
 }
 
 // Describe is OpenOn without the weights: enough to tell what a model is made of.
-func Describe(path, base string, last bool) (*Model, error) {
-	return open(path, base, last, true, model.Options{})
+func Describe(path, base string, last bool, known ...Options) (*Model, error) {
+	return open(path, base, last, true, model.Options{}, Known(known...))
 }
 
-func open(path, base string, last, virtual bool, opts model.Options) (*Model, error) {
+func open(path, base string, last, virtual bool, opts model.Options, known Options) (*Model, error) {
 	dir, err := Find(path, last)
 	if err != nil {
 		return nil, err
@@ -61,8 +62,8 @@ func open(path, base string, last, virtual bool, opts model.Options) (*Model, er
 	if err != nil {
 		return nil, err
 	}
-	l := &Model{Dir: dir, Files: c}
-	if l.Config, err = ConfigOf(c); err != nil {
+	l := &Model{Dir: dir, Files: c, Known: known}
+	if l.Config, err = known.Config(c); err != nil {
 		return nil, err
 	}
 	switch {
@@ -74,7 +75,7 @@ func open(path, base string, last, virtual bool, opts model.Options) (*Model, er
 	case base != "":
 		return nil, fmt.Errorf("%w: --base %s: %s is no adapter, it needs no base", task.ErrUsage, base, dir)
 	}
-	if l.Task, err = kinds.Open(kinds.All(), l.Config, c); err != nil {
+	if l.Task, err = known.Task(l.Config, c); err != nil {
 		return nil, err
 	}
 	if l.Dims, err = l.Task.Dims(); err != nil {

@@ -19,7 +19,7 @@ type Taken struct {
 
 // Take fills a store with the weights of a run or checkpoint that match in name and shape. It wants one at least, and the bases
 // of all lora layers.
-func Take(path string, s *nn.Store) (*Taken, error) {
+func Take(path string, s *nn.Store, known ...Options) (*Taken, error) {
 	dir, err := Find(path, false)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func Take(path string, s *nn.Store) (*Taken, error) {
 	if err != nil {
 		return nil, err
 	}
-	if from, err := ConfigOf(c); err == nil && from.Adapter() {
+	if from, err := Known(known...).Config(c); err == nil && from.Adapter() {
 		return nil, fmt.Errorf("init_from = %q: %s holds an adapter without its base: fold the two first by: %s", path, dir, shell.Command("model", "merge", dir, "-o", "NEW"))
 	}
 	x := &Taken{Checkpoint: c}

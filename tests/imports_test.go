@@ -60,7 +60,7 @@ var imports = map[string][]string{
 
 	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell", "saved", "task"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
-	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "model/decode", "nn", "op", "factor", "kernel", "recipe", "data/tokenizers", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell", "internal/machine", "saved", "task", "task/kinds"},
+	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "model/decode", "nn", "op", "factor", "kernel", "recipe", "data/tokenizers", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell", "internal/machine", "saved", "task"},
 
 	"convert": {"factor", "train", "model", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"}, // train by its tests
 
@@ -74,7 +74,7 @@ var imports = map[string][]string{
 	"internal/pages": {"internal/cli", "compress", "configs", "cost", "recipe"},
 	"tests/walks":    {"internal/cli", "compress", "recipe"},
 	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
-	"tests":          {"compress", "train", "metrics", "model", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "recipe", "saved", "task"},
+	"tests":          {"compress", "train", "metrics", "model", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task"},
 }
 
 // testKits are packages for tests of others. The tests of any package may import them from outside of it (package x_test), of

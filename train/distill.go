@@ -29,7 +29,7 @@ const distilled = "logits"
 
 // openTeacher loads the network that a run learns from, nil if there is none. It must give scores for the same classes or
 // tokens.
-func openTeacher(c *recipe.Distill, files map[string][]byte, dims model.Dims) (*model.Session, error) {
+func openTeacher(c *recipe.Distill, files map[string][]byte, dims model.Dims, o saved.Options) (*model.Session, error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -37,7 +37,7 @@ func openTeacher(c *recipe.Distill, files map[string][]byte, dims model.Dims) (*
 	if dims.Regression {
 		return nil, fmt.Errorf("%s: the data has scores to predict, and no classes whose probabilities a teacher could tell", where)
 	}
-	l, err := saved.Open(c.Teacher, false, model.Options{})
+	l, err := saved.Open(c.Teacher, false, model.Options{}, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", where, err)
 	}
@@ -53,11 +53,11 @@ func openTeacher(c *recipe.Distill, files map[string][]byte, dims model.Dims) (*
 }
 
 // teacherBytes is the memory of the teacher, without a batch's graphs but for the largest.
-func teacherBytes(c *recipe.Distill, batch, seqLen int) (int, error) {
+func teacherBytes(c *recipe.Distill, batch, seqLen int, o saved.Options) (int, error) {
 	if c == nil {
 		return 0, nil
 	}
-	l, err := saved.Describe(c.Teacher, "", false)
+	l, err := saved.Describe(c.Teacher, "", false, o)
 	if err != nil {
 		return 0, fmt.Errorf("[train.distill] teacher = %q: %w", c.Teacher, err)
 	}

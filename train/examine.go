@@ -38,7 +38,7 @@ func checkInitFrom(c recipe.Config) error {
 }
 
 // examine reads a task's data and plans the memory.
-func examine(ctx context.Context, cfg recipe.Config, t task.Task) (plan MemoryPlan, err error) {
+func examine(ctx context.Context, cfg recipe.Config, t task.Task, o saved.Options) (plan MemoryPlan, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%w: %w", task.ErrUsage, err)
@@ -56,7 +56,7 @@ func examine(ctx context.Context, cfg recipe.Config, t task.Task) (plan MemoryPl
 	if err = recipe.Plausible(cfg, dims, machine.Memory()); err != nil {
 		return plan, err
 	}
-	if plan, err = planMemory(cfg, dims); err != nil {
+	if plan, err = planMemory(cfg, dims, o); err != nil {
 		return plan, err
 	}
 	plan = plan.inProcess(cfg, t.Facts().Bytes, len(shapes))

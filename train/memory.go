@@ -11,6 +11,7 @@ import (
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/recipe"
+	"sparrow/saved"
 )
 
 // MemoryPlan is what a run will need, in bytes, computed from shapes alone.
@@ -29,7 +30,7 @@ type MemoryPlan struct {
 
 // planMemory builds the training graph of a network, whose longest sequences have
 // cfg.Data.SeqLen tokens, without any memory behind it.
-func planMemory(cfg recipe.Config, dims model.Dims) (MemoryPlan, error) {
+func planMemory(cfg recipe.Config, dims model.Dims, o saved.Options) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
@@ -69,7 +70,7 @@ func planMemory(cfg recipe.Config, dims model.Dims) (MemoryPlan, error) {
 			}
 		}
 	}
-	if m.Teacher, err = teacherBytes(cfg.Train.Distill, cfg.Train.BatchSize, cfg.Data.SeqLen); err != nil {
+	if m.Teacher, err = teacherBytes(cfg.Train.Distill, cfg.Train.BatchSize, cfg.Data.SeqLen, o); err != nil {
 		return MemoryPlan{}, err
 	}
 	if straight != nil {

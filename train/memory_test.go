@@ -8,6 +8,7 @@ import (
 	"sparrow/internal/machine"
 	"sparrow/nn"
 	"sparrow/recipe"
+	"sparrow/saved"
 )
 
 func TestBytesText(t *testing.T) {
@@ -27,7 +28,7 @@ func planOf(cfg recipe.Config) (MemoryPlan, error) {
 	if err := recipe.Plausible(cfg, dims, machine.Memory()); err != nil {
 		return MemoryPlan{}, err
 	}
-	return planMemory(cfg, dims)
+	return planMemory(cfg, dims, saved.Options{})
 }
 
 // TestPlanMemory: the plan follows from the shapes; what is frozen has neither

@@ -8,8 +8,8 @@ import (
 	"sparrow/internal/machine"
 	"sparrow/model"
 	"sparrow/recipe"
+	"sparrow/saved"
 	"sparrow/task"
-	"sparrow/task/kinds"
 )
 
 // Preview is what a run would be.
@@ -24,8 +24,9 @@ type Preview struct {
 // Look checks a config and plans its memory without memory for a model, so that runs can be planned that this machine
 // could not hold. The corpus is read only if its vocabulary cannot be known without (tokenizer = "char"). What it
 // accepts, [New] accepts, except for a run that does not fit, a text that cannot be read or is too short, a prompt that
-// is too long for a tokenizer still to be trained, a folder that is in use and an init_from of another shape.
-func Look(ctx context.Context, cfg recipe.Config) (p Preview, err error) {
+// is too long for a tokenizer still to be trained, a folder that is in use and an init_from of another shape. known are kinds as
+// New has them.
+func Look(ctx context.Context, cfg recipe.Config, known ...saved.Options) (p Preview, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%w: %w", task.ErrUsage, err)
@@ -34,7 +35,8 @@ func Look(ctx context.Context, cfg recipe.Config) (p Preview, err error) {
 	if err := checkBased(cfg); err != nil {
 		return p, err
 	}
-	t, err := kinds.Open(kinds.All(), cfg, nil)
+	o := saved.Known(known...)
+	t, err := o.Task(cfg, nil)
 	if err != nil {
 		return p, err
 	}
@@ -47,7 +49,7 @@ func Look(ctx context.Context, cfg recipe.Config) (p Preview, err error) {
 	if err := recipe.Buildable(cfg, p.dims, machine.Memory()); err != nil {
 		return p, err
 	}
-	if p.Plan, err = planMemory(cfg, p.dims); err != nil {
+	if p.Plan, err = planMemory(cfg, p.dims, o); err != nil {
 		return p, err
 	}
 	p.Plan = p.Plan.inProcess(cfg, facts.Bytes, len(shapes))

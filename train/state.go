@@ -78,7 +78,7 @@ func (t *Trainer) restore(c, base *checkpoints.Checkpoint) error {
 
 // initFrom loads the weights of another checkpoint that match in name and shape.
 func (t *Trainer) initFrom(path string) error {
-	from, err := saved.Take(path, t.store)
+	from, err := saved.Take(path, t.store, t.known)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,6 @@ import (
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
-	"sparrow/task/kinds"
 )
 
 // Trainer is one run: the model, its data and the folder that records it.
@@ -30,6 +29,7 @@ type Trainer struct {
 	dir       string
 	out       io.Writer // log and progress
 	task      task.Task
+	known     saved.Options // the kinds by which its models are opened
 	facts     task.Facts
 	dims      model.Dims
 	stream    task.Stream // of training data
@@ -72,29 +72,47 @@ func (t *Trainer) CloseProgress() {
 // New prepares a fresh run of cfg in dir, which is created when everything is
 // known to be in order. A folder with anything in it is refused unless force is
 // given, which replaces an earlier run. It is held until Run returns: nobody else
-// can begin or continue a run there. Log and progress go to out.
-func New(ctx context.Context, cfg recipe.Config, dir string, force bool, out io.Writer) (*Trainer, error) {
-	return newRun(ctx, cfg, dir, force, nil, out)
+// can begin or continue a run there. Log and progress go to out. known are the tasks, and the kinds of configs that are read,
+// without it those that come with the program.
+func New(ctx context.Context, cfg recipe.Config, dir string, force bool, out io.Writer, known ...saved.Options) (*Trainer, error) {
+	return newRun(ctx, cfg, dir, force, origin{known: saved.Known(known...)}, out)
 }
 
 // NewFrom is [New] of a run that reads its data as a model does, with its tokenizer and labels.
 func NewFrom(ctx context.Context, l *saved.Model, cfg recipe.Config, dir string, force bool, out io.Writer) (*Trainer, error) {
-	return newRun(ctx, cfg, dir, force, l, out)
+	return newRun(ctx, cfg, dir, force, origin{l.Known, l}, out)
 }
 
-// newRun is New of a run that reads its data as from does, if that is not nil.
-func newRun(ctx context.Context, cfg recipe.Config, dir string, force bool, from *saved.Model, out io.Writer) (*Trainer, error) {
+// origin is what the task of a run comes from.
+type origin struct {
+	known saved.Options
+	like  *saved.Model // the run reads its data as this does; nil: by itself
+}
+
+// task is that of a config, with what c, a checkpoint of its own run, keeps of its data; of a run like a model with what the
+// model keeps.
+func (o origin) task(cfg recipe.Config, c *checkpoints.Checkpoint) (task.Task, error) {
+	switch {
+	case o.like != nil:
+		return o.like.Open(cfg)
+	case c != nil:
+		return o.known.Task(cfg, c)
+	}
+	return o.known.Task(cfg, nil)
+}
+
+func newRun(ctx context.Context, cfg recipe.Config, dir string, force bool, from origin, out io.Writer) (*Trainer, error) {
 	if err := vacant(dir, force); err != nil {
 		return nil, err
 	}
 	if err := checkBased(cfg); err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
-	own, err := taskOf(from, cfg, nil)
+	own, err := from.task(cfg, nil)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
-	t, err := prepare(ctx, cfg, dir, own, out)
+	t, err := prepare(ctx, cfg, dir, own, from.known, out)
 	if err != nil {
 		return nil, err
 	}
@@ -169,18 +187,18 @@ func clean(dir string) error {
 // from its beginning if there is none yet. set are overrides of the saved
 // config. base is, of an adapter, the run or checkpoint it trains on; "": where it
 // was when the run began. done says that the run has ended and there is nothing to
-// do, which out is told as well. The folder is held as New holds it.
-func Resume(ctx context.Context, dir, base string, set []string, out io.Writer) (t *Trainer, done bool, err error) {
-	return resume(ctx, dir, base, set, nil, out)
+// do, which out is told as well. The folder is held as New holds it; known is as there.
+func Resume(ctx context.Context, dir, base string, set []string, out io.Writer, known ...saved.Options) (t *Trainer, done bool, err error) {
+	return resume(ctx, dir, base, set, origin{known: saved.Known(known...)}, out)
 }
 
 // ResumeFrom is [Resume] of a run that NewFrom has begun.
 func ResumeFrom(ctx context.Context, l *saved.Model, dir string, out io.Writer) (t *Trainer, done bool, err error) {
-	return resume(ctx, dir, "", nil, l, out)
+	return resume(ctx, dir, "", nil, origin{l.Known, l}, out)
 }
 
 // resume is Resume of a run that newRun began with from.
-func resume(ctx context.Context, dir, base string, set []string, from *saved.Model, out io.Writer) (t *Trainer, done bool, err error) {
+func resume(ctx context.Context, dir, base string, set []string, from origin, out io.Writer) (t *Trainer, done bool, err error) {
 	if !saved.IsRun(dir) {
 		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", task.ErrUsage, dir)
 	}
@@ -197,8 +215,8 @@ func resume(ctx context.Context, dir, base string, set []string, from *saved.Mod
 }
 
 // resumeLocked is resume of a run that nobody else continues.
-func resumeLocked(ctx context.Context, dir, base string, set []string, from *saved.Model, out io.Writer) (t *Trainer, done bool, err error) {
-	cfg, err := recipe.Load(filepath.Join(dir, "config.toml"), set)
+func resumeLocked(ctx context.Context, dir, base string, set []string, from origin, out io.Writer) (t *Trainer, done bool, err error) {
+	cfg, err := recipe.Load(filepath.Join(dir, "config.toml"), set, from.known.Lists)
 	if err != nil {
 		return nil, false, err
 	}
@@ -213,11 +231,11 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *sav
 		return nil, false, saved.AllDamaged(dir, damaged)
 	}
 	if len(all) == 0 {
-		own, err := taskOf(from, cfg, nil)
+		own, err := from.task(cfg, nil)
 		if err != nil {
 			return nil, false, fmt.Errorf("%w: %w", task.ErrUsage, err)
 		}
-		if t, err = prepare(ctx, cfg, dir, own, out); err == nil {
+		if t, err = prepare(ctx, cfg, dir, own, from.known, out); err == nil {
 			if err = t.initialize(); err != nil {
 				err = fmt.Errorf("%w: %w", task.ErrUsage, err)
 			}
@@ -254,7 +272,7 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *sav
 		fmt.Fprintf(out, "%s has ended already; train it longer by: %s\n", dir, saved.ResumeCommand(dir, "--set", longer))
 		return nil, true, nil
 	}
-	before, err := saved.ConfigOf(c)
+	before, err := from.known.Config(c)
 	if err != nil {
 		return nil, false, err
 	}
@@ -267,11 +285,11 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from *sav
 			return nil, false, err
 		}
 	}
-	own, err := taskOf(from, cfg, c)
+	own, err := from.task(cfg, c)
 	if err != nil {
 		return nil, false, err
 	}
-	if t, err = prepare(ctx, cfg, dir, own, out); err != nil {
+	if t, err = prepare(ctx, cfg, dir, own, from.known, out); err != nil {
 		return nil, false, err
 	}
 	if err := t.restore(c, parent); err != nil {
@@ -317,18 +335,6 @@ func sameState(c, before recipe.Train) error {
 	return nil
 }
 
-// taskOf is that of a config, with what c, a checkpoint of its own run, keeps of its data; of a model's run with what the model
-// keeps.
-func taskOf(l *saved.Model, cfg recipe.Config, c *checkpoints.Checkpoint) (task.Task, error) {
-	switch {
-	case l != nil:
-		return l.Open(cfg)
-	case c != nil:
-		return kinds.Open(kinds.All(), cfg, c)
-	}
-	return kinds.Open(kinds.All(), cfg, nil)
-}
-
 // initialize puts values that the data brings into a new network.
 func (t *Trainer) initialize() error {
 	if x, ok := t.task.(task.Initializer); ok {
@@ -338,9 +344,9 @@ func (t *Trainer) initialize() error {
 }
 
 // prepare builds everything in memory.
-func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, out io.Writer) (*Trainer, error) {
-	t := &Trainer{cfg: cfg, dir: dir, out: out, task: own, schedule: scheduleOf(cfg.Train)}
-	plan, err := examine(ctx, cfg, own)
+func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, known saved.Options, out io.Writer) (*Trainer, error) {
+	t := &Trainer{cfg: cfg, dir: dir, out: out, task: own, known: known, schedule: scheduleOf(cfg.Train)}
+	plan, err := examine(ctx, cfg, own, known)
 	if err != nil {
 		return nil, err
 	}
@@ -359,7 +365,7 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 		t.sink = layers
 	}
 	t.straight = newStraight(cfg.Train, t.store)
-	if t.teacher, err = openTeacher(cfg.Train.Distill, t.facts.Files, t.dims); err != nil {
+	if t.teacher, err = openTeacher(cfg.Train.Distill, t.facts.Files, t.dims, known); err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	if t.session, err = t.newSession(); err == nil {
