@@ -38,6 +38,7 @@ type Progress struct {
 	total, start     int
 	step             int
 	loss, rate       float64
+	plain            bool   // there is no loss
 	unit             string // of the rate
 	began, lastShown time.Time
 	shownStep        int
@@ -96,6 +97,9 @@ func (p *Progress) Counts(unit string) {
 		p.unit = "ex/s"
 	}
 }
+
+// Plain leaves out the loss, which there is none of.
+func (p *Progress) Plain() { p.plain = true }
 
 // Step shows that step steps are done, with the loss of the last and the rate at which it went, in tokens or examples a
 // second. A rate of 0 or less is not shown.
@@ -172,7 +176,10 @@ func (p *Progress) paint(now time.Time) {
 // fields are what both forms show behind the step, the most important first.
 func (p *Progress) fields(now time.Time) []string {
 	fields := []string{fmt.Sprintf("loss %.4f", p.loss)}
-	if math.IsNaN(p.loss) || math.Abs(p.loss) >= 1e6 {
+	switch {
+	case p.plain:
+		fields = nil
+	case math.IsNaN(p.loss) || math.Abs(p.loss) >= 1e6:
 		fields[0] = fmt.Sprintf("loss %.4g", p.loss)
 	}
 	if p.rate > 0 {

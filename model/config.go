@@ -31,6 +31,11 @@ type Config struct {
 	InitStd               float64 `toml:"init_std" doc:"deviation of the weights' normal distribution"`
 	CheckpointActivations bool    `toml:"checkpoint_activations" doc:"compute activations of a block again in the backward pass, to save memory, for about a third more time"`
 
+	Vocab      *int    `toml:"vocab_size" doc:"rows of the token embedding; left out: as many as the tokenizer has tokens" unit:"tokens"`
+	TokenTypes *int    `toml:"token_types" doc:"token types of an encoder; left out: 2" unit:"types"`
+	Pooler     *string `toml:"pooler" doc:"activation of an encoder's layer before the classifier; left out: tanh" choices:"tanh|relu"`
+
+	Sentence  *SentenceConfig  `toml:"sentence"` // of an encoder that gives each text a vector; nil: it does not
 	Attention attention.Config `toml:"attention"`
 	Linear    []nn.Rule        `toml:"linear"` // representation of linear layers by name; later tables win
 
@@ -162,9 +167,21 @@ func (c Config) Validate(r *configs.Report) {
 	within("dropout", c.Dropout >= 0 && c.Dropout < 1, "0 or more and less than 1")
 	within("init_std", c.InitStd > 0 && c.InitStd < 10, "more than 0 and less than 10")
 	c.Attention.ValidateIn(r, c.DModel, c.Positions == "rotary")
+	if c.Vocab != nil && *c.Vocab < 1 {
+		r.Errorf("vocab_size", "is too small; want at least 1")
+	}
 	if c.Kind == "encoder" {
 		c.validateEncoder(r)
+		return
 	}
+	forEncoder := func(key string, given bool) {
+		if given {
+			r.Errorf(key, "is for kind = \"encoder\" only, but kind = %q", c.Kind)
+		}
+	}
+	forEncoder("token_types", c.TokenTypes != nil)
+	forEncoder("pooler", c.Pooler != nil)
+	forEncoder("sentence.pooling", c.Sentence != nil)
 }
 
 // validateEncoder reports what an encoder cannot be made of.
@@ -174,6 +191,15 @@ func (c Config) validateEncoder(r *configs.Report) {
 			r.Errorf(key, "is not for kind = \"encoder\"; want %s", want)
 		}
 	}
+	if c.TokenTypes != nil && (*c.TokenTypes < 0 || *c.TokenTypes > maxTokenTypes) {
+		r.Errorf("token_types", "is out of range; want 0 to %d", maxTokenTypes)
+	}
+	if c.Pooler != nil && *c.Pooler != "tanh" && *c.Pooler != "relu" {
+		r.Errorf("pooler", "is unknown; want tanh or relu")
+	}
+	only("attention.output_bias", c.Attention.OutputBias == nil, "none: bias is of all four projections")
+	only("attention.qk_norm", !c.Attention.NormedHeads(), "none")
+	only("attention.rope_scaling.kind", c.Attention.Scaling == nil, "none: its positions are learned")
 	only("positions", c.Positions == "learned", "\"learned\"")
 	only("mlp", c.MLP != "swiglu", "gelu, gelu_tanh, relu or silu")
 	only("tie_embeddings", !c.Tied, "false: an output embedding, of a masked language model, is always tied")
@@ -256,6 +282,12 @@ func (c Config) Network(d Dims) (Network, error) {
 		return nil, err
 	}
 	text := Text{Vocab: d.VocabSize, Length: d.Context}
+	if c.Vocab != nil {
+		if *c.Vocab < d.VocabSize {
+			return nil, fmt.Errorf("model: vocab_size = %d, but the tokenizer has %d tokens", *c.Vocab, d.VocabSize)
+		}
+		text.Vocab = *c.Vocab
+	}
 	switch b := c.Body().(type) {
 	case DecoderBody:
 		return Language{b, text}, nil
@@ -264,7 +296,12 @@ func (c Config) Network(d Dims) (Network, error) {
 	case FaViTBody:
 		return Images{b, Picture{d.Channels, d.ImageSize, d.ImageSize}, d.Classes}, nil
 	}
-	if text.Types = tokenTypes; d.Outputs() == 0 {
+	text.Types = c.Types()
+	switch {
+	case d.Outputs() > 0:
+	case c.Sentence != nil:
+		return c.sentences(text), nil
+	default:
 		return Masked{EncoderBody{c}, text}, nil
 	}
 	return Labels{EncoderBody{c}, text, d.Classes}, nil

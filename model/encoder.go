@@ -11,8 +11,17 @@ import (
 
 // Shapes: B texts, T tokens each, D model width, H heads, K head width, C classes.
 
-// tokenTypes is how many texts one example may consist of.
-const tokenTypes = 2
+// tokenTypes is how many texts one example may consist of, unless the config says otherwise, and maxTokenTypes the most that it
+// may say.
+const tokenTypes, maxTokenTypes = 2, 1024
+
+// Types are the token types of an encoder.
+func (c Config) Types() int {
+	if c.TokenTypes != nil {
+		return *c.TokenTypes
+	}
+	return tokenTypes
+}
 
 // EncoderBody is the body of a config of that kind, BERT (Devlin et al. 2018): embeddings of token, position and token
 // type, then blocks of bidirectional attention and MLP, each followed by a layer
@@ -42,7 +51,7 @@ func (c EncoderBody) States(g *Graph, text Text) (x *G.Node, scores func(x *G.No
 	}
 }
 
-// Pool implements Reader: tanh(W h + b) of each text's first token.
+// Pool implements Reader: tanh(W h + b), or another activation, of each text's first token.
 func (c EncoderBody) Pool(g *Graph, text Text) *G.Node {
 	e, seq := newEncoder(g, c.Config, text)
 	pooler := nn.NewLinear(g.Sub("bert.pooler.dense"), c.Config.DModel, c.Config.DModel, c.Config.Bias, nn.Normal(c.Config.InitStd))
@@ -51,8 +60,12 @@ func (c EncoderBody) Pool(g *Graph, text Text) *G.Node {
 		starts[i] = i * seq.SeqLen
 	}
 	x := e.Hidden(g.Ints("tokens", seq.Batch*seq.SeqLen), seq)
-	first := op.Rows(g.Tape, x, g.Constant("starts", starts))   // [B, D]
-	return op.Activation(g.Tape, "tanh", pooler.Forward(first)) // [B, D]
+	first := op.Rows(g.Tape, x, g.Constant("starts", starts)) // [B, D]
+	activation := "tanh"
+	if c.Config.Pooler != nil {
+		activation = *c.Config.Pooler
+	}
+	return op.Activation(g.Tape, activation, pooler.Forward(first)) // [B, D]
 }
 
 // Head implements Reader.
@@ -65,7 +78,7 @@ func (c EncoderBody) Head(g *Graph, x *G.Node, outputs int) *G.Node {
 type encoder struct {
 	cfg                     Config
 	b                       *nn.Builder
-	words, positions, types *nn.Embedding
+	words, positions, types *nn.Embedding // types are nil where there are none
 	norm                    *nn.Norm
 	layers                  []*encoderLayer
 	recompute               bool // keep only each block's input for the backward pass
@@ -91,10 +104,12 @@ func newEncoder(g *Graph, cfg Config, text Text) (*encoder, nn.SeqInfo) {
 		cfg: cfg, b: g.Builder,
 		words:     nn.NewEmbedding(embed.Sub("word_embeddings"), text.Vocab, d, init),
 		positions: nn.NewEmbedding(embed.Sub("position_embeddings"), text.Length, d, init),
-		types:     nn.NewEmbedding(embed.Sub("token_type_embeddings"), tokenTypes, d, init),
-		norm:      nn.NewNorm(embed.Sub("LayerNorm"), cfg.Norm, d, cfg.NormEps),
 		recompute: cfg.CheckpointActivations && g.Mode != Calibrate,
 	}
+	if n := cfg.Types(); n > 0 {
+		e.types = nn.NewEmbedding(embed.Sub("token_type_embeddings"), n, d, init)
+	}
+	e.norm = nn.NewNorm(embed.Sub("LayerNorm"), cfg.Norm, d, cfg.NormEps)
 	for i := range cfg.NLayer {
 		e.layers = append(e.layers, newEncoderLayer(g.Sub(fmt.Sprintf("bert.encoder.layer.%d", i)), cfg))
 	}
@@ -124,7 +139,10 @@ func newEncoderLayer(b *nn.Builder, cfg Config) *encoderLayer {
 func (e *encoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 	t := e.b.Tape
 	x := op.Add(t, e.words.Forward(tokens), e.positions.Forward(seq.Positions))
-	x = e.norm.Forward(op.Add(t, x, e.types.Forward(seq.Types))) // [B*T, D]
+	if e.types != nil {
+		x = op.Add(t, x, e.types.Forward(seq.Types))
+	}
+	x = e.norm.Forward(x) // [B*T, D]
 	x = e.b.Dropout(x, "embed", e.cfg.Dropout)
 	for _, l := range e.layers {
 		forward := func(x *G.Node) *G.Node { return l.forward(x, seq) }

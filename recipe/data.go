@@ -31,6 +31,9 @@ func DefaultData() Data {
 	return Data{Source: "goroot", Config: tokenizers.DefaultConfig(), Limits: text.DefaultLimits(), Lengths: labelled.DefaultLengths(), TSV: labelled.DefaultTSV()}
 }
 
+// IsNone reports whether there are no data: the model comes from elsewhere.
+func (c *Data) IsNone() bool { return c.Source == "" }
+
 // IsLabelled reports whether the source has labelled texts.
 func (c *Data) IsLabelled() bool { return c.Source == "imdb" || c.Source == "tsv" }
 
@@ -59,6 +62,7 @@ var sources = append(append(append([]string{}, text.Sources...), labelled.Source
 // Validate reports every key that is wrong, as far as that shows without reading a file. The structs inside report theirs.
 func (c *Data) Validate(r *configs.Report) {
 	switch {
+	case c.IsNone():
 	case c.IsLabelled():
 		c.Labelled().Validate(r)
 	case c.IsImages():

@@ -125,3 +125,8 @@ func ranks(x []float64) []float64 {
 	}
 	return r
 }
+
+// Correlations are those of scores with the truth, of values and of ranks.
+func Correlations(truth, scores []float64) (ofValues, ofRanks float64) {
+	return pearson(truth, scores), spearman(truth, scores)
+}

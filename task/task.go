@@ -60,6 +60,11 @@ type (
 	// Generator continues texts.
 	Generator interface{ Tokenizer() tokenizers.Tokenizer }
 
+	// Embedder gives each text a vector. An error about one is an *InputError.
+	Embedder interface {
+		Embed(ctx context.Context, s *model.Session, texts []string) ([][]float32, error)
+	}
+
 	// Explainer draws what a network sees in an input.
 	Explainer interface {
 		Explain(ctx context.Context, s *model.Session, in Input) (*Picture, error)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strings"
@@ -108,6 +109,9 @@ func (p *evalProgress) after(done, total int, loss float64) {
 	if p.shown == nil {
 		p.shown = metrics.NewProgress(os.Stderr, total, done-1)
 		p.shown.Counts(p.unit)
+		if math.IsNaN(loss) {
+			p.shown.Plain()
+		}
 	}
 	p.shown.Step(done, loss, float64(done*p.perBatch)/time.Since(p.began).Seconds())
 }

@@ -13,12 +13,15 @@ import (
 //	BERT (wordpiece):  [CLS] a [SEP]      [CLS] a [SEP] b [SEP]     types 0 up to the first [SEP], then 1
 //	other tokenizers:  a                  a separator b             types 0 up to the separator, then 1
 //
+// A tokenizer whose file says what stands around texts ([tokenizers.Frame]) is taken at its word.
+//
 // A text without a token, such as one of control characters, becomes one unknown token where nothing stands around it.
 type TextEncoder struct {
 	tokenizer tokenizers.Tokenizer
 	specials  tokenizers.SpecialIDs
 	maxLen    int
 	headTail  bool
+	frame     *tokenizers.Frame // nil: the file says nothing
 	encode    func(ids []uint32, text string) ([]uint32, error)
 
 	ids, second []uint32
@@ -30,7 +33,7 @@ func NewTextEncoder(tokenizer tokenizers.Tokenizer, cfg Lengths) (*TextEncoder, 
 		return nil, fmt.Errorf("data: max_len = %d is out of range; want %d to %d tokens", cfg.MaxLen, minMaxLen, maxMaxLen)
 	}
 	return &TextEncoder{tokenizer: tokenizer, specials: tokenizers.Specials(tokenizer), maxLen: cfg.MaxLen, headTail: cfg.Cut == "head_tail",
-		encode: tokenizers.NewEncoder(tokenizer)}, nil
+		frame: tokenizers.FrameOf(tokenizer), encode: tokenizers.NewEncoder(tokenizer)}, nil
 }
 
 // Encode returns the tokens and types of one text or a pair; the label is 0. Text that is not valid UTF-8 is an error that
@@ -113,7 +116,12 @@ func (e *TextEncoder) append(ids []uint32, a, b string, pair bool) (out []uint32
 		lengths = append(lengths, len(e.second))
 	}
 	shares := shareRoom(lengths, e.room(pair))
+	cut = shares[0] < lengths[0] || pair && shares[1] < lengths[1]
 	start := len(ids)
+	if e.frame != nil {
+		ids, typed = e.framed(ids, shares, pair)
+		return ids, typed, cut, nil
+	}
 	if e.specials.Start >= 0 {
 		ids = append(ids, uint32(e.specials.Start))
 	}
@@ -128,7 +136,33 @@ func (e *TextEncoder) append(ids []uint32, a, b string, pair bool) (out []uint32
 			ids = append(ids, uint32(e.specials.Separator))
 		}
 	}
-	return ids, typed, shares[0] < lengths[0] || pair && shares[1] < lengths[1], nil
+	return ids, typed, cut, nil
+}
+
+// framed appends the texts with what the tokenizer's file puts around them.
+func (e *TextEncoder) framed(ids []uint32, shares []int, pair bool) (out []uint32, typed int) {
+	parts, start := e.frame.Single, len(ids)
+	if pair {
+		parts = e.frame.Pair
+	}
+	typed = -1
+	for _, p := range parts {
+		if p.Type > 0 && typed < 0 {
+			typed = len(ids) - start
+		}
+		switch p.Text {
+		case 0:
+			ids = append(ids, uint32(p.ID))
+		case 1:
+			ids = e.appendCut(ids, e.ids, shares[0])
+		default:
+			ids = e.appendCut(ids, e.second, shares[1])
+		}
+	}
+	if typed < 0 {
+		typed = len(ids) - start
+	}
+	return ids, typed
 }
 
 // tokens appends the ids of a text, at least one where nothing stands around it.
@@ -143,7 +177,13 @@ func (e *TextEncoder) tokens(ids []uint32, text string) ([]uint32, error) {
 // room is how many tokens of text an example has room for.
 func (e *TextEncoder) room(pair bool) int {
 	room := e.maxLen
+	texts := 1
+	if pair {
+		texts = 2
+	}
 	switch {
+	case e.frame != nil:
+		room -= e.frame.Tokens(texts)
 	case e.specials.Start >= 0 && pair:
 		room -= 3
 	case e.specials.Start >= 0:

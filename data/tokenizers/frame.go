@@ -20,6 +20,29 @@ type FramePart struct {
 // Frame returns what the file puts around texts, nil if nothing.
 func (t *Pipeline) Frame() *Frame { return t.frame }
 
+// FrameOf is the frame of a tokenizer, nil where it has none.
+func FrameOf(t Tokenizer) *Frame {
+	if p, ok := t.(*Pipeline); ok {
+		return p.frame
+	}
+	return nil
+}
+
+// Begin puts the tokens before a text that is to be continued, such as <s>, in front of its ids.
+func (f *Frame) Begin(ids []int) []int {
+	if f == nil {
+		return ids
+	}
+	var begun []int
+	for _, p := range f.Single {
+		if p.Text > 0 {
+			break
+		}
+		begun = append(begun, p.ID)
+	}
+	return append(begun, ids...)
+}
+
 // Apply puts the frame around the ids of one text or two and returns their types as well.
 func (f *Frame) Apply(texts ...[]int) (ids, types []int) {
 	parts := f.Single

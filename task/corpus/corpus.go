@@ -18,11 +18,12 @@ type Corpus struct {
 	Tokens tokenizers.Tokenizer // nil: only the text tells it
 	Text   *text.Dataset        // nil: not read
 	survey *recipe.Survey       // nil: not looked at
+	files  task.Files           // of a checkpoint; nil: none
 }
 
 // Open takes the tokenizer of a checkpoint, if there is one.
 func Open(cfg recipe.Config, files task.Files) (Corpus, error) {
-	c := Corpus{Config: cfg}
+	c := Corpus{Config: cfg, files: files}
 	var err error
 	if files != nil {
 		c.Tokens, err = task.ReadTokenizer(files)
@@ -34,6 +35,9 @@ func Open(cfg recipe.Config, files task.Files) (Corpus, error) {
 func (c *Corpus) Read(ctx context.Context) error {
 	if c.Text != nil {
 		return nil
+	}
+	if c.Config.Data.IsNone() {
+		return task.NoData("name a text: --file FILE")
 	}
 	var read *text.Dataset
 	var err error
@@ -68,7 +72,7 @@ func (c *Corpus) TakeOver(from *Corpus) {
 func (c *Corpus) Facts() task.Facts {
 	f := task.Facts{Unit: "tokens", PerRow: c.Config.Data.SeqLen, PerBatch: c.Config.Train.BatchSize * c.Config.Data.SeqLen, Each: "text"}
 	if c.Tokens != nil {
-		f.Files = map[string][]byte{"tokenizer.json": c.Tokens.Save()}
+		f.Files = task.Kept(c.files, map[string][]byte{"tokenizer.json": c.Tokens.Save()})
 	}
 	switch {
 	case c.Text != nil:
@@ -114,7 +118,7 @@ type Windows struct {
 // Stream feeds windows, which feed hands to the program and counts the targets of.
 func (c *Corpus) Stream(ctx context.Context, s *model.Session, f task.Feed, feed func(p *model.Program, w *Windows) int) (task.Stream, error) {
 	if f.File != "" {
-		return nil, task.Refusef("--file %s: a language model is measured on text: want --set data.source=text --set data.paths=[...]", f.File)
+		return c.file(s, f, feed)
 	}
 	if f.Split == task.Test {
 		return nil, task.Refusef("--split %s: a text corpus has the split validation only", f.Split)

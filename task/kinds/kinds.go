@@ -8,6 +8,7 @@ import (
 	"sparrow/task"
 	"sparrow/task/language"
 	"sparrow/task/masked"
+	"sparrow/task/sentence"
 	"sparrow/task/texts"
 	"sparrow/task/vision"
 )
@@ -24,6 +25,7 @@ func All() []Kind {
 	return []Kind{
 		{"language", language.Fits, opened(language.Open)},
 		{"masked", masked.Fits, opened(masked.Open)},
+		{"sentence", sentence.Fits, opened(sentence.Open)},
 		{"texts", texts.Fits, opened(texts.Open)},
 		{"vision", vision.Fits, opened(vision.Open)},
 	}

@@ -75,8 +75,10 @@ func maskedSpecials(tokenizer tokenizers.Tokenizer) (tokenizers.SpecialIDs, erro
 // Batches masks by the place of each sequence in the data, so that a resumed run masks the same tokens and an evaluation does
 // each time.
 func (m *Task) Batches(ctx context.Context, s *model.Session, f task.Feed) (task.Stream, error) {
-	if err := m.Read(ctx); err != nil {
-		return nil, err
+	if f.File == "" {
+		if err := m.Read(ctx); err != nil {
+			return nil, err
+		}
 	}
 	special, err := maskedSpecials(m.Tokens)
 	if err != nil {

@@ -46,6 +46,9 @@ func (l *Task) Read(ctx context.Context) (err error) {
 	if l.data != nil {
 		return nil
 	}
+	if l.cfg.Data.IsNone() {
+		return task.NoData("name a file with columns: --file FILE")
+	}
 	defer func() {
 		if err != nil {
 			err = task.Refuse(err)

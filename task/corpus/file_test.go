@@ -1,0 +1,65 @@
+package corpus_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"sparrow/data"
+	"sparrow/data/tokenizers"
+	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/task"
+	"sparrow/task/corpus"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/nn"
+)
+
+// TestFile: a text file is read from its first byte to its last, in windows that do not overlap; the first token of each is not
+// predicted, and a limit counts tokens from the beginning.
+func TestFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(path, []byte("abcdefghijk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := recipe.Default()
+	cfg.Data.Source, cfg.Data.SeqLen, cfg.Train.BatchSize = "", 4, 2
+	cfg.Model.DModel, cfg.Model.NLayer = 8, 1
+	c := corpus.Corpus{Config: cfg, Tokens: tokenizers.ByteTokenizer{}}
+	s, err := cfg.Model.NewSession(cfg.Dims(256), nn.NewStore(tensor.Float32), model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const none = data.IgnoredTarget
+	for _, x := range []struct {
+		limit int
+		want  []int
+	}{
+		{0, []int{'b', 'c', 'd', none, 'f', 'g', 'h', none, 'j', 'k', none, none, none, none, none, none}},
+		{6, []int{'b', 'c', 'd', none, 'f', none, none, none}},
+	} {
+		var got []int
+		stream, err := c.Stream(context.Background(), s, task.Feed{Mode: model.Score, File: path, Limit: x.limit}, func(_ *model.Program, w *corpus.Windows) int {
+			got = append(got, w.Targets...)
+			return 1
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range stream.Batches() {
+			if _, _, err := stream.Next(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !slices.Equal(got, x.want) {
+			t.Errorf("limit %d: targets %v, want %v", x.limit, got, x.want)
+		}
+	}
+	if _, err := c.Stream(context.Background(), s, task.Feed{Mode: model.Score}, nil); err == nil {
+		t.Error("a model without data was measured on a split")
+	}
+}
