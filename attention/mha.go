@@ -1,6 +1,8 @@
 package attention
 
 import (
+	"slices"
+
 	G "gorgonia.org/gorgonia"
 
 	"sparrow/configs"
@@ -105,3 +107,6 @@ func groupedHeads(c Config, r *configs.Report) {
 		r.Errorf("n_kv_head", "does not divide n_head = %d", c.NHead)
 	}
 }
+
+// Special tells whether the kind has other arrays than the four projections of multi-head attention and its like.
+func (c Config) Special() bool { return !slices.Contains(c.kind().keys, "output_bias") }

@@ -134,3 +134,16 @@ func readEntry(f *zip.File, e Entry, data any, buf []byte) error {
 	}
 	return err
 }
+
+// WriteNpz writes arrays as an npz file that stands alone, atomically, as numpy reads it.
+func WriteNpz(path string, arrays []Array) error {
+	for _, a := range arrays {
+		if _, err := checkArray(a); err != nil {
+			return failf(err, "%s: %s", path, err)
+		}
+	}
+	return StreamFileAtomic(path, func(w io.Writer) error {
+		_, err := writeNpz(w, arrays)
+		return err
+	})
+}

@@ -50,12 +50,14 @@ var imports = map[string][]string{
 
 	"internal/machine": {},
 	"task":             {"checkpoints", "data", "data/tokenizers", "internal/shell", "kernel", "metrics", "model", "recipe"},
-	"task/corpus":      {"data", "data/text", "data/tokenizers", "model", "recipe", "task"},
+	"task/corpus":      {"nn", "data", "data/text", "data/tokenizers", "model", "recipe", "task"},
 	"task/language":    {"data", "data/tokenizers", "internal/machine", "model", "model/decode", "recipe", "task", "task/corpus"},
 	"task/masked":      {"data", "data/tokenizers", "internal/rng", "model", "recipe", "task", "task/corpus"},
 	"task/texts":       {"data", "data/labelled", "data/tokenizers", "model", "recipe", "task"},
+	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task"},
 	"task/vision":      {"checkpoints", "data", "data/images", "model", "recipe", "task"},
-	"task/kinds":       {"recipe", "task", "task/language", "task/masked", "task/texts", "task/vision"},
+	"task/kinds":       {"recipe", "task", "task/language", "task/masked", "task/sentence", "task/texts", "task/vision"},
+	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/tokenizers", "internal/shell", "kernel", "model", "nn"},
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 
 	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell", "saved", "task"},
@@ -67,7 +69,7 @@ var imports = map[string][]string{
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
-	"cmd/model":    {"internal/cli", "convert", "cost", "data", "metrics", "model", "model/decode", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
+	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "metrics", "model", "model/decode", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
 
 	// What is above everything, and imported by nothing.
 	"bench":          {"compress", "factor", "train", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe"},
@@ -84,7 +86,7 @@ var testKits = []string{"nn/nntest"}
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
 	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "nn/nntest", "bench", "tests/claims"},
-	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "convert", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language"},
+	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "convert", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"checkpoints", "bench"},

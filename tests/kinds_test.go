@@ -33,6 +33,10 @@ var kindNames = map[string][]string{
 // ownWords are the packages in which such a word means something else, or where a flag has words of its own, with the reason.
 var ownWords = map[string]string{
 	"op mean":                 "a way to fuse windows, op.Fusions",
+	"interchange decoder":     "a key of Hugging Face's tokenizer.json",
+	"interchange single":      "a key of Hugging Face's tokenizer.json",
+	"model mean":              "a pooling of [model.sentence], model.Poolings",
+	"cmd/model text":          "a format of what embed prints",
 	"data/tokenizers decoder": "a key of Hugging Face's tokenizer.json",
 	"data/tokenizers single":  "a key of Hugging Face's tokenizer.json",
 	"bench svd":               "a command of the worker's protocol",
@@ -61,15 +65,15 @@ var namesDecide = map[string]int{
 	"model/favit.go":                  3,
 	"model/favit_config.go":           5,
 	"model/sizes.go":                  5,
+	"recipe/config.go":                5,
+	"recipe/plausible.go":             2,
 	"recipe/data.go":                  10,
+	"task/texts/texts.go":             3,
 	"tests/claims/cache.go":           1,
 	"tests/claims/classify.go":        2,
 	"tests/claims/compression.go":     1,
 	"tests/claims/sweep_attention.go": 3,
 	"tests/claims/worker.go":          1,
-	"train/config.go":                 5,
-	"train/labelled.go":               3,
-	"train/memory.go":                 2,
 	"train/stage_norms.go":            2,
 }
 

@@ -44,7 +44,7 @@ func (p *prompts) read(tokenizer tokenizers.Tokenizer) error {
 		if len(ids) == 0 {
 			return cli.Usagef("%s is empty: give the model at least one character to continue", names[i])
 		}
-		p.ids = append(p.ids, ids)
+		p.ids = append(p.ids, tokenizers.FrameOf(tokenizer).Begin(ids))
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func Fits(c recipe.Config) error {
 	if c.Model.Sentence == nil {
 		return errors.New("[model] has no table sentence, which says how to make one vector of a text")
 	}
-	_, err := task.Fit[model.Sequence](c, c.Data.Source == "tsv", "pairs of texts with scores")
+	_, err := task.Fit[model.Sequence](c, c.Data.IsLabelled(), "pairs of texts with scores")
 	return err
 }
 
@@ -91,7 +91,7 @@ func (t *Task) On(file string) recipe.Config {
 
 // Columns implements task.Filer.
 func (t *Task) Columns(cfg recipe.Config) error {
-	if cfg.Data.Source == "tsv" && len(cfg.Data.TextColumns) != 2 {
+	if cfg.Data.IsLabelled() && len(cfg.Data.TextColumns) != 2 {
 		return task.Refusef("[data] text_columns has %d columns; the cosine is of pairs, want 2", len(cfg.Data.TextColumns))
 	}
 	return nil

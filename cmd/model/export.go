@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/interchange"
+	"sparrow/internal/cli"
+	"sparrow/model"
+	"sparrow/saved"
+	"sparrow/task"
+)
+
+func exportCommand() *cobra.Command {
+	var out, format, ftype, base string
+	var last bool
+	c := &cobra.Command{
+		Use:   "export RUN|CHECKPOINT --format FORMAT -o PATH",
+		Short: "Write a model for other tools",
+		Long: `Write a model for other tools: a folder that transformers and sentence-transformers load (hf), a file that llama.cpp
+loads (gguf), or the arrays for numpy (npz). Factored layers are folded into dense ones first.`,
+		Example: "  model export models/smollm2 --format gguf --type Q8_0 -o smollm2.gguf\n  model export models/minilm --format hf -o minilm",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if out == "" {
+				return cli.Usagef("-o is missing: say where the model is to be written")
+			}
+			if !slices.Contains(interchange.Formats, format) {
+				return cli.Usagef("--format %s; want one of %s", format, strings.Join(interchange.Formats, ", "))
+			}
+			if c.Flags().Changed("type") && format != "gguf" {
+				return cli.Usagef("--type is for --format gguf: other formats hold float32")
+			}
+			l, err := saved.OpenOn(args[0], base, last, model.Options{Packed: true})
+			if err != nil {
+				return err
+			}
+			e, err := outgoing(l)
+			if err != nil {
+				return err
+			}
+			if err := interchange.Export(e, format, out, ftype); err != nil {
+				return err
+			}
+			fmt.Printf("exported    %s\n%-10s  %s\n", l.Dir, format, out)
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "folder or file to write")
+	c.Flags().StringVar(&format, "format", "hf", "of what is written: "+strings.Join(interchange.Formats, ", "))
+	c.Flags().StringVar(&ftype, "type", "F32", "of the matrices of a gguf: F32, F16, BF16, Q8_0, Q4_0 or Q4_K_M")
+	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
+	baseFlag(c, &base)
+	cli.Threads(c)
+	return c
+}
+
+// outgoing is a model with dense layers and what belongs to it.
+func outgoing(l *saved.Model) (interchange.Checkpoint, error) {
+	dense := l.Session.Store().Dense()
+	network := l.Config.Model
+	network.Linear = nil
+	e := interchange.Checkpoint{
+		Network: network, Dims: l.Dims, Files: map[string][]byte{}, Names: dense.Names(),
+		Shape:  func(name string) []int { return dense.Shape(name) },
+		Values: func(name string) []float32 { return dense.Get(name).Float32s() },
+	}
+	if network.Vocab != nil {
+		e.Dims.VocabSize = *network.Vocab
+	}
+	for name := range l.Task.Facts().Files {
+		text, err := l.Files.File(name)
+		if err != nil {
+			return e, err
+		}
+		e.Files[name] = text
+	}
+	if text, ok := e.Files["labels.json"]; ok {
+		var labels task.Labels
+		if err := json.Unmarshal(text, &labels); err != nil {
+			return e, fmt.Errorf("%s: labels.json: %w", l.Dir, err)
+		}
+		e.Labels = labels.Names
+	}
+	return e, nil
+}

