@@ -106,7 +106,18 @@ func ByName(as []checkpoints.Array) map[string]checkpoints.Array {
 
 // ReadModel fills the store, which must have exactly the arrays of model.npz or,
 // of an adapter, of that and its base. It returns the names of the base's arrays.
+// A weight that is no finite number is an error: nothing that it says would be one.
 func ReadModel(c, base *checkpoints.Checkpoint, s *nn.Store) (inherited map[string]bool, err error) {
+	if inherited, err = readWeights(c, base, s); err != nil {
+		return nil, err
+	}
+	if err := checkFinite(s); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w: its training has diverged, or another program wrote it; use another checkpoint", checkpoints.ErrCheckpoint, c.Dir(), err)
+	}
+	return inherited, nil
+}
+
+func readWeights(c, base *checkpoints.Checkpoint, s *nn.Store) (inherited map[string]bool, err error) {
 	if base != nil {
 		return readAdapter(c, base, s)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/data/tokenizers"
+	"sparrow/kernel"
 	"sparrow/metrics"
 	"sparrow/model"
 )
@@ -147,10 +148,15 @@ func (a *answers) Score(t Task, loss float64, n int) Score {
 // ScoreName is that of the value of a regression.
 const ScoreName = "score"
 
-// Predict is what a row of scores says.
-func (l Labels) Predict(logits []float64) Prediction {
+// Predict is what a row of scores says. Scores that are no finite numbers say nothing and are an error.
+func (l Labels) Predict(logits []float64) (Prediction, error) {
+	for _, x := range logits {
+		if !kernel.Finite(x) {
+			return nil, fmt.Errorf("the network's answer is %g, no number: its weights are too large; use another checkpoint", x)
+		}
+	}
 	if l.Regression {
-		return Prediction{{Name: ScoreName, X: logits[0]}}
+		return Prediction{{Name: ScoreName, X: logits[0]}}, nil
 	}
 	most := logits[largest(logits)]
 	order := make([]int, len(logits))
@@ -172,7 +178,7 @@ func (l Labels) Predict(logits []float64) Prediction {
 	for _, i := range order {
 		p = append(p, metrics.Value{Name: l.Names[i], X: math.Exp(logits[i]-most) / sum})
 	}
-	return p
+	return p, nil
 }
 
 // largest is the index of the largest value, the first of several.

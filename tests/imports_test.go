@@ -55,7 +55,7 @@ var imports = map[string][]string{
 	"task/masked":      {"data", "data/tokenizers", "internal/rng", "model", "recipe", "task", "task/corpus"},
 	"task/texts":       {"data", "data/labelled", "data/tokenizers", "model", "recipe", "task"},
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task"},
-	"task/vision":      {"checkpoints", "data", "data/images", "model", "recipe", "task"},
+	"task/vision":      {"checkpoints", "data", "data/images", "kernel", "model", "recipe", "task"},
 	"task/kinds":       {"recipe", "task", "task/language", "task/masked", "task/sentence", "task/texts", "task/vision"},
 	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/tokenizers", "internal/shell", "kernel", "model", "nn"},
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},

@@ -35,7 +35,10 @@ func (l *Task) Predict(ctx context.Context, s *model.Session, in []task.Input) (
 	err := l.each(ctx, s, in, func(p *model.Program, first, n int) error {
 		logits := p.Output("logits").Float64s()
 		for i := range n {
-			out[first+i] = l.labels.Predict(logits[i*width : (i+1)*width])
+			var err error
+			if out[first+i], err = l.labels.Predict(logits[i*width : (i+1)*width]); err != nil {
+				return &task.InputError{Index: first + i, Err: err}
+			}
 		}
 		return nil
 	})

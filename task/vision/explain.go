@@ -2,10 +2,12 @@ package vision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"image/color"
 	"math"
 
+	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/task"
 )
@@ -26,7 +28,14 @@ func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*tas
 	if err != nil {
 		return nil, err
 	}
-	p := &task.Picture{Prediction: t.labels.Predict(x.Logits), Side: f.Side * ((task.LeastPanel + f.Side - 1) / f.Side)}
+	predicted, err := t.labels.Predict(x.Logits)
+	if err != nil {
+		return nil, err
+	}
+	if !kernel.AllFinite(x.Gradient) || !kernel.AllFinite(x.Field) {
+		return nil, errors.New("the gradients of the network are no finite numbers: its weights are too large; use another checkpoint")
+	}
+	p := &task.Picture{Prediction: predicted, Side: f.Side * ((task.LeastPanel + f.Side - 1) / f.Side)}
 	plane := f.Side * f.Side
 	p.Rows = []task.PanelRow{{Name: "pixels", Panels: []task.Panel{
 		{Name: "the image", Image: p.Panel(f.Side, func(i int) color.RGBA {

@@ -50,7 +50,11 @@ func (t *Task) Predict(ctx context.Context, s *model.Session, in []task.Input) (
 		}
 		logits := program.Output("logits").Float64s()
 		for i := range some {
-			out = append(out, t.labels.Predict(logits[i*classes:(i+1)*classes]))
+			one, err := t.labels.Predict(logits[i*classes : (i+1)*classes])
+			if err != nil {
+				return nil, &task.InputError{Index: len(out), Err: err}
+			}
+			out = append(out, one)
 		}
 	}
 	return out, nil
