@@ -95,6 +95,9 @@ func (s *Session) Slots() (slots, capacity int) {
 	return max(1, s.opts.Slots), max(1, s.opts.Capacity)
 }
 
+// Another is a session of the same network and store, for another goroutine.
+func (s *Session) Another() (*Session, error) { return NewSession(s.network, s.store, s.opts) }
+
 // Decoding is a session of the same network and store whose caches hold that many
 // sequences of up to capacity tokens.
 func (s *Session) Decoding(slots, capacity int) *Session {

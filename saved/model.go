@@ -27,6 +27,8 @@ type Model struct {
 	Dims    model.Dims              // sizes of the network that follow from its data
 	Session *model.Session
 	Known   Options // the kinds by which it was opened
+
+	pool pool
 }
 
 // Open loads the model of a run or checkpoint, from its checkpoint folder alone

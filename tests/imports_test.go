@@ -64,6 +64,8 @@ var imports = map[string][]string{
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
 	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "model/decode", "nn", "op", "factor", "kernel", "recipe", "data/tokenizers", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell", "internal/machine", "saved", "task"},
 
+	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
+
 	"convert": {"factor", "train", "model", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"}, // train by its tests
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},

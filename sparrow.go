@@ -1,0 +1,174 @@
+// Package sparrow uses trained models from Go: texts and images are labelled, texts continued. A [Model] may be used by any
+// number of goroutines, whose answers have the bits of one alone. It knows neither the trainer nor the command line.
+//
+//	m, err := sparrow.Open(ctx, "runs/imdb-lama", sparrow.Options{})
+//	defer m.Close()
+//	predictions, err := m.Predict(ctx, sparrow.Text("a warm and funny film"))
+//	fmt.Println(predictions[0][0].Name, predictions[0][0].X)
+package sparrow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"sparrow/data/tokenizers"
+	"sparrow/metrics"
+	"sparrow/model"
+	"sparrow/model/decode"
+	"sparrow/saved"
+	"sparrow/task"
+)
+
+// ErrClosed is what a closed model answers.
+var ErrClosed = saved.ErrClosed
+
+// ErrCannot marks what a model is not made for, such as a classifier that is asked to continue a text.
+var ErrCannot = errors.New("sparrow: the model cannot do this")
+
+// Options say how a model is opened. The zero value opens the best checkpoint of a run, or a checkpoint.
+type Options struct {
+	Newest  bool   // of a run, its newest checkpoint in place of its best
+	Base    string // of an adapter: the run or checkpoint it was trained on; "": where that was
+	Float32 bool   // weights that the checkpoint holds in 8 or 4 bits are unpacked, which is more memory
+}
+
+// Model is a trained model in memory, which is its own: changing the folder it came from changes nothing.
+type Model struct{ m *saved.Model }
+
+// Open reads the model of a run or of a checkpoint. Errors say what the folder lacks.
+func Open(ctx context.Context, path string, o Options) (*Model, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	m, err := saved.OpenOn(path, o.Base, o.Newest, model.Options{Packed: !o.Float32})
+	if err != nil {
+		return nil, err
+	}
+	return &Model{m}, nil
+}
+
+// Close waits for calls under way; later ones return [ErrClosed].
+func (m *Model) Close() error { return m.m.Close() }
+
+// Input is what a model answers: one text, two for a model of pairs, or an image.
+type Input = task.Input
+
+// Text is the input of a model that reads texts.
+func Text(texts ...string) Input { return Input{Texts: texts} }
+
+// Image is the input of a model that looks at images: a PNG or JPEG.
+func Image(r io.Reader) Input { return Input{Image: r} }
+
+// Prediction is what a model says of an input: of classes all probabilities, the likeliest first; of a regression its score.
+// The caller owns it.
+type Prediction = task.Prediction
+
+// Value is a named number.
+type Value = metrics.Value
+
+// Predict labels inputs. An error about one of them is an *[InputError] that has its index.
+func (m *Model) Predict(ctx context.Context, in ...Input) (out []Prediction, err error) {
+	p, ok := m.m.Task.(task.Predictor)
+	if !ok {
+		return nil, fmt.Errorf("%w: it labels nothing", ErrCannot)
+	}
+	err = m.m.Do(ctx, func(s *model.Session) error {
+		out, err = p.Predict(ctx, s, in)
+		return err
+	})
+	return out, err
+}
+
+// InputError is about one of several inputs.
+type InputError = task.InputError
+
+// GenerateOptions say how a text is continued. The zero value writes up to 200 tokens, always the likeliest.
+type GenerateOptions struct {
+	Tokens      int     // at most; 0: 200
+	Temperature float64 // 0: always the likeliest token
+	TopK        int     // draw from the likeliest ones only; 0: all
+	TopP        float64 // draw from the likeliest ones that hold this share of probability; 0 or 1: all
+	Seed        uint64  // of the draws
+	Choice      int     // which of several continuations with one seed
+}
+
+// Generate continues a prompt and yields the text piece by piece, each of whole characters. It ends after the tokens, at
+// the token that ends a text, at the first error, which is yielded, or when the loop does. The body of the loop may use the
+// model.
+func (m *Model) Generate(ctx context.Context, prompt string, o GenerateOptions) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		release, err := m.m.Hold()
+		if err != nil {
+			yield("", err)
+			return
+		}
+		defer release()
+		tokenizer, batch, err := m.start(prompt, o)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		stream := tokenizers.NewStream(tokenizer)
+		for {
+			tokens, err := batch.Step(ctx)
+			if err != nil {
+				yield("", err)
+				return
+			}
+			for _, t := range tokens {
+				if t.Finish != decode.Stopped {
+					if text := stream.Push(t.ID); text != "" && !yield(text, nil) {
+						return
+					}
+				}
+				if t.Finish != "" {
+					if text := stream.Flush(); text != "" {
+						yield(text, nil)
+					}
+					return
+				}
+			}
+		}
+	}
+}
+
+// defaultTokens is how many tokens Generate writes if nothing is said.
+const defaultTokens = 200
+
+// start prepares to continue a prompt.
+func (m *Model) start(prompt string, o GenerateOptions) (tokenizers.Tokenizer, *decode.Batch, error) {
+	g, ok := m.m.Task.(task.Generator)
+	if !ok {
+		return nil, nil, fmt.Errorf("%w: it continues no text", ErrCannot)
+	}
+	tokenizer := g.Tokenizer()
+	ids, err := tokenizer.Encode(prompt)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Tokens == 0 {
+		o.Tokens = defaultTokens
+	}
+	if len(ids) == 0 || o.Tokens < 1 {
+		return nil, nil, fmt.Errorf("sparrow: a prompt of %d tokens and %d to write; want at least 1 each", len(ids), o.Tokens)
+	}
+	if err := m.m.Room(1, len(ids), o.Tokens); err != nil {
+		return nil, nil, err
+	}
+	batch, err := decode.New(m.m.Session.Decoding(1, len(ids)+o.Tokens), decode.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	r := decode.Request{
+		Prompt: ids, Tokens: o.Tokens, Choice: o.Choice,
+		Sampler: model.Sampler{Temperature: o.Temperature, TopK: o.TopK, TopP: o.TopP, Seed: o.Seed},
+	}
+	if end := tokenizer.Separator(); end != tokenizers.NoSeparator {
+		r.Stop = decode.StopAt(end)
+	}
+	_, err = batch.Admit(r)
+	return tokenizer, batch, err
+}
