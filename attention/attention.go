@@ -27,13 +27,13 @@ type LayerConfig struct {
 
 // New makes the layer b.Name("") of the config's kind.
 func New(b *nn.Builder, cfg LayerConfig) Attention {
-	return cfg.kind().layer(b, cfg)
+	return cfg.Of.New(b, cfg)
 }
 
 // CacheRotary is the table by which a cache of up to capacity tokens turns keys when
 // they are read, where positions are rotary; nil: they are turned before.
 func (c Config) CacheRotary(dModel, capacity int, dtype tensor.Dtype) *op.RotaryTable {
-	if !c.kind().turnsLater {
+	if !c.Shape(dModel).TurnsLater {
 		return nil
 	}
 	return c.RotaryTable(dModel, capacity, dtype)

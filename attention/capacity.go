@@ -1,10 +1,6 @@
 package attention
 
-import (
-	"gorgonia.org/tensor"
-
-	"sparrow/op"
-)
+import "gorgonia.org/tensor"
 
 // Sizes and costs of one layer, in the words of Hu et al. 2024 (Multi-matrix
 // Factorization Attention), section 2, and of the Step-3 report (2025), section 3.
@@ -22,27 +18,8 @@ func (c Capacity) Effective() int { return c.Heads * c.Rank }
 
 // Capacity of the attention in a model of the given width.
 func (c Config) Capacity(dModel int) Capacity {
-	return Capacity{Heads: c.NHead, Rank: c.Dim(dModel), Shared: c.kind().shared(c, dModel)}
+	return Capacity{Heads: c.NHead, Rank: c.Dim(dModel), Shared: c.Shape(dModel).Shared}
 }
-
-// Parameters is the number of weights of one layer's matrices, where they are
-// dense, without norms, gates and biases. It is a float64, because a config may
-// ask for more than an int holds.
-func (c Config) Parameters(dModel int) float64 {
-	d, m := float64(dModel), float64(c.NHead)
-	query := func(width float64) float64 { // of D to m heads of that width
-		if r := float64(c.QueryRank(dModel)); r > 0 {
-			return d*r + r*m*width
-		}
-		return d * m * width
-	}
-	return c.kind().parameters(c, d, m, float64(c.Dim(dModel)), query)
-}
-
-// CacheLayout is what decoding stores of one token in one layer. Only keys of
-// mfa_kr are stored before they are turned, because they are values, too; its
-// layout lacks the table to turn them with.
-func (c Config) CacheLayout(dModel int) op.CacheLayout { return c.kind().cache(c, dModel) }
 
 // CacheBytesPerToken is what decoding stores of one token in one layer, int8s in 8
 // bits an element, scales included.

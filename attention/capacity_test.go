@@ -22,17 +22,17 @@ func TestCapacity(t *testing.T) {
 		macs                     int // of scores and values, for a token of context
 		intensity                float64
 	}{
-		"mha": {attention.Config{Kind: "mha", NHead: n}, 2 * d, 4 * d * d, n, dh, d, n * dh, 2 * n * dh, 2},
-		"mqa": {attention.Config{Kind: "mqa", NHead: n}, 2 * dh, (2 + 2.0/n) * d * d, n, dh, dh, n * dh, 2 * n * dh, 2 * n},
-		"gqa": {attention.Config{Kind: "gqa", NHead: n, NKVHead: g}, 2 * g * dh, (2 + 2.0*g/n) * d * d, n, dh, g * dh, n * dh, 2 * n * dh, 2 * n / g},
+		"mha": {attention.Of(attention.MHA{}, attention.Heads{NHead: n}), 2 * d, 4 * d * d, n, dh, d, n * dh, 2 * n * dh, 2},
+		"mqa": {attention.Of(attention.MQA{}, attention.Heads{NHead: n}), 2 * dh, (2 + 2.0/n) * d * d, n, dh, dh, n * dh, 2 * n * dh, 2 * n},
+		"gqa": {attention.Of(attention.GQA{}, attention.Heads{NHead: n, NKVHead: g}), 2 * g * dh, (2 + 2.0*g/n) * d * d, n, dh, g * dh, n * dh, 2 * n * dh, 2 * n / g},
 		// The table leaves out the projection C x d behind the heads' C x C.
-		"mfa": {attention.Config{Kind: "mfa", NHead: m, HeadDim: C, Output: "shared"}, 2 * C, 3*C*d + 2*m*C*C + C*d, m, C, C, m * C, 2 * m * C, 2 * m},
-		"mfa, full output": {attention.Config{Kind: "mfa", NHead: m, HeadDim: C, QRank: 20}, 2 * C,
+		"mfa": {attention.Of(attention.MFA{Factors: attention.Factors{Output: "shared"}}, attention.Heads{NHead: m, HeadDim: C}), 2 * C, 3*C*d + 2*m*C*C + C*d, m, C, C, m * C, 2 * m * C, 2 * m},
+		"mfa, full output": {attention.Of(attention.MFA{Factors: attention.Factors{QRank: 20}}, attention.Heads{NHead: m, HeadDim: C}), 2 * C,
 			d*20 + 20*m*C + 2*d*C + m*C*d, m, C, C, m * C, 2 * m * C, 2 * m},
-		"mfa_kr": {attention.Config{Kind: "mfa_kr", NHead: m, HeadDim: C}, C, C*d + m*C*C + C*d + C*C + m*C*d, m, C, C, m * C, 2 * m * C, 4 * m},
-		"mla": {attention.Config{Kind: "mla", NHead: m, HeadDim: 5, KVRank: C, RopeDim: 4, VHeadDim: 7}, C + 4,
+		"mfa_kr": {attention.Of(attention.MFAKR{}, attention.Heads{NHead: m, HeadDim: C}), C, C*d + m*C*C + C*d + C*C + m*C*d, m, C, C, m * C, 2 * m * C, 4 * m},
+		"mla": {attention.Of(attention.MLA{KVRank: C, RopeDim: 4, VHeadDim: 7}, attention.Heads{NHead: m, HeadDim: 5}), C + 4,
 			d*m*(5+4) + d*(C+4) + C*m*(5+7) + m*7*d, m, 5, C, m * 5, m * (C + 4 + C), 2.0 * m * (C + 4 + C) / (C + 4)},
-		"mla, two matrices": {attention.Config{Kind: "mla", NHead: m, HeadDim: 5, KVRank: C, RopeDim: 4, QRank: 10}, C + 4,
+		"mla, two matrices": {attention.Of(attention.MLA{KVRank: C, RopeDim: 4, QRank: 10}, attention.Heads{NHead: m, HeadDim: 5}), C + 4,
 			d*10 + 10*m*(5+4) + d*(C+4) + C*m*(5+5) + m*5*d, m, 5, C, m * 5, m * (C + 4 + C), 2.0 * m * (C + 4 + C) / (C + 4)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestCapacity(t *testing.T) {
 			if got := c.Intensity(d, 1); got != c.intensity {
 				t.Errorf("%g FLOPs a byte, want %g", got, c.intensity)
 			}
-			c.Theta, c.InterNorm = theta, true
+			c.Theta = theta
 			store := nn.NewStore(tensor.Float32)
 			attention.New(nn.NewBuilder(op.NewTape(tensor.Float32, false), store, nn.Options{}), attention.LayerConfig{Config: c.Config, DModel: d})
 			var weights int
@@ -70,9 +70,9 @@ func TestCapacity(t *testing.T) {
 
 // models are attention layers as deployed.
 var (
-	step3    = attention.Config{Kind: "mfa", NHead: 64, HeadDim: 256, QRank: 2048, InterNorm: true, Theta: 500_000}
-	deepseek = attention.Config{Kind: "mla", NHead: 128, HeadDim: 128, VHeadDim: 128, KVRank: 512, RopeDim: 64, QRank: 1536}
-	qwen3    = attention.Config{Kind: "gqa", NHead: 64, NKVHead: 4, HeadDim: 128}
+	step3    = attention.Of(attention.MFA{Factors: attention.Factors{QRank: 2048, InterNorm: true}}, attention.Heads{NHead: 64, HeadDim: 256, Theta: 500_000})
+	deepseek = attention.Of(attention.MLA{VHeadDim: 128, KVRank: 512, RopeDim: 64, QRank: 1536}, attention.Heads{NHead: 128, HeadDim: 128})
+	qwen3    = attention.Of(attention.GQA{}, attention.Heads{NHead: 64, NKVHead: 4, HeadDim: 128})
 )
 
 // TestPublished: sizes and costs of published models (Step-3 report, sections 2
@@ -110,14 +110,14 @@ func TestPublished(t *testing.T) {
 // 3.4 and 3.5), 24 layers of width 2048 in 16 bits.
 func TestSavings(t *testing.T) {
 	bytes := func(c attention.Config) int { return 24 * c.CacheLayout(2048).Elements() * 2 }
-	full := bytes(attention.Config{Kind: "mha", NHead: 16})
-	for kind, want := range map[string]struct {
+	full := bytes(attention.Of(attention.MHA{}, attention.Heads{NHead: 16}))
+	for kind, want := range map[attention.Kind]struct {
 		bytes int
 		saved float64
-	}{"mfa": {24_576, 0.875}, "mfa_kr": {12_288, 0.9375}} {
-		got := bytes(attention.Config{Kind: kind, NHead: 28, HeadDim: 256})
+	}{attention.MFA{}: {24_576, 0.875}, attention.MFAKR{}: {12_288, 0.9375}} {
+		got := bytes(attention.Of(kind, attention.Heads{NHead: 28, HeadDim: 256}))
 		if saved := 1 - float64(got)/float64(full); full != 196_608 || got != want.bytes || saved != want.saved {
-			t.Errorf("%s: %d bytes of %d, %g saved; want %d and %g", kind, got, full, saved, want.bytes, want.saved)
+			t.Errorf("%T: %d bytes of %d, %g saved; want %d and %g", kind, got, full, saved, want.bytes, want.saved)
 		}
 	}
 }

@@ -1,41 +1,36 @@
 package attention
 
 import (
-	"slices"
-
 	"sparrow/configs"
+	"sparrow/op"
 )
 
-// Config is the [model.attention] table.
+// Config is the [model.attention] table: the kind with its own keys, and its heads.
 type Config struct {
-	Kind    string  `toml:"kind" doc:"attention of the blocks" choices:"mha|gqa|mqa|mfa|mfa_kr|mla"`
-	NHead   int     `toml:"n_head" doc:"query heads; m of mfa"`
-	NKVHead int     `toml:"n_kv_head" doc:"key/value heads; 0: as the kind says (mha: n_head, the others: 1)"`
-	HeadDim int     `toml:"head_dim" doc:"width of a head, C of mfa, of mla the part without positions; 0: d_model / n_head" unit:"neurons"`
-	Bias    bool    `toml:"bias" doc:"biases in the four projections, of mha, gqa and mqa"`
-	Theta   float64 `toml:"rope_theta" doc:"base of the rotary angles"`
-
-	OutputBias *bool        `toml:"output_bias" doc:"a bias in the output projection, of mha, gqa and mqa; left out: as bias says"`
-	QKNorm     *bool        `toml:"qk_norm" doc:"RMS norm of each head's query and key before positions turn them, of mha, gqa and mqa; left out: false"`
-	Scaling    *RopeScaling `toml:"rope_scaling"` // of the rotary angles; nil: none
-
-	QRank     int    `toml:"q_rank" doc:"width between the two matrices of a query, of mfa, mfa_kr (0: head_dim) and mla (0: one matrix)" unit:"neurons"`
-	InterNorm bool   `toml:"inter_norm" doc:"RMS norm between the two matrices of a query, of mfa and mfa_kr"`
-	Output    string `toml:"output" doc:"of mfa and mfa_kr: one matrix of all heads, or a C x C matrix a head, summed, before one projection; empty: full" choices:"|full|shared"`
-
-	KVRank   int `toml:"kv_rank" doc:"width of the latent that keys and values are made from, of mla" unit:"neurons"`
-	RopeDim  int `toml:"rope_dim" doc:"width of the key with positions, which all heads share, of mla" unit:"neurons"`
-	VHeadDim int `toml:"v_head_dim" doc:"width of a head's value, of mla; 0: head_dim" unit:"neurons"`
+	configs.OneOf[Kind] `doc:"attention of the blocks"`
+	Heads
 }
 
-// DefaultConfig is multi-head attention with 4 heads.
-func DefaultConfig() Config { return Config{Kind: "mha", NHead: 4, Theta: 10000, InterNorm: true} }
+// Heads are the keys of every kind.
+type Heads struct {
+	NHead   int          `toml:"n_head" doc:"query heads; m of mfa"`
+	NKVHead int          `toml:"n_kv_head" doc:"key/value heads; 0: as the kind says (mha: n_head, the others: 1)"`
+	HeadDim int          `toml:"head_dim" doc:"width of a head, C of mfa, of mla the part without positions; 0: d_model / n_head" unit:"neurons"`
+	Theta   float64      `toml:"rope_theta" doc:"base of the rotary angles"`
+	Scaling *RopeScaling `toml:"rope_scaling"` // of the rotary angles; nil: none
+}
 
-// Validate reports values that no model can have, and keys of another kind.
+// Of is the table of a kind, which must be of one of Kinds, with its heads.
+func Of(k Kind, h Heads) Config { return Config{As(k), h} }
+
+// DefaultConfig is multi-head attention with 4 heads.
+func DefaultConfig() Config {
+	return Of(MHA{}, Heads{NHead: 4, Theta: 10000})
+}
+
+// Validate reports heads that no model can have, or not those of the kind.
 func (c Config) Validate(r *configs.Report) {
-	k, ok := c.find()
-	if !ok {
-		r.OneOf("kind")
+	if c.Of == nil { // reported where the kind is read
 		return
 	}
 	if c.NHead < 1 {
@@ -48,43 +43,28 @@ func (c Config) Validate(r *configs.Report) {
 	if c.Theta <= 0 {
 		r.Errorf("rope_theta", "is too small; want more than 0")
 	}
-	for _, given := range []struct {
-		key string
-		set bool
-	}{
-		{"bias", c.Bias}, {"output_bias", c.OutputBias != nil}, {"qk_norm", c.NormedHeads()}, {"q_rank", c.QRank != 0}, {"inter_norm", !c.InterNorm}, {"output", c.Output != ""},
-		{"kv_rank", c.KVRank != 0}, {"rope_dim", c.RopeDim != 0}, {"v_head_dim", c.VHeadDim != 0},
-	} {
-		if given.set && !slices.Contains(k.keys, given.key) {
-			r.Errorf(given.key, "is for %s only, but kind = %q", readers(given.key), c.Kind)
-		}
-	}
-	if c.QRank < 0 {
-		r.Errorf("q_rank", "is negative; want 0 or more")
-	}
-	if !slices.Contains([]string{"", "full", "shared"}, c.Output) {
-		r.Errorf("output", "is unknown; want full or shared")
-	}
 	if c.NKVHead < 0 {
 		r.Errorf("n_kv_head", "is negative; want 0 or more")
 		return
 	}
-	k.validate(c, r)
+	c.Of.ValidateHeads(r, c.Heads)
 }
 
 // ValidateIn reports what does not fit a model of a width whose positions are
 // rotary or not. The keys are relative to [model].
 func (c Config) ValidateIn(r *configs.Report, dModel int, rotary bool) {
-	k, ok := c.find()
-	if dModel < 1 || c.NHead < 1 || !ok {
+	if dModel < 1 || c.NHead < 1 || c.Of == nil {
 		return
 	}
 	if c.HeadDim == 0 && dModel%c.NHead != 0 {
 		r.Errorf("attention.n_head", "does not divide [model] d_model = %d", dModel)
 		return
 	}
-	switch width := c.RotaryDim(dModel); {
-	case !rotary || width%2 == 0 || slices.Contains(k.keys, "rope_dim"): // whose width Validate checks
+	if !rotary || c.Shape(dModel).RotaryDim != 0 { // a part, whose width the kind checks
+		return
+	}
+	switch width := c.Dim(dModel); {
+	case width%2 == 0:
 	case c.HeadDim > 0:
 		r.Errorf("attention.head_dim", "is odd; rotary positions need an even width")
 	default:
@@ -92,29 +72,35 @@ func (c Config) ValidateIn(r *configs.Report, dModel int, rotary bool) {
 	}
 }
 
-// KVHeads is the number of key/value heads whose keys and values exist side by
-// side in training.
-func (c Config) KVHeads() int { return c.kind().kvHeads(c) }
-
 // Dim is the width of a head in a model of the given width.
-func (c Config) Dim(dModel int) int {
-	if c.HeadDim > 0 {
-		return c.HeadDim
+func (h Heads) Dim(dModel int) int {
+	if h.HeadDim > 0 {
+		return h.HeadDim
 	}
-	return dModel / c.NHead
+	return dModel / h.NHead
 }
 
-// RotaryDim is the width of the part of a head that rotary positions turn.
-func (c Config) RotaryDim(dModel int) int { return c.kind().rotaryDim(c, dModel) }
+// Shape is what the kind makes of the heads in a model of the given width.
+func (c Config) Shape(dModel int) Shape { return c.Of.Shape(c.Heads, dModel) }
 
-// ValueDim is the width of a head's value.
-func (c Config) ValueDim(dModel int) int {
-	if c.VHeadDim > 0 {
-		return c.VHeadDim
+// KVHeads is the number of key/value heads whose keys and values exist side by
+// side in training.
+func (c Config) KVHeads() int { return c.Shape(0).KVHeads } // whatever the width
+
+// RotaryDim is the width of the part of a head that rotary positions turn.
+func (c Config) RotaryDim(dModel int) int {
+	if width := c.Shape(dModel).RotaryDim; width > 0 {
+		return width
 	}
 	return c.Dim(dModel)
 }
 
-// QueryRank is the width between the two matrices that make a query, 0 if there
-// is one.
-func (c Config) QueryRank(dModel int) int { return c.kind().queryRank(c, dModel) }
+// Parameters is the number of weights of one layer's matrices, where they are
+// dense, without norms, gates and biases. It is a float64, because a config may
+// ask for more than an int holds.
+func (c Config) Parameters(dModel int) float64 { return c.Shape(dModel).Parameters }
+
+// CacheLayout is what decoding stores of one token in one layer. Only keys of
+// mfa_kr are stored before they are turned, because they are values, too; its
+// layout lacks the table to turn them with.
+func (c Config) CacheLayout(dModel int) op.CacheLayout { return c.Shape(dModel).Cache }

@@ -32,14 +32,14 @@ func TestConfig(t *testing.T) {
 		"mfa_kr":             {"kind = \"mfa_kr\"\noutput = \"full\"", "", 1},
 		"mla":                {"kind = \"mla\"\nkv_rank = 32\nrope_dim = 8\nv_head_dim = 16\nq_rank = 9", "", 4},
 		"mfa with groups":    {"kind = \"mfa\"\nn_kv_head = 2", "n_kv_head = 2 is not 1, as in mfa", 0},
-		"mfa with biases":    {"kind = \"mfa\"\nbias = true", `bias = true is for mha, gqa and mqa only, but kind = "mfa"`, 0},
-		"mfa with latents":   {"kind = \"mfa\"\nkv_rank = 8", `kv_rank = 8 is for mla only, but kind = "mfa"`, 0},
-		"mfa, output":        {"kind = \"mfa\"\noutput = \"half\"", `output = "half" is unknown; want full or shared`, 0},
-		"mha with a rank":    {"q_rank = 8", `q_rank = 8 is for mfa, mfa_kr and mla only, but kind = "mha"`, 0},
-		"mha without norm":   {"inter_norm = false", `inter_norm = false is for mfa and mfa_kr only`, 0},
-		"gqa with output":    {"kind = \"gqa\"\nn_kv_head = 2\noutput = \"full\"", `output = "full" is for mfa and mfa_kr only`, 0},
-		"mha with rope_dim":  {"rope_dim = 8", `rope_dim = 8 is for mla only`, 0},
-		"mha with values":    {"v_head_dim = 8", `v_head_dim = 8 is for mla only`, 0},
+		"mfa with biases":    {"kind = \"mfa\"\nbias = true", `unknown key "bias" of kind = "mfa"; it is a key of mha, gqa, mqa`, 0},
+		"mfa with latents":   {"kind = \"mfa\"\nkv_rank = 8", `unknown key "kv_rank" of kind = "mfa"; it is a key of mla`, 0},
+		"mfa, output":        {"kind = \"mfa\"\noutput = \"half\"", `output = "half" is unknown; want one of full, shared`, 0},
+		"mha with a rank":    {"q_rank = 8", `unknown key "q_rank" of kind = "mha"; it is a key of mfa, mfa_kr, mla`, 0},
+		"mha without norm":   {"inter_norm = false", `unknown key "inter_norm" of kind = "mha"; it is a key of mfa, mfa_kr`, 0},
+		"gqa with output":    {"kind = \"gqa\"\nn_kv_head = 2\noutput = \"full\"", `unknown key "output" of kind = "gqa"; it is a key of mfa, mfa_kr`, 0},
+		"mha with rope_dim":  {"rope_dim = 8", `unknown key "rope_dim" of kind = "mha"; it is a key of mla`, 0},
+		"mha with values":    {"v_head_dim = 8", `unknown key "v_head_dim" of kind = "mha"; it is a key of mla`, 0},
 		"negative rank":      {"kind = \"mfa\"\nq_rank = -1", "q_rank = -1 is negative", 0},
 		"mla without latent": {"kind = \"mla\"\nrope_dim = 8", "kv_rank = 0 is too small", 0},
 		"mla without rotary": {"kind = \"mla\"\nkv_rank = 8", "rope_dim", 0},
@@ -48,7 +48,7 @@ func TestConfig(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := DefaultConfig()
-			err := configs.Decode("test.toml", []byte(c.toml), &cfg, configs.Options{})
+			err := configs.Decode("test.toml", []byte(c.toml), &cfg, configs.Options{Lists: configs.With(configs.Lists{}, Kinds()...)})
 			switch {
 			case c.want == "" && err != nil:
 				t.Fatal(err)
@@ -68,11 +68,11 @@ func TestCacheBytes(t *testing.T) {
 		Config
 		float, int8s int
 	}{
-		"mha":    {Config{Kind: "mha", NHead: 4}, 2 * 4 * 16 * 4, 2 * 4 * (16 + 4)},
-		"mqa":    {Config{Kind: "mqa", NHead: 4, HeadDim: 24}, 2 * 24 * 4, 2 * (24 + 4)},
-		"mfa":    {Config{Kind: "mfa", NHead: 4, HeadDim: 24}, 2 * 24 * 4, 2 * (24 + 4)},
-		"mfa_kr": {Config{Kind: "mfa_kr", NHead: 4, HeadDim: 24}, 24 * 4, 24 + 4},
-		"mla":    {Config{Kind: "mla", NHead: 4, KVRank: 20, RopeDim: 6}, 26 * 4, 26 + 2*4},
+		"mha":    {Of(MHA{}, Heads{NHead: 4}), 2 * 4 * 16 * 4, 2 * 4 * (16 + 4)},
+		"mqa":    {Of(MQA{}, Heads{NHead: 4, HeadDim: 24}), 2 * 24 * 4, 2 * (24 + 4)},
+		"mfa":    {Of(MFA{}, Heads{NHead: 4, HeadDim: 24}), 2 * 24 * 4, 2 * (24 + 4)},
+		"mfa_kr": {Of(MFAKR{}, Heads{NHead: 4, HeadDim: 24}), 24 * 4, 24 + 4},
+		"mla":    {Of(MLA{KVRank: 20, RopeDim: 6}, Heads{NHead: 4}), 26 * 4, 26 + 2*4},
 	} {
 		float, int8s := c.CacheBytesPerToken(64, tensor.Float32, false), c.CacheBytesPerToken(64, tensor.Float32, true)
 		if float != c.float || int8s != c.int8s {

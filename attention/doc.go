@@ -5,7 +5,7 @@
 // It builds on layers of package nn and operators of package op, and knows
 // nothing of whole networks.
 //
-//	cfg := attention.Config{Kind: "mfa", NHead: 8, HeadDim: 64, InterNorm: true, Theta: 10000}
+//	cfg := attention.Of(attention.MFA{Factors: attention.Factors{InterNorm: true}}, attention.Heads{NHead: 8, HeadDim: 64, Theta: 10000})
 //	attn := attention.New(b.Sub("self_attn"), attention.LayerConfig{Config: cfg, DModel: 256, Causal: true, ...})
 //	y := attn.Forward(x, nn.SeqInfo{Batch: 8, SeqLen: 128, Positions: positions}, layer)
 //

@@ -1,84 +1,72 @@
 package attention
 
 import (
-	"slices"
-	"strings"
+	"fmt"
+	"reflect"
 
 	"sparrow/configs"
 	"sparrow/nn"
 	"sparrow/op"
 )
 
-// kind is a kind of attention over a sequence: what it reads of a config, what it is made of, and what is counted of it. Each
-// stands in the file of its layer.
-type kind struct {
-	name string
-	keys []string // that it reads and not every kind does
-
-	validate   func(c Config, r *configs.Report) // beside what holds for all
-	kvHeads    func(c Config) int                // whose keys and values exist side by side in training
-	queryRank  func(c Config, dModel int) int    // width between the two matrices that make a query; 0: one matrix
-	rotaryDim  func(c Config, dModel int) int    // width of the part of a head that positions turn
-	shared     func(c Config, dModel int) int    // width of the features that keys are made from
-	parameters func(c Config, d, m, k float64, query func(width float64) float64) float64
-	cache      func(c Config, dModel int) op.CacheLayout // of one token in one layer
-	turnsLater bool                                      // keys are cached before they are turned
-
-	layer func(b *nn.Builder, cfg LayerConfig) Attention
+// Kind is a kind of attention over a sequence: a struct of the keys that its [model.attention] table has beside those of every
+// kind, [Heads].
+type Kind interface {
+	// Validate reports what the kind's own keys cannot be.
+	Validate(r *configs.Report)
+	// ValidateHeads reports heads that the kind cannot have, of which there is at least one.
+	ValidateHeads(r *configs.Report, h Heads)
+	// Shape is what the kind makes of the heads in a model of the given width.
+	Shape(h Heads, dModel int) Shape
+	// New makes the layer b.Name("").
+	New(b *nn.Builder, cfg LayerConfig) Attention
 }
 
-// kinds are the attentions that exist.
-func kinds() []kind {
-	return []kind{
-		headsOf("mha", func(c Config) int { return c.NHead }, ownHeads),
-		headsOf("gqa", func(c Config) int { return c.NKVHead }, groupedHeads),
-		headsOf("mqa", oneHead, singleHeadOnly),
-		factorized("mfa", false),
-		factorized("mfa_kr", true),
-		latentKind(),
+// Shape is what an attention is in a model of some width. All that is counted of a kind follows from it.
+type Shape struct {
+	KVHeads    int            // whose keys and values exist side by side in training
+	RotaryDim  int            // width of the part of a head that positions turn; 0: the whole head
+	QueryRank  int            // width between the two matrices that make a query; 0: one matrix
+	Shared     int            // width of the features that keys are made from
+	Parameters float64        // weights of the matrices, where they are dense; a config may ask for more than an int holds
+	Cache      op.CacheLayout // of one token in one layer
+	TurnsLater bool           // keys are cached before positions turn them
+}
+
+// Kinds are the attentions that come with this package, in the order in which messages name them.
+func Kinds() []configs.Choice[Kind] {
+	factors := Factors{InterNorm: true}
+	return []configs.Choice[Kind]{
+		{Name: "mha", New: func() Kind { return MHA{} }},
+		{Name: "gqa", New: func() Kind { return GQA{} }},
+		{Name: "mqa", New: func() Kind { return MQA{} }},
+		{Name: "mfa", New: func() Kind { return MFA{factors} }},
+		{Name: "mfa_kr", New: func() Kind { return MFAKR{factors} }},
+		{Name: "mla", New: func() Kind { return MLA{} }},
 	}
 }
 
-// find is the row of the config's kind; ok is false if there is none.
-func (c Config) find() (k kind, ok bool) {
-	all := kinds()
-	i := slices.IndexFunc(all, func(k kind) bool { return k.name == c.Kind })
-	if i < 0 {
-		return kind{}, false
-	}
-	return all[i], true
-}
-
-// kind is the row of the config's kind, which Validate knows.
-func (c Config) kind() kind {
-	k, ok := c.find()
-	if !ok {
-		panic("attention: no kind " + c.Kind) // refused by Validate
-	}
-	return k
-}
-
-// readers names the kinds that read a key.
-func readers(key string) string {
-	var names []string
-	for _, k := range kinds() {
-		if slices.Contains(k.keys, key) {
-			names = append(names, k.name)
+// As is the choice of k, which must be of one of Kinds.
+func As(k Kind) configs.OneOf[Kind] {
+	for _, c := range Kinds() {
+		if reflect.TypeOf(c.New()) == reflect.TypeOf(k) {
+			return configs.OneOf[Kind]{Name: c.Name, Of: k}
 		}
 	}
-	if n := len(names) - 1; n > 0 {
-		return strings.Join(names[:n], ", ") + " and " + names[n]
-	}
-	return strings.Join(names, "")
+	panic(fmt.Sprintf("attention: %T is not one of Kinds", k))
 }
-
-func oneHead(Config) int { return 1 }
 
 // singleHeadOnly refuses more than the one key/value head that a kind has.
-func singleHeadOnly(c Config, r *configs.Report) {
-	if c.NKVHead > 1 {
-		r.Errorf("n_kv_head", "is not 1, as in %s; for more use kind = \"gqa\"", c.Kind)
+func singleHeadOnly(r *configs.Report, kind string, h Heads) {
+	if h.NKVHead > 1 {
+		r.Errorf("n_kv_head", "is not 1, as in %s; for more use kind = \"gqa\"", kind)
 	}
 }
 
-func wholeHead(c Config, dModel int) int { return c.Dim(dModel) }
+// queryWeights are those of queries of m heads of a width from d features: of one matrix, or of two with rank features between.
+func queryWeights(d, m, width float64, rank int) float64 {
+	if r := float64(rank); r > 0 {
+		return d*r + r*m*width
+	}
+	return d * m * width
+}

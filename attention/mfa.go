@@ -3,6 +3,7 @@ package attention
 import (
 	G "gorgonia.org/gorgonia"
 
+	"sparrow/configs"
 	"sparrow/nn"
 	"sparrow/op"
 )
@@ -31,14 +32,14 @@ type mfa struct {
 	out   mfaOutput
 }
 
-func newMFA(b *nn.Builder, cfg LayerConfig) *mfa {
+func newMFA(b *nn.Builder, cfg LayerConfig, f Factors) *mfa {
 	c := cfg.Dim(cfg.DModel)
 	return &mfa{
 		cfg: cfg, b: b,
-		query: newQuery(b, cfg),
+		query: newQuery(b, cfg, f),
 		k:     nn.NewLinear(b.Sub("k_proj"), cfg.DModel, c, false, cfg.Init),
 		v:     nn.NewLinear(b.Sub("v_proj"), cfg.DModel, c, false, cfg.Init),
-		out:   newMFAOutput(b, cfg),
+		out:   newMFAOutput(b, cfg, f),
 	}
 }
 
@@ -59,13 +60,13 @@ type query struct {
 	norm     *nn.Norm // nil: none
 }
 
-func newQuery(b *nn.Builder, cfg LayerConfig) query {
-	rank := cfg.QueryRank(cfg.DModel)
+func newQuery(b *nn.Builder, cfg LayerConfig, f Factors) query {
+	rank := f.rank(cfg.Heads, cfg.DModel)
 	q := query{
 		down: nn.NewLinear(b.Sub("q_proj"), cfg.DModel, rank, false, cfg.Init),
 		up:   nn.NewLinear(b.Sub("wq"), rank, cfg.NHead*cfg.Dim(cfg.DModel), false, cfg.Init),
 	}
-	if cfg.InterNorm {
+	if f.InterNorm {
 		q.norm = nn.NewNorm(b.Sub("inter_norm"), "rms_norm", rank, cfg.Eps)
 	}
 	return q
@@ -86,9 +87,9 @@ type mfaOutput struct {
 	out   nn.Linear
 }
 
-func newMFAOutput(b *nn.Builder, cfg LayerConfig) mfaOutput {
+func newMFAOutput(b *nn.Builder, cfg LayerConfig, f Factors) mfaOutput {
 	c := cfg.Dim(cfg.DModel)
-	if cfg.Output != "shared" {
+	if f.Output != "shared" {
 		return mfaOutput{out: nn.NewLinear(b.Sub("o_proj"), cfg.NHead*c, cfg.DModel, false, cfg.OutInit)}
 	}
 	return mfaOutput{
@@ -105,31 +106,52 @@ func (o mfaOutput) Forward(x *G.Node) *G.Node {
 	return o.out.Forward(x)
 }
 
-// factorized is the kind of MFA, or with key reuse of MFA-KR.
-func factorized(name string, reuse bool) kind {
-	k := kind{
-		name: name, keys: []string{"q_rank", "inter_norm", "output"}, validate: singleHeadOnly, kvHeads: oneHead, rotaryDim: wholeHead,
-		queryRank: func(c Config, dModel int) int {
-			if c.QRank == 0 {
-				return c.Dim(dModel)
-			}
-			return c.QRank
-		},
-		shared: wholeHead,
-		parameters: func(c Config, d, m, k float64, query func(float64) float64) float64 {
-			n := query(k) + 2*d*k + m*k*d
-			if c.Output == "shared" {
-				n += m*k*k + k*d - m*k*d
-			}
-			return n
-		},
-		cache: func(c Config, dModel int) op.CacheLayout {
-			return op.CacheLayout{KVHeads: 1, KeyDim: c.Dim(dModel), ValueDim: c.Dim(dModel)}
-		},
-		layer: func(b *nn.Builder, cfg LayerConfig) Attention { return newMFA(b, cfg) },
-	}
-	if reuse {
-		return keyReuse(k)
-	}
-	return k
+// Factors are the keys of mfa and mfa_kr.
+type Factors struct {
+	QRank     int    `toml:"q_rank" doc:"width between the two matrices of a query; 0: head_dim" unit:"neurons"`
+	InterNorm bool   `toml:"inter_norm" doc:"RMS norm between the two matrices of a query"`
+	Output    string `toml:"output" doc:"one matrix of all heads, or a C x C matrix a head, summed, before one projection; empty: full" choices:"|full|shared"`
 }
+
+func (f Factors) validate(r *configs.Report) {
+	if f.QRank < 0 {
+		r.Errorf("q_rank", "is negative; want 0 or more")
+	}
+	r.OneOf("output")
+}
+
+// rank is the width between the two matrices of a query.
+func (f Factors) rank(h Heads, dModel int) int {
+	if f.QRank == 0 {
+		return h.Dim(dModel)
+	}
+	return f.QRank
+}
+
+func (f Factors) shape(h Heads, dModel int) Shape {
+	c, rank := h.Dim(dModel), f.rank(h, dModel)
+	d, m, k := float64(dModel), float64(h.NHead), float64(c)
+	weights := queryWeights(d, m, k, rank) + 2*d*k + m*k*d
+	if f.Output == "shared" {
+		weights += m*k*k + k*d - m*k*d
+	}
+	return Shape{
+		KVHeads: 1, QueryRank: rank, Shared: c, Parameters: weights,
+		Cache: op.CacheLayout{KVHeads: 1, KeyDim: c, ValueDim: c},
+	}
+}
+
+// MFA is multi-matrix factorization attention.
+type MFA struct{ Factors }
+
+// Validate implements Kind.
+func (k MFA) Validate(r *configs.Report) { k.validate(r) }
+
+// ValidateHeads implements Kind.
+func (MFA) ValidateHeads(r *configs.Report, h Heads) { singleHeadOnly(r, "mfa", h) }
+
+// Shape implements Kind.
+func (k MFA) Shape(h Heads, dModel int) Shape { return k.shape(h, dModel) }
+
+// New implements Kind.
+func (k MFA) New(b *nn.Builder, cfg LayerConfig) Attention { return newMFA(b, cfg, k.Factors) }

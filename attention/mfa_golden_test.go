@@ -18,10 +18,11 @@ import (
 // parameters of the same names.
 func TestMFAGolden(t *testing.T) {
 	const tol = 1e-11 // of the largest: float64 rounding in another order
-	base := attention.Config{NHead: 3, HeadDim: 8, QRank: 10, InterNorm: true}
-	kinds := map[string]attention.Config{
-		"mfa": base, "mfa_kr": base,
-		"mla": {NHead: 3, HeadDim: 5, VHeadDim: 6, KVRank: 9, RopeDim: 4, InterNorm: true},
+	factors := attention.Factors{QRank: 10, InterNorm: true}
+	layers := []attention.Config{
+		attention.Of(attention.MFA{Factors: factors}, attention.Heads{NHead: 3, HeadDim: 8}),
+		attention.Of(attention.MFAKR{Factors: factors}, attention.Heads{NHead: 3, HeadDim: 8}),
+		attention.Of(attention.MLA{VHeadDim: 6, KVRank: 9, RopeDim: 4}, attention.Heads{NHead: 3, HeadDim: 5}),
 	}
 	f, err := npz.Open(filepath.Join("testdata", "mfa.npz"))
 	if err != nil {
@@ -34,10 +35,10 @@ func TestMFAGolden(t *testing.T) {
 		}
 		return v
 	}
-	for kind, cfg := range kinds {
+	for _, cfg := range layers {
+		kind := cfg.Name
 		t.Run(kind, func(t *testing.T) {
 			const batch, seqLen, width = 2, 7, 12
-			cfg.Kind = kind
 			var rows []int32
 			if err := f.Read(kind+".targets.npy", &rows); err != nil {
 				t.Fatal(err)

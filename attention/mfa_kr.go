@@ -5,6 +5,7 @@ import (
 
 	G "gorgonia.org/gorgonia"
 
+	"sparrow/configs"
 	"sparrow/nn"
 	"sparrow/op"
 )
@@ -34,15 +35,15 @@ type mfaKR struct {
 	out   mfaOutput
 }
 
-func newMFAKR(b *nn.Builder, cfg LayerConfig) *mfaKR {
+func newMFAKR(b *nn.Builder, cfg LayerConfig, f Factors) *mfaKR {
 	c := cfg.Dim(cfg.DModel)
 	return &mfaKR{
 		cfg: cfg, b: b,
-		query: newQuery(b, cfg),
+		query: newQuery(b, cfg, f),
 		k:     nn.NewLinear(b.Sub("k_proj"), cfg.DModel, c, false, cfg.Init),
 		n:     nn.NewLinear(b.Sub("n_proj"), c, c, false, nn.Uniform(math.Sqrt(3/float64(c)))), // Xavier: sqrt(6 / (in + out))
 		gate:  b.Weight("v_gate", nn.Constant(0), c),
-		out:   newMFAOutput(b, cfg),
+		out:   newMFAOutput(b, cfg, f),
 	}
 }
 
@@ -63,19 +64,24 @@ func (l *mfaKR) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
 // value maps keys, or sums of keys, [N, C] to values.
 func (l *mfaKR) value(k *G.Node) *G.Node { return op.GatedAdd(k, l.n.Forward(k), l.gate.Use()) }
 
-// keyReuse makes the kind of MFA that of MFA-KR. Keys are stored before they are turned, because they are values, too; the
-// layout lacks the table to turn them with.
-func keyReuse(mfa kind) kind {
-	parameters, cache := mfa.parameters, mfa.cache
-	mfa.parameters = func(c Config, d, m, k float64, query func(float64) float64) float64 {
-		return parameters(c, d, m, k, query) + k*k - d*k
-	}
-	mfa.cache = func(c Config, dModel int) op.CacheLayout {
-		l := cache(c, dModel)
-		l.Shared = true
-		return l
-	}
-	mfa.turnsLater = true
-	mfa.layer = func(b *nn.Builder, cfg LayerConfig) Attention { return newMFAKR(b, cfg) }
-	return mfa
+// MFAKR is MFA with key reuse. Keys are stored before they are turned, because they are values, too; the layout of its cache
+// lacks the table to turn them with.
+type MFAKR struct{ Factors }
+
+// Validate implements Kind.
+func (k MFAKR) Validate(r *configs.Report) { k.validate(r) }
+
+// ValidateHeads implements Kind.
+func (MFAKR) ValidateHeads(r *configs.Report, h Heads) { singleHeadOnly(r, "mfa_kr", h) }
+
+// Shape implements Kind.
+func (k MFAKR) Shape(h Heads, dModel int) Shape {
+	s, c := k.shape(h, dModel), float64(h.Dim(dModel))
+	s.Parameters += c*c - float64(dModel)*c
+	s.Cache.Shared = true
+	s.TurnsLater = true
+	return s
 }
+
+// New implements Kind.
+func (k MFAKR) New(b *nn.Builder, cfg LayerConfig) Attention { return newMFAKR(b, cfg, k.Factors) }

@@ -14,39 +14,38 @@ import (
 // TestMFA: several wide heads over one key and one value, or over a key that is
 // made into a value, with and without what is optional.
 func TestMFA(t *testing.T) {
-	base := attention.Config{NHead: 3, HeadDim: 6, Theta: theta, InterNorm: true}
-	for name, change := range map[string]func(*layerCase){
-		"default":         func(*layerCase) {},
-		"rotary":          func(c *layerCase) { c.rotary = true },
-		"wide query":      func(c *layerCase) { c.QRank, c.rotary = 11, true },
-		"no norm":         func(c *layerCase) { c.InterNorm, c.rotary = false, true },
-		"shared output":   func(c *layerCase) { c.Output, c.rotary = "shared", true },
-		"full output":     func(c *layerCase) { c.Output = "full" },
-		"both directions": func(c *layerCase) { c.causal, c.lengths = false, []int{5, 2} },
+	for name, change := range map[string]func(*layerCase, *attention.Factors){
+		"default":         func(*layerCase, *attention.Factors) {},
+		"rotary":          func(c *layerCase, _ *attention.Factors) { c.rotary = true },
+		"wide query":      func(c *layerCase, f *attention.Factors) { f.QRank, c.rotary = 11, true },
+		"no norm":         func(c *layerCase, f *attention.Factors) { f.InterNorm, c.rotary = false, true },
+		"shared output":   func(c *layerCase, f *attention.Factors) { f.Output, c.rotary = "shared", true },
+		"full output":     func(_ *layerCase, f *attention.Factors) { f.Output = "full" },
+		"both directions": func(c *layerCase, _ *attention.Factors) { c.causal, c.lengths = false, []int{5, 2} },
 	} {
-		for _, kind := range []string{"mfa", "mfa_kr"} {
-			t.Run(kind+", "+name, func(t *testing.T) {
-				c := layerCase{Config: base, causal: true}
-				c.Kind = kind
-				change(&c)
-				c.check(t, c.naiveMFA)
+		c, f := layerCase{causal: true}, attention.Factors{InterNorm: true}
+		change(&c, &f)
+		for _, kind := range []attention.Kind{attention.MFA{Factors: f}, attention.MFAKR{Factors: f}} {
+			c.Config = attention.Of(kind, attention.Heads{NHead: 3, HeadDim: 6, Theta: theta})
+			t.Run(c.Name+", "+name, func(t *testing.T) {
+				c.check(t, func(v map[string][]float64) []float64 { return c.naiveMFA(v, f) })
 			})
 		}
 	}
 }
 
 // naiveMFA is the layer by its equations.
-func (c layerCase) naiveMFA(v map[string][]float64) []float64 {
+func (c layerCase) naiveMFA(v map[string][]float64, f attention.Factors) []float64 {
 	width := c.Dim(dModel)
-	rank := c.QueryRank(dModel)
+	rank := c.Shape(dModel).QueryRank
 	q := project(v["x"], v["q_proj.weight"], nil, dModel)
-	if c.InterNorm {
+	if f.InterNorm {
 		q = rmsNormed(q, v["inter_norm.weight"])
 	}
 	q = project(q, v["wq.weight"], nil, rank)
 	k := project(v["x"], v["k_proj.weight"], nil, dModel)
 	var val []float64
-	if c.Kind == "mfa" {
+	if c.Name == "mfa" {
 		val = project(v["x"], v["v_proj.weight"], nil, dModel)
 	} else {
 		for i, x := range project(k, v["n_proj.weight"], nil, width) {
@@ -54,7 +53,7 @@ func (c layerCase) naiveMFA(v map[string][]float64) []float64 {
 		}
 	}
 	y := c.mix(c.heads(q, width, c.rotary), c.heads(k, width, c.rotary), c.heads(val, width, false), 1/math.Sqrt(float64(width)))
-	if c.Output == "shared" { // sum over heads of o_c O_c, then one projection
+	if f.Output == "shared" { // sum over heads of o_c O_c, then one projection
 		var sums []float64
 		for n := 0; n < len(y); n += c.NHead * width {
 			for out := range width {
@@ -92,7 +91,7 @@ func TestMFAKRStart(t *testing.T) {
 	grads := nn.NewGradients(store)
 	tape := op.NewTape(tensor.Float64, true)
 	b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: grads})
-	cfg := attention.Config{Kind: "mfa_kr", NHead: 2, HeadDim: 4, InterNorm: true, Theta: theta}
+	cfg := attention.Of(attention.MFAKR{Factors: attention.Factors{InterNorm: true}}, attention.Heads{NHead: 2, HeadDim: 4, Theta: theta})
 	layer := attention.New(b, attention.LayerConfig{Config: cfg, DModel: dModel, Causal: true, Eps: eps, Init: nn.Normal(1), OutInit: nn.Normal(1)})
 	x := op.Value(b.Weight("x", nn.Normal(1), batch*seqLen, dModel).Use())
 	out := layer.Forward(x, nn.SeqInfo{Batch: batch, SeqLen: seqLen}, 0)

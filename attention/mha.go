@@ -1,8 +1,6 @@
 package attention
 
 import (
-	"slices"
-
 	G "gorgonia.org/gorgonia"
 
 	"sparrow/configs"
@@ -28,27 +26,53 @@ type mha struct {
 	qNorm, kNorm *nn.Norm // of each head; nil: none
 }
 
-// BiasedOutput tells whether the output projection has a bias.
-func (c Config) BiasedOutput() bool {
-	if c.OutputBias != nil {
-		return *c.OutputBias
+// Projections are the keys of mha, gqa and mqa.
+type Projections struct {
+	Bias       bool  `toml:"bias" doc:"biases in the four projections"`
+	OutputBias *bool `toml:"output_bias" doc:"a bias in the output projection; left out: as bias says"`
+	QKNorm     *bool `toml:"qk_norm" doc:"RMS norm of each head's query and key before positions turn them; left out: false"`
+}
+
+// Projected is a kind whose queries, keys, values and outputs are one projection each: mha, gqa or mqa.
+type Projected interface {
+	Kind
+	// Own are the kind's keys.
+	Own() Projections
+}
+
+// Projections are the keys of a kind that is Projected; ok is false of another, which has other arrays.
+func (c Config) Projections() (p Projections, ok bool) {
+	k, ok := c.Of.(Projected)
+	if !ok {
+		return Projections{}, false
 	}
-	return c.Bias
+	return k.Own(), true
+}
+
+// Own implements Projected.
+func (p Projections) Own() Projections { return p }
+
+// BiasedOutput tells whether the output projection has a bias.
+func (p Projections) BiasedOutput() bool {
+	if p.OutputBias != nil {
+		return *p.OutputBias
+	}
+	return p.Bias
 }
 
 // NormedHeads tells whether each head's query and key are normalised.
-func (c Config) NormedHeads() bool { return c.QKNorm != nil && *c.QKNorm }
+func (p Projections) NormedHeads() bool { return p.QKNorm != nil && *p.QKNorm }
 
-func newMHA(b *nn.Builder, cfg LayerConfig) *mha {
+func newMHA(b *nn.Builder, cfg LayerConfig, p Projections) *mha {
 	width, kvWidth := cfg.NHead*cfg.Dim(cfg.DModel), cfg.KVHeads()*cfg.Dim(cfg.DModel)
 	l := &mha{
 		cfg: cfg, b: b,
-		q: nn.NewLinear(b.Sub("q_proj"), cfg.DModel, width, cfg.Bias, cfg.Init),
-		k: nn.NewLinear(b.Sub("k_proj"), cfg.DModel, kvWidth, cfg.Bias, cfg.Init),
-		v: nn.NewLinear(b.Sub("v_proj"), cfg.DModel, kvWidth, cfg.Bias, cfg.Init),
-		o: nn.NewLinear(b.Sub("o_proj"), width, cfg.DModel, cfg.BiasedOutput(), cfg.OutInit),
+		q: nn.NewLinear(b.Sub("q_proj"), cfg.DModel, width, p.Bias, cfg.Init),
+		k: nn.NewLinear(b.Sub("k_proj"), cfg.DModel, kvWidth, p.Bias, cfg.Init),
+		v: nn.NewLinear(b.Sub("v_proj"), cfg.DModel, kvWidth, p.Bias, cfg.Init),
+		o: nn.NewLinear(b.Sub("o_proj"), width, cfg.DModel, p.BiasedOutput(), cfg.OutInit),
 	}
-	if cfg.NormedHeads() {
+	if p.NormedHeads() {
 		l.qNorm = nn.NewNorm(b.Sub("q_norm"), "rms_norm", cfg.Dim(cfg.DModel), cfg.Eps)
 		l.kNorm = nn.NewNorm(b.Sub("k_norm"), "rms_norm", cfg.Dim(cfg.DModel), cfg.Eps)
 	}
@@ -75,38 +99,68 @@ func (l *mha) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
 	}))
 }
 
-// headsOf is the kind of H query heads over so many key/value heads.
-func headsOf(name string, kvHeads func(c Config) int, validate func(c Config, r *configs.Report)) kind {
-	return kind{
-		name: name, keys: []string{"bias", "output_bias", "qk_norm"}, validate: validate, kvHeads: kvHeads,
-		queryRank: func(c Config, _ int) int { return c.QRank }, rotaryDim: wholeHead,
-		shared: func(c Config, dModel int) int { return kvHeads(c) * c.Dim(dModel) },
-		parameters: func(c Config, d, m, k float64, _ func(float64) float64) float64 {
-			return 2 * d * k * (m + float64(kvHeads(c)))
-		},
-		cache: func(c Config, dModel int) op.CacheLayout {
-			return op.CacheLayout{KVHeads: kvHeads(c), KeyDim: c.Dim(dModel), ValueDim: c.Dim(dModel)}
-		},
-		layer: func(b *nn.Builder, cfg LayerConfig) Attention { return newMHA(b, cfg) },
+// projected is the shape of H query heads over so many key/value heads.
+func projected(h Heads, kvHeads, dModel int) Shape {
+	k := h.Dim(dModel)
+	return Shape{
+		KVHeads: kvHeads, Shared: kvHeads * k,
+		Parameters: 2 * float64(dModel) * float64(k) * (float64(h.NHead) + float64(kvHeads)),
+		Cache:      op.CacheLayout{KVHeads: kvHeads, KeyDim: k, ValueDim: k},
 	}
 }
 
-// ownHeads refuses another number of key/value heads than of query heads.
-func ownHeads(c Config, r *configs.Report) {
-	if c.NKVHead != 0 && c.NKVHead != c.NHead {
-		r.Errorf("n_kv_head", "is not n_head = %d, as in mha; for fewer use kind = \"gqa\"", c.NHead)
+// MHA is multi-head attention: as many key/value heads as query heads.
+type MHA struct{ Projections }
+
+// Validate implements Kind.
+func (MHA) Validate(*configs.Report) {}
+
+// ValidateHeads implements Kind.
+func (MHA) ValidateHeads(r *configs.Report, h Heads) {
+	if h.NKVHead != 0 && h.NKVHead != h.NHead {
+		r.Errorf("n_kv_head", "is not n_head = %d, as in mha; for fewer use kind = \"gqa\"", h.NHead)
 	}
 }
 
-// groupedHeads refuses key/value heads that the query heads cannot share evenly.
-func groupedHeads(c Config, r *configs.Report) {
+// Shape implements Kind.
+func (MHA) Shape(h Heads, dModel int) Shape { return projected(h, h.NHead, dModel) }
+
+// New implements Kind.
+func (k MHA) New(b *nn.Builder, cfg LayerConfig) Attention { return newMHA(b, cfg, k.Projections) }
+
+// GQA is grouped-query attention: n_kv_head key/value heads, which the query heads share evenly.
+type GQA struct{ Projections }
+
+// Validate implements Kind.
+func (GQA) Validate(*configs.Report) {}
+
+// ValidateHeads implements Kind.
+func (GQA) ValidateHeads(r *configs.Report, h Heads) {
 	switch {
-	case c.NKVHead == 0:
-		r.Errorf("kind", "needs n_kv_head, a divisor of n_head = %d", c.NHead)
-	case c.NHead%c.NKVHead != 0:
-		r.Errorf("n_kv_head", "does not divide n_head = %d", c.NHead)
+	case h.NKVHead == 0:
+		r.Errorf("kind", "needs n_kv_head, a divisor of n_head = %d", h.NHead)
+	case h.NHead%h.NKVHead != 0:
+		r.Errorf("n_kv_head", "does not divide n_head = %d", h.NHead)
 	}
 }
 
-// Special tells whether the kind has other arrays than the four projections of multi-head attention and its like.
-func (c Config) Special() bool { return !slices.Contains(c.kind().keys, "output_bias") }
+// Shape implements Kind.
+func (GQA) Shape(h Heads, dModel int) Shape { return projected(h, h.NKVHead, dModel) }
+
+// New implements Kind.
+func (k GQA) New(b *nn.Builder, cfg LayerConfig) Attention { return newMHA(b, cfg, k.Projections) }
+
+// MQA is multi-query attention: one key/value head.
+type MQA struct{ Projections }
+
+// Validate implements Kind.
+func (MQA) Validate(*configs.Report) {}
+
+// ValidateHeads implements Kind.
+func (MQA) ValidateHeads(r *configs.Report, h Heads) { singleHeadOnly(r, "mqa", h) }
+
+// Shape implements Kind.
+func (MQA) Shape(h Heads, dModel int) Shape { return projected(h, 1, dModel) }
+
+// New implements Kind.
+func (k MQA) New(b *nn.Builder, cfg LayerConfig) Attention { return newMHA(b, cfg, k.Projections) }

@@ -31,34 +31,39 @@ type layerCase struct {
 // TestMHA: queries, keys and values by three projections, rotary positions,
 // softmax(Q Kᵀ / sqrt(K)) V a head, and the output projection.
 func TestMHA(t *testing.T) {
-	config := func(kind string, kvHeads int, bias bool) attention.Config {
-		return attention.Config{Kind: kind, NHead: 4, NKVHead: kvHeads, Bias: bias, Theta: theta, InterNorm: true}
+	config := func(kind attention.Kind, kvHeads int) attention.Config {
+		return attention.Of(kind, attention.Heads{NHead: 4, NKVHead: kvHeads, Theta: theta})
 	}
-	wide := config("gqa", 2, false)
+	biases := attention.Projections{Bias: true}
+	mha, gqa, mqa := attention.MHA{}, attention.GQA{}, attention.MQA{}
+	biasedMHA, biasedGQA, biasedMQA := attention.MHA{Projections: biases}, attention.GQA{Projections: biases}, attention.MQA{Projections: biases}
+	wide := config(gqa, 2)
 	wide.HeadDim = 6
 	yes, no := true, false
-	normed, open, closed, linear, llama3 := wide, config("mha", 0, true), config("mha", 0, false), config("mha", 0, false), config("mha", 0, false)
-	normed.QKNorm, open.OutputBias, closed.OutputBias = &yes, &no, &yes
+	normed, open, closed, linear, llama3 := wide, config(mha, 0), config(mha, 0), config(mha, 0), config(mha, 0)
+	normed.Of = attention.GQA{Projections: attention.Projections{QKNorm: &yes}}
+	open.Of = attention.MHA{Projections: attention.Projections{Bias: true, OutputBias: &no}}
+	closed.Of = attention.MHA{Projections: attention.Projections{OutputBias: &yes}}
 	linear.HeadDim, linear.Scaling = 6, &attention.RopeScaling{Kind: "linear", Factor: 4}
 	llama3.HeadDim, llama3.Scaling = 8, &attention.RopeScaling{Kind: "llama3", Factor: 8, LowFreq: 1, HighFreq: 2, Original: 16} // 2.5, 1.2, 0.6 and 0.3 waves
 	for name, c := range map[string]layerCase{
-		"mha":                       {Config: config("mha", 0, false), causal: true},
-		"mha, both directions":      {Config: config("mha", 0, false)},
-		"mha, bias":                 {Config: config("mha", 0, true), causal: true},
-		"mha, rotary":               {Config: config("mha", 0, false), rotary: true, causal: true},
-		"mha, rotary, bias":         {Config: config("mha", 0, true), rotary: true, causal: true},
-		"mha, lengths":              {Config: config("mha", 0, false), lengths: []int{5, 3}},
-		"gqa":                       {Config: config("gqa", 2, false), causal: true},
-		"gqa, rotary, bias":         {Config: config("gqa", 2, true), rotary: true, causal: true},
+		"mha":                       {Config: config(mha, 0), causal: true},
+		"mha, both directions":      {Config: config(mha, 0)},
+		"mha, bias":                 {Config: config(biasedMHA, 0), causal: true},
+		"mha, rotary":               {Config: config(mha, 0), rotary: true, causal: true},
+		"mha, rotary, bias":         {Config: config(biasedMHA, 0), rotary: true, causal: true},
+		"mha, lengths":              {Config: config(mha, 0), lengths: []int{5, 3}},
+		"gqa":                       {Config: config(gqa, 2), causal: true},
+		"gqa, rotary, bias":         {Config: config(biasedGQA, 2), rotary: true, causal: true},
 		"gqa, rotary, wide heads":   {Config: wide, rotary: true, causal: true},
 		"gqa, normed heads":         {Config: normed, rotary: true, causal: true},
 		"mha, no bias of o":         {Config: open, causal: true},
 		"mha, bias of o alone":      {Config: closed, causal: true},
 		"mha, linear scaling":       {Config: linear, rotary: true, causal: true},
 		"mha, llama3 scaling":       {Config: llama3, rotary: true, causal: true},
-		"mqa":                       {Config: config("mqa", 0, false), causal: true},
-		"mqa, rotary, bias":         {Config: config("mqa", 0, true), rotary: true, causal: true},
-		"mqa, both directions, all": {Config: config("mqa", 1, true), rotary: true},
+		"mqa":                       {Config: config(mqa, 0), causal: true},
+		"mqa, rotary, bias":         {Config: config(biasedMQA, 0), rotary: true, causal: true},
+		"mqa, both directions, all": {Config: config(biasedMQA, 1), rotary: true},
 	} {
 		t.Run(name, func(t *testing.T) { c.check(t, c.naiveMHA) })
 	}

@@ -29,6 +29,7 @@ import (
 // the same memory.
 type mla struct {
 	cfg           LayerConfig
+	own           MLA
 	b             *nn.Builder
 	qDown, q      nn.Linear // qDown nil: one matrix
 	qNorm, kvNorm *nn.Norm
@@ -37,22 +38,22 @@ type mla struct {
 	out           nn.Linear
 }
 
-func newMLA(b *nn.Builder, cfg LayerConfig) *mla {
-	k, v, d, heads := cfg.Dim(cfg.DModel), cfg.ValueDim(cfg.DModel), cfg.DModel, cfg.NHead
-	l := &mla{cfg: cfg, b: b}
+func newMLA(b *nn.Builder, cfg LayerConfig, own MLA) *mla {
+	k, v, d, heads := cfg.Dim(cfg.DModel), own.ValueDim(cfg.Heads, cfg.DModel), cfg.DModel, cfg.NHead
+	l := &mla{cfg: cfg, own: own, b: b}
 	linear := func(name string, in, out int) nn.Linear { return nn.NewLinear(b.Sub(name), in, out, false, cfg.Init) }
-	if cfg.QRank > 0 {
-		l.qDown = linear("q_a_proj", d, cfg.QRank)
-		l.qNorm = nn.NewNorm(b.Sub("q_a_layernorm"), "rms_norm", cfg.QRank, cfg.Eps)
-		l.q = linear("q_b_proj", cfg.QRank, heads*(k+cfg.RopeDim))
+	if own.QRank > 0 {
+		l.qDown = linear("q_a_proj", d, own.QRank)
+		l.qNorm = nn.NewNorm(b.Sub("q_a_layernorm"), "rms_norm", own.QRank, cfg.Eps)
+		l.q = linear("q_b_proj", own.QRank, heads*(k+own.RopeDim))
 	} else {
-		l.q = linear("q_proj", d, heads*(k+cfg.RopeDim))
+		l.q = linear("q_proj", d, heads*(k+own.RopeDim))
 	}
-	l.latent = linear("kv_a_proj", d, cfg.KVRank)
-	l.kvNorm = nn.NewNorm(b.Sub("kv_a_layernorm"), "rms_norm", cfg.KVRank, cfg.Eps)
-	l.rope = linear("k_rope_proj", d, cfg.RopeDim)
-	l.keys = linear("k_b_proj", cfg.KVRank, heads*k)
-	l.values = linear("v_b_proj", cfg.KVRank, heads*v)
+	l.latent = linear("kv_a_proj", d, own.KVRank)
+	l.kvNorm = nn.NewNorm(b.Sub("kv_a_layernorm"), "rms_norm", own.KVRank, cfg.Eps)
+	l.rope = linear("k_rope_proj", d, own.RopeDim)
+	l.keys = linear("k_b_proj", own.KVRank, heads*k)
+	l.values = linear("v_b_proj", own.KVRank, heads*v)
 	l.out = nn.NewLinear(b.Sub("o_proj"), heads*v, d, false, cfg.OutInit)
 	return l
 }
@@ -63,16 +64,16 @@ func (l *mla) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
 	latent := l.kvNorm.Forward(l.latent.Forward(x))   // [B*T, R]
 	rope := l.cfg.rotate(l.b, l.rope.Forward(x), seq) // [B*T, P]
 	q := l.queries(x, seq)                            // [B*T, H*(K+P)]
-	shape := op.AttentionShape{Heads: heads, Causal: l.cfg.Causal, Scale: 1 / math.Sqrt(float64(k+l.cfg.RopeDim))}
+	shape := op.AttentionShape{Heads: heads, Causal: l.cfg.Causal, Scale: 1 / math.Sqrt(float64(k+l.own.RopeDim))}
 	if seq.Cache == nil {
-		shape.KVHeads, shape.HeadDim, shape.ValueDim = heads, k+l.cfg.RopeDim, l.cfg.ValueDim(l.cfg.DModel)
+		shape.KVHeads, shape.HeadDim, shape.ValueDim = heads, k+l.own.RopeDim, l.own.ValueDim(l.cfg.Heads, l.cfg.DModel)
 		keys := op.JoinHeads(t, l.keys.Forward(latent), rope, heads) // [B*T, H*(K+P)]
 		return l.out.Forward(attend(l.b, q, keys, l.values.Forward(latent), seq, layer, shape))
 	}
-	shape.KVHeads, shape.HeadDim, shape.ValueDim = 1, l.cfg.KVRank+l.cfg.RopeDim, l.cfg.KVRank
-	q = op.MapHeads(t, q, nn.WeightOf(l.b.Sub("k_b_proj"), l.keys, l.cfg.KVRank), heads, false) // [B*T, H*(R+P)]
+	shape.KVHeads, shape.HeadDim, shape.ValueDim = 1, l.own.KVRank+l.own.RopeDim, l.own.KVRank
+	q = op.MapHeads(t, q, nn.WeightOf(l.b.Sub("k_b_proj"), l.keys, l.own.KVRank), heads, false) // [B*T, H*(R+P)]
 	sums := attend(l.b, q, op.JoinHeads(t, latent, rope, 1), nil, seq, layer, shape)            // [B*T, H*R]
-	return l.out.Forward(op.MapHeads(t, sums, nn.WeightOf(l.b.Sub("v_b_proj"), l.values, l.cfg.KVRank), heads, true))
+	return l.out.Forward(op.MapHeads(t, sums, nn.WeightOf(l.b.Sub("v_b_proj"), l.values, l.own.KVRank), heads, true))
 }
 
 // queries maps x [N, D] to [N, H*(K+P)], of each head the last P columns turned.
@@ -84,39 +85,54 @@ func (l *mla) queries(x *G.Node, seq nn.SeqInfo) *G.Node {
 	if l.cfg.Rotary == nil {
 		return q
 	}
-	return op.RotaryTail(l.b.Tape, q, seq.Positions, l.cfg.Rotary, l.cfg.Dim(l.cfg.DModel)+l.cfg.RopeDim)
+	return op.RotaryTail(l.b.Tape, q, seq.Positions, l.cfg.Rotary, l.cfg.Dim(l.cfg.DModel)+l.own.RopeDim)
 }
 
-// latentKind is MLA.
-func latentKind() kind {
-	return kind{
-		name: "mla", keys: []string{"q_rank", "kv_rank", "rope_dim", "v_head_dim"},
-		validate: func(c Config, r *configs.Report) {
-			singleHeadOnly(c, r)
-			if c.KVRank < 1 {
-				r.Errorf("kv_rank", "is too small; mla wants at least 1")
-			}
-			if c.RopeDim < 2 || c.RopeDim%2 != 0 {
-				r.Errorf("rope_dim", "must be even and at least 2, as mla wants")
-			}
-			if c.VHeadDim < 0 {
-				r.Errorf("v_head_dim", "is negative; want 0 (head_dim) or more")
-			}
-		},
-		kvHeads:   func(c Config) int { return c.NHead },
-		queryRank: func(c Config, _ int) int { return c.QRank },
-		rotaryDim: func(c Config, _ int) int { return c.RopeDim },
-		shared:    func(c Config, _ int) int { return c.KVRank },
-		parameters: func(c Config, d, m, k float64, query func(float64) float64) float64 {
-			r, p, v := float64(c.KVRank), float64(c.RopeDim), k
-			if c.VHeadDim > 0 {
-				v = float64(c.VHeadDim)
-			}
-			return query(k+p) + d*(r+p) + r*m*(k+v) + m*v*d
-		},
-		cache: func(c Config, _ int) op.CacheLayout {
-			return op.CacheLayout{KVHeads: 1, KeyDim: c.KVRank + c.RopeDim, ValueDim: c.KVRank, Shared: true}
-		},
-		layer: func(b *nn.Builder, cfg LayerConfig) Attention { return newMLA(b, cfg) },
+// MLA is multi-head latent attention.
+type MLA struct {
+	QRank    int `toml:"q_rank" doc:"width between the two matrices of a query; 0: one matrix" unit:"neurons"`
+	KVRank   int `toml:"kv_rank" doc:"width of the latent that keys and values are made from" unit:"neurons"`
+	RopeDim  int `toml:"rope_dim" doc:"width of the key with positions, which all heads share" unit:"neurons"`
+	VHeadDim int `toml:"v_head_dim" doc:"width of a head's value; 0: head_dim" unit:"neurons"`
+}
+
+// Validate implements Kind.
+func (k MLA) Validate(r *configs.Report) {
+	if k.QRank < 0 {
+		r.Errorf("q_rank", "is negative; want 0 or more")
+	}
+	if k.KVRank < 1 {
+		r.Errorf("kv_rank", "is too small; mla wants at least 1")
+	}
+	if k.RopeDim < 2 || k.RopeDim%2 != 0 {
+		r.Errorf("rope_dim", "must be even and at least 2, as mla wants")
+	}
+	if k.VHeadDim < 0 {
+		r.Errorf("v_head_dim", "is negative; want 0 (head_dim) or more")
 	}
 }
+
+// ValidateHeads implements Kind.
+func (MLA) ValidateHeads(r *configs.Report, h Heads) { singleHeadOnly(r, "mla", h) }
+
+// ValueDim is the width of a head's value.
+func (k MLA) ValueDim(h Heads, dModel int) int {
+	if k.VHeadDim > 0 {
+		return k.VHeadDim
+	}
+	return h.Dim(dModel)
+}
+
+// Shape implements Kind.
+func (k MLA) Shape(h Heads, dModel int) Shape {
+	d, m, key := float64(dModel), float64(h.NHead), float64(h.Dim(dModel))
+	r, p, v := float64(k.KVRank), float64(k.RopeDim), float64(k.ValueDim(h, dModel))
+	return Shape{
+		KVHeads: h.NHead, RotaryDim: k.RopeDim, QueryRank: k.QRank, Shared: k.KVRank,
+		Parameters: queryWeights(d, m, key+p, k.QRank) + d*(r+p) + r*m*(key+v) + m*v*d,
+		Cache:      op.CacheLayout{KVHeads: 1, KeyDim: k.KVRank + k.RopeDim, ValueDim: k.KVRank, Shared: true},
+	}
+}
+
+// New implements Kind.
+func (k MLA) New(b *nn.Builder, cfg LayerConfig) Attention { return newMLA(b, cfg, k) }

@@ -345,8 +345,7 @@ func TestLAMAParametersBeside(t *testing.T) {
 			lamaOf(func(p *attention.LAMA) { p.Heads = c.m }).New(b, c.d)
 		})
 		self := count(func(b *nn.Builder) {
-			layer := attention.DefaultConfig()
-			layer.NHead, layer.Bias = c.m, true
+			layer := attention.Of(attention.MHA{Projections: attention.Projections{Bias: true}}, attention.Heads{NHead: c.m})
 			attention.New(b, attention.LayerConfig{Config: layer, DModel: c.d, Init: nn.Normal(1), OutInit: nn.Normal(1)})
 		})
 		if c.d%c.m == 0 && self != 4*c.d*c.d+4*c.d {

@@ -174,9 +174,9 @@ func (c config) network() (model.Config, model.Dims) {
 	m.Attention.NHead, m.Attention.HeadDim = c.NHead, c.HeadDim
 	switch {
 	case c.QRank > 0:
-		m.Attention.Kind, m.Attention.QRank = "mfa", c.QRank
+		m.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{QRank: c.QRank, InterNorm: true}})
 	case c.NKVHead != c.NHead:
-		m.Attention.Kind, m.Attention.NKVHead = "gqa", c.NKVHead
+		m.Attention.OneOf, m.Attention.NKVHead = attention.As(attention.GQA{}), c.NKVHead
 	}
 	m.Linear = c.Linear
 	if c.SLTrain != nil {

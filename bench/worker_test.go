@@ -82,8 +82,8 @@ func TestNetworks(t *testing.T) {
 	perBlock := map[string]float64{}
 	for name, kind := range map[string]string{"step-a": "mha", "step-b": "mha", "step-mfa": "mfa", "decode-b": "mha"} {
 		cfg, _ := networks[name].network()
-		if cfg.Attention.Kind != kind {
-			t.Errorf("%s has %s, want %s", name, cfg.Attention.Kind, kind)
+		if cfg.Attention.Name != kind {
+			t.Errorf("%s has %s, want %s", name, cfg.Attention.Name, kind)
 		}
 		perBlock[name] = cfg.Attention.Parameters(cfg.DModel) + 3*float64(cfg.DModel*cfg.DFF)
 	}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/configs"
 	"sparrow/factor"
 	"sparrow/internal/rng"
@@ -76,14 +76,16 @@ func (c *MFA) Write(out string) error {
 // convertible says why a model is none that ToMFA converts.
 func convertible(l *saved.Model) error {
 	a := l.Config.Model.Attention
+	own, ok := a.Projections()
+	if !ok {
+		return fmt.Errorf("[model.attention] kind = %q; want mha, gqa or mqa", a.Name)
+	}
 	switch {
 	case l.Config.Model.Kind != "decoder":
 		return fmt.Errorf("[model] kind = %q; want a decoder", l.Config.Model.Kind)
-	case !slices.Contains([]string{"mha", "gqa", "mqa"}, a.Kind):
-		return fmt.Errorf("[model.attention] kind = %q; want mha, gqa or mqa", a.Kind)
-	case a.Bias || a.BiasedOutput():
+	case own.Bias || own.BiasedOutput():
 		return errors.New("[model.attention] bias = true; mfa has no biases: want a model without")
-	case a.NormedHeads():
+	case own.NormedHeads():
 		return errors.New("[model.attention] qk_norm = true; mfa does not normalise heads: want a model without")
 	case a.Scaling != nil:
 		return errors.New("[model.attention] has a rope_scaling, which a rotation of heads does not keep: want a model without")
@@ -121,8 +123,8 @@ func (s Sizes) complete(parent model.Config) (Sizes, error) {
 // build makes the converted network: its store has the parent's tensors, and in place of those of attention the factors.
 func (c *MFA) build(ctx context.Context, parent model.Config, dense *nn.Store, roots []*factor.Matrix, s Sizes) error {
 	cfg := parent
-	a := &cfg.Attention
-	a.Kind, a.NKVHead, a.NHead, a.HeadDim, a.QRank, a.InterNorm = "mfa", 0, s.NHead, s.HeadDim, s.QRank, false
+	cfg.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{QRank: s.QRank}})
+	cfg.Attention.NKVHead, cfg.Attention.NHead, cfg.Attention.HeadDim = 0, s.NHead, s.HeadDim
 	c.Network = cfg
 	store := nn.NewStore(dense.Dtype)
 	seed := c.parent.Config.Seed

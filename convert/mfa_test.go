@@ -14,6 +14,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/configs"
 	"sparrow/convert"
 	"sparrow/model"
@@ -79,12 +80,12 @@ func TestExact(t *testing.T) {
 	}{
 		{"mha, learned", func(c *recipe.Config) { c.Model.Positions = "learned" }, convert.Sizes{HeadDim: 32, QRank: 32}},
 		{"gqa, learned, layer norm", func(c *recipe.Config) {
-			c.Model.Positions, c.Model.Norm, c.Model.Attention.Kind, c.Model.Attention.NKVHead = "learned", "layer_norm", "gqa", 2
+			c.Model.Positions, c.Model.Norm, c.Model.Attention.OneOf, c.Model.Attention.NKVHead = "learned", "layer_norm", attention.As(attention.GQA{}), 2
 		}, convert.Sizes{HeadDim: 16, QRank: 32}},
 		{"wide heads, learned", func(c *recipe.Config) {
 			c.Model.Positions, c.Model.Attention.HeadDim = "learned", 12
 		}, convert.Sizes{HeadDim: 32, QRank: 32, NHead: 6}},
-		{"mqa, rotary", func(c *recipe.Config) { c.Model.Attention.Kind = "mqa" }, convert.Sizes{HeadDim: 8, QRank: 32, NHead: 5}},
+		{"mqa, rotary", func(c *recipe.Config) { c.Model.Attention.OneOf = attention.As(attention.MQA{}) }, convert.Sizes{HeadDim: 8, QRank: 32, NHead: 5}},
 		{"sltrain, learned", func(c *recipe.Config) {
 			c.Model.Positions = "learned"
 			c.Model.Linear = []nn.Rule{{Match: "*.self_attn.*", OneOf: nn.As(nn.SLTrain{Rank: 4, Density: 0.1, Alpha: 8})}}
@@ -112,7 +113,9 @@ func TestApproximate(t *testing.T) {
 		dims   []int
 	}{
 		{"mha, rotary", func(*recipe.Config) {}, []int{2, 8, 32}},
-		{"gqa, rotary", func(c *recipe.Config) { c.Model.Attention.Kind, c.Model.Attention.NKVHead = "gqa", 2 }, []int{2, 8, 16}},
+		{"gqa, rotary", func(c *recipe.Config) {
+			c.Model.Attention.OneOf, c.Model.Attention.NKVHead = attention.As(attention.GQA{}), 2
+		}, []int{2, 8, 16}},
 		{"mha, learned", func(c *recipe.Config) { c.Model.Positions = "learned" }, []int{2, 8, 20}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -181,7 +184,7 @@ func TestWrite(t *testing.T) {
 			t.Errorf("parent %+v, want %s", got, parent.Dir)
 		}
 		a := l.Config.Model.Attention
-		if a.Kind != "mfa" || a.NHead != 5 || a.HeadDim != 16 || a.QRank != 16 || a.InterNorm {
+		if a.Of != (attention.MFA{Factors: attention.Factors{QRank: 16}}) || a.NHead != 5 || a.HeadDim != 16 {
 			t.Errorf("attention %+v", a)
 		}
 	}
@@ -201,9 +204,13 @@ func TestWrite(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	parent := parentOf(t, 1, func(*recipe.Config) {})
-	gqa := parentOf(t, 1, func(c *recipe.Config) { c.Model.Attention.Kind, c.Model.Attention.NKVHead = "gqa", 2 })
-	biased := parentOf(t, 1, func(c *recipe.Config) { c.Model.Attention.Bias = true })
-	mfa := parentOf(t, 1, func(c *recipe.Config) { c.Model.Attention.Kind = "mfa" })
+	gqa := parentOf(t, 1, func(c *recipe.Config) {
+		c.Model.Attention.OneOf, c.Model.Attention.NKVHead = attention.As(attention.GQA{}), 2
+	})
+	biased := parentOf(t, 1, func(c *recipe.Config) {
+		c.Model.Attention.Of = attention.MHA{Projections: attention.Projections{Bias: true}}
+	})
+	mfa := parentOf(t, 1, func(c *recipe.Config) { c.Model.Attention.OneOf = attention.As(attention.MFA{}) })
 	for _, tc := range []struct {
 		name   string
 		parent *saved.Model

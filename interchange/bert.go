@@ -196,7 +196,8 @@ func (bert) idle(m *Model, name string) bool {
 
 func (bert) write(m *Model) (map[string]any, error) {
 	n, a := m.Network, m.Network.Attention
-	if _, ok := n.Body().(model.EncoderBody); !ok || !n.Bias || !a.Bias || a.HeadDim != 0 || n.Norm != "layer_norm" || n.Types() == 0 || n.Pooler != nil {
+	own, _ := a.Projections()
+	if _, ok := n.Body().(model.EncoderBody); !ok || !n.Bias || !own.Bias || a.HeadDim != 0 || n.Norm != "layer_norm" || n.Types() == 0 || n.Pooler != nil {
 		return nil, errNetwork
 	}
 	c := map[string]any{

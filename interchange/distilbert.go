@@ -56,7 +56,8 @@ func (distilbert) idle(m *Model, name string) bool {
 
 func (distilbert) write(m *Model) (map[string]any, error) {
 	n, a := m.Network, m.Network.Attention
-	if _, ok := n.Body().(model.EncoderBody); !ok || !n.Bias || !a.Bias || a.HeadDim != 0 || n.Norm != "layer_norm" || n.NormEps != 1e-12 || n.Types() != 0 ||
+	own, _ := a.Projections()
+	if _, ok := n.Body().(model.EncoderBody); !ok || !n.Bias || !own.Bias || a.HeadDim != 0 || n.Norm != "layer_norm" || n.NormEps != 1e-12 || n.Types() != 0 ||
 		n.Pooler == nil || *n.Pooler != "relu" {
 		return nil, errNetwork
 	}

@@ -100,7 +100,7 @@ func (c Checkpoint) ggufMetadata(m *Model, config map[string]any, t gguf.FileTyp
 		add(arch+".rope.scaling.type", "linear")
 		add(arch+".rope.scaling.factor", float32(s.Factor))
 	}
-	if n.Bias || arch == "qwen3" && a.Bias {
+	if own, _ := a.Projections(); n.Bias || arch == "qwen3" && own.Bias {
 		return nil, fmt.Errorf("%w: llama.cpp has no biases there", ErrExport)
 	}
 	tokenizer, err := c.ggufTokenizer()

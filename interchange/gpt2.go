@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sparrow/attention"
 	"sparrow/model"
 )
 
@@ -16,7 +17,8 @@ func (gpt2) prefix() string  { return "transformer." }
 func (gpt2) read(s *Source, m *Model, r *report) {
 	c := s.config
 	n := model.DefaultConfig()
-	n.Norm, n.Positions, n.Bias, n.Attention.Bias = "layer_norm", "learned", true, true
+	n.Norm, n.Positions, n.Bias = "layer_norm", "learned", true
+	n.Attention.OneOf = attention.As(attention.MHA{Projections: attention.Projections{Bias: true}})
 	n.DModel = c.count(r, "n_embd", 768, 1, maxWidth)
 	n.NLayer = c.count(r, "n_layer", 12, 1, model.MaxLayers)
 	n.DFF = c.count(r, "n_inner", 4*n.DModel, 1, maxWidth)
@@ -73,8 +75,9 @@ func (gpt2) idle(m *Model, name string) bool {
 
 func (gpt2) write(m *Model) (map[string]any, error) {
 	n, a := m.Network, m.Network.Attention
-	if _, ok := n.Body().(model.DecoderBody); !ok || n.Norm != "layer_norm" || n.MLP == "swiglu" || n.Positions != "learned" || !n.Bias || !a.Bias || a.KVHeads() != a.NHead || a.Special() ||
-		a.HeadDim != 0 || !a.BiasedOutput() || a.NormedHeads() {
+	own, projected := a.Projections()
+	if _, ok := n.Body().(model.DecoderBody); !ok || n.Norm != "layer_norm" || n.MLP == "swiglu" || n.Positions != "learned" || !n.Bias || !own.Bias || a.KVHeads() != a.NHead || !projected ||
+		a.HeadDim != 0 || !own.BiasedOutput() || own.NormedHeads() {
 		return nil, errNetwork
 	}
 	return map[string]any{

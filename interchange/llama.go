@@ -36,21 +36,22 @@ func (llama) read(s *Source, m *Model, r *report) {
 
 	a := &n.Attention
 	a.NHead = c.count(r, "num_attention_heads", 0, 1, maxWidth)
-	if groups := c.count(r, "num_key_value_heads", a.NHead, 1, maxWidth); groups != a.NHead {
-		a.Kind, a.NKVHead = "gqa", groups
-	}
+	groups := c.count(r, "num_key_value_heads", a.NHead, 1, maxWidth)
 	if width := c.count(r, "head_dim", max(1, n.DModel/a.NHead), 1, maxWidth); width*a.NHead != n.DModel {
 		a.HeadDim = width
 	}
 	biased := c.flag(r, "attention_bias", false)
 	yes, no := true, false
+	own := attention.Projections{Bias: biased}
 	switch m.Family {
 	case "qwen2":
-		a.Bias, a.OutputBias = true, &no
+		own.Bias, own.OutputBias = true, &no
 	case "qwen3":
-		a.Bias, a.QKNorm = biased, &yes
-	default:
-		a.Bias = biased
+		own.QKNorm = &yes
+	}
+	a.OneOf = attention.As(attention.MHA{Projections: own})
+	if groups != a.NHead {
+		a.OneOf, a.NKVHead = attention.As(attention.GQA{Projections: own}), groups
 	}
 	readRope(c, r, a)
 	m.Dims.VocabSize = c.count(r, "vocab_size", 0, 1, maxVocab)
@@ -128,7 +129,8 @@ func (llama) idle(m *Model, name string) bool {
 
 func (llama) write(m *Model) (map[string]any, error) {
 	n, a := m.Network, m.Network.Attention
-	if _, ok := n.Body().(model.DecoderBody); !ok || n.Norm != "rms_norm" || n.MLP != "swiglu" || n.Positions != "rotary" || a.Special() {
+	own, projected := a.Projections()
+	if _, ok := n.Body().(model.DecoderBody); !ok || n.Norm != "rms_norm" || n.MLP != "swiglu" || n.Positions != "rotary" || !projected {
 		return nil, errNetwork
 	}
 	c := map[string]any{
@@ -146,22 +148,22 @@ func (llama) write(m *Model) (map[string]any, error) {
 	}
 	name, kind := "LlamaForCausalLM", "llama"
 	switch {
-	case a.NormedHeads():
+	case own.NormedHeads():
 		name, kind = "Qwen3ForCausalLM", "qwen3"
-		c["attention_bias"] = a.Bias
-		if n.Bias || a.Bias != a.BiasedOutput() {
+		c["attention_bias"] = own.Bias
+		if n.Bias || own.Bias != own.BiasedOutput() {
 			return nil, errNetwork
 		}
-	case a.Bias && !a.BiasedOutput():
+	case own.Bias && !own.BiasedOutput():
 		name, kind = "Qwen2ForCausalLM", "qwen2"
 		if n.Bias || a.Dim(n.DModel)*a.NHead != n.DModel {
 			return nil, errNetwork
 		}
 		delete(c, "head_dim")
-	case a.Bias != a.BiasedOutput():
+	case own.Bias != own.BiasedOutput():
 		return nil, errNetwork
 	default:
-		c["attention_bias"], c["mlp_bias"] = a.Bias, n.Bias
+		c["attention_bias"], c["mlp_bias"] = own.Bias, n.Bias
 	}
 	c["architectures"], c["model_type"] = []string{name}, kind
 	return c, nil

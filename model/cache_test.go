@@ -8,6 +8,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/nn"
 )
 
@@ -23,15 +24,15 @@ func TestInt8CachePerplexity(t *testing.T) {
 	for i, c := range source {
 		text[i] = int(c % 128)
 	}
-	for _, kind := range []string{"mha", "gqa", "mqa", "mfa", "mfa_kr", "mla"} {
-		t.Run(kind, func(t *testing.T) {
+	for _, kind := range attention.Kinds() {
+		t.Run(kind.Name, func(t *testing.T) {
 			cfg := DefaultConfig()
-			cfg.DModel, cfg.NLayer, cfg.DFF, cfg.Attention.Kind, cfg.InitStd = 32, 2, 64, kind, 0.1
-			switch kind {
+			cfg.DModel, cfg.NLayer, cfg.DFF, cfg.Attention.OneOf, cfg.InitStd = 32, 2, 64, attention.As(kind.New()), 0.1
+			switch kind.Name {
 			case "gqa":
 				cfg.Attention.NKVHead = 2
 			case "mla":
-				cfg.Attention.KVRank, cfg.Attention.RopeDim = 16, 4
+				cfg.Attention.Of = attention.MLA{KVRank: 16, RopeDim: 4}
 			}
 			dims := Dims{VocabSize: 128, Context: 64}
 			store := nn.NewStore(tensor.Float32)

@@ -81,7 +81,8 @@ func (c *Config) UseKind(kind string) {
 		*c = DefaultConfig()
 	case "encoder":
 		*c = DefaultConfig()
-		c.Kind, c.Norm, c.NormEps, c.MLP, c.Positions, c.Bias, c.Attention.Bias = kind, "layer_norm", 1e-12, "gelu", "learned", true, true
+		c.Kind, c.Norm, c.NormEps, c.MLP, c.Positions, c.Bias = kind, "layer_norm", 1e-12, "gelu", "learned", true
+		c.Attention.OneOf = attention.As(attention.MHA{Projections: attention.Projections{Bias: true}})
 		c.Dropout = 0.1
 	case "lama":
 		lama := DefaultLAMAConfig()
@@ -197,13 +198,15 @@ func (c Config) validateEncoder(r *configs.Report) {
 	if c.Pooler != nil && *c.Pooler != "tanh" && *c.Pooler != "relu" {
 		r.Errorf("pooler", "is unknown; want tanh or relu")
 	}
-	only("attention.output_bias", c.Attention.OutputBias == nil, "none: bias is of all four projections")
-	only("attention.qk_norm", !c.Attention.NormedHeads(), "none")
+	own, _ := c.Attention.Projections()
+	only("attention.output_bias", own.OutputBias == nil, "none: bias is of all four projections")
+	only("attention.qk_norm", !own.NormedHeads(), "none")
 	only("attention.rope_scaling.kind", c.Attention.Scaling == nil, "none: its positions are learned")
 	only("positions", c.Positions == "learned", "\"learned\"")
 	only("mlp", c.MLP != "swiglu", "gelu, gelu_tanh, relu or silu")
 	only("tie_embeddings", !c.Tied, "false: an output embedding, of a masked language model, is always tied")
-	only("attention.kind", c.Attention.Kind == "mha", "\"mha\"")
+	_, mha := c.Attention.Of.(attention.MHA)
+	only("attention.kind", mha, "\"mha\"")
 	only("attention.rope_theta", c.Attention.Theta == attention.DefaultConfig().Theta, "none: its positions are learned")
 }
 

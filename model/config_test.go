@@ -11,6 +11,11 @@ import (
 	"sparrow/nn"
 )
 
+// lists are the kinds that a model may have.
+func lists() configs.Lists {
+	return configs.With(configs.With(configs.Lists{}, attention.Kinds()...), attention.Pools()...)
+}
+
 // TestKinds: a kind brings its defaults, whatever the order of keys, and refuses
 // what its network cannot be made of.
 func TestKinds(t *testing.T) {
@@ -18,7 +23,7 @@ func TestKinds(t *testing.T) {
 		table := struct {
 			Model Config `toml:"model"`
 		}{DefaultConfig()}
-		err := configs.Decode("a.toml", []byte("[model]\n"+text), &table, configs.Options{Lists: configs.With(configs.Lists{}, attention.Pools()...)})
+		err := configs.Decode("a.toml", []byte("[model]\n"+text), &table, configs.Options{Lists: lists()})
 		return table.Model, err
 	}
 	var bert Config
@@ -30,7 +35,7 @@ func TestKinds(t *testing.T) {
 		{"an encoder", "kind = \"encoder\"", func(*Config) {}},
 		{"keys before the kind", "d_model = 64\nnorm_eps = 1e-5\nkind = \"encoder\"", func(c *Config) { c.DModel, c.NormEps = 64, 1e-5 }},
 		{"tables after it", "kind = \"encoder\"\n[model.attention]\nn_head = 8\nbias = false", func(c *Config) {
-			c.Attention.NHead, c.Attention.Bias = 8, false
+			c.Attention = attention.Of(attention.MHA{}, attention.Heads{NHead: 8, Theta: 10000})
 		}},
 		{"the kind that it is", "d_model = 64\nkind = \"decoder\"", func(c *Config) { *c = DefaultConfig(); c.DModel = 64 }},
 	} {
@@ -79,7 +84,7 @@ func TestLAMAConfigDecodes(t *testing.T) {
 		Model Config `toml:"model"`
 	}{DefaultConfig()}
 	for range 2 { // as given, then as encoded
-		if err := configs.Decode("a.toml", []byte(text), &table, configs.Options{Lists: configs.With(configs.Lists{}, attention.Pools()...)}); err != nil {
+		if err := configs.Decode("a.toml", []byte(text), &table, configs.Options{Lists: lists()}); err != nil {
 			t.Fatal(err)
 		}
 		if table.Model.LAMA == nil || *table.Model.LAMA != want {
@@ -90,7 +95,7 @@ func TestLAMAConfigDecodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		table.Model = DefaultConfig()
-		if err := configs.Decode("b.toml", written, &table, configs.Options{Lists: configs.With(configs.Lists{}, attention.Pools()...)}); err != nil {
+		if err := configs.Decode("b.toml", written, &table, configs.Options{Lists: lists()}); err != nil {
 			t.Fatal(err)
 		}
 	}

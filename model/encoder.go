@@ -5,6 +5,7 @@ import (
 
 	G "gorgonia.org/gorgonia"
 
+	"sparrow/attention"
 	"sparrow/nn"
 	"sparrow/op"
 )
@@ -121,7 +122,7 @@ func newEncoder(g *Graph, cfg Config, text Text) (*encoder, nn.SeqInfo) {
 func newEncoderLayer(b *nn.Builder, cfg Config) *encoderLayer {
 	init, d := nn.Normal(cfg.InitStd), cfg.DModel
 	heads := cfg.Attention.NHead * cfg.Attention.Dim(d)
-	self, bias := b.Sub("attention.self"), cfg.Attention.Bias
+	self, bias := b.Sub("attention.self"), cfg.Attention.Of.(attention.MHA).Bias
 	return &encoderLayer{
 		cfg: cfg, b: b,
 		query:         nn.NewLinear(self.Sub("query"), d, heads, bias, init),

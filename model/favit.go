@@ -149,7 +149,7 @@ func newFaViTAttention(b *nn.Builder, cfg FaViTConfig, s faViTStage, number int)
 		return attention.NewWindow(b, cfg.window(s, number%2 == 1)).Forward
 	case "global":
 		mha := attention.New(b, attention.LayerConfig{
-			Config: attention.Config{Kind: "mha", NHead: s.heads, Bias: true}, DModel: s.width, Init: faViTInit, OutInit: faViTInit,
+			Config: attention.Of(attention.MHA{Projections: attention.Projections{Bias: true}}, attention.Heads{NHead: s.heads}), DModel: s.width, Init: faViTInit, OutInit: faViTInit,
 		})
 		return func(x *G.Node, m op.Map) *G.Node {
 			return mha.Forward(x, nn.SeqInfo{Batch: m.Batch, SeqLen: m.Pixels()}, 0)

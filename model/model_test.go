@@ -11,34 +11,45 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/internal/rng"
 	"sparrow/nn"
 )
 
+// normedQuery is the default of mfa_kr.
+var normedQuery = attention.Factors{InterNorm: true}
+
 // variants are networks that differ in what decoding depends on.
 var variants = map[string]func(*Config){
 	"mha": func(*Config) {},
-	"gqa": func(c *Config) { c.Attention.Kind, c.Attention.NKVHead = "gqa", 2 },
-	"mqa": func(c *Config) { c.Attention.Kind = "mqa" },
+	"gqa": func(c *Config) { c.Attention.OneOf, c.Attention.NKVHead = attention.As(attention.GQA{}), 2 },
+	"mqa": func(c *Config) { c.Attention.OneOf = attention.As(attention.MQA{}) },
 	"gpt2": func(c *Config) {
 		c.Norm, c.MLP, c.Positions, c.Bias, c.Tied = "layer_norm", "gelu_tanh", "learned", true, true
 	},
 	"mfa": func(c *Config) {
-		c.Attention.Kind, c.Attention.NHead, c.Attention.HeadDim, c.Attention.QRank = "mfa", 6, 16, 20
+		c.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{QRank: 20, InterNorm: true}})
+		c.Attention.NHead, c.Attention.HeadDim = 6, 16
 	},
 	"mfa shared": func(c *Config) {
-		c.Attention.Kind, c.Attention.Output, c.Attention.InterNorm = "mfa", "shared", false
+		c.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{Output: "shared"}})
 	},
-	"mfa_kr": func(c *Config) { c.Attention.Kind, c.Attention.NHead, c.Attention.HeadDim = "mfa_kr", 6, 16 },
+	"mfa_kr": func(c *Config) {
+		c.Attention.OneOf, c.Attention.NHead, c.Attention.HeadDim = attention.As(attention.MFAKR{Factors: normedQuery}), 6, 16
+	},
 	"mla": func(c *Config) {
-		c.Attention.Kind, c.Attention.KVRank, c.Attention.RopeDim, c.Attention.VHeadDim = "mla", 20, 6, 10
+		c.Attention.OneOf = attention.As(attention.MLA{KVRank: 20, RopeDim: 6, VHeadDim: 10})
 	},
-	"mfa_kr, learned positions": func(c *Config) { c.Attention.Kind, c.Positions = "mfa_kr", "learned" },
+	"mfa_kr, learned positions": func(c *Config) {
+		c.Attention.OneOf, c.Positions = attention.As(attention.MFAKR{Factors: normedQuery}), "learned"
+	},
 	"mla, learned positions": func(c *Config) {
-		c.Attention.Kind, c.Attention.KVRank, c.Attention.RopeDim, c.Attention.QRank, c.Positions = "mla", 20, 6, 12, "learned"
+		c.Attention.OneOf, c.Positions = attention.As(attention.MLA{KVRank: 20, RopeDim: 6, QRank: 12}), "learned"
 	},
-	"wide heads":     func(c *Config) { c.Attention.HeadDim = 24 },
-	"attention bias": func(c *Config) { c.Attention.Bias = true },
+	"wide heads": func(c *Config) { c.Attention.HeadDim = 24 },
+	"attention bias": func(c *Config) {
+		c.Attention.Of = attention.MHA{Projections: attention.Projections{Bias: true}}
+	},
 }
 
 const vocab = 13

@@ -6,6 +6,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/cost"
 )
 
@@ -14,17 +15,19 @@ func (c Config) Sizes(vocab int) cost.Config {
 	a := c.Attention
 	s := cost.Config{
 		NLayer: c.NLayer, DModel: c.DModel, VocabSize: vocab, Tied: c.Tied,
-		Attention: cost.Attention{Kind: a.Kind, NHead: a.NHead, HeadDim: a.Dim(c.DModel), Output: "full"},
+		Attention: cost.Attention{Kind: a.Name, NHead: a.NHead, HeadDim: a.Dim(c.DModel), Output: "full"},
 		FFN:       cost.FFN{Gated: c.MLP == "swiglu", DenseLayers: c.NLayer, DenseWidth: c.HiddenWidth()},
 	}
-	switch a.Kind {
-	case "gqa":
+	s.Attention.QRank = a.Shape(c.DModel).QueryRank
+	switch k := a.Of.(type) {
+	case attention.GQA:
 		s.Attention.NKVHead = a.KVHeads()
-	case "mfa", "mfa_kr":
-		s.Attention.QRank = a.QueryRank(c.DModel)
-		s.Attention.Output = cmp.Or(a.Output, "full")
-	case "mla":
-		s.Attention.QRank, s.Attention.KVRank, s.Attention.RopeDim, s.Attention.VHeadDim = a.QRank, a.KVRank, a.RopeDim, a.VHeadDim
+	case attention.MFA:
+		s.Attention.Output = cmp.Or(k.Output, "full")
+	case attention.MFAKR:
+		s.Attention.Output = cmp.Or(k.Output, "full")
+	case attention.MLA:
+		s.Attention.KVRank, s.Attention.RopeDim, s.Attention.VHeadDim = k.KVRank, k.RopeDim, k.VHeadDim
 	}
 	return s
 }
@@ -45,7 +48,7 @@ func (c Config) AttentionCost(int8s bool) *AttentionCost {
 		return nil
 	}
 	a, d := c.Attention, c.DModel
-	cost := AttentionCost{Kind: a.Kind, Weights: c.NLayer * int(a.Parameters(d)), CacheBytes: a.CacheBytesPerToken(d, tensor.Float32, int8s)}
+	cost := AttentionCost{Kind: a.Name, Weights: c.NLayer * int(a.Parameters(d)), CacheBytes: a.CacheBytesPerToken(d, tensor.Float32, int8s)}
 	cost.CacheBytesTotal = c.NLayer * cost.CacheBytes
 	cost.FLOPsPerByte = a.DecodeFLOPs(d, 1) / float64(cost.CacheBytes)
 	return &cost

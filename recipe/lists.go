@@ -8,7 +8,9 @@ import (
 
 // Lists are the kinds that come with the program: what the tables of a config may choose.
 func Lists() configs.Lists {
-	return configs.With(configs.With(configs.Lists{}, nn.Kinds()...), attention.Pools()...)
+	l := configs.With(configs.Lists{}, nn.Kinds()...)
+	l = configs.With(l, attention.Kinds()...)
+	return configs.With(l, attention.Pools()...)
 }
 
 // OldDefaults are the keys that configs of earlier versions spell out in checkpoints for every kind, with their defaults of then
@@ -17,6 +19,9 @@ var OldDefaults = map[string]any{
 	"model.linear.rank": 0, "model.linear.alpha": 0.0, "model.linear.density": 0.0, "model.linear.up_init": "",
 	"model.linear.train_scale": false, "model.linear.mode": "", "model.linear.base": "", "model.linear.block": 0,
 	"model.linear.atoms": 0, "model.linear.nonzeros": []int{}, "model.linear.axis": "", "model.linear.shared": false,
+
+	"model.attention.bias": false, "model.attention.q_rank": 0, "model.attention.inter_norm": true, "model.attention.output": "",
+	"model.attention.kv_rank": 0, "model.attention.rope_dim": 0, "model.attention.v_head_dim": 0,
 
 	"model.lama.pooling.heads": 10, "model.lama.pooling.rank": 1, "model.lama.pooling.context": "learned",
 	"model.lama.pooling.activation": "tanh", "model.lama.pooling.l2_norm": true, "model.lama.pooling.init": "width",

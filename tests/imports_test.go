@@ -35,7 +35,7 @@ var imports = map[string][]string{
 	"nn":           {"op", "factor", "kernel", "configs", "internal/rng"},
 	"nn/nntest":    {"nn", "op", "kernel"}, // by tests of layers: see testKits
 	"attention":    {"nn", "op", "configs", "internal/rng"},
-	"model/decode": {"model", "nn", "op", "kernel", "internal/rng"},
+	"model/decode": {"attention", "model", "nn", "op", "kernel", "internal/rng"},
 	"model":        {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng"},
 	"cost":         {"configs"},
 
@@ -66,7 +66,7 @@ var imports = map[string][]string{
 
 	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
 
-	"convert": {"factor", "train", "model", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"}, // train by its tests
+	"convert": {"attention", "factor", "train", "model", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"}, // train by its tests
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
@@ -78,7 +78,7 @@ var imports = map[string][]string{
 	"internal/pages": {"internal/cli", "compress", "configs", "cost", "recipe"},
 	"tests/walks":    {"internal/cli", "compress", "recipe"},
 	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
-	"tests":          {"compress", "train", "metrics", "model", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task"},
+	"tests":          {"attention", "compress", "train", "metrics", "model", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task"},
 }
 
 // testKits are packages for tests of others. The tests of any package may import them from outside of it (package x_test), of

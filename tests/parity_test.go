@@ -10,6 +10,7 @@ import (
 	"github.com/sbinet/npyio/npz"
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/recipe"
@@ -48,13 +49,13 @@ func (g golden) config(name string) (cfg model.Config, dims model.Dims, batch, s
 	cfg.DModel, cfg.NLayer, cfg.DFF = int(c[1]), int(c[2]), int(c[5])
 	cfg.Attention.NHead = int(c[3])
 	if c[4] != c[3] {
-		cfg.Attention.Kind, cfg.Attention.NKVHead = "gqa", int(c[4])
+		cfg.Attention.OneOf, cfg.Attention.NKVHead = attention.As(attention.GQA{}), int(c[4])
 	}
 	batch, seqLen = int(c[7]), int(c[8])
 	dims = model.Dims{VocabSize: int(c[0]), Context: seqLen}
 	if name == "gpt2" {
 		cfg.Norm, cfg.MLP, cfg.Positions = "layer_norm", "gelu_tanh", "learned"
-		cfg.Bias, cfg.Attention.Bias, cfg.Tied = true, true, true
+		cfg.Bias, cfg.Tied, cfg.Attention.Of = true, true, attention.MHA{Projections: attention.Projections{Bias: true}}
 		dims.Context = int(c[6])
 	}
 	return cfg, dims, batch, seqLen

@@ -14,6 +14,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/metrics"
@@ -40,7 +41,8 @@ var models = []struct {
 	{"untied checkpointed", func(c *recipe.Config) { c.Model.CheckpointActivations = true }},
 	{"tied checkpointed", func(c *recipe.Config) { c.Model.Tied, c.Model.CheckpointActivations = true, true }},
 	{"biases, learned positions, dropout", func(c *recipe.Config) {
-		c.Model.Bias, c.Model.Attention.Bias, c.Model.Positions, c.Model.Norm, c.Model.Dropout = true, true, "learned", "layer_norm", 0.1
+		c.Model.Bias, c.Model.Positions, c.Model.Norm, c.Model.Dropout = true, "learned", "layer_norm", 0.1
+		c.Model.Attention.Of = attention.MHA{Projections: attention.Projections{Bias: true}}
 	}},
 	{"frozen", func(c *recipe.Config) { c.Train.Freeze = []recipe.Freeze{{Match: "*.embed*"}, {Match: "*.layers.0.*"}} }},
 	{"matrices delivered in rows", func(c *recipe.Config) {

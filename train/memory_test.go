@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"sparrow/attention"
 	"sparrow/internal/machine"
 	"sparrow/nn"
 	"sparrow/recipe"
@@ -108,7 +109,9 @@ func TestPlausible(t *testing.T) {
 		"heads": func(c *recipe.Config) {
 			c.Model.Attention.NHead, c.Model.Attention.HeadDim = math.MaxInt64, math.MaxInt64
 		},
-		"q_rank": func(c *recipe.Config) { c.Model.Attention.Kind, c.Model.Attention.QRank = "mfa", math.MaxInt64 },
+		"q_rank": func(c *recipe.Config) {
+			c.Model.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{QRank: math.MaxInt64}})
+		},
 	} {
 		cfg := smallConfig(t)
 		change(&cfg)

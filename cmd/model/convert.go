@@ -95,7 +95,7 @@ func printConversion(w io.Writer, l *saved.Model, mfa *convert.MFA, out string) 
 	}
 	fmt.Fprintf(w, "converted   %s\n", l.Dir)
 	fmt.Fprintf(w, "attention   %s, %d heads of width %d -> mfa, %d heads of width %d, queries through %d\n",
-		from.Kind, from.NHead, from.Dim(d), to.NHead, to.HeadDim, to.QRank)
+		from.Name, from.NHead, from.Dim(d), to.NHead, to.HeadDim, to.Shape(d).QueryRank)
 	fmt.Fprintf(w, "parameters  %d before, %d after\n", l.Session.Store().Dense().Parameters(), mfa.Session.Store().Parameters())
 	fmt.Fprintf(w, "cache       %d bytes a token before, %d after\n",
 		l.Config.Model.AttentionCost(false).CacheBytesTotal, network.AttentionCost(false).CacheBytesTotal)

@@ -11,6 +11,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/internal/rng"
 	"sparrow/model"
 	"sparrow/nn"
@@ -40,12 +41,17 @@ var variants = []variant{
 func session(t testing.TB, v variant, slots, capacity int) *model.Session {
 	t.Helper()
 	cfg := model.DefaultConfig()
-	cfg.DModel, cfg.NLayer, cfg.DFF, cfg.Positions, cfg.Attention.Kind, cfg.Attention.NHead = 48, 2, 72, v.positions, v.attention, 4
+	cfg.DModel, cfg.NLayer, cfg.DFF, cfg.Positions = 48, 2, 72, v.positions
+	for _, kind := range attention.Kinds() {
+		if kind.Name == v.attention {
+			cfg.Attention.OneOf = attention.As(kind.New())
+		}
+	}
 	switch v.attention {
 	case "gqa":
 		cfg.Attention.NKVHead = 2
 	case "mla":
-		cfg.Attention.KVRank, cfg.Attention.RopeDim = 20, 6
+		cfg.Attention.Of = attention.MLA{KVRank: 20, RopeDim: 6}
 	}
 	if v.quantize != "" {
 		cfg.Linear = []nn.Rule{{Match: "model.layers.*", OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: v.quantize, QuantBlock: 32}}}
