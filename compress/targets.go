@@ -49,7 +49,7 @@ func open(cfg Config, out io.Writer) (*compression, error) {
 	if d := cfg.Compress.Data; d != nil {
 		s.table = d.Data
 		s.table.Tokenizer, s.table.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
-		if kindOf(s.table) != kindOf(l.Config.Data) {
+		if !l.Config.Data.IsNone() && kindOf(s.table) != kindOf(l.Config.Data) {
 			return nil, refusef("[compress.data] source = %q has %s: the model was trained on %q; want %s", d.Source, kindOf(s.table), l.Config.Data.Source, kindOf(l.Config.Data))
 		}
 		other := l.Config
@@ -57,8 +57,27 @@ func open(cfg Config, out io.Writer) (*compression, error) {
 		if s.data, err = l.Open(other); err != nil {
 			return nil, err
 		}
+		if l.Config.Data.IsNone() {
+			l.Task = s.data // it is measured there too
+		}
 	}
 	return s, nil
+}
+
+// lend gives a model from elsewhere, which has no data of its own, those of [compress.data] to be measured on.
+func lend(cfg Config, l *saved.Model) error {
+	d := cfg.Compress.Data
+	if d == nil || !l.Config.Data.IsNone() {
+		return nil
+	}
+	other := l.Config
+	other.Data = d.Data
+	other.Data.Tokenizer, other.Data.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
+	t, err := l.Open(other)
+	if err == nil {
+		l.Task = t
+	}
+	return err
 }
 
 // refusef is the error of what the user asked for and cannot have; it matches train.ErrUsage.

@@ -107,6 +107,9 @@ func (v *verifier) open(more []Options) error {
 	if v.source, err = saved.Open(v.cfg.Compress.From, false, model.Options{}, v.cfg.Compress.Known); err != nil {
 		return err
 	}
+	if err := lend(v.cfg, v.source); err != nil {
+		return err
+	}
 	crowded, err := v.openCompressed()
 	if errors.Is(err, checkpoints.ErrCheckpoint) || errors.Is(err, saved.ErrNotFound) {
 		v.promise("files", "", []string{err.Error()})
@@ -327,7 +330,11 @@ func inUse(l *saved.Model) (*saved.Model, error) {
 	if _, few := l.Session.Store().Quantized(); !few || l.Base != nil { // adapters are never in few bits
 		return l, nil
 	}
-	return saved.Open(l.Dir, false, model.Options{Packed: true}, l.Known)
+	packed, err := saved.Open(l.Dir, false, model.Options{Packed: true}, l.Known)
+	if err == nil && l.Config.Data.IsNone() {
+		packed.Task = l.Task
+	}
+	return packed, err
 }
 
 // sameScore is how much a score may differ, relative: nothing on one instruction set, roundings on another.

@@ -55,16 +55,22 @@ func imported(t *testing.T, path string) (*interchange.Model, *nn.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m, sessionOf(t, m).Store()
+}
+
+// sessionOf runs a model with its arrays.
+func sessionOf(t *testing.T, m *interchange.Model) *model.Session {
+	t.Helper()
 	arrays, err := m.Arrays(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	store := nn.NewStore(tensor.Float32)
-	if _, err := m.Network.NewSession(m.Dims, store, model.Options{}); err != nil {
+	s, err := m.Network.NewSession(m.Dims, nn.NewStore(tensor.Float32), model.Options{})
+	if err != nil {
 		t.Fatal(err)
 	}
-	fill(t, store, arrays)
-	return m, store
+	fill(t, s.Store(), arrays)
+	return s
 }
 
 func fill(t *testing.T, store *nn.Store, arrays []checkpoints.Array) {

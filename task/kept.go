@@ -16,7 +16,7 @@ func Kept(files Files, own map[string][]byte) map[string][]byte {
 	return own
 }
 
-// NoData says that an imported model brings no data, and what helps.
-func NoData(use string) error {
-	return Refusef("[data] source is empty: the model comes from elsewhere and has no data of its own; %s", use)
+// NoData says that a model from elsewhere brings no data, and what helps: a file of that kind.
+func NoData(file string) error {
+	return Refusef("[data] source is empty: the model comes from elsewhere and has no data of its own: measure it on a file with %s by --file, or compress it with a table [compress.data]", file)
 }

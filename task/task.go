@@ -58,7 +58,10 @@ type (
 	}
 
 	// Generator continues texts.
-	Generator interface{ Tokenizer() tokenizers.Tokenizer }
+	Generator interface {
+		Tokenizer() tokenizers.Tokenizer
+		Ends() []int // tokens that end a text; none: nothing does
+	}
 
 	// Embedder gives each text a vector. An error about one is an *InputError.
 	Embedder interface {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -102,8 +103,9 @@ func checkSampling(o model.GenerateOptions) error {
 
 // generate writes the texts to standard output: one as it comes, several when they are complete.
 func generate(ctx context.Context, l *saved.Model, tokenizer tokenizers.Tokenizer, texts prompts, opts model.GenerateOptions, int8s, stats bool) error {
-	if end := tokenizer.Separator(); end != tokenizers.NoSeparator {
-		opts.Stop = func(token int) bool { return token == end }
+	ends := l.Task.(task.Generator).Ends()
+	if len(ends) > 0 {
+		opts.Stop = func(token int) bool { return slices.Contains(ends, token) }
 	}
 	w := newWriting(tokenizer, texts)
 	var err error
@@ -113,7 +115,7 @@ func generate(ctx context.Context, l *saved.Model, tokenizer tokenizers.Tokenize
 	} else {
 		r := decode.Request{Tokens: opts.Tokens, Sampler: opts.Sampler}
 		if opts.Stop != nil {
-			r.Stop = decode.StopAt(tokenizer.Separator())
+			r.Stop = decode.StopAt(ends...)
 		}
 		err = decode.Generate(ctx, l.Session, texts.ids, r, w.emit)
 	}

@@ -84,10 +84,13 @@ func inspectCommand() *cobra.Command {
 	var last, asJSON bool
 	var base string
 	c := &cobra.Command{
-		Use:   "inspect RUN|CHECKPOINT",
-		Short: "Show a checkpoint's tensors, sizes and lineage",
+		Use:   "inspect RUN|CHECKPOINT|SOURCE",
+		Short: "Show a checkpoint's tensors, sizes and lineage, or what a model from elsewhere holds",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if foreignModel(args[0]) {
+				return inspectForeign(args[0], asJSON)
+			}
 			l, err := saved.Describe(args[0], base, last)
 			if err != nil {
 				return err

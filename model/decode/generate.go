@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sparrow/model"
 )
@@ -54,7 +55,7 @@ func Generate(ctx context.Context, s *model.Session, prompts [][]int, r Request,
 	return nil
 }
 
-// StopAt is a Request.Stop that ends a sequence at a token.
-func StopAt(token int) func(written []int) bool {
-	return func(written []int) bool { return written[len(written)-1] == token }
+// StopAt is a Request.Stop that ends a sequence at one of some tokens.
+func StopAt(tokens ...int) func(written []int) bool {
+	return func(written []int) bool { return slices.Contains(tokens, written[len(written)-1]) }
 }

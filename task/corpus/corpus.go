@@ -37,7 +37,7 @@ func (c *Corpus) Read(ctx context.Context) error {
 		return nil
 	}
 	if c.Config.Data.IsNone() {
-		return task.NoData("name a text: --file FILE")
+		return task.NoData("text")
 	}
 	var read *text.Dataset
 	var err error

@@ -40,6 +40,17 @@ func Open(cfg recipe.Config, files task.Files) (*Task, error) {
 // Tokenizer implements Generator.
 func (l *Task) Tokenizer() tokenizers.Tokenizer { return l.Tokens }
 
+// Ends implements Generator: what generation_config.json says, else the tokenizer's separator.
+func (l *Task) Ends() []int {
+	if ends := l.Generation().Ends; len(ends) > 0 {
+		return ends
+	}
+	if end := l.Tokens.Separator(); end != tokenizers.NoSeparator {
+		return []int{end}
+	}
+	return nil
+}
+
 // Share implements Sharer.
 func (l *Task) Share(from task.Task) {
 	if o, ok := from.(*Task); ok {
@@ -99,7 +110,7 @@ func (l *Task) sample(ctx context.Context, s *model.Session) (string, error) {
 	r := decode.Request{
 		Tokens:  l.Config.Room(len(prompt), c.Tokens),
 		Sampler: model.Sampler{Temperature: c.Temperature, TopP: c.TopP, Seed: l.Config.Seed},
-		Stop:    decode.StopAt(l.Tokens.Separator()),
+		Stop:    decode.StopAt(l.Ends()...),
 	}
 	err = decode.Generate(ctx, s, [][]int{prompt}, r, func(_, token int) error {
 		ids = append(ids, token)

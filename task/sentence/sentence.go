@@ -50,7 +50,7 @@ func (t *Task) Facts() task.Facts {
 
 // Read implements task.Task.
 func (t *Task) Read(context.Context) error {
-	return task.NoData("name a file with pairs of texts and their scores: --file FILE")
+	return task.NoData("pairs of texts and their scores")
 }
 
 // Dims implements task.Task.

@@ -47,7 +47,7 @@ func (l *Task) Read(ctx context.Context) (err error) {
 		return nil
 	}
 	if l.cfg.Data.IsNone() {
-		return task.NoData("name a file with columns: --file FILE")
+		return task.NoData("columns of texts and labels")
 	}
 	defer func() {
 		if err != nil {
