@@ -35,6 +35,8 @@ func (s Score) Summary(t Task) string {
 		switch {
 		case i > 0:
 			fmt.Fprintf(&text, ", %s %.*f", strings.ReplaceAll(m.Name, "_", " "), m.Digits, x)
+		case m.Means == "" && m.Unit == "":
+			fmt.Fprintf(&text, "%s %.*f", strings.ReplaceAll(m.Name, "_", " "), m.Digits, x)
 		case m.Means != "":
 			fmt.Fprintf(&text, "%.*f (%s)", m.Digits, x, m.Means)
 		default:

@@ -57,7 +57,7 @@ var imports = map[string][]string{
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task"},
 	"task/vision":      {"checkpoints", "data", "data/images", "kernel", "model", "recipe", "task"},
 	"task/kinds":       {"recipe", "task", "task/language", "task/masked", "task/sentence", "task/texts", "task/vision"},
-	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/tokenizers", "internal/shell", "kernel", "model", "nn"},
+	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/tokenizers", "internal/shell", "kernel", "model", "model/decode", "nn"}, // decode by its tests
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 
 	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell", "saved", "task"},

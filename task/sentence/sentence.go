@@ -99,10 +99,11 @@ func (t *Task) Columns(cfg recipe.Config) error {
 
 // Evaluate implements task.Task.
 func (t *Task) Evaluate(ctx context.Context, s *model.Session, m task.Measure) (task.Score, error) {
-	if m.File == "" {
+	file := cmp.Or(m.File, map[task.Split]string{task.Validation: t.cfg.Data.Validation, task.Test: t.cfg.Data.Test}[m.Split])
+	if file == "" {
 		return task.Score{}, t.Read(ctx)
 	}
-	pairs, err := labelled.ReadPairs(t.cfg.Data.Labelled(), m.File)
+	pairs, err := labelled.ReadPairs(t.cfg.Data.Labelled(), file)
 	if err != nil {
 		return task.Score{}, task.Refuse(err)
 	}
