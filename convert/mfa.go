@@ -76,13 +76,14 @@ func (c *MFA) Write(out string) error {
 // convertible says why a model is none that ToMFA converts.
 func convertible(l *saved.Model) error {
 	a := l.Config.Model.Attention
+	if _, ok := l.Config.Model.Body().(model.DecoderBody); !ok {
+		return fmt.Errorf("[model] kind = %q; want a decoder", l.Config.Model.Kind)
+	}
 	own, ok := a.Projections()
 	if !ok {
 		return fmt.Errorf("[model.attention] kind = %q; want mha, gqa or mqa", a.Name)
 	}
 	switch {
-	case l.Config.Model.Kind != "decoder":
-		return fmt.Errorf("[model] kind = %q; want a decoder", l.Config.Model.Kind)
 	case own.Bias || own.BiasedOutput():
 		return errors.New("[model.attention] bias = true; mfa has no biases: want a model without")
 	case own.NormedHeads():

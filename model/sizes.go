@@ -44,7 +44,7 @@ type AttentionCost struct {
 // AttentionCost is that of a network over float32, with its cache in 8 bits if int8s
 // says so; nil if it does not decode.
 func (c Config) AttentionCost(int8s bool) *AttentionCost {
-	if c.Kind != "decoder" {
+	if _, ok := c.Body().(DecoderBody); !ok {
 		return nil
 	}
 	a, d := c.Attention, c.DModel

@@ -48,8 +48,6 @@ var ownWords = map[string]string{
 var namesDecide = map[string]int{
 	"bench/worker.go":                 2,
 	"cmd/model/convert.go":            1,
-	"cmd/model/cost_sizes.go":         1,
-	"convert/mfa.go":                  1,
 	"data/images/config.go":           3,
 	"data/images/dataset.go":          2,
 	"data/images/survey.go":           1,
@@ -64,7 +62,6 @@ var namesDecide = map[string]int{
 	"model/explain.go":                3,
 	"model/favit.go":                  3,
 	"model/favit_config.go":           5,
-	"model/sizes.go":                  1,
 	"recipe/config.go":                5,
 	"recipe/data.go":                  10,
 	"recipe/plausible.go":             2,

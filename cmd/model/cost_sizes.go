@@ -8,6 +8,7 @@ import (
 	"sparrow/data"
 	"sparrow/data/tokenizers"
 	"sparrow/internal/cli"
+	"sparrow/model"
 	"sparrow/recipe"
 )
 
@@ -25,7 +26,7 @@ func loadSizes(file string) (m cost.Config, notes []string, err error) {
 	if err != nil {
 		return m, nil, err
 	}
-	if cfg.Model.Kind != "decoder" {
+	if _, ok := cfg.Model.Body().(model.DecoderBody); !ok {
 		return m, nil, cli.Usagef("%s: [model] kind = %q; want a decoder, of which alone the cost is known", file, cfg.Model.Kind)
 	}
 	_, vocab, err := tokenizers.Known(context.Background(), cfg.Data.Config)
