@@ -57,7 +57,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 // pieceTokenizer is a tokenizer.json of SentencePiece's kind with n tokens.
-func pieceTokenizer(t *testing.T, n int) []byte {
+func pieceTokenizer(t testing.TB, n int) []byte {
 	t.Helper()
 	vocab := map[string]int{"<unk>": 0, "▁": 1}
 	for i := 2; i < n; i++ {
