@@ -101,6 +101,9 @@ func (s *Source) Model() (*Model, error) {
 	case m.Dims.Outputs() > 0:
 		m.Task, m.Use = "texts", "predict"
 	}
+	if n := m.Network.NLayer; n > len(s.order) {
+		r.add("config: %d layers, but there are %d tensors", n, len(s.order))
+	}
 	if len(r.lines) == 0 {
 		m.readTokenizer(r)
 		m.keepFiles(r)

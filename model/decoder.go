@@ -48,7 +48,7 @@ func (DecoderBody) Causal() bool { return true }
 // which of the caches' sequences a row goes on with, how many tokens of that are in
 // the caches, and how many of the row count.
 func (c DecoderBody) States(g *Graph, text Text) (x *G.Node, scores func(x *G.Node) *G.Node) {
-	cfg, length := c.Config, text.Length
+	cfg, length := c.Config, g.Shape.Length // of the positions that are needed, however long the context is
 	seq := nn.SeqInfo{Batch: g.Shape.Rows, SeqLen: g.Shape.Length}
 	if g.Mode == Infer {
 		if length = g.Capacity(); cfg.Positions == "learned" && length > text.Length {
