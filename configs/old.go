@@ -26,8 +26,29 @@ func (d *decoder) isOld(key toml.Key, raw any) bool {
 		}
 		return d.oldBelow(key)
 	}
+	return d.atOldDefault(key, raw) || d.cleared(key)
+}
+
+// atOldDefault reports whether Options.Old has the key with that value.
+func (d *decoder) atOldDefault(key toml.Key, raw any) bool {
 	value, ok := d.old[oldName(key)]
 	return ok && formatFull(reflect.ValueOf(value)) == formatFull(reflect.ValueOf(raw))
+}
+
+// cleared reports whether an override gives the key its value in Options.Old, beside one that gives the key's table its kind.
+func (d *decoder) cleared(key toml.Key) bool {
+	value, ok := d.old[oldName(key)]
+	if !ok {
+		return false
+	}
+	atDefault, changed := false, false
+	for _, set := range d.set {
+		at, text, _ := splitOverride(set)
+		atDefault = atDefault || at.String() == key.String() && d.atOldDefault(at, overrideValue(text, reflect.TypeOf(value)))
+		table, ok := d.kindOverride(set)
+		changed = changed || ok && table.String() == key[:len(key)-1].String()
+	}
+	return atDefault && changed
 }
 
 // oldBelow reports whether Options.Old has keys of the table at key.

@@ -288,12 +288,16 @@ func TestOld(t *testing.T) {
 		{"an empty table of another name", "[[many]]\nkind = 'disc'\n[many.side]", "", `f.toml:3: unknown key "side" in [[many]] of kind = "disc"; known keys: match, kind, radius, scale`},
 		{"another place", "width = 2", "", `f.toml:1: unknown key "width" of kind = "disc"; it is a key of box`},
 		{"an override", "[[many]]\nkind = 'disc'", "many.0.width=2", `--set many.0.width=2: unknown key "width" in [[many]] of kind = "disc"; it is a key of box`},
+		{"an override beside that of the kind", "[[many]]\nkind = 'box'\nwidth = 3\nnotes = [1]", "many.0.width=2 many.0.kind=disc many.0.notes=[]", ""},
+		{"one to another value", "[[many]]\nkind = 'box'", "many.0.kind=disc many.0.width=3", `--set many.0.width=3: unknown key "width" in [[many]] of kind = "disc"; it is a key of box`},
+		{"one key is not cleared", "[[many]]\nkind = 'box'\nwidth = 3\nnotes = [1]", "many.0.kind=disc many.0.width=2",
+			`f.toml:4: unknown key "notes" in [[many]] of kind = "disc"; it is a key of box`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := newDrawing()
 			o := Options{Lists: shapes(), Old: old}
 			if c.set != "" {
-				o.Set = []string{c.set}
+				o.Set = strings.Fields(c.set)
 			}
 			err := Decode("f.toml", []byte(c.text), &d, o)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || err.Error() != c.want) {

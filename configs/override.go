@@ -65,7 +65,9 @@ func (d *decoder) reach(key toml.Key) (f field, closeKinds func(), ok bool) {
 			fields, c := open(v)
 			n := slices.IndexFunc(fields, func(f field) bool { return f.name == part })
 			if n < 0 {
-				d.unknownKey(v, at, part, false)
+				if i < len(key)-1 || !d.cleared(key) {
+					d.unknownKey(v, at, part, false)
+				}
 				return f, nil, false
 			}
 			f, closers = fields[n], append(closers, c)

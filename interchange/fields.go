@@ -37,8 +37,6 @@ func (f fields) get(key string) any {
 	return f.values[key]
 }
 
-func (f fields) has(key string) bool { return f.get(key) != nil }
-
 func (f fields) text(key string) string {
 	s, _ := f.get(key).(string)
 	return s

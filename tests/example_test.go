@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"sparrow"
 	"sparrow/data/tokenizers"
 	"sparrow/model"
 	"sparrow/model/decode"
@@ -17,7 +18,33 @@ import (
 	"sparrow/train"
 )
 
-// docs/library.md shows this function as it stands here.
+// docs/library.md shows these functions as they stand here.
+func labelAndWrite(ctx context.Context, classifier, writer string, w io.Writer) error {
+	m, err := sparrow.Open(ctx, classifier, sparrow.Options{})
+	if err != nil {
+		return err
+	}
+	defer m.Close() // waits for calls under way
+	predictions, err := m.Predict(ctx, sparrow.Text("a warm and funny film"))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(w, predictions[0][0].Name) // the likeliest label
+
+	l, err := sparrow.Open(ctx, writer, sparrow.Options{})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	for text, err := range l.Generate(ctx, "func ", sparrow.GenerateOptions{Tokens: 40}) {
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(w, text) // whole characters; the body may use the model
+	}
+	return nil
+}
+
 func trainAndWrite(ctx context.Context, config, dir string, w io.Writer) error {
 	cfg, err := recipe.Load(config, []string{"train.steps=20"})
 	if err != nil {
