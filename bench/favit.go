@@ -15,6 +15,7 @@ import (
 	"sparrow/internal/rng"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
 )
 
 // imagesConfig is an image classifier of the benchmark and its batch, in the
@@ -43,8 +44,8 @@ type imagesConfig struct {
 var favitB0 = imagesConfig{Variant: "b0", Size: 224, Batch: 8, Classes: 1000}
 
 // network is the session's config of the network.
-func (c imagesConfig) network() (model.Config, model.Dims) {
-	cfg := model.DefaultConfig()
+func (c imagesConfig) network() (recipe.Model, model.Dims) {
+	cfg := recipe.DefaultModel()
 	cfg.UseKind("favit")
 	cfg.FaViT.Variant = c.Variant
 	return cfg, model.ImageDims(c.Classes, c.Size, 3)

@@ -157,8 +157,8 @@ func (w *worker) answer(c command) (reply, error) {
 }
 
 // network is the session's config of a benchmark's network.
-func (c config) network() (model.Config, model.Dims) {
-	m, dims := model.DefaultConfig(), model.Dims{VocabSize: c.Vocab, Context: c.SeqLen, Classes: c.Classes}
+func (c config) network() (recipe.Model, model.Dims) {
+	m, dims := recipe.DefaultModel(), model.Dims{VocabSize: c.Vocab, Context: c.SeqLen, Classes: c.Classes}
 	switch c.Kind {
 	case "lama":
 		m.UseKind(c.Kind)
@@ -203,7 +203,7 @@ func (w *worker) load(c command) error {
 }
 
 // open makes a session of a network with the weights of a file, or initial ones without.
-func (w *worker) open(cfg model.Config, dims model.Dims, weights string) error {
+func (w *worker) open(cfg recipe.Model, dims model.Dims, weights string) error {
 	store := nn.NewStore(tensor.Float32)
 	w.grads, w.optimizer, w.steps = nn.NewGradients(store), nil, 0
 	var err error

@@ -12,6 +12,7 @@ import (
 	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
 	"sparrow/task"
 )
 
@@ -26,7 +27,7 @@ const (
 
 // inputRoots returns for each layer F [D, D] with F Fᵀ the second moments of what its attention reads, measured on a
 // part of the text.
-func inputRoots(ctx context.Context, network model.Config, dims model.Dims, store *nn.Store, goal task.Task) ([]*factor.Matrix, error) {
+func inputRoots(ctx context.Context, network recipe.Model, dims model.Dims, store *nn.Store, goal task.Task) ([]*factor.Matrix, error) {
 	sites := map[string]int{}
 	for i := range network.NLayer {
 		sites[fmt.Sprintf("model.layers.%d.input_layernorm", i)] = i

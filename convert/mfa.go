@@ -12,7 +12,9 @@ import (
 	"sparrow/factor"
 	"sparrow/internal/rng"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/nn"
+	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
 )
@@ -28,7 +30,7 @@ type Sizes struct {
 type MFA struct {
 	Before, After task.Score // the parent's on its validation text, and the MFA's
 	Layers        []Kept
-	Network       model.Config // its [model] table
+	Network       recipe.Model // its [model] table
 	Session       *model.Session
 
 	parent *saved.Model
@@ -76,7 +78,7 @@ func (c *MFA) Write(out string) error {
 // convertible says why a model is none that ToMFA converts.
 func convertible(l *saved.Model) error {
 	a := l.Config.Model.Attention
-	if _, ok := l.Config.Model.Body().(model.DecoderBody); !ok {
+	if _, ok := l.Config.Model.Body().(decoder.Config); !ok {
 		return fmt.Errorf("[model] kind = %q; want a decoder", l.Config.Model.Kind)
 	}
 	own, ok := a.Projections()
@@ -95,7 +97,7 @@ func convertible(l *saved.Model) error {
 }
 
 // complete fills in the defaults, and refuses sizes that do not suit the parent.
-func (s Sizes) complete(parent model.Config) (Sizes, error) {
+func (s Sizes) complete(parent recipe.Model) (Sizes, error) {
 	a, d := parent.Attention, parent.DModel
 	width := a.Dim(d)
 	keys, queries := min(a.KVHeads()*width, d), min(a.NHead*width, d)
@@ -122,7 +124,7 @@ func (s Sizes) complete(parent model.Config) (Sizes, error) {
 }
 
 // build makes the converted network: its store has the parent's tensors, and in place of those of attention the factors.
-func (c *MFA) build(ctx context.Context, parent model.Config, dense *nn.Store, roots []*factor.Matrix, s Sizes) error {
+func (c *MFA) build(ctx context.Context, parent recipe.Model, dense *nn.Store, roots []*factor.Matrix, s Sizes) error {
 	cfg := parent
 	cfg.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{QRank: s.QRank}})
 	cfg.Attention.NKVHead, cfg.Attention.NHead, cfg.Attention.HeadDim = 0, s.NHead, s.HeadDim

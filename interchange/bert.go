@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"sparrow/model"
+	"sparrow/model/encoder"
+	"sparrow/recipe"
 )
 
 // bert is BERT: as a sentence encoder, a sequence classifier or a masked language model. Its names are those of this project's
@@ -40,8 +42,8 @@ func (bert) read(s *Source, m *Model, r *report) {
 }
 
 // readEncoder begins the network of an encoder.
-func readEncoder(c fields, m *Model, r *report) model.Config {
-	var n model.Config
+func readEncoder(c fields, m *Model, r *report) recipe.Model {
+	var n recipe.Model
 	n.UseKind("encoder")
 	n.InitStd = c.number(r, "initializer_range", 0.02)
 	c.only(r, "tie_word_embeddings", "true")
@@ -50,7 +52,7 @@ func readEncoder(c fields, m *Model, r *report) model.Config {
 }
 
 // encoder ends the network of an encoder: by its head.
-func (m *Model) encoder(n model.Config, r *report) {
+func (m *Model) encoder(n recipe.Model, r *report) {
 	m.Dims.Context = n.Context
 	m.Network = n
 	switch m.architecture(r, "Model", "ForSequenceClassification", "ForMaskedLM", "ForPreTraining") {
@@ -92,7 +94,7 @@ func (m *Model) readLabels(r *report) {
 
 // readSentence reads the modules of sentence-transformers; a model without modules gives the mean of its states, as there.
 func (m *Model) readSentence(r *report) {
-	out := &model.SentenceConfig{Pooling: "mean"}
+	out := &encoder.Sentence{Pooling: "mean"}
 	m.Network.Sentence = out
 	modules, err := m.source.modules()
 	if err != nil {
@@ -148,8 +150,8 @@ func (m *Model) pooling(path string, r *report) string {
 		return "mean"
 	}
 	if mode := c.text("pooling_mode"); mode != "" { // the later spelling
-		if !slices.Contains(model.Poolings, mode) {
-			r.add("%s: pooling_mode = %s is not supported; want one of %s", name, cut(mode), strings.Join(model.Poolings, ", "))
+		if !slices.Contains(encoder.Poolings, mode) {
+			r.add("%s: pooling_mode = %s is not supported; want one of %s", name, cut(mode), strings.Join(encoder.Poolings, ", "))
 		}
 		return mode
 	}
@@ -197,12 +199,12 @@ func (bert) idle(m *Model, name string) bool {
 func (bert) write(m *Model) (map[string]any, error) {
 	n, a := m.Network, m.Network.Attention
 	own, _ := a.Projections()
-	if _, ok := n.Body().(model.EncoderBody); !ok || !n.Bias || !own.Bias || a.HeadDim != 0 || n.Norm != "layer_norm" || n.Types() == 0 || n.Pooler != nil {
+	if _, ok := n.Body().(encoder.Config); !ok || !n.Bias || !own.Bias || a.HeadDim != 0 || n.Norm != "layer_norm" || n.Types() == 0 || n.Pooler != nil {
 		return nil, errNetwork
 	}
 	c := map[string]any{
 		"model_type": "bert", "hidden_size": n.DModel, "num_hidden_layers": n.NLayer, "num_attention_heads": a.NHead,
-		"intermediate_size": n.HiddenWidth(), "hidden_act": theirs(n.MLP), "layer_norm_eps": n.NormEps, "initializer_range": n.InitStd,
+		"intermediate_size": n.Body().(encoder.Config).HiddenWidth(), "hidden_act": theirs(n.MLP), "layer_norm_eps": n.NormEps, "initializer_range": n.InitStd,
 		"hidden_dropout_prob": n.Dropout, "attention_probs_dropout_prob": 0.0, "max_position_embeddings": m.Dims.Context,
 		"type_vocab_size": n.Types(), "vocab_size": m.Dims.VocabSize, "pad_token_id": 0, "position_embedding_type": "absolute",
 	}

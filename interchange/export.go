@@ -15,6 +15,8 @@ import (
 	"sparrow/checkpoints/safetensors"
 	"sparrow/internal/shell"
 	"sparrow/model"
+	"sparrow/model/encoder"
+	"sparrow/recipe"
 )
 
 // ErrExport marks a model that a format has no place for.
@@ -22,7 +24,7 @@ var ErrExport = shell.Sentinel(shell.ExitUsage, "interchange: cannot export this
 
 // Checkpoint is a model of this project on its way out. Its linear layers are dense.
 type Checkpoint struct {
-	Network model.Config
+	Network recipe.Model
 	Dims    model.Dims
 	Labels  []string // of a classifier
 	Files   map[string][]byte
@@ -199,7 +201,7 @@ func (c Checkpoint) tokenizerConfig(m *Model) []byte {
 			t[name] = names[int(x)]
 		}
 	}
-	if _, ok := m.Network.Body().(model.EncoderBody); ok {
+	if _, ok := m.Network.Body().(encoder.Config); ok {
 		for key, name := range map[string]string{"[UNK]": "unk_token", "[SEP]": "sep_token", "[PAD]": "pad_token", "[CLS]": "cls_token", "[MASK]": "mask_token"} {
 			for _, token := range names {
 				if token == key {

@@ -10,6 +10,7 @@ import (
 
 	"sparrow/checkpoints/foreign"
 	"sparrow/checkpoints/gguf"
+	"sparrow/model/decoder"
 )
 
 // exportGGUF writes what llama.cpp loads.
@@ -84,7 +85,7 @@ func (c Checkpoint) ggufMetadata(m *Model, config map[string]any, t gguf.FileTyp
 	add(arch+".block_count", uint32(n.NLayer))
 	add(arch+".context_length", uint32(c.Dims.Context))
 	add(arch+".embedding_length", uint32(n.DModel))
-	add(arch+".feed_forward_length", uint32(n.HiddenWidth()))
+	add(arch+".feed_forward_length", uint32(decoder.Config(n.Blocks).HiddenWidth()))
 	add(arch+".attention.head_count", uint32(a.NHead))
 	add(arch+".attention.head_count_kv", uint32(a.KVHeads()))
 	add(arch+".attention.key_length", uint32(a.Dim(n.DModel)))

@@ -6,6 +6,8 @@ import (
 
 	"sparrow/attention"
 	"sparrow/model"
+	"sparrow/model/decoder"
+	"sparrow/recipe"
 )
 
 // gpt2 is GPT-2, whose matrices are stored transposed, and queries, keys and values in one.
@@ -16,7 +18,7 @@ func (gpt2) prefix() string  { return "transformer." }
 
 func (gpt2) read(s *Source, m *Model, r *report) {
 	c := s.config
-	n := model.DefaultConfig()
+	n := recipe.DefaultModel()
 	n.Norm, n.Positions, n.Bias = "layer_norm", "learned", true
 	n.Attention.OneOf = attention.As(attention.MHA{Projections: attention.Projections{Bias: true}})
 	n.DModel = c.count(r, "n_embd", 768, 1, maxWidth)
@@ -76,13 +78,13 @@ func (gpt2) idle(m *Model, name string) bool {
 func (gpt2) write(m *Model) (map[string]any, error) {
 	n, a := m.Network, m.Network.Attention
 	own, projected := a.Projections()
-	if _, ok := n.Body().(model.DecoderBody); !ok || n.Norm != "layer_norm" || n.MLP == "swiglu" || n.Positions != "learned" || !n.Bias || !own.Bias || a.KVHeads() != a.NHead || !projected ||
+	if _, ok := n.Body().(decoder.Config); !ok || n.Norm != "layer_norm" || n.MLP == "swiglu" || n.Positions != "learned" || !n.Bias || !own.Bias || a.KVHeads() != a.NHead || !projected ||
 		a.HeadDim != 0 || !own.BiasedOutput() || own.NormedHeads() {
 		return nil, errNetwork
 	}
 	return map[string]any{
 		"architectures": []string{"GPT2LMHeadModel"}, "model_type": "gpt2", "n_embd": n.DModel, "n_layer": n.NLayer, "n_head": a.NHead,
-		"n_inner": n.HiddenWidth(), "n_positions": m.Dims.Context, "n_ctx": m.Dims.Context, "activation_function": theirs(n.MLP),
+		"n_inner": decoder.Config(n.Blocks).HiddenWidth(), "n_positions": m.Dims.Context, "n_ctx": m.Dims.Context, "activation_function": theirs(n.MLP),
 		"layer_norm_epsilon": n.NormEps, "initializer_range": n.InitStd, "tie_word_embeddings": n.Tied, "vocab_size": m.Dims.VocabSize,
 	}, nil
 }

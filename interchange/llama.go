@@ -6,6 +6,8 @@ import (
 
 	"sparrow/attention"
 	"sparrow/model"
+	"sparrow/model/decoder"
+	"sparrow/recipe"
 )
 
 // llama is LLaMA and what was made after it: Mistral, SmolLM, Qwen 2 with biases on queries, keys and values, Qwen 3 with norms
@@ -24,7 +26,7 @@ const (
 
 func (llama) read(s *Source, m *Model, r *report) {
 	c := s.config
-	n := model.DefaultConfig()
+	n := recipe.DefaultModel()
 	n.DModel = c.count(r, "hidden_size", 0, 1, maxWidth)
 	n.NLayer = c.count(r, "num_hidden_layers", 0, 1, model.MaxLayers)
 	n.DFF = c.count(r, "intermediate_size", 0, 1, maxWidth)
@@ -130,11 +132,11 @@ func (llama) idle(m *Model, name string) bool {
 func (llama) write(m *Model) (map[string]any, error) {
 	n, a := m.Network, m.Network.Attention
 	own, projected := a.Projections()
-	if _, ok := n.Body().(model.DecoderBody); !ok || n.Norm != "rms_norm" || n.MLP != "swiglu" || n.Positions != "rotary" || !projected {
+	if _, ok := n.Body().(decoder.Config); !ok || n.Norm != "rms_norm" || n.MLP != "swiglu" || n.Positions != "rotary" || !projected {
 		return nil, errNetwork
 	}
 	c := map[string]any{
-		"hidden_act": "silu", "hidden_size": n.DModel, "intermediate_size": n.HiddenWidth(), "num_hidden_layers": n.NLayer,
+		"hidden_act": "silu", "hidden_size": n.DModel, "intermediate_size": decoder.Config(n.Blocks).HiddenWidth(), "num_hidden_layers": n.NLayer,
 		"num_attention_heads": a.NHead, "num_key_value_heads": a.KVHeads(), "head_dim": a.Dim(n.DModel),
 		"rms_norm_eps": n.NormEps, "initializer_range": n.InitStd, "tie_word_embeddings": n.Tied,
 		"max_position_embeddings": m.Dims.Context, "vocab_size": m.Dims.VocabSize, "rope_theta": a.Theta,

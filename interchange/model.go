@@ -13,7 +13,9 @@ import (
 	"sparrow/checkpoints/foreign"
 	"sparrow/data/tokenizers"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/nn"
+	"sparrow/recipe"
 )
 
 // Model is a foreign model that has been understood: a network of this project, and where its arrays come from.
@@ -21,7 +23,7 @@ type Model struct {
 	Family  string // as transformers calls it
 	Task    string // what it is for: language, masked, sentence or texts
 	Use     string // the command that does that
-	Network model.Config
+	Network recipe.Model
 	Dims    model.Dims
 	Labels  []string          // of a classifier, by class
 	Pairs   bool              // of a classifier whose texts come in pairs
@@ -93,7 +95,7 @@ func (s *Source) Model() (*Model, error) {
 	m.bare = !slices.ContainsFunc(s.order, func(name string) bool { return strings.HasPrefix(name, f.prefix()) })
 	f.read(s, m, r)
 	m.Task, m.Use = "masked", "eval"
-	switch _, causal := m.Network.Body().(model.DecoderBody); {
+	switch _, causal := m.Network.Body().(decoder.Config); {
 	case causal:
 		m.Task, m.Use = "language", "generate"
 	case m.Network.Sentence != nil:

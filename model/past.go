@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"sparrow/internal/rng"
@@ -10,29 +11,30 @@ import (
 // 4,099 tokens have the same keys.
 const patternLength = 4099
 
-// DecodeAfter prepares one step of decoding, a token for each of batch sequences, after past tokens each that nobody
-// computed: the caches hold drawn values. Each call of step computes the same again, so that the time of a step can be
-// measured after any number of tokens. The next Generate begins anew.
-func (s *Session) DecodeAfter(batch, past int) (step func() error, err error) {
+// DecodeAfter is the program of one step of decoding, a token for each of batch sequences, after past tokens each that nobody
+// computed: its caches, which are its own, hold drawn values. Each run computes the same again, so that the time of a step can
+// be measured after any number of tokens.
+func (s *Session) DecodeAfter(batch, past int) (*Program, error) {
 	if batch < 1 || past < 0 {
 		return nil, fmt.Errorf("model: %d sequences after %d tokens; want at least 1 and 0", batch, past)
 	}
-	s.reserve(batch, past+1)
-	p, err := s.decoding(batch, 1)
+	d := s.Decoding(batch, past+1)
+	p, err := d.Program(Infer, Shape{Rows: batch, Length: 1})
 	if err != nil {
 		return nil, err
 	}
+	if !p.Has("past") {
+		return nil, errors.New("model: the network labels texts or fills gaps and cannot continue a text; want a decoder")
+	}
 	pattern := make([]float64, patternLength)
 	rng.FillNormal(rng.New(s.opts.Seed, "past", 0), pattern, 0, 1)
-	for _, c := range s.Caches() {
+	for _, c := range d.Caches() {
 		c.Fill(pattern)
 	}
 	vocab := p.g.outputs["logits"].Shape()[1]
-	before, logits := make([]int, batch), make([][]float64, batch)
-	return func() error {
-		for i := range before {
-			before[i], p.Ints("tokens")[i], p.Ints("fresh")[i] = past, i%vocab, 1
-		}
-		return s.advance(p, before, logits)
-	}, nil
+	for i := range batch {
+		p.Ints("tokens")[i], p.Ints("slots")[i], p.Ints("past")[i], p.Ints("fresh")[i] = i%vocab, i, past, 1
+		p.Ints("positions")[i], p.Ints("last")[i] = past, i
+	}
+	return p, nil
 }

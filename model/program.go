@@ -35,7 +35,7 @@ var ErrNoSite = errors.New("model: the network has no such site")
 // build makes the program of one mode and shape. Mistakes of the config that
 // only show as shapes come back as errors.
 func (s *Session) build(m Mode, shape Shape, sites []string) (p *Program, err error) {
-	defer catchShape(&err)
+	defer CatchShape(&err)
 	t := op.NewTape(s.store.Dtype, m == Train || m == Calibrate)
 	opts := nn.Options{Seed: s.opts.Seed, Linear: s.opts.Linear}
 	if len(sites) > 0 {
@@ -74,9 +74,9 @@ func matches(site, name string) bool {
 	return ok
 }
 
-// catchShape makes an error of a mismatch of shapes found while a graph is built, or
+// CatchShape makes an error of a mismatch of shapes found while a graph is built, or
 // of Graph.Refuse.
-func catchShape(err *error) {
+func CatchShape(err *error) {
 	switch r := recover().(type) {
 	case nil:
 	case *op.ShapeError:
@@ -142,7 +142,7 @@ func (p *Program) Rehearse() error { return p.plan.Rehearse() }
 func (p *Program) Ints(leaf string) []int { return p.g.Values(leaf) }
 
 // Floats is a floating-point leaf, likewise.
-func (p *Program) Floats(leaf string) Rows { return rowsOf(named("leaf", leaf, p.g.floats).data) }
+func (p *Program) Floats(leaf string) Rows { return RowsOf(named("leaf", leaf, p.g.floats).data) }
 
 // Has tells whether there is a leaf of that name.
 func (p *Program) Has(leaf string) bool { return p.g.ints[leaf] != nil || p.g.floats[leaf] != nil }
@@ -165,14 +165,14 @@ func (p *Program) Feed(ints map[string][]int) {
 // Output is a result of the last run that the program keeps; see [Graph.Output].
 func (p *Program) Output(name string) Rows {
 	if n := p.g.Taps()[name]; n != nil {
-		return rowsOf(n.Value().(*tensor.Dense))
+		return RowsOf(n.Value().(*tensor.Dense))
 	}
-	return rowsOf(named("kept output", name, p.g.kept).Value().(*tensor.Dense))
+	return RowsOf(named("kept output", name, p.g.kept).Value().(*tensor.Dense))
 }
 
 // Site is a value inside the network that the program was asked to keep.
 func (p *Program) Site(name string) Rows {
-	return rowsOf(named("site", name, p.g.Taps()).Value().(*tensor.Dense))
+	return RowsOf(named("site", name, p.g.Taps()).Value().(*tensor.Dense))
 }
 
 // named is the entry of that name.
@@ -204,4 +204,4 @@ func (p *Program) Run() error {
 }
 
 // Loss is the last run's loss in nats, summed over its targets.
-func (p *Program) Loss() float64 { return rowsOf(p.g.loss.Value().(*tensor.Dense)).Float64s()[0] }
+func (p *Program) Loss() float64 { return RowsOf(p.g.loss.Value().(*tensor.Dense)).Float64s()[0] }

@@ -13,7 +13,8 @@ type Rows struct {
 	d            *tensor.Dense
 }
 
-func rowsOf(d *tensor.Dense) Rows {
+// RowsOf are the numbers of a tensor, in place.
+func RowsOf(d *tensor.Dense) Rows {
 	r := Rows{Count: d.Shape()[0], Width: 1, d: d}
 	if r.Count > 0 {
 		r.Width = d.Shape().TotalSize() / r.Count

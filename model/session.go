@@ -161,22 +161,6 @@ func (s *Session) Caches() []*op.KVCache {
 	return all
 }
 
-// reserve makes room in the caches for that many sequences of up to capacity tokens.
-func (s *Session) reserve(slots, capacity int) {
-	if slots == s.opts.Slots && capacity <= s.opts.Capacity {
-		return
-	}
-	s.opts.Slots, s.opts.Capacity = slots, capacity
-	s.recent = slices.DeleteFunc(s.recent, func(key programKey) bool {
-		if key.mode == Infer {
-			delete(s.programs, key) // it reads the caches that are about to go
-		}
-		return key.mode == Infer
-	})
-	clear(s.caches)
-	s.cacheNames = nil
-}
-
 // CacheBytesPerToken is what the caches store of one token in all layers; 0 of a
 // network that has none.
 func (s *Session) CacheBytesPerToken() (int, error) {

@@ -17,13 +17,13 @@ type Config struct {
 	Name string `toml:"name" doc:"name of the run; -o defaults to runs/<name>"`
 	Seed uint64 `toml:"seed" doc:"fixes weights, the order of the data and dropout"`
 
-	Task       *Task        `toml:"task"`
-	Data       Data         `toml:"data"`
-	Model      model.Config `toml:"model"`
-	Train      Train        `toml:"train"`
-	Eval       Eval         `toml:"eval"`
-	Checkpoint Checkpoint   `toml:"checkpoint"`
-	Sample     Sample       `toml:"sample"`
+	Task       *Task      `toml:"task"`
+	Data       Data       `toml:"data"`
+	Model      Model      `toml:"model"`
+	Train      Train      `toml:"train"`
+	Eval       Eval       `toml:"eval"`
+	Checkpoint Checkpoint `toml:"checkpoint"`
+	Sample     Sample     `toml:"sample"`
 }
 
 // Task is the [task] table. Without it the task is the one that fits data and network.
@@ -102,7 +102,7 @@ type Sample struct {
 // Default returns the values of keys that a config leaves out.
 func Default() Config {
 	return Config{
-		Name: "run", Seed: 1, Data: DefaultData(), Model: model.DefaultConfig(),
+		Name: "run", Seed: 1, Data: DefaultData(), Model: DefaultModel(),
 		Train: Train{
 			Steps: 1000, BatchSize: 16, GradAccum: 1,
 			LearningRate: 1e-3, Schedule: "cosine", MinLRRatio: 0.1,
@@ -145,19 +145,24 @@ func (c Config) validateTask(r *configs.Report) {
 	if c.Model.Context > 0 && c.Model.Context < longest {
 		r.Errorf(key, "is longer than [model] context = %d", c.Model.Context)
 	}
-	switch decoder := c.Model.Kind == "decoder"; {
-	case c.Data.IsImages() != (c.Model.Kind == "favit"):
+	body := c.Model.Body()
+	_, reads := body.(model.Reader)
+	_, sees := body.(model.Viewer)
+	sequence, steps := body.(model.Sequence)
+	switch {
+	case body == nil: // which its table reports
+	case c.Data.IsImages() != sees:
 		r.Errorf("model.kind", "is not for [data] source = %q; want \"favit\" for images (mnist, image_folder), and another kind for texts", c.Data.Source)
 	case c.Data.IsImages():
 		c.validateImages(r)
-	case decoder && c.Data.IsLabelled():
-		r.Errorf("model.kind", "predicts tokens, but [data] source = %q has labels; want one of %s", c.Data.Source, strings.Join(model.Classifiers, ", "))
-	case c.Model.Kind == "lama" && !c.Data.IsLabelled():
+	case c.Data.IsLabelled() && !reads:
+		r.Errorf("model.kind", "predicts tokens, but [data] source = %q has labels; want one of %s", c.Data.Source, strings.Join(Classifiers(), ", "))
+	case !c.Data.IsLabelled() && !steps:
 		r.Errorf("model.kind", "predicts labels, but [data] source = %q has none; want \"decoder\", or \"encoder\" as a masked language model", c.Data.Source)
-	case c.masked() && c.Data.SeqLen < minMaskedLen:
+	case !c.Data.IsLabelled() && !sequence.Causal() && c.Data.SeqLen < minMaskedLen:
 		r.Errorf("data.seq_len", "is too short for a masked language model; want at least %d", minMaskedLen)
 	}
-	if c.Model.Kind != "decoder" && c.Sample.Prompt != "" {
+	if body != nil && !(steps && sequence.Causal()) && c.Sample.Prompt != "" {
 		r.Errorf("sample.prompt", "is for kind = \"decoder\": other networks write no text")
 	}
 	if !c.Data.IsLabelled() && !c.Data.IsImages() && c.Eval.Examples != 0 {
@@ -178,7 +183,7 @@ func (c Config) validateImages(r *configs.Report) {
 	if side == 0 || c.Model.FaViT == nil || configs.Validate("", c.Model.FaViT) != nil {
 		return
 	}
-	if err := c.Model.FaViT.Check(model.FaViTDims{Classes: 2, ImageSize: side, Channels: channels}); err != nil {
+	if err := c.Model.FaViT.Check(model.Dims{Classes: 2, ImageSize: side, Channels: channels}); err != nil {
 		r.Errorf("model.favit.variant", "cannot look at images of %d pixels: %v", side, err)
 	}
 }
@@ -308,9 +313,6 @@ func (c Train) Frozen(name string) bool {
 		return ok
 	})
 }
-
-// masked tells whether the run trains a masked language model.
-func (c Config) masked() bool { return c.Model.Kind == "encoder" && !c.Data.IsLabelled() }
 
 // Dims are the sizes of a language model that follow from its data.
 func (c Config) Dims(vocabSize int) model.Dims {

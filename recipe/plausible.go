@@ -26,7 +26,7 @@ func Plausible(cfg Config, dims model.Dims, limit float64) error {
 	}
 	weights := 4 * (vocab*d + blocks)
 	scores := vocab // of each token
-	if cfg.Model.Kind != "decoder" {
+	if s, ok := cfg.Model.Body().(model.Sequence); !ok || !s.Causal() {
 		scores = 0 // of each text, or of few tokens
 	}
 	activations := tokens*(3*8+4*(d+hidden+scores)) + layers*GraphBytes
@@ -36,8 +36,8 @@ func Plausible(cfg Config, dims model.Dims, limit float64) error {
 	} else {
 		activations += 4 * context * float64(cfg.Model.Attention.RotaryDim(cfg.Model.DModel)) // the table of angles
 	}
-	if cfg.Model.Kind == "favit" {
-		weights, activations = cfg.Model.LeastOfImages(dims)
+	if body, ok := cfg.Model.Body().(model.Weighed); ok {
+		weights, activations = body.Least(dims)
 		activations *= float64(cfg.Train.BatchSize)
 	}
 	if weights+activations <= limit {

@@ -119,7 +119,7 @@ func (l *Model) Merge(out string) (*nn.Store, error) {
 // Derive writes a checkpoint folder at out that holds another network, of the
 // given config and parameters, whose parent is l and which has all but
 // its weights from l.
-func (l *Model) Derive(out string, network model.Config, store *nn.Store) error {
+func (l *Model) Derive(out string, network recipe.Model, store *nn.Store) error {
 	state, err := l.Files.File("state.json")
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (l *Model) Derive(out string, network model.Config, store *nn.Store) error 
 }
 
 // DeriveFresh is Derive of a checkpoint of step 0: one that has not trained since.
-func (l *Model) DeriveFresh(out string, network model.Config, store *nn.Store) error {
+func (l *Model) DeriveFresh(out string, network recipe.Model, store *nn.Store) error {
 	state, err := json.MarshalIndent(State{}, "", "  ")
 	if err != nil {
 		return err
@@ -136,7 +136,7 @@ func (l *Model) DeriveFresh(out string, network model.Config, store *nn.Store) e
 	return l.derive(out, 0, append(state, '\n'), network, store)
 }
 
-func (l *Model) derive(out string, step int, state []byte, network model.Config, store *nn.Store) error {
+func (l *Model) derive(out string, step int, state []byte, network recipe.Model, store *nn.Store) error {
 	cfg := l.Config
 	cfg.Model = network
 	c, err := Contents(cfg, l.Task, store, map[string][]byte{"state.json": state})

@@ -15,7 +15,7 @@ import (
 )
 
 // encoderConfig is the network of testdata/encoder.npz or regression.npz.
-func (g golden) encoderConfig(name string) (cfg model.Config, dims model.Dims, batch, seqLen int) {
+func (g golden) encoderConfig(name string) (cfg recipe.Model, dims model.Dims, batch, seqLen int) {
 	c := read[int32](g, "config")
 	cfg.UseKind("encoder")
 	cfg.DModel, cfg.NLayer, cfg.Attention.NHead, cfg.DFF = int(c[1]), int(c[2]), int(c[3]), int(c[4])

@@ -35,9 +35,15 @@ var imports = map[string][]string{
 	"nn":           {"op", "factor", "kernel", "configs", "internal/rng"},
 	"nn/nntest":    {"nn", "op", "kernel"}, // by tests of layers: see testKits
 	"attention":    {"nn", "op", "configs", "internal/rng"},
-	"model/decode": {"attention", "model", "nn", "op", "kernel", "internal/rng"},
-	"model":        {"attention", "cost", "nn", "op", "kernel", "configs", "internal/rng"},
-	"cost":         {"configs"},
+	"model/decode": {"attention", "model", "model/decoder", "model/encoder", "nn", "op", "kernel", "internal/rng"},
+	"model":        {"nn", "op", "kernel", "configs", "internal/rng"},
+
+	"model/decoder": {"model", "attention", "cost", "nn", "op", "kernel", "configs", "internal/rng"},
+	"model/encoder": {"model", "attention", "nn", "op", "configs", "internal/rng"},
+	"model/lama":    {"model", "attention", "nn", "op", "configs"},
+	"model/favit":   {"model", "attention", "nn", "op", "kernel", "configs", "internal/rng"},
+
+	"cost": {"configs"},
 
 	"data":            {"configs", "internal/rng"},
 	"data/tokenizers": {"data", "configs"},
@@ -46,7 +52,7 @@ var imports = map[string][]string{
 	"data/images":     {"data", "configs", "internal/rng"},
 	"metrics":         {},
 	"metrics/plot":    {"metrics"},
-	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs", "attention", "internal/machine", "kernel", "model", "nn"},
+	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs", "attention", "internal/machine", "kernel", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "nn"},
 
 	"internal/machine": {},
 	"task":             {"checkpoints", "data", "data/tokenizers", "internal/shell", "kernel", "metrics", "model", "recipe"},
@@ -55,9 +61,9 @@ var imports = map[string][]string{
 	"task/masked":      {"data", "data/tokenizers", "internal/rng", "model", "recipe", "task", "task/corpus"},
 	"task/texts":       {"data", "data/labelled", "data/tokenizers", "model", "recipe", "task"},
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task"},
-	"task/vision":      {"checkpoints", "data", "data/images", "kernel", "model", "recipe", "task"},
+	"task/vision":      {"checkpoints", "data", "data/images", "kernel", "model", "model/favit", "recipe", "task"},
 	"task/kinds":       {"recipe", "task", "task/language", "task/masked", "task/sentence", "task/texts", "task/vision"},
-	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/tokenizers", "internal/shell", "kernel", "model", "model/decode", "nn"}, // decode by its tests
+	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "recipe", "model/decode", "nn"}, // decode by its tests
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 
 	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell", "saved", "task"},
@@ -66,19 +72,19 @@ var imports = map[string][]string{
 
 	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
 
-	"convert": {"attention", "factor", "train", "model", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"}, // train by its tests
+	"convert": {"attention", "factor", "train", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"}, // train by its tests
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
-	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "metrics", "model", "model/decode", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
+	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "metrics", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
 
 	// What is above everything, and imported by nothing.
 	"bench":          {"compress", "factor", "train", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe"},
 	"internal/pages": {"internal/cli", "compress", "configs", "cost", "recipe"},
 	"tests/walks":    {"internal/cli", "compress", "recipe"},
-	"tests/claims":   {"compress", "train", "model", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
-	"tests":          {"attention", "compress", "train", "metrics", "model", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task"},
+	"tests/claims":   {"compress", "train", "model", "model/decoder", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
+	"tests":          {"attention", "compress", "train", "metrics", "model", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task"},
 }
 
 // testKits are packages for tests of others. The tests of any package may import them from outside of it (package x_test), of
@@ -87,8 +93,8 @@ var testKits = []string{"nn/nntest"}
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
-	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "nn/nntest", "bench", "tests/claims"},
-	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "train", "convert", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
+	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "nn/nntest", "bench", "tests/claims"},
+	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "train", "convert", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"checkpoints", "bench"},

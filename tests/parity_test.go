@@ -43,9 +43,9 @@ func read[T any](g golden, key string) []T {
 }
 
 // config is the network of the golden file.
-func (g golden) config(name string) (cfg model.Config, dims model.Dims, batch, seqLen int) {
+func (g golden) config(name string) (cfg recipe.Model, dims model.Dims, batch, seqLen int) {
 	c := read[int32](g, "config")
-	cfg = model.DefaultConfig()
+	cfg = recipe.DefaultModel()
 	cfg.DModel, cfg.NLayer, cfg.DFF = int(c[1]), int(c[2]), int(c[5])
 	cfg.Attention.NHead = int(c[3])
 	if c[4] != c[3] {

@@ -38,7 +38,7 @@ func planMemory(cfg recipe.Config, dims model.Dims, o saved.Options) (MemoryPlan
 	if err != nil {
 		return MemoryPlan{}, err
 	}
-	opts, straight := model.Options{Linear: cfg.Model.Linear, Sink: sink, Frozen: cfg.Train.Frozen, Sites: stageOutputs(cfg.Model)}, newStraight(cfg.Train, store)
+	opts, straight := model.Options{Linear: cfg.Model.Linear, Sink: sink, Frozen: cfg.Train.Frozen, Sites: stageOutputs(cfg.Model.Body())}, newStraight(cfg.Train, store)
 	straight.apply(&opts)
 	s, err := model.NewSession(n, store, opts)
 	if err != nil {
@@ -112,7 +112,7 @@ func (m MemoryPlan) Total() int {
 // corpus is the bytes of its data, and it has programs of so many lengths.
 func (m MemoryPlan) inProcess(cfg recipe.Config, corpus, lengths int) MemoryPlan {
 	m.Corpus = corpus
-	m.Program = programBytes + lengths*cfg.Model.Blocks()*layerBytes
+	m.Program = programBytes + lengths*cfg.Model.Body().Blocks()*layerBytes
 	m.Program += garbageAllowance(m.Total())
 	return m
 }

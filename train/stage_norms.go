@@ -23,7 +23,8 @@ import (
 // Squares of the gradients sum to that of grad_norm. last is the program of the step's last micro-batch, scale what the
 // gradients are to be multiplied with. Other networks have none of these.
 func (t *Trainer) stageNorms(last *model.Program, scale float64) []metrics.Value {
-	if t.cfg.Model.Kind != "favit" {
+	staged, ok := t.cfg.Model.Body().(model.Staged)
+	if !ok {
 		return nil
 	}
 	var values []metrics.Value
@@ -37,7 +38,7 @@ func (t *Trainer) stageNorms(last *model.Program, scale float64) []metrics.Value
 		}
 		values = append(values, metrics.Value{Name: part + "_weight_norm", X: math.Sqrt(weights)}, metrics.Value{Name: part + "_grad_norm", X: math.Sqrt(grads) * scale})
 	}
-	for i, stage := range t.cfg.Model.FaViT.StageNames() {
+	for i, stage := range staged.Stages() {
 		part := fmt.Sprintf("stage%d", i+1)
 		norms(part, stage.Parameters...)
 		x := last.Site(stage.Output).Float64s()
@@ -48,11 +49,12 @@ func (t *Trainer) stageNorms(last *model.Program, scale float64) []metrics.Value
 }
 
 // stageOutputs are the sites that stageNorms looks at.
-func stageOutputs(c model.Config) (sites []string) {
-	if c.Kind != "favit" {
+func stageOutputs(body model.Body) (sites []string) {
+	staged, ok := body.(model.Staged)
+	if !ok {
 		return nil
 	}
-	for _, stage := range c.FaViT.StageNames() {
+	for _, stage := range staged.Stages() {
 		sites = append(sites, stage.Output)
 	}
 	return sites

@@ -385,7 +385,7 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 		t.averages = newAverages(cfg.Train.EMA, t.store, t.optimizer.Names())
 	}
 	t.state.Corpus, t.state.Averaged = t.facts.Hash, t.averages != nil
-	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Kind, cfg.Model.Layout(),
+	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Kind, cfg.Model.Body().Layout(),
 		metrics.Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
 	return t, nil
 }
@@ -402,7 +402,7 @@ func (t *Trainer) newSession() (*model.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear, Sink: t.sink, Frozen: t.cfg.Train.Frozen, Sites: stageOutputs(t.cfg.Model)}
+	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear, Sink: t.sink, Frozen: t.cfg.Train.Frozen, Sites: stageOutputs(t.cfg.Model.Body())}
 	t.straight.apply(&opts)
 	return model.NewSession(n, t.store, opts)
 }

@@ -14,6 +14,7 @@ import (
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/saved"
 )
 
@@ -98,7 +99,7 @@ func printConversion(w io.Writer, l *saved.Model, mfa *convert.MFA, out string) 
 		from.Name, from.NHead, from.Dim(d), to.NHead, to.HeadDim, to.Shape(d).QueryRank)
 	fmt.Fprintf(w, "parameters  %d before, %d after\n", l.Session.Store().Dense().Parameters(), mfa.Session.Store().Parameters())
 	fmt.Fprintf(w, "cache       %d bytes a token before, %d after\n",
-		l.Config.Model.AttentionCost(false).CacheBytesTotal, network.AttentionCost(false).CacheBytesTotal)
+		decoder.Config(l.Config.Model.Blocks).AttentionCost(false).CacheBytesTotal, decoder.Config(network.Blocks).AttentionCost(false).CacheBytesTotal)
 	fmt.Fprintf(w, "kept        %.1f%% of the keys' energy, %.1f%% of the queries', %.1f%% of the values', in the layer with the least\n",
 		100*least.Keys, 100*least.Queries, 100*least.Values)
 	fmt.Fprintf(w, "loss        %.6f nats a token before, %.6f after (%d tokens)\n", mfa.Before.Loss(), mfa.After.Loss(), mfa.After.Count)

@@ -8,7 +8,7 @@ import (
 	"sparrow/data"
 	"sparrow/data/tokenizers"
 	"sparrow/internal/cli"
-	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/recipe"
 )
 
@@ -26,14 +26,15 @@ func loadSizes(file string) (m cost.Config, notes []string, err error) {
 	if err != nil {
 		return m, nil, err
 	}
-	if _, ok := cfg.Model.Body().(model.DecoderBody); !ok {
+	body, ok := cfg.Model.Body().(decoder.Config)
+	if !ok {
 		return m, nil, cli.Usagef("%s: [model] kind = %q; want a decoder, of which alone the cost is known", file, cfg.Model.Kind)
 	}
 	_, vocab, err := tokenizers.Known(context.Background(), cfg.Data.Config)
 	if err != nil || vocab == 0 {
 		notes = append(notes, "the vocabulary of tokenizer "+cfg.Data.Tokenizer+" is not known here: parameters are without embeddings")
 	}
-	m = cfg.Model.Sizes(vocab)
+	m = body.Sizes(vocab)
 	m.Name = cfg.Name
 	for _, l := range cfg.Model.Linear {
 		if !l.Dense() {

@@ -18,6 +18,7 @@ import (
 	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/model/decode"
+	"sparrow/model/decoder"
 	"sparrow/saved"
 	"sparrow/task"
 )
@@ -26,7 +27,7 @@ func generateCommand() *cobra.Command {
 	var base, cache string
 	var last, stats bool
 	var texts prompts
-	opts := model.GenerateOptions{}
+	opts := decoder.GenerateOptions{}
 	c := &cobra.Command{
 		Use:   "generate RUN|CHECKPOINT --prompt TEXT",
 		Short: "Let a model continue a text, or several",
@@ -87,7 +88,7 @@ Step-3 report proposes for serving; the tokens are the same. The stages share --
 	return c
 }
 
-func checkSampling(o model.GenerateOptions) error {
+func checkSampling(o decoder.GenerateOptions) error {
 	switch {
 	case o.Tokens < 1:
 		return cli.Usagef("--tokens = %d; want at least 1", o.Tokens)
@@ -102,14 +103,14 @@ func checkSampling(o model.GenerateOptions) error {
 }
 
 // generate writes the texts to standard output: one as it comes, several when they are complete.
-func generate(ctx context.Context, l *saved.Model, tokenizer tokenizers.Tokenizer, texts prompts, opts model.GenerateOptions, int8s, stats bool) error {
+func generate(ctx context.Context, l *saved.Model, tokenizer tokenizers.Tokenizer, texts prompts, opts decoder.GenerateOptions, int8s, stats bool) error {
 	ends := l.Task.(task.Generator).Ends()
 	if len(ends) > 0 {
 		opts.Stop = func(token int) bool { return slices.Contains(ends, token) }
 	}
 	w := newWriting(tokenizer, texts)
 	var err error
-	var stages model.AFDStats
+	var stages decoder.AFDStats
 	if texts.afd > 0 {
 		stages, err = afd(ctx, l, texts, opts, int8s, w.emit)
 	} else {
@@ -181,7 +182,7 @@ func (w *writing) finish() {
 }
 
 // stats prints speeds, and what attention and weights take.
-func (w *writing) stats(out io.Writer, l *saved.Model, stages model.AFDStats, int8s bool) {
+func (w *writing) stats(out io.Writer, l *saved.Model, stages decoder.AFDStats, int8s bool) {
 	fmt.Fprintf(out, "prompt      %d tokens, %.1f ms to the first new one\n", w.texts.tokens(), float64(w.first.Sub(w.began).Microseconds())/1e3)
 	if more := w.tokens - len(w.streams); more > 0 {
 		fmt.Fprintf(out, "decoding    %d tokens, %.1f tokens/s\n", more, float64(more)/w.end.Sub(w.first).Seconds())
@@ -191,14 +192,14 @@ func (w *writing) stats(out io.Writer, l *saved.Model, stages model.AFDStats, in
 		fmt.Fprintf(out, "stages      attention %.0f%% busy, ffn %.0f%% busy, %d micro-batches\n", busy(stages.Attention), busy(stages.FFN), w.texts.afd)
 	}
 	all := w.texts.tokens() + w.tokens
-	cost := l.Config.Model.AttentionCost(int8s)
+	cost := l.Config.Model.Body().(decoder.Config).AttentionCost(int8s)
 	fmt.Fprintf(out, "%s, %d bytes for %d tokens\n", cost, cost.CacheBytesTotal*all, all)
 	fmt.Fprintf(out, "weights     %d bytes\n", l.Session.Store().Bytes())
 }
 
 // afd generates with attention and FFN in stages of their own.
-func afd(ctx context.Context, l *saved.Model, texts prompts, opts model.GenerateOptions, int8s bool, emit func(seq, token int) error) (model.AFDStats, error) {
+func afd(ctx context.Context, l *saved.Model, texts prompts, opts decoder.GenerateOptions, int8s bool, emit func(seq, token int) error) (decoder.AFDStats, error) {
 	o := model.Options{Linear: l.Config.Model.Linear, Int8Cache: int8s}
 	text := model.Text{Vocab: l.Dims.VocabSize, Length: l.Dims.Context}
-	return model.DecoderBody{Config: l.Config.Model}.GenerateAFD(ctx, text, l.Session.Store(), o, texts.ids, opts, texts.afd, emit)
+	return l.Config.Model.Body().(decoder.Config).GenerateAFD(ctx, text, l.Session.Store(), o, texts.ids, opts, texts.afd, emit)
 }

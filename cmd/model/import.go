@@ -53,7 +53,7 @@ All that is not supported, missing, superfluous or of a wrong shape is said at o
 			for _, note := range m.Notes {
 				fmt.Println(note)
 			}
-			fmt.Printf("%s, %s, %d tokens, context %d\ncheckpoint  %s\nuse it by:  %s\n", m.Family, m.Network.Layout(), m.Dims.VocabSize, m.Dims.Context, out,
+			fmt.Printf("%s, %s, %d tokens, context %d\ncheckpoint  %s\nuse it by:  %s\n", m.Family, m.Network.Body().Layout(), m.Dims.VocabSize, m.Dims.Context, out,
 				shell.Command("model", m.Use, out))
 			return nil
 		},

@@ -10,24 +10,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/checkpoints"
-	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/saved"
 )
 
 // inspection is what inspect prints, as JSON.
 type inspection struct {
-	Checkpoint string               `json:"checkpoint"`
-	Kind       string               `json:"kind"`
-	Step       int                  `json:"step"`
-	Parent     *checkpoints.Lineage `json:"parent"`
-	Base       string               `json:"base,omitempty"`      // of an adapter: folder of the checkpoint with the frozen weights
-	SHA256     string               `json:"sha256"`              // of the manifest
-	Attention  *model.AttentionCost `json:"attention,omitempty"` // of a decoder, with a cache in float32
-	Layers     []layerInfo          `json:"layers"`              // the linear ones
-	Tensors    []tensorInfo         `json:"tensors"`
-	Parameters int                  `json:"parameters"`
-	Bytes      int64                `json:"bytes"` // of all tensors of the model, on disk
+	Checkpoint string                 `json:"checkpoint"`
+	Kind       string                 `json:"kind"`
+	Step       int                    `json:"step"`
+	Parent     *checkpoints.Lineage   `json:"parent"`
+	Base       string                 `json:"base,omitempty"`      // of an adapter: folder of the checkpoint with the frozen weights
+	SHA256     string                 `json:"sha256"`              // of the manifest
+	Attention  *decoder.AttentionCost `json:"attention,omitempty"` // of a decoder, with a cache in float32
+	Layers     []layerInfo            `json:"layers"`              // the linear ones
+	Tensors    []tensorInfo           `json:"tensors"`
+	Parameters int                    `json:"parameters"`
+	Bytes      int64                  `json:"bytes"` // of all tensors of the model, on disk
 }
 
 type tensorInfo struct {
@@ -96,7 +96,9 @@ func inspectCommand() *cobra.Command {
 				return err
 			}
 			in := inspect(l.Dir, l.Files.Manifest())
-			in.Attention = l.Config.Model.AttentionCost(false)
+			if body, ok := l.Config.Model.Body().(decoder.Config); ok {
+				in.Attention = body.AttentionCost(false)
+			}
 			if in.Layers, err = layers(l.Session.Store()); err != nil {
 				return err
 			}

@@ -14,6 +14,8 @@ import (
 	"sparrow/attention"
 	"sparrow/internal/rng"
 	"sparrow/model"
+	"sparrow/model/decoder"
+	"sparrow/model/encoder"
 	"sparrow/nn"
 )
 
@@ -40,7 +42,7 @@ var variants = []variant{
 // session is a small network of that kind with weights far from their first values.
 func session(t testing.TB, v variant, slots, capacity int) *model.Session {
 	t.Helper()
-	cfg := model.DefaultConfig()
+	cfg, o := decoder.Default(), model.Options{Packed: true, Int8Cache: v.int8Cache}
 	cfg.DModel, cfg.NLayer, cfg.DFF, cfg.Positions = 48, 2, 72, v.positions
 	for _, kind := range attention.Kinds() {
 		if kind.Name == v.attention {
@@ -54,10 +56,10 @@ func session(t testing.TB, v variant, slots, capacity int) *model.Session {
 		cfg.Attention.Of = attention.MLA{KVRank: 20, RopeDim: 6}
 	}
 	if v.quantize != "" {
-		cfg.Linear = []nn.Rule{{Match: "model.layers.*", OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: v.quantize, QuantBlock: 32}}}
+		o.Linear = []nn.Rule{{Match: "model.layers.*", OneOf: nn.As(nn.Dense{}), Storage: nn.Storage{Quantize: v.quantize, QuantBlock: 32}}}
 	}
 	store := nn.NewStore(tensor.Float32)
-	s, err := cfg.NewSession(model.Dims{VocabSize: vocab, Context: 512}, store, model.Options{Packed: true, Int8Cache: v.int8Cache})
+	s, err := model.NewSession(model.Language{Body: cfg, Text: model.Text{Vocab: vocab, Length: 512}}, store, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,10 +361,9 @@ func TestRefuses(t *testing.T) {
 	if _, err := b.Step(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("a step after the end: %v", err)
 	}
-	var cfg model.Config
-	cfg.UseKind("encoder")
+	cfg := encoder.Default()
 	cfg.DModel, cfg.NLayer = 16, 1
-	s, err := cfg.NewSession(model.Dims{VocabSize: 9, Context: 8, Classes: 2}, nn.NewStore(tensor.Float32), model.Options{})
+	s, err := model.NewSession(model.Labels{Body: cfg, Text: model.Text{Vocab: 9, Length: 8}, Classes: 2}, nn.NewStore(tensor.Float32), model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -164,7 +164,8 @@ func (l *Task) Init(s *model.Session) error {
 	if v == nil {
 		return nil
 	}
-	name := l.cfg.Model.WordEmbedding()
+	worded, _ := l.cfg.Model.Body().(model.Worded)
+	name := worded.WordEmbedding()
 	shape := s.Store().Shape(name)
 	if shape == nil || shape[1] != v.Dim {
 		return fmt.Errorf("[data] vectors have %d numbers each, and the embedding %s is of shape %v; want the same width", v.Dim, name, shape)

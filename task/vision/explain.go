@@ -9,12 +9,13 @@ import (
 
 	"sparrow/kernel"
 	"sparrow/model"
+	"sparrow/model/favit"
 	"sparrow/task"
 )
 
 // Explain implements Explainer: it looks at an image as the model does. The first row is the image as the model takes it, the
 // size of the gradient of the loss of the predicted class by each pixel, and the effective receptive field of the middle of the
-// last stage's map (see [model.Explanation]); a row for each stage has the attention of its last block, by groups. Each panel
+// last stage's map (see [favit.Explanation]); a row for each stage has the attention of its last block, by groups. Each panel
 // goes from dark (0) to bright (its largest value).
 func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*task.Picture, error) {
 	f := t.format
@@ -24,7 +25,7 @@ func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*tas
 	}
 	normal := make([]float32, len(pixels))
 	f.Put(normal, pixels)
-	x, err := s.Network().(model.Images).Explain(s.Store(), model.Options{Linear: t.cfg.Model.Linear}, normal)
+	x, err := favit.Explain(s.Network().(model.Images), s.Store(), model.Options{Linear: t.cfg.Model.Linear}, normal)
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func (t *Task) take(d *imagedata.Dataset) error {
 	if err := f.check(x); err != nil {
 		return err
 	}
-	if err := t.cfg.Model.FaViT.Check(model.FaViTDims{Classes: len(d.Labels), ImageSize: f.Side, Channels: f.Channels}); err != nil {
+	if err := t.cfg.Model.FaViT.Check(model.Dims{Classes: len(d.Labels), ImageSize: f.Side, Channels: f.Channels}); err != nil {
 		return err
 	}
 	t.data, t.format, t.labels = d, f, &task.Labels{Names: d.Labels}

@@ -10,6 +10,7 @@ import (
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/op"
+	"sparrow/recipe"
 )
 
 // newAttention builds the attention of a network alone, with gradients: of a lama
@@ -17,7 +18,7 @@ import (
 // one layer, whose mean over time is what the loss is of, of a favit that of the
 // first block, whose mean over pixels is. The states are drawn, and a gradient
 // reaches them too.
-func newAttention(cfg model.Config, batch, length int) (subject, error) {
+func newAttention(cfg recipe.Model, batch, length int) (subject, error) {
 	store := nn.NewStore(tensor.Float32)
 	tape := op.NewTape(tensor.Float32, true)
 	b := nn.NewBuilder(tape, store, nn.Options{Seed: 1, Sink: nn.NewGradients(store)})
@@ -44,7 +45,7 @@ func newAttention(cfg model.Config, batch, length int) (subject, error) {
 		layer := attention.New(b, attention.LayerConfig{Config: cfg.Attention, DModel: cfg.DModel, Init: init, OutInit: init})
 		pooled = op.TimeMean(tape, layer.Forward(states(batch*length, cfg.DModel), seq, 0), seq.Lengths, batch, length)
 	case "favit":
-		dims := model.FaViTDims{Classes: 1, ImageSize: length, Channels: imageChannels}
+		dims := model.Dims{Classes: 1, ImageSize: length, Channels: imageChannels}
 		if err := cfg.FaViT.Check(dims); err != nil {
 			return subject{}, err
 		}

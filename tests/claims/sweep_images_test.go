@@ -96,7 +96,7 @@ func TestWholeImageSweep(t *testing.T) {
 	for i, p := range d.Points {
 		network := *c.Run.Model.FaViT
 		network.Reductions = [][]int{{2, 1}, {4, 2}}[i]
-		want := network.Parameters(model.FaViTDims{Classes: 256, ImageSize: p.Size, Channels: imageChannels})
+		want := network.Parameters(model.Dims{Classes: 256, ImageSize: p.Size, Channels: imageChannels})
 		if got := p.arm("fasa").Parameters; got != want {
 			t.Errorf("with reductions %d there are %d parameters, want %d", network.Reductions, got, want)
 		}
@@ -163,7 +163,7 @@ func TestFaViTCostArms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := cfg.Model.FaViT.Check(model.FaViTDims{Classes: c.Sweep.VocabSize, ImageSize: size, Channels: imageChannels}); err != nil {
+			if err := cfg.Model.FaViT.Check(model.Dims{Classes: c.Sweep.VocabSize, ImageSize: size, Channels: imageChannels}); err != nil {
 				t.Errorf("arm %s: images of %d pixels: %v", a.Name, size, err)
 			}
 		}

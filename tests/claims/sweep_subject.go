@@ -8,6 +8,7 @@ import (
 	"sparrow/configs"
 	"sparrow/kernel"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 )
@@ -50,7 +51,9 @@ func newSubject(r sweepRequest) (subject, error) {
 	switch r.Measure {
 	case "decode":
 		out.bytes, out.flops = decodeWork(cfg.Model, r.VocabSize, s.Store().Parameters(), r.Batch, length)
-		out.run, err = s.DecodeAfter(r.Batch, r.Size)
+		if p, err = s.DecodeAfter(r.Batch, r.Size); err == nil {
+			out.run = p.Run
+		}
 		return out, err
 	case "forward":
 		p, err = s.Program(model.Score, model.Shape{Rows: r.Batch, Length: length})
@@ -73,12 +76,13 @@ func newSubject(r sweepRequest) (subject, error) {
 
 // decodeWork is what a step of decoding must read and compute: each weight and each cached value once, of the token
 // embedding only the tokens' rows unless it is the head too, and FLOPs as package cost counts them, with the head.
-func decodeWork(cfg model.Config, vocab, weights, batch, length int) (bytes, flops float64) {
+func decodeWork(cfg recipe.Model, vocab, weights, batch, length int) (bytes, flops float64) {
 	if !cfg.Tied {
 		weights += (batch - vocab) * cfg.DModel
 	}
-	w := cfg.Sizes(vocab).Work(length)
-	bytes = 4*float64(weights) + float64(batch)*float64(length)*float64(cfg.AttentionCost(false).CacheBytesTotal)
+	body := decoder.Config(cfg.Blocks)
+	w := body.Sizes(vocab).Work(length)
+	bytes = 4*float64(weights) + float64(batch)*float64(length)*float64(body.AttentionCost(false).CacheBytesTotal)
 	attention := float64(cfg.NLayer) * cfg.Attention.DecodeFLOPs(cfg.DModel, length) // of mla less than what the report counts
 	return bytes, float64(batch) * (attention + w.LinearFLOPs + w.FFNFLOPs + 2*float64(vocab*cfg.DModel))
 }

@@ -1,0 +1,69 @@
+package model
+
+import "sparrow/configs"
+
+// MaxLayers bounds the blocks of a body: building a graph takes time that grows with the
+// square of its size, 0.3 s at 100 blocks and 3.4 s at 800.
+const MaxLayers = 1000
+
+// TokenTypes is how many texts one sequence may consist of, of bodies that tell them apart, unless their config says otherwise.
+const TokenTypes = 2
+
+// Body is what a network is made of but for its head: its config and what it builds. What it
+// gives decides what it is for: a [Sequence], a [Reader], a [Viewer]. A body may answer more
+// questions, by the interfaces that follow.
+type Body interface {
+	// Validate reports values that no such body can have.
+	Validate(r *configs.Report)
+	// Layout says in a few words how large it is.
+	Layout() string
+	// Blocks is how many blocks it has; 0 if it is not made of blocks.
+	Blocks() int
+}
+
+// Worded is a body with a vector for each token.
+type Worded interface {
+	// WordEmbedding is the name of their parameter, [V, width].
+	WordEmbedding() string
+}
+
+// Typed is a body that tells apart the texts that a sequence consists of.
+type Typed interface {
+	// Types is how many there may be; 0: it does not.
+	Types() int
+}
+
+// Sentenced is a body that can give each text a vector, without labels.
+type Sentenced interface {
+	// Sentences is the network that does; ok is false where the config does not ask for it.
+	Sentences(t Text) (n Sentences, ok bool)
+}
+
+// Fitted is a body that cannot look at every image.
+type Fitted interface {
+	// Check says why it cannot look at images of that size.
+	Check(d Dims) error
+}
+
+// Staged is a body of stages, which may fare differently in training.
+type Staged interface {
+	// Stages are their names, from the input on.
+	Stages() []Stage
+}
+
+// Stage are the names that belong to one stage.
+type Stage struct {
+	Parameters []string // what its parameters' names begin with
+	Output     string   // site of its last block's output, before the norm
+}
+
+// Weighed is a body that knows from below what it needs before it is planned.
+type Weighed interface {
+	// Least is less than what it takes in training, in bytes: of weights, and of the
+	// activations of each example.
+	Least(d Dims) (weights, activations float64)
+}
+
+// AttentionSite names the weights [B*T, M] of M heads by which a [Reader] pools the
+// tokens of each text, a site; one that does not weigh them has none.
+const AttentionSite = "model.pooling.weights"

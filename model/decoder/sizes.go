@@ -1,0 +1,58 @@
+package decoder
+
+import (
+	"cmp"
+	"fmt"
+
+	"gorgonia.org/tensor"
+
+	"sparrow/attention"
+	"sparrow/cost"
+)
+
+// Sizes is a decoder as package cost counts it, with factored layers as the dense ones that they stand for.
+func (c Config) Sizes(vocab int) cost.Config {
+	a := c.Attention
+	s := cost.Config{
+		NLayer: c.NLayer, DModel: c.DModel, VocabSize: vocab, Tied: c.Tied,
+		Attention: cost.Attention{Kind: a.Name, NHead: a.NHead, HeadDim: a.Dim(c.DModel), Output: "full"},
+		FFN:       cost.FFN{Gated: c.MLP == "swiglu", DenseLayers: c.NLayer, DenseWidth: c.HiddenWidth()},
+	}
+	s.Attention.QRank = a.Shape(c.DModel).QueryRank
+	switch k := a.Of.(type) {
+	case attention.GQA:
+		s.Attention.NKVHead = a.KVHeads()
+	case attention.MFA:
+		s.Attention.Output = cmp.Or(k.Output, "full")
+	case attention.MFAKR:
+		s.Attention.Output = cmp.Or(k.Output, "full")
+	case attention.MLA:
+		s.Attention.KVRank, s.Attention.RopeDim, s.Attention.VHeadDim = k.KVRank, k.RopeDim, k.VHeadDim
+	}
+	return s
+}
+
+// AttentionCost is what a decoder's attention holds and does.
+type AttentionCost struct {
+	Kind            string  `json:"kind"`
+	Weights         int     `json:"weights"`           // of the matrices of all layers, as dense ones
+	CacheBytes      int     `json:"cache_bytes"`       // of a token in one layer
+	CacheBytesTotal int     `json:"cache_bytes_total"` // of a token in all layers
+	FLOPsPerByte    float64 `json:"flops_per_byte"`    // of the cache, that decoding a token computes: its arithmetic intensity
+}
+
+// AttentionCost is that of a network over float32, with its cache in 8 bits if int8s
+// says so.
+func (c Config) AttentionCost(int8s bool) *AttentionCost {
+	a, d := c.Attention, c.DModel
+	cost := AttentionCost{Kind: a.Name, Weights: c.NLayer * int(a.Parameters(d)), CacheBytes: a.CacheBytesPerToken(d, tensor.Float32, int8s)}
+	cost.CacheBytesTotal = c.NLayer * cost.CacheBytes
+	cost.FLOPsPerByte = a.DecodeFLOPs(d, 1) / float64(cost.CacheBytes)
+	return &cost
+}
+
+// String is the cost in two lines, for people.
+func (c AttentionCost) String() string {
+	return fmt.Sprintf("attention   %s, %d weights, %.3g FLOPs a byte of cache\ncache       %d bytes a token, %d a layer",
+		c.Kind, c.Weights, c.FLOPsPerByte, c.CacheBytesTotal, c.CacheBytes)
+}

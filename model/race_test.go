@@ -1,6 +1,0 @@
-//go:build race
-
-package model_test
-
-// The race detector makes sync.Pool forget at random, so memory is allocated anew.
-func init() { underRace = true }
