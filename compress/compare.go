@@ -101,7 +101,7 @@ func forTheClock(goal task.Task) task.Measure {
 
 // again are the seconds of runs of the first batch alone, which is as large as any: rows that it lacks are padding.
 func again(ctx context.Context, goal task.Task, s *model.Session) ([]float64, error) {
-	batches, err := goal.Batches(ctx, s, task.Feed{Mode: model.Score})
+	batches, err := task.Batches(ctx, goal, s, task.Feed{Mode: model.Score})
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func latencies(ctx context.Context, goal task.Task, l *saved.Model) ([]float64, 
 func oneRow(ctx context.Context, goal task.Task, s *model.Session) (*model.Program, error) {
 	const some = 8
 	facts := goal.Facts()
-	batches, err := goal.Batches(ctx, s, task.Feed{Mode: model.Score, Rows: 1, Limit: some * facts.PerRow})
+	batches, err := task.Batches(ctx, goal, s, task.Feed{Mode: model.Score, Rows: 1, Limit: some * facts.PerRow})
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func TestLatencyIsOfALongRow(t *testing.T) {
 		}
 		timed := p.Loss() // of the last run
 		longest := 0
-		batches, err := l.Task.Batches(ctx, l.Session, task.Feed{Mode: model.Score, Rows: 1, Limit: 8 * l.Task.Facts().PerRow})
+		batches, err := task.Batches(ctx, l.Task, l.Session, task.Feed{Mode: model.Score, Rows: 1, Limit: 8 * l.Task.Facts().PerRow})
 		if err != nil {
 			t.Fatal(err)
 		}

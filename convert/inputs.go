@@ -36,7 +36,7 @@ func inputRoots(ctx context.Context, network recipe.Model, dims model.Dims, stor
 	if err != nil {
 		return nil, err
 	}
-	batches, err := goal.Batches(ctx, session, task.Feed{Mode: model.Score, Split: task.Training, Limit: calibrationTokens})
+	batches, err := task.Batches(ctx, goal, session, task.Feed{Mode: model.Score, Split: task.Training, Limit: calibrationTokens})
 	if err != nil {
 		return nil, err
 	}

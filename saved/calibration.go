@@ -14,7 +14,11 @@ func (l *Model) Calibrate(ctx context.Context, t task.Task, rows int, seed uint6
 	if err := t.Read(ctx); err != nil {
 		return nil, task.Refusef("calibration: %w", err)
 	}
-	if longest, n := task.Elements(t.Shapes(rows)[0]), l.Dims.Context; longest > n {
+	x, ok := t.(task.Stepped)
+	if !ok {
+		return nil, task.Refusef("calibration: the task is solved in rounds, and feeds no batches to learn from")
+	}
+	if longest, n := task.Elements(x.Shapes(rows)[0]), l.Dims.Context; longest > n {
 		return nil, task.Refusef("calibration: texts of %d tokens are longer than the network's context of %d", longest, n)
 	}
 	s, err := l.Config.Model.NewSession(l.Dims, l.Session.Store(), opts)
@@ -25,5 +29,5 @@ func (l *Model) Calibrate(ctx context.Context, t task.Task, rows int, seed uint6
 	if opts.Sink != nil {
 		f.Mode = model.Calibrate
 	}
-	return t.Batches(ctx, s, f)
+	return x.Batches(ctx, s, f)
 }

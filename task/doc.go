@@ -3,7 +3,7 @@
 //
 //	goal, err := kinds.Open(kinds.All(), cfg, files) // files: what a checkpoint keeps; nil: a new run
 //	err = goal.Read(ctx)
-//	batches, err := goal.Batches(ctx, session, task.Feed{Mode: model.Train, Split: task.Training, Seed: 1})
+//	batches, err := task.Batches(ctx, goal, session, task.Feed{Mode: model.Train, Split: task.Training, Seed: 1})
 //	program, targets, err := batches.Next()
 //	score, err := goal.Evaluate(ctx, session, task.Measure{})
 //

@@ -19,6 +19,15 @@ func Elements(s model.Shape) int {
 	return s.Length
 }
 
+// Batches feeds the session's programs with those of a task. It is an error that matches ErrUsage of one that has none.
+func Batches(ctx context.Context, t Task, s *model.Session, f Feed) (Stream, error) {
+	x, ok := t.(Stepped)
+	if !ok {
+		return nil, Refusef("the task is solved in rounds: it feeds no batches")
+	}
+	return x.Batches(ctx, s, f)
+}
+
 // Feeder is every task's Stream.
 type Feeder struct {
 	Fill  func(batch int) (*model.Program, int, error) // feeds a batch, which counts from 0, and tells its targets

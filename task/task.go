@@ -11,11 +11,12 @@ import (
 	"sparrow/data/tokenizers"
 	"sparrow/metrics"
 	"sparrow/model"
+	"sparrow/nn"
 	"sparrow/recipe"
 )
 
 // Task is what a network is for: the next token of a text, or the label of a text or an image. Training, evaluation,
-// calibration and prediction ask it and know no more of the data.
+// calibration and prediction ask it and know no more of the data. One that trains is Stepped or Solved besides.
 type Task interface {
 	// Facts tell of the data: once it is read all, before that what the config or a checkpoint tells.
 	Facts() Facts
@@ -26,14 +27,8 @@ type Task interface {
 	// Dims are the sizes of the network that follow from the data; ErrUnread: only the data tells them.
 	Dims() (model.Dims, error)
 
-	// Shapes are those of the programs that train on rows rows, the largest first; the data has been read.
-	Shapes(rows int) []model.Shape
-
 	// Metrics are what Evaluate measures, the loss first.
 	Metrics() []Metric
-
-	// Batches feeds the session's programs. It reads the data if need be.
-	Batches(ctx context.Context, s *model.Session, f Feed) (Stream, error)
 
 	// Evaluate measures a network on a part of the data, which it reads if need be. A loss that is no number is an error
 	// beside the score that has it.
@@ -41,6 +36,29 @@ type Task interface {
 
 	// Longest is how long a row of the data may be, in tokens or pixels, and the key of [data] that says so.
 	Longest() (key string, n int)
+}
+
+// Stepped is a task that trains by gradients, batch after batch.
+type Stepped interface {
+	Task
+
+	// Shapes are those of the programs that train on rows rows, the largest first; the data has been read.
+	Shapes(rows int) []model.Shape
+
+	// Batches feeds the session's programs. It reads the data if need be.
+	Batches(ctx context.Context, s *model.Session, f Feed) (Stream, error)
+}
+
+// Solved is a task whose weights are computed from all training data, in one round or several, as by alternating least squares.
+type Solved interface {
+	Task
+
+	// Rounds are how many there are, which the config tells.
+	Rounds() int
+
+	// Solve makes a round, which counts from 0, and returns what it measured, the loss first, by the name "loss". The store is
+	// all that it has of earlier rounds, so that a run resumes from a checkpoint's weights. The data has been read.
+	Solve(ctx context.Context, round int, s *nn.Store) ([]metrics.Value, error)
 }
 
 // What a task can do besides.

@@ -55,7 +55,7 @@ var imports = map[string][]string{
 	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs", "attention", "internal/machine", "kernel", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "nn"},
 
 	"internal/machine": {},
-	"task":             {"checkpoints", "data", "data/tokenizers", "internal/shell", "kernel", "metrics", "model", "recipe"},
+	"task":             {"checkpoints", "data", "data/tokenizers", "internal/shell", "kernel", "metrics", "model", "nn", "recipe"},
 	"task/corpus":      {"nn", "data", "data/text", "data/tokenizers", "model", "recipe", "task"},
 	"task/language":    {"data", "data/tokenizers", "internal/machine", "model", "model/decode", "recipe", "task", "task/corpus"},
 	"task/masked":      {"data", "data/tokenizers", "internal/rng", "model", "recipe", "task", "task/corpus"},
@@ -84,7 +84,7 @@ var imports = map[string][]string{
 	"internal/pages": {"internal/cli", "compress", "configs", "cost", "recipe"},
 	"tests/walks":    {"internal/cli", "compress", "recipe"},
 	"tests/claims":   {"compress", "train", "model", "model/decoder", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
-	"tests":          {"attention", "compress", "train", "metrics", "model", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task"},
+	"tests":          {"attention", "compress", "train", "metrics", "model", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data"},
 }
 
 // testKits are packages for tests of others. The tests of any package may import them from outside of it (package x_test), of

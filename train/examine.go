@@ -7,6 +7,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/internal/machine"
+	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/saved"
@@ -51,19 +52,40 @@ func examine(ctx context.Context, cfg recipe.Config, t task.Task, o saved.Option
 	if err != nil {
 		return plan, err
 	}
-	shapes := t.Shapes(cfg.Train.BatchSize)
-	cfg.Data.SeqLen = task.Elements(shapes[0])
-	if err = recipe.Plausible(cfg, dims, machine.Memory()); err != nil {
+	if plan, err = planTask(cfg, t, dims, o, recipe.Plausible); err != nil {
 		return plan, err
 	}
-	if plan, err = planMemory(cfg, dims, o); err != nil {
-		return plan, err
-	}
-	plan = plan.inProcess(cfg, t.Facts().Bytes, len(shapes))
 	if err := plan.Fits(); err != nil {
 		return plan, err
 	}
 	return plan, check(t)
+}
+
+// planTask is the memory that a run of a task takes; refuse is asked first about what is not worth a plan.
+func planTask(cfg recipe.Config, t task.Task, dims model.Dims, o saved.Options, refuse func(recipe.Config, model.Dims, float64) error) (plan MemoryPlan, err error) {
+	solved, err := solvedOf(t, cfg)
+	if err != nil {
+		return plan, err
+	}
+	lengths := 1
+	if solved != nil {
+		_, cfg.Data.SeqLen = t.Longest()
+	} else {
+		shapes := t.(task.Stepped).Shapes(cfg.Train.BatchSize)
+		cfg.Data.SeqLen, lengths = task.Elements(shapes[0]), len(shapes)
+	}
+	if err := refuse(cfg, dims, machine.Memory()); err != nil {
+		return plan, err
+	}
+	if solved != nil {
+		plan, err = planSolved(cfg, dims)
+	} else {
+		plan, err = planMemory(cfg, dims, o)
+	}
+	if err != nil {
+		return plan, err
+	}
+	return plan.inProcess(cfg, t.Facts().Bytes, lengths), nil
 }
 
 // check asks a task what would fail at the end.

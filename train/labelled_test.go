@@ -130,7 +130,7 @@ func TestPlanOfBuckets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lengths := trainer.task.Shapes(cfg.Train.BatchSize)
+	lengths := trainer.task.(task.Stepped).Shapes(cfg.Train.BatchSize)
 	largest := 0
 	for i, shape := range lengths {
 		if i > 0 && shape.Length >= lengths[i-1].Length {

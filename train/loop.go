@@ -49,6 +49,7 @@ type DivergedError struct {
 	Value     float64
 	Parameter string  // whose gradient it is, if known
 	Partial   bool    // per-layer updates may have changed parameters, in memory, by then
+	Solved    bool    // step is a round of a solver, which has no learning rate
 	Rate      float64 // peak learning rate
 	Dir       string  // of the run
 	Last      string  // newest checkpoint, "" if none
@@ -61,6 +62,9 @@ func (e *DivergedError) Error() string {
 		fmt.Fprintf(&b, " (first in the gradient of %s)", e.Parameter)
 	}
 	switch {
+	case e.Solved:
+		b.WriteString("; what is on disk is from before this round")
+		return b.String()
 	case e.What == validationLoss:
 		b.WriteString("; what is on disk is from before this step. Try a lower learning_rate or a longer warmup_steps")
 	case e.Partial:
@@ -87,16 +91,16 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		return Result{}, err
 	}
 	defer files.Close()
-	progress := metrics.NewProgress(t.out, t.cfg.Train.Steps, t.state.Step)
+	progress := metrics.NewProgress(t.out, t.last, t.state.Step)
 	progress.Counts(t.facts.Unit)
 	defer progress.Close()
 	t.progress.Store(progress)
 	defer t.plan.limitGarbage()()
 	began := time.Now()
 	var score task.Score
-	for t.state.Step < t.cfg.Train.Steps && !exhausted(t.cfg.Train, t.state) {
+	for t.state.Step < t.last && !exhausted(t.cfg.Train, t.state) {
 		stepBegan, before := time.Now(), t.state.Tokens
-		record, err := t.step()
+		record, err := t.advance(context.WithoutCancel(ctx)) // what has begun ends, like an evaluation
 		if err != nil {
 			return Result{}, errors.Join(err, t.plot()) // the curve shows how it came to that
 		}
@@ -115,7 +119,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 			}
 			return Result{}, err
 		}
-		if stop && t.state.Step < t.cfg.Train.Steps && !exhausted(t.cfg.Train, t.state) {
+		if stop && t.state.Step < t.last && !exhausted(t.cfg.Train, t.state) {
 			return Result{}, errors.Join(shell.ErrInterrupted, t.plot())
 		}
 	}
@@ -129,7 +133,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	}
 	r := Result{
 		Score: score, Summary: summary, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
-		Metric: t.cfg.Eval.Metric, BestMetric: t.best(), Stopped: t.state.Step < t.cfg.Train.Steps,
+		Metric: t.cfg.Eval.Metric, BestMetric: t.best(), Stopped: t.state.Step < t.last,
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
 	}
 	if x, ok := t.task.(task.Suggester); ok {
@@ -218,7 +222,7 @@ func (t *Trainer) step() (metrics.Record, error) {
 
 // due says whether the step just done is one of those that come every so often, or the last.
 func (t *Trainer) due(every int) bool {
-	return t.state.Step == t.cfg.Train.Steps || every > 0 && t.state.Step%every == 0
+	return t.state.Step == t.last || every > 0 && t.state.Step%every == 0
 }
 
 // gradNorm is the norm of the gradients of the last run.
@@ -252,7 +256,7 @@ func (t *Trainer) finite(loss, gradNorm float64) error {
 
 // diverged is the error of the step in progress.
 func (t *Trainer) diverged(what string, value float64) *DivergedError {
-	e := &DivergedError{Step: t.state.Step + 1, What: what, Value: value, Rate: t.cfg.Train.LearningRate, Dir: t.dir, Partial: t.layers != nil}
+	e := &DivergedError{Step: t.state.Step + 1, What: what, Value: value, Rate: t.cfg.Train.LearningRate, Dir: t.dir, Partial: t.layers != nil, Solved: t.solved != nil}
 	if all, err := checkpoints.List(t.dir); err == nil && len(all) > 0 {
 		e.Last = all[len(all)-1]
 	}

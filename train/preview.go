@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"sparrow/internal/machine"
 	"sparrow/model"
 	"sparrow/recipe"
 	"sparrow/saved"
@@ -43,16 +42,10 @@ func Look(ctx context.Context, cfg recipe.Config, known ...saved.Options) (p Pre
 	if p.dims, err = survey(ctx, t); err != nil {
 		return p, err
 	}
-	facts, shapes := t.Facts(), t.Shapes(cfg.Train.BatchSize)
-	p.Data = facts.Line
-	cfg.Data.SeqLen = task.Elements(shapes[0])
-	if err := recipe.Buildable(cfg, p.dims, machine.Memory()); err != nil {
+	p.Data = t.Facts().Line
+	if p.Plan, err = planTask(cfg, t, p.dims, o, recipe.Buildable); err != nil {
 		return p, err
 	}
-	if p.Plan, err = planMemory(cfg, p.dims, o); err != nil {
-		return p, err
-	}
-	p.Plan = p.Plan.inProcess(cfg, facts.Bytes, len(shapes))
 	p.Fits = p.Plan.Fits()
 	if err := check(t); err != nil {
 		return p, err

@@ -99,7 +99,7 @@ func TestStageActivations(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batches, err := fresh.task.Batches(context.Background(), s, task.Feed{Mode: model.Score, Split: task.Training, Seed: cfg.Seed})
+	batches, err := task.Batches(context.Background(), fresh.task, s, task.Feed{Mode: model.Score, Split: task.Training, Seed: cfg.Seed})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,7 +44,9 @@ func (t *Trainer) write(state []byte) error {
 	}
 	c.Step, c.Parent = t.state.Step, t.parent
 	c.Arrays["model.npz"] = t.kept(c.Arrays["model.npz"])
-	c.Arrays["optimizer.npz"] = slices.Concat(t.optimizer.arrays(), t.averages.arrays(), t.straight.arrays())
+	if t.solved == nil {
+		c.Arrays["optimizer.npz"] = slices.Concat(t.optimizer.arrays(), t.averages.arrays(), t.straight.arrays())
+	}
 	return checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), c)
 }
 
@@ -57,6 +59,9 @@ func (t *Trainer) restore(c, base *checkpoints.Checkpoint) error {
 	}
 	if t.inherited, err = saved.ReadModel(c, base, t.store); err != nil {
 		return err
+	}
+	if t.parent = c.Manifest().Parent; t.solved != nil {
+		return nil
 	}
 	if t.state.Averaged != (t.averages != nil) {
 		return fmt.Errorf("%w: the run was begun with averages of weights: %t, and [train] ema = %g; want it on or off as it was", task.ErrUsage, t.state.Averaged, t.cfg.Train.EMA)
@@ -72,7 +77,6 @@ func (t *Trainer) restore(c, base *checkpoints.Checkpoint) error {
 	if t.averages != nil {
 		t.averages.swap()
 	}
-	t.parent = c.Manifest().Parent
 	return t.stream.Seek(t.state.Cursor)
 }
 

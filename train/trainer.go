@@ -32,6 +32,8 @@ type Trainer struct {
 	known     saved.Options // the kinds by which its models are opened
 	facts     task.Facts
 	dims      model.Dims
+	solved    task.Solved // the task, if it is solved in rounds: nothing of optimizers and gradients is there then
+	last      int         // step or round
 	stream    task.Stream // of training data
 	store     *nn.Store
 	grads     *nn.Gradients // of a step; nil with per-layer updates
@@ -264,10 +266,21 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from orig
 	if err != nil {
 		return nil, false, err
 	}
-	if state.Step >= cfg.Train.Steps || exhausted(cfg.Train, state) {
+	own, err := from.task(cfg, c)
+	if err != nil {
+		return nil, false, err
+	}
+	solved, err := solvedOf(own, cfg)
+	if err != nil {
+		return nil, false, fmt.Errorf("%w: %w", task.ErrUsage, err)
+	}
+	if last := lastStep(cfg, solved); state.Step >= last || exhausted(cfg.Train, state) {
 		longer := "train.steps=N"
-		if state.Step < cfg.Train.Steps {
+		if state.Step < last {
 			longer = "train.patience=0"
+		} else if solved != nil {
+			fmt.Fprintf(out, "%s has ended already, with all its rounds\n", dir)
+			return nil, true, nil
 		}
 		fmt.Fprintf(out, "%s has ended already; train it longer by: %s\n", dir, saved.ResumeCommand(dir, "--set", longer))
 		return nil, true, nil
@@ -285,10 +298,6 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from orig
 			return nil, false, err
 		}
 	}
-	own, err := from.task(cfg, c)
-	if err != nil {
-		return nil, false, err
-	}
 	if t, err = prepare(ctx, cfg, dir, own, from.known, out); err != nil {
 		return nil, false, err
 	}
@@ -301,7 +310,7 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from orig
 	if err := setAside(saved.NewerThan(damaged, newest), t.Message); err != nil {
 		return nil, false, err
 	}
-	t.Message("continuing %s at step %d of %d", dir, t.state.Step, cfg.Train.Steps)
+	t.Message("continuing %s at step %d of %d", dir, t.state.Step, t.last)
 	t.warnChanges()
 	return t, false, t.create()
 }
@@ -358,6 +367,24 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 	defer plan.limitGarbage()()
 	t.Message("data: %s", t.facts.Line)
 	t.store = nn.NewStore(tensor.Float32)
+	t.state.Corpus = t.facts.Hash
+	if t.solved, err = solvedOf(own, cfg); err == nil && t.solved == nil {
+		err = t.prepareSteps()
+	} else if err == nil {
+		t.session, err = cfg.Model.NewSession(t.dims, t.store, model.Options{Seed: cfg.Seed})
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
+	}
+	t.last = lastStep(cfg, t.solved)
+	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Kind, cfg.Model.Body().Layout(),
+		metrics.Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
+	return t, nil
+}
+
+// prepareSteps builds what steps of an optimizer take: the session with its gradients, the stream, moments and averages.
+func (t *Trainer) prepareSteps() (err error) {
+	cfg := t.cfg
 	t.grads = nn.NewGradients(t.store)
 	var layers *nn.LayerGradients
 	if t.sink = t.grads; cfg.Train.PerLayerUpdate {
@@ -365,8 +392,8 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 		t.sink = layers
 	}
 	t.straight = newStraight(cfg.Train, t.store)
-	if t.teacher, err = openTeacher(cfg.Train.Distill, t.facts.Files, t.dims, known); err != nil {
-		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
+	if t.teacher, err = openTeacher(cfg.Train.Distill, t.facts.Files, t.dims, t.known); err != nil {
+		return err
 	}
 	if t.session, err = t.newSession(); err == nil {
 		err = t.feed()
@@ -375,7 +402,7 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 		err = t.straight.begin()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
+		return err
 	}
 	t.optimizer = newOptimizer(cfg.Train, t.store, func(name string) bool { return !t.straight.owns(name) })
 	if layers != nil {
@@ -384,15 +411,13 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 	if cfg.Train.EMA > 0 {
 		t.averages = newAverages(cfg.Train.EMA, t.store, t.optimizer.Names())
 	}
-	t.state.Corpus, t.state.Averaged = t.facts.Hash, t.averages != nil
-	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Kind, cfg.Model.Body().Layout(),
-		metrics.Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
-	return t, nil
+	t.state.Averaged = t.averages != nil
+	return nil
 }
 
 // feed starts the stream of training data into the session's programs. The data has been read.
 func (t *Trainer) feed() (err error) {
-	t.stream, err = t.task.Batches(context.Background(), t.session, task.Feed{Mode: model.Train, Split: task.Training, Seed: t.cfg.Seed})
+	t.stream, err = task.Batches(context.Background(), t.task, t.session, task.Feed{Mode: model.Train, Split: task.Training, Seed: t.cfg.Seed})
 	return err
 }
 

@@ -94,7 +94,7 @@ func (c *Corpus) Dims() (model.Dims, error) {
 	return model.Dims{}, task.ErrUnread
 }
 
-// Shapes implements task.Task.
+// Shapes implements task.Stepped.
 func (c *Corpus) Shapes(rows int) []model.Shape {
 	return []model.Shape{{Rows: rows, Length: c.Config.Data.SeqLen}}
 }

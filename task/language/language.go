@@ -58,7 +58,7 @@ func (l *Task) Share(from task.Task) {
 	}
 }
 
-// Batches implements task.Task.
+// Batches implements task.Stepped.
 func (l *Task) Batches(ctx context.Context, s *model.Session, f task.Feed) (task.Stream, error) {
 	return l.Stream(ctx, s, f, func(p *model.Program, w *corpus.Windows) int {
 		p.Feed(map[string][]int{"tokens": w.Inputs, "targets": w.Targets})

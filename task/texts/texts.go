@@ -128,7 +128,7 @@ func (l *Task) Dims() (model.Dims, error) {
 	}, nil
 }
 
-// Shapes implements task.Task.
+// Shapes implements task.Stepped.
 func (l *Task) Shapes(rows int) []model.Shape {
 	var shapes []model.Shape
 	for _, n := range slices.Backward(l.lengths) {
@@ -199,7 +199,7 @@ func contextOf(s *model.Session) int {
 	return n.(model.Labels).Text.Length
 }
 
-// Batches implements task.Task.
+// Batches implements task.Stepped.
 func (l *Task) Batches(ctx context.Context, s *model.Session, f task.Feed) (task.Stream, error) {
 	return l.stream(ctx, s, f, &labelleddata.Batch{})
 }

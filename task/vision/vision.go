@@ -171,7 +171,7 @@ func feedImages(p *model.Program, b *imagedata.Batch) {
 	p.Feed(map[string][]int{"targets": b.Labels})
 }
 
-// Shapes implements task.Task.
+// Shapes implements task.Stepped.
 func (t *Task) Shapes(rows int) []model.Shape { return []model.Shape{t.shape(rows)} }
 
 // Metrics implements task.Task.
@@ -180,7 +180,7 @@ func (t *Task) Metrics() []task.Metric { return t.labels.Metrics(true) }
 // Longest implements task.Task.
 func (t *Task) Longest() (key string, n int) { return "image_size", t.pixels() }
 
-// Batches implements task.Task.
+// Batches implements task.Stepped.
 func (t *Task) Batches(ctx context.Context, s *model.Session, f task.Feed) (task.Stream, error) {
 	return t.stream(ctx, s, f, nil, &imagedata.Batch{})
 }
