@@ -44,6 +44,7 @@ func (l *Lane) Ask(request, answer any) error {
 		line, err = l.out.ReadBytes('\n')
 	}
 	if err != nil {
+		l.End() // what it wrote last is complete then
 		return fmt.Errorf("ended: %w\n%s", err, Tail(l.stderr.String()))
 	}
 	if err := json.Unmarshal(line, answer); err != nil {
