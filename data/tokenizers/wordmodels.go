@@ -223,52 +223,6 @@ func (m *pairModel) encode(ids []uint32, word string) ([]uint32, error) {
 	return append(ids, mergePairs(start, m.merges)...), nil
 }
 
-// mergePairs merges neighbours, the pair of the lowest rank first and of equal ones the leftmost.
-func mergePairs(start []uint32, merges map[uint64]merge) []uint32 {
-	if len(start) < 2 {
-		return start
-	}
-	symbols := make([]symbol, len(start))
-	var queue mergeQueue
-	for i, id := range start {
-		symbols[i] = symbol{id: int32(id), prev: int32(i - 1), next: int32(i + 1)}
-	}
-	symbols[len(start)-1].next = -1
-	offer := func(at int32) {
-		left := symbols[at]
-		if m, ok := merges[pairKey(left.id, symbols[left.next].id)]; ok {
-			queue.push(mergeCandidate{rank: m.rank, at: at, id: m.id})
-		}
-	}
-	for i := range len(start) - 1 {
-		offer(int32(i))
-	}
-	for len(queue) > 0 {
-		c := queue.pop()
-		left := &symbols[c.at]
-		if left.gone || left.next < 0 {
-			continue
-		}
-		right := &symbols[left.next]
-		if m, ok := merges[pairKey(left.id, right.id)]; !ok || m.id != c.id {
-			continue // either has changed since the pair was queued
-		}
-		left.id, left.next, right.gone = c.id, right.next, true
-		if left.next >= 0 {
-			symbols[left.next].prev = c.at
-			offer(c.at)
-		}
-		if left.prev >= 0 {
-			offer(left.prev)
-		}
-	}
-	out := start[:0]
-	for i := int32(0); i >= 0; i = symbols[i].next {
-		out = append(out, uint32(symbols[i].id))
-	}
-	return out
-}
-
 // unigram is the unigram language model of Kudo (2018): of all ways to spell a word the one whose tokens' log
 // probabilities have the largest sum, found by dynamic programming. A character that is no token counts 10 less than the
 // rarest token.
