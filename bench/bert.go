@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sparrow/compress"
+	"sparrow/data/labelled"
 	"sparrow/recipe"
 	"sparrow/train"
 )
@@ -65,8 +66,10 @@ func bertFolder(dir string, c bertConfig) error {
 	}
 	cfg := recipe.Default()
 	cfg.Model.UseKind("encoder")
-	cfg.Data.Source, cfg.Data.Train, cfg.Data.TextColumns, cfg.Data.LabelColumn = "tsv", text, []string{"text"}, "label"
-	cfg.Data.Tokenizer, cfg.Data.MinCount, cfg.Data.MaxLen, cfg.Data.ValidationShare = "word", 1, 16, 0.2
+	from := labelled.DefaultTSV()
+	from.Train, from.TextColumns, from.LabelColumn = text, []string{"text"}, "label"
+	from.Tokenizer, from.MinCount, from.MaxLen, from.ValidationShare = "word", 1, 16, 0.2
+	cfg.Data = recipe.From(from)
 	cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = c.DModel, c.NLayer, c.DFF, c.NHead
 	cfg.Train.Steps, cfg.Train.BatchSize = 1, 1
 	cfg.Train.Freeze = []recipe.Freeze{{Match: "bert.encoder.layer.*"}} // whose moments would triple the file

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"sparrow/data/labelled"
+	"sparrow/data/text"
 	"sparrow/model"
 	"sparrow/recipe"
 	"sparrow/saved"
@@ -28,7 +30,9 @@ func trainedMasked(t *testing.T) string {
 		}
 		cfg := recipe.Default()
 		cfg.Model.UseKind("encoder")
-		cfg.Data.Source, cfg.Data.Paths, cfg.Data.SeqLen, cfg.Data.Tokenizer = "text", []string{textFile(t, dir)}, 16, vocab
+		from := text.DefaultFiles()
+		from.Paths, from.SeqLen, from.Tokenizer = []string{textFile(t, dir)}, 16, vocab
+		cfg.Data = recipe.From(from)
 		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
 		cfg.Train.Steps, cfg.Train.BatchSize = 2, 8
 		cfg.Eval.Every, cfg.Eval.Tokens, cfg.Eval.Metric = 2, 512, "loss"
@@ -56,7 +60,7 @@ func TestClockRoundsAreShort(t *testing.T) {
 			t.Fatal(err)
 		}
 		if batches != 8 {
-			t.Errorf("%s: a round for the clock evaluates %d batches, want 8", l.Config.Data.Source, batches)
+			t.Errorf("%s: a round for the clock evaluates %d batches, want 8", l.Config.Data.Name, batches)
 		}
 	}
 }
@@ -74,8 +78,10 @@ func TestFewExamples(t *testing.T) {
 		}
 		cfg := recipe.Default()
 		cfg.Model.UseKind("encoder")
-		cfg.Data.Source, cfg.Data.Train, cfg.Data.TextColumns, cfg.Data.LabelColumn = "tsv", path, []string{"text"}, "label"
-		cfg.Data.Tokenizer, cfg.Data.MinCount, cfg.Data.MaxLen, cfg.Data.ValidationShare = "word", 1, 16, 0.2
+		from := labelled.DefaultTSV()
+		from.Train, from.TextColumns, from.LabelColumn = path, []string{"text"}, "label"
+		from.Tokenizer, from.MinCount, from.MaxLen, from.ValidationShare = "word", 1, 16, 0.2
+		cfg.Data = recipe.From(from)
 		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
 		cfg.Train.Steps, cfg.Train.BatchSize = 2, 4
 		cfg.Eval.Every = 2

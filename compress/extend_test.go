@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sparrow/compress"
+	"sparrow/data/text"
 	"sparrow/factor"
 	"sparrow/nn"
 	"sparrow/recipe"
@@ -59,7 +60,9 @@ func TestMethodFromOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	run := recipe.Default()
-	run.Data.Source, run.Data.Paths, run.Data.SeqLen = "text", []string{corpus}, 16
+	from := text.DefaultFiles()
+	from.Paths, from.SeqLen = []string{corpus}, 16
+	run.Data = recipe.From(from)
 	run.Model.DModel, run.Model.NLayer, run.Model.DFF, run.Model.Attention.NHead = 16, 1, 24, 2
 	run.Train.Steps, run.Train.BatchSize, run.Eval.Every, run.Eval.Tokens = 2, 4, 2, 128
 	trainer, err := train.New(context.Background(), run, filepath.Join(dir, "run"), false, io.Discard)

@@ -12,6 +12,9 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/data/images"
+	"sparrow/data/labelled"
+	"sparrow/data/text"
 	"sparrow/recipe"
 	"sparrow/task"
 )
@@ -42,9 +45,7 @@ func TestChangedInputs(t *testing.T) {
 			}
 			text := textFile(t, t.TempDir())
 			cfg := configOf(t, source, "fwsvd", 0.5)
-			cfg.Compress.Data = &DataConfig{}
-			cfg.Compress.Data.SetDefaults()
-			cfg.Compress.Data.Source, cfg.Compress.Data.Paths, cfg.Compress.Data.SeqLen = "text", []string{text}, 16
+			cfg.Compress.Data = &DataConfig{filesOf(text)}
 			dir := filepath.Join(t.TempDir(), "out")
 			mustRun(t, cfg, dir)
 			mustRun(t, cfg, dir)
@@ -76,6 +77,13 @@ func (m *mover) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// filesOf is the source of one file of text.
+func filesOf(path string) recipe.Data {
+	from := text.DefaultFiles()
+	from.Paths, from.SeqLen = []string{path}, 16
+	return recipe.From(from)
+}
+
 // TestDataIsReadOnce: statistics of two kinds, both measurements, fine-tuning and its own measurements all use what was read
 // for the first of them, of texts, labelled texts and images; and so do the rounds of verify.
 func TestDataIsReadOnce(t *testing.T) {
@@ -83,9 +91,9 @@ func TestDataIsReadOnce(t *testing.T) {
 		run  func(*testing.T) string
 		file func(recipe.Data) string
 	}{
-		"decoder": {trainedRun, func(c recipe.Data) string { return c.Paths[0] }},
-		"encoder": {trainedEncoder, func(c recipe.Data) string { return c.Train }},
-		"favit":   {trainedFaViT, func(c recipe.Data) string { return c.Root }},
+		"decoder": {trainedRun, func(c recipe.Data) string { return c.Of.(text.Files).Paths[0] }},
+		"encoder": {trainedEncoder, func(c recipe.Data) string { return c.Of.(labelled.TSV).Train }},
+		"favit":   {trainedFaViT, func(c recipe.Data) string { return c.Of.(images.Folder).Root }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := configOf(t, c.run(t), "svd_llm", 0.5) // needs moments and, to allocate, Fisher information

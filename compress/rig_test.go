@@ -17,6 +17,8 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/data/images"
+	"sparrow/data/labelled"
+	"sparrow/data/text"
 	"sparrow/factor"
 	"sparrow/recipe"
 	"sparrow/train"
@@ -27,7 +29,9 @@ func trainedRun(t *testing.T) string {
 	t.Helper()
 	return once(t, "decoder", func(dir string) recipe.Config {
 		cfg := recipe.Default()
-		cfg.Data.Source, cfg.Data.Paths, cfg.Data.SeqLen = "text", []string{textFile(t, dir)}, 16
+		from := text.DefaultFiles()
+		from.Paths, from.SeqLen = []string{textFile(t, dir)}, 16
+		cfg.Data = recipe.From(from)
 		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
 		cfg.Train.Steps, cfg.Train.BatchSize, cfg.Train.LearningRate = 80, 8, 1e-2
 		cfg.Eval.Every, cfg.Eval.Tokens = 80, 512
@@ -51,8 +55,10 @@ func trainedEncoder(t *testing.T) string {
 		}
 		cfg := recipe.Default()
 		cfg.Model.UseKind("encoder")
-		cfg.Data.Source, cfg.Data.Train, cfg.Data.TextColumns, cfg.Data.LabelColumn = "tsv", path, []string{"text"}, "label"
-		cfg.Data.Tokenizer, cfg.Data.MinCount, cfg.Data.MaxLen, cfg.Data.ValidationShare = "word", 1, 16, 0.2
+		from := labelled.DefaultTSV()
+		from.Train, from.TextColumns, from.LabelColumn = path, []string{"text"}, "label"
+		from.Tokenizer, from.MinCount, from.MaxLen, from.ValidationShare = "word", 1, 16, 0.2
+		cfg.Data = recipe.From(from)
 		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
 		cfg.Train.Steps, cfg.Train.BatchSize, cfg.Train.LearningRate = 30, 8, 1e-2
 		cfg.Eval.Every = 30
@@ -66,9 +72,11 @@ func trainedFaViT(t *testing.T) string {
 	return once(t, "favit", func(dir string) recipe.Config {
 		cfg := recipe.Default()
 		cfg.Model.UseKind("favit")
-		cfg.Data.Source, cfg.Data.Root, cfg.Data.ValidationShare = "image_folder", filepath.Join(dir, "images"), 0.25
-		cfg.Data.Augment = &images.AugmentConfig{Flip: true, Mixup: 0.8, LabelSmoothing: 0.1}
-		bars(t, cfg.Data.Root)
+		from := images.DefaultFolder()
+		from.Root, from.ValidationShare = filepath.Join(dir, "images"), 0.25
+		from.Augment = &images.AugmentConfig{Flip: true, Mixup: 0.8, LabelSmoothing: 0.1}
+		cfg.Data = recipe.From(from)
+		bars(t, from.Root)
 		f := cfg.Model.FaViT
 		f.Variant, f.Window = "tiny", 3
 		f.Widths, f.Depths, f.Heads = []int{16, 16, 16}, []int{1, 1, 1}, []int{1, 1, 1}

@@ -13,7 +13,10 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/data/images"
+	"sparrow/data/labelled"
 	"sparrow/model"
+	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
 )
@@ -308,22 +311,17 @@ func TestRefusals(t *testing.T) {
 		{"not finite", func(c *Config) { c.Compress.From = broken }, "up_proj.weight[1, 1] is NaN", false},
 		{"compressed before", func(c *Config) { c.Compress.From = small }, "is of kind low_rank; want dense ones", true},
 		{"no data", func(c *Config) {
-			d := &DataConfig{}
-			d.SetDefaults()
-			d.Source, d.Paths = "text", []string{"missing.txt"}
-			c.Compress.Data = d
+			c.Compress.Data = &DataConfig{filesOf("missing.txt")}
 		}, `"missing.txt" does not exist`, true},
 		{"data of another kind, images", func(c *Config) {
-			d := &DataConfig{}
-			d.SetDefaults()
-			d.Source, d.Root = "image_folder", t.TempDir()
-			c.Compress.Data = d
+			from := images.DefaultFolder()
+			from.Root = t.TempDir()
+			c.Compress.Data = &DataConfig{recipe.From(from)}
 		}, "has labelled images: the model was trained on", true},
 		{"data of another kind", func(c *Config) {
-			d := &DataConfig{}
-			d.SetDefaults()
-			d.Source, d.Train, d.TextColumns, d.LabelColumn = "tsv", "x.tsv", []string{"a"}, "b"
-			c.Compress.Data = d
+			from := labelled.DefaultTSV()
+			from.Train, from.TextColumns, from.LabelColumn = "x.tsv", []string{"a"}, "b"
+			c.Compress.Data = &DataConfig{recipe.From(from)}
 		}, "has labelled texts: the model was trained on \"text\"; want text without labels", true},
 	} {
 		cfg := configOf(t, base, "fwsvd", 0.5)

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"sparrow/data/text"
 	"sparrow/recipe"
 )
 
@@ -17,7 +18,9 @@ func TestShippedConfigsFitTheirModel(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.Data.Source, cfg.Data.Paths, cfg.Data.SeqLen = "text", []string{textFile(t, dir)}, 16
+		from := text.DefaultFiles()
+		from.Paths, from.SeqLen = []string{textFile(t, dir)}, 16
+		cfg.Data = recipe.From(from)
 		cfg.Model.NLayer, cfg.Train.Steps, cfg.Train.WarmupSteps, cfg.Eval.Tokens, cfg.Sample.Prompt = 1, 2, 1, 256, ""
 		return cfg
 	})

@@ -48,9 +48,8 @@ func open(cfg Config, out io.Writer) (*compression, error) {
 	}
 	if d := cfg.Compress.Data; d != nil {
 		s.table = d.Data
-		s.table.Tokenizer, s.table.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
-		if !l.Config.Data.IsNone() && kindOf(s.table) != kindOf(l.Config.Data) {
-			return nil, refusef("[compress.data] source = %q has %s: the model was trained on %q; want %s", d.Source, kindOf(s.table), l.Config.Data.Source, kindOf(l.Config.Data))
+		if has, want := s.table.Gives(), l.Config.Data.Gives(); !l.Config.Data.IsNone() && has != want {
+			return nil, refusef("[compress.data] source = %q has %s: the model was trained on %q; want %s", d.Name, has, l.Config.Data.Name, want)
 		}
 		other := l.Config
 		other.Data = s.table
@@ -72,7 +71,6 @@ func lend(cfg Config, l *saved.Model) error {
 	}
 	other := l.Config
 	other.Data = d.Data
-	other.Data.Tokenizer, other.Data.VocabSize = l.Config.Data.Tokenizer, l.Config.Data.VocabSize
 	t, err := l.Open(other)
 	if err == nil {
 		l.Task = t
@@ -83,17 +81,6 @@ func lend(cfg Config, l *saved.Model) error {
 // refusef is the error of what the user asked for and cannot have; it matches train.ErrUsage.
 func refusef(format string, args ...any) error {
 	return task.Refusef("compress: cannot start: "+format, args...)
-}
-
-// kindOf says what data has that a network reads, in words.
-func kindOf(cfg recipe.Data) string {
-	switch {
-	case cfg.IsImages():
-		return "labelled images"
-	case cfg.IsLabelled():
-		return "labelled texts"
-	}
-	return "text without labels"
 }
 
 // needs is what the methods of all layers read.

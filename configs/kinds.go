@@ -27,9 +27,12 @@ func (d *decoder) chooseKinds(v reflect.Value, table map[string]any, key toml.Ke
 		}
 		f := fields[next]
 		done[f.name] = true
-		at := child(key, f.name)
-		if kind, ok := d.pendingKind(at); !ok && table[f.name] != nil {
-			d.assignKind(f.one, table[f.name], at)
+		at, raw := child(key, f.name), table[f.name]
+		if kind, ok := d.old[oldName(at)]; ok && raw == "" && d.current == "" {
+			raw = kind
+		}
+		if kind, ok := d.pendingKind(at); !ok && raw != nil {
+			d.assignKind(f.one, raw, at)
 		} else if ok && !f.one.choose(kind, d.lists) {
 			d.unknownKind[key.String()] = true // and the override will say so
 		}

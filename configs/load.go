@@ -22,8 +22,9 @@ type Options struct {
 	// Old are keys that earlier versions wrote of every table of some kind, whatever the kind ("model.linear.rank"), with
 	// their default values of then. The document may have such a key where its kind has none: at that value it is dropped, at
 	// any other it is an unknown key. Beside an override of the kind, one that sets such a key to that value is
-	// dropped, with the document's key whatever its value: so commands change kinds that tables had the keys of. It is for
-	// stored configs, not for those that people write.
+	// dropped, with the document's key whatever its value: so commands change kinds that tables had the keys of. At a key that
+	// chooses a kind, it is the name of the kind that an empty text stood for. It is for stored configs, not for those that people
+	// write.
 	Old map[string]any
 
 	// Encoded says that the document is what Encode wrote, so that its keys need no check: those that a kind which Set

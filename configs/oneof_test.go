@@ -278,10 +278,12 @@ func TestWith(t *testing.T) {
 // TestOld: a stored config's keys of other kinds are dropped at their old defaults, and are mistakes at other values, in other
 // places and in what is not stored.
 func TestOld(t *testing.T) {
-	old := map[string]any{"many.radius": 0, "many.width": 2, "many.notes": []int{}, "many.corner.depth": 0, "main.radius": 0.5}
+	old := map[string]any{"many.kind": "box", "many.radius": 0, "many.width": 2, "many.notes": []int{}, "many.corner.depth": 0, "main.radius": 0.5}
 	for _, c := range []struct{ name, text, set, want string }{
 		{"their defaults", "[[many]]\nkind = 'disc'\nwidth = 2\nnotes = []\ncorner = {depth = 0}\n[main]\nradius = 0.5", "", ""},
 		{"of a kind that has the key", "[[many]]\nkind = 'box'\nwidth = 3", "", ""},
+		{"no kind, which had a name of its own since", "[[many]]\nkind = ''\nwidth = 3", "", ""},
+		{"a kind that no version had", "[[many]]\nkind = 'ring'", "", `f.toml:2: [[many]] kind = "ring" is unknown; want one of disc, box, crate`},
 		{"another value", "[[many]]\nkind = 'disc'\nwidth = 3", "", `f.toml:3: unknown key "width" in [[many]] of kind = "disc"; it is a key of box`},
 		{"another type", "[[many]]\nkind = 'disc'\nwidth = 2.0", "", `f.toml:3: unknown key "width" in [[many]] of kind = "disc"; it is a key of box`},
 		{"a table with another value", "[[many]]\nkind = 'disc'\n[many.corner]\ndepth = 1", "", `f.toml:3: unknown key "corner" in [[many]] of kind = "disc"; it is a key of box`},

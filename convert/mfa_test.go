@@ -17,6 +17,7 @@ import (
 	"sparrow/attention"
 	"sparrow/configs"
 	"sparrow/convert"
+	"sparrow/data/text"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/recipe"
@@ -29,15 +30,17 @@ import (
 func parentOf(t *testing.T, steps int, change func(*recipe.Config)) *saved.Model {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "corpus.txt")
-	var text strings.Builder
+	var lines strings.Builder
 	for i := range 600 {
-		fmt.Fprintf(&text, "line %d of %d\n", i, i*i%17)
+		fmt.Fprintf(&lines, "line %d of %d\n", i, i*i%17)
 	}
-	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(lines.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	c := recipe.Default()
-	c.Data.Source, c.Data.Paths, c.Data.SeqLen = "text", []string{path}, 24
+	from := text.DefaultFiles()
+	from.Paths, from.SeqLen = []string{path}, 24
+	c.Data = recipe.From(from)
 	c.Model.DModel, c.Model.NLayer, c.Model.DFF, c.Model.Attention.NHead = 32, 2, 40, 4
 	c.Train.Steps, c.Train.BatchSize, c.Train.LearningRate = steps, 8, 1e-2
 	c.Eval.Every, c.Eval.Tokens = 0, 960

@@ -138,9 +138,11 @@ func (c Config) Validate(r *configs.Report) {
 
 // validateTask reports a network and data that do not suit each other.
 func (c Config) validateTask(r *configs.Report) {
-	key, longest := "data.seq_len", c.Data.SeqLen
-	if c.Data.IsLabelled() {
-		key, longest = "data.max_len", c.Data.MaxLen
+	_, pictures := c.Data.Images()
+	labels, hasLabels := c.Data.Labelled()
+	key, longest := "data.seq_len", c.Data.SeqLen()
+	if hasLabels {
+		key, longest = "data.max_len", labels.Labelled().MaxLen
 	}
 	if c.Model.Context > 0 && c.Model.Context < longest {
 		r.Errorf(key, "is longer than [model] context = %d", c.Model.Context)
@@ -151,22 +153,22 @@ func (c Config) validateTask(r *configs.Report) {
 	sequence, steps := body.(model.Sequence)
 	switch {
 	case body == nil: // which its table reports
-	case c.Data.IsImages() != sees:
-		r.Errorf("model.kind", "is not for [data] source = %q; want \"favit\" for images (mnist, image_folder), and another kind for texts", c.Data.Source)
-	case c.Data.IsImages():
+	case pictures != sees:
+		r.Errorf("model.kind", "is not for [data] source = %q; want \"favit\" for images (mnist, image_folder), and another kind for texts", c.Data.Name)
+	case pictures:
 		c.validateImages(r)
-	case c.Data.IsLabelled() && !reads:
-		r.Errorf("model.kind", "predicts tokens, but [data] source = %q has labels; want one of %s", c.Data.Source, strings.Join(Classifiers(), ", "))
-	case !c.Data.IsLabelled() && !steps:
-		r.Errorf("model.kind", "predicts labels, but [data] source = %q has none; want \"decoder\", or \"encoder\" as a masked language model", c.Data.Source)
-	case !c.Data.IsLabelled() && !sequence.Causal() && c.Data.SeqLen < minMaskedLen:
+	case hasLabels && !reads:
+		r.Errorf("model.kind", "predicts tokens, but [data] source = %q has labels; want one of %s", c.Data.Name, strings.Join(Classifiers(), ", "))
+	case !hasLabels && !steps:
+		r.Errorf("model.kind", "predicts labels, but [data] source = %q has none; want \"decoder\", or \"encoder\" as a masked language model", c.Data.Name)
+	case !hasLabels && !sequence.Causal() && c.Data.SeqLen() < minMaskedLen:
 		r.Errorf("data.seq_len", "is too short for a masked language model; want at least %d", minMaskedLen)
 	}
 	if body != nil && !(steps && sequence.Causal()) && c.Sample.Prompt != "" {
 		r.Errorf("sample.prompt", "is for kind = \"decoder\": other networks write no text")
 	}
-	if !c.Data.IsLabelled() && !c.Data.IsImages() && c.Eval.Examples != 0 {
-		r.Errorf("eval.examples", "is for labelled data, but [data] source = %q; want tokens", c.Data.Source)
+	if !hasLabels && !pictures && c.Eval.Examples != 0 {
+		r.Errorf("eval.examples", "is for labelled data, but [data] source = %q; want tokens", c.Data.Name)
 	}
 	if want := c.metricsOf(); !slices.Contains(want, c.Eval.Metric) {
 		r.Errorf("eval.metric", "is not measured on such data; want one of %s", strings.Join(want, ", "))
@@ -178,7 +180,7 @@ func (c Config) validateTask(r *configs.Report) {
 
 // validateImages reports a network that cannot look at images of the config's size, where the config tells it.
 func (c Config) validateImages(r *configs.Report) {
-	pictures := c.Data.Images()
+	pictures, _ := c.Data.Images()
 	side, channels := pictures.Shape()
 	if side == 0 || c.Model.FaViT == nil || configs.Validate("", c.Model.FaViT) != nil {
 		return
@@ -318,7 +320,7 @@ func (c Train) Frozen(name string) bool {
 func (c Config) Dims(vocabSize int) model.Dims {
 	context := c.Model.Context
 	if context == 0 {
-		context = c.Data.SeqLen
+		context = c.Data.SeqLen()
 	}
 	return model.Dims{VocabSize: vocabSize, Context: context}
 }
@@ -333,12 +335,14 @@ func (c Config) Longest() int {
 
 // metricsOf lists what [eval] metric may be for a config's data.
 func (c Config) metricsOf() []string {
-	switch {
-	case c.Data.IsImages():
+	if _, ok := c.Data.Images(); ok {
 		return []string{"loss", "accuracy", "top5", "f1", "macro_f1", "matthews"}
-	case !c.Data.IsLabelled():
+	}
+	labels, ok := c.Data.Labelled()
+	switch {
+	case !ok:
 		return []string{"loss", "perplexity"}
-	case c.Data.Regression:
+	case labels.Scores():
 		return []string{"loss", "pearson", "spearman"}
 	}
 	return []string{"loss", "accuracy", "f1", "macro_f1", "matthews"}
@@ -357,7 +361,7 @@ func (c Config) LabelledContext() int {
 	if c.Model.Context > 0 {
 		return c.Model.Context
 	}
-	return c.Data.MaxLen
+	return c.Data.Lengths().MaxLen
 }
 
 // Adapter tells whether the run's checkpoints hold only what trains and leave the

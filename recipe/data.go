@@ -1,6 +1,8 @@
 package recipe
 
 import (
+	"slices"
+
 	"sparrow/configs"
 	"sparrow/data"
 	"sparrow/data/images"
@@ -9,107 +11,133 @@ import (
 	"sparrow/data/tokenizers"
 )
 
-// Data is the [data] table of a run: the keys of every source.
+// Data is the [data] table of a run: the source and its keys.
 type Data struct {
-	Source string   `toml:"source" doc:"where the data comes from" choices:"goroot|text|imdb|tsv|mnist|image_folder"`
-	Paths  []string `toml:"paths" doc:"files or globs, relative to the working directory; a glob has no **"`
+	configs.OneOf[data.Source] `kind:"source" doc:"where the data comes from"`
+}
 
-	tokenizers.Config
-	text.Limits
-	labelled.Lengths
-	MaxExamples int    `toml:"max_examples" doc:"most examples of each file or split, chosen by hashes, so that a small run starts fast; 0: all"`
-	Root        string `toml:"root" doc:"folder of the images, or one with the files of imdb or mnist; empty: they come from the Go module"`
+// Sources are the sources that come with the program, in the order in which messages name them.
+func Sources() []configs.Choice[data.Source] {
+	return append(slices.Concat(text.Sources(), labelled.Sources(), images.Sources()),
+		configs.Choice[data.Source]{Name: none, New: func() data.Source { return DefaultNone() }})
+}
 
-	labelled.TSV
-	Vectors string `toml:"vectors" doc:"file of pretrained word vectors in GloVe's text format, for the word tokenizer; empty: none"`
+// From is the table of a source.
+func From(s data.Source) Data { return Data{configs.OneOf[data.Source]{Name: s.Name(), Of: s}} }
 
-	images.Pixels
+// Edit changes the source if it is an S, and reports whether it is.
+func Edit[S data.Source](d *Data, change func(s *S)) bool {
+	s, ok := d.Of.(S)
+	if ok {
+		change(&s)
+		*d = From(s)
+	}
+	return ok
 }
 
 // DefaultData returns the values of keys that a config leaves out.
-func DefaultData() Data {
-	return Data{Source: "goroot", Config: tokenizers.DefaultConfig(), Limits: text.DefaultLimits(), Lengths: labelled.DefaultLengths(), TSV: labelled.DefaultTSV()}
+func DefaultData() Data { return From(text.DefaultGoroot()) }
+
+// Text is the source if it gives text without labels.
+func (d Data) Text() (s text.Source, ok bool) {
+	s, ok = d.Of.(text.Source)
+	return s, ok
+}
+
+// Labelled is the source if it gives texts with labels.
+func (d Data) Labelled() (s labelled.Source, ok bool) {
+	s, ok = d.Of.(labelled.Source)
+	return s, ok
+}
+
+// Images is the source if it gives images with labels.
+func (d Data) Images() (s images.Source, ok bool) {
+	s, ok = d.Of.(images.Source)
+	return s, ok
+}
+
+// Tokenizer has the keys of the tokenizer of a source of texts, labelled or not, else their defaults.
+func (d Data) Tokenizer() (tokenizers.Config, bool) {
+	if s, ok := d.Text(); ok {
+		return s.Text().Config, true
+	}
+	if s, ok := d.Labelled(); ok {
+		return s.Labelled().Config, true
+	}
+	return tokenizers.DefaultConfig(), false
 }
 
 // IsNone reports whether there are no data: the model comes from elsewhere.
-func (c *Data) IsNone() bool { return c.Source == "" }
-
-// IsLabelled reports whether the source has labelled texts.
-func (c *Data) IsLabelled() bool { return c.Source == "imdb" || c.Source == "tsv" }
-
-// IsImages reports whether the source has labelled images.
-func (c *Data) IsImages() bool { return c.Source == "mnist" || c.Source == "image_folder" }
-
-// Text has the keys of sources of text.
-func (c *Data) Text() text.Config {
-	return text.Config{Source: c.Source, Paths: c.Paths, Config: c.Config, Limits: c.Limits}
+func (d Data) IsNone() bool {
+	_, none := d.Of.(None)
+	return none || d.Of == nil
 }
 
-// Labelled has the keys of sources of labelled texts.
-func (c *Data) Labelled() labelled.Config {
-	return labelled.Config{Source: c.Source, Config: c.Config, ValidationShare: c.ValidationShare, Lengths: c.Lengths,
-		MaxExamples: c.MaxExamples, Root: c.Root, TSV: c.TSV, Vectors: c.Vectors}
+// Lengths say how long a text may be that is read by itself: to be labelled, or to become a vector.
+func (d Data) Lengths() labelled.Lengths {
+	if s, ok := d.Labelled(); ok {
+		return s.Labelled().Lengths
+	}
+	if s, ok := d.Of.(None); ok {
+		return s.Lengths
+	}
+	return labelled.DefaultOptions().Lengths
 }
 
-// Images has the keys of sources of images.
-func (c *Data) Images() images.Config {
-	return images.Config{Source: c.Source, ValidationShare: c.ValidationShare, MaxExamples: c.MaxExamples, Root: c.Root, Pixels: c.Pixels}
+// Columns are those of another file, which is read as these data are.
+func (d Data) Columns() labelled.TSV {
+	if s, ok := d.Of.(labelled.TSV); ok {
+		return s
+	}
+	tsv := labelled.DefaultTSV()
+	tsv.Lengths = d.Lengths()
+	if s, ok := d.Labelled(); ok {
+		tsv.Options = s.Labelled()
+	}
+	return tsv
 }
 
-// sources lists the values of Config.Source for messages.
-var sources = append(append(append([]string{}, text.Sources...), labelled.Sources...), images.Sources...)
-
-// Validate reports every key that is wrong, as far as that shows without reading a file. The structs inside report theirs.
-func (c *Data) Validate(r *configs.Report) {
-	switch {
-	case c.IsNone():
-	case c.IsLabelled():
-		c.Labelled().Validate(r)
-	case c.IsImages():
-		c.Images().Validate(r)
-	case c.Source == "goroot" || c.Source == "text":
-		c.Text().Validate(r)
-	default:
-		r.Errorf("source", "is unknown; want one of %s", data.Quoted(sources))
+// SeqLen is the length of a training sequence of text without labels; 0: the source gives none.
+func (d Data) SeqLen() int {
+	if s, ok := d.Text(); ok {
+		return s.Text().SeqLen
 	}
-	data.CheckMaxExamples(r, c.MaxExamples)
-	if c.Vectors != "" && c.Tokenizer != "word" {
-		r.Errorf("vectors", `is for tokenizer = "word", but tokenizer = %q`, c.Tokenizer)
+	if s, ok := d.Of.(None); ok {
+		return s.SeqLen
 	}
-	c.foreign(r)
+	return 0
 }
 
-// foreign reports the keys that the source has no use for.
-func (c *Data) foreign(r *configs.Report) {
-	if c.Source != "text" && len(c.Paths) > 0 {
-		r.Errorf("paths", `is for source = "text", but source = %q`, c.Source)
+// Gives says what the source has that a network reads, in words.
+func (d Data) Gives() string {
+	if _, ok := d.Images(); ok {
+		return "labelled images"
 	}
-	if c.MaxBytes > 0 && (c.IsLabelled() || c.IsImages()) {
-		r.Errorf("max_bytes", `is for sources "goroot" and "text", but source = %q; want max_examples`, c.Source)
+	if _, ok := d.Labelled(); ok {
+		return "labelled texts"
 	}
-	if c.Root != "" && c.Source != "imdb" && !c.IsImages() {
-		r.Errorf("root", `is for sources "imdb", "mnist" and "image_folder", but source = %q`, c.Source)
+	return "text without labels"
+}
+
+// Kept is what a checkpoint keeps of its [data] table, so that a later one has no say in it.
+type Kept struct {
+	Tokenizer  string
+	VocabSize  int
+	Scores     bool // labels are numbers
+	Mean, Std  []float64
+	Augmenting *images.AugmentConfig
+}
+
+// Kept is what a checkpoint of these data keeps.
+func (d Data) Kept() (k Kept) {
+	c, _ := d.Tokenizer()
+	k.Tokenizer, k.VocabSize = c.Tokenizer, c.VocabSize
+	if s, ok := d.Labelled(); ok {
+		k.Scores = s.Scores()
 	}
-	if c.ImageSize != 0 && c.Source != "image_folder" {
-		r.Errorf("image_size", `is for source = "image_folder", but source = %q`, c.Source)
+	if s, ok := d.Images(); ok {
+		o := s.Images()
+		k.Mean, k.Std, k.Augmenting = o.Mean, o.Std, o.Augment
 	}
-	for _, key := range []struct {
-		name string
-		set  bool
-	}{
-		{"train", c.Train != ""}, {"validation", c.Validation != ""}, {"test", c.Test != ""}, {"text_columns", len(c.TextColumns) > 0},
-		{"label_column", c.LabelColumn != ""}, {"header", !c.Header}, {"regression", c.Regression},
-	} {
-		if key.set && c.Source != "tsv" {
-			r.Errorf(key.name, `is for source = "tsv", but source = %q`, c.Source)
-		}
-	}
-	for _, key := range []struct {
-		name string
-		set  bool
-	}{{"mean", len(c.Mean) > 0}, {"std", len(c.Std) > 0}, {"augment.flip", c.Augment != nil}} {
-		if key.set && !c.IsImages() {
-			r.Errorf(key.name, `is for sources "mnist" and "image_folder", but source = %q`, c.Source)
-		}
-	}
+	return k
 }

@@ -3,6 +3,7 @@ package recipe
 import (
 	"sparrow/attention"
 	"sparrow/configs"
+	"sparrow/data"
 	"sparrow/nn"
 )
 
@@ -10,12 +11,18 @@ import (
 func Lists() configs.Lists {
 	l := configs.With(configs.Lists{}, nn.Kinds()...)
 	l = configs.With(l, attention.Kinds()...)
-	return configs.With(l, attention.Pools()...)
+	l = configs.With(l, attention.Pools()...)
+	return configs.With(l, Sources()...)
 }
 
 // OldDefaults are the keys that configs of earlier versions spell out in checkpoints for every kind, with their defaults of then
 // (see configs.Options).
 var OldDefaults = map[string]any{
+	"data.source": none, "data.validation_share": data.DefaultShare, "data.paths": []string{}, "data.tokenizer": "byte", "data.vocab_size": 4096, "data.min_count": 2, "data.lowercase": true,
+	"data.seq_len": 256, "data.max_bytes": 0, "data.max_len": 256, "data.cut": "head", "data.max_examples": 0, "data.root": "",
+	"data.train": "", "data.validation": "", "data.test": "", "data.text_columns": []string{}, "data.label_column": "",
+	"data.header": true, "data.regression": false, "data.vectors": "", "data.image_size": 0, "data.mean": []float64{}, "data.std": []float64{},
+
 	"model.linear.rank": 0, "model.linear.alpha": 0.0, "model.linear.density": 0.0, "model.linear.up_init": "",
 	"model.linear.train_scale": false, "model.linear.mode": "", "model.linear.base": "", "model.linear.block": 0,
 	"model.linear.atoms": 0, "model.linear.nonzeros": []int{}, "model.linear.axis": "", "model.linear.shared": false,

@@ -10,16 +10,17 @@ import (
 // GraphBytes is less than the graph of one block takes.
 const GraphBytes = 20e3
 
-// Plausible refuses a config whose weights or activations alone exceed limit, which is this machine's memory or more.
+// Plausible refuses a config whose weights or activations, of sequences of length tokens, alone exceed limit, which is this
+// machine's memory or more.
 // It estimates from below and in float64, because for such sizes the plan's own
 // integers overflow and its inputs would not fit.
-func Plausible(cfg Config, dims model.Dims, limit float64) error {
+func Plausible(cfg Config, dims model.Dims, length int, limit float64) error {
 	d, layers, vocab := float64(cfg.Model.DModel), float64(cfg.Model.NLayer), float64(dims.VocabSize)
 	hidden := float64(cfg.Model.DFF)
 	if hidden == 0 {
 		hidden = 2 * d
 	}
-	tokens := float64(cfg.Train.BatchSize) * float64(cfg.Data.SeqLen)
+	tokens := float64(cfg.Train.BatchSize) * float64(length)
 	blocks := layers * (2*d*hidden + cfg.Model.Attention.Parameters(cfg.Model.DModel))
 	if len(cfg.Model.Linear) > 0 {
 		blocks = layers * 2 * d // factored layers may be small; the norms are not
@@ -55,11 +56,11 @@ const maxPlanned = 1 << 55
 
 // Buildable refuses what cannot even be planned: sizes whose products overflow, and graphs, token buffers and tables of
 // angles that are larger than limit, since a plan makes those.
-func Buildable(cfg Config, dims model.Dims, limit float64) error {
-	if err := Plausible(cfg, dims, maxPlanned); err != nil {
+func Buildable(cfg Config, dims model.Dims, length int, limit float64) error {
+	if err := Plausible(cfg, dims, length, maxPlanned); err != nil {
 		return err
 	}
-	need := float64(cfg.Model.NLayer)*GraphBytes + 3*8*float64(cfg.Train.BatchSize)*float64(cfg.Data.SeqLen)
+	need := float64(cfg.Model.NLayer)*GraphBytes + 3*8*float64(cfg.Train.BatchSize)*float64(length)
 	if cfg.Model.Positions != "learned" {
 		need += 4 * float64(dims.Context) * float64(cfg.Model.Attention.RotaryDim(cfg.Model.DModel))
 	}

@@ -28,21 +28,24 @@ type Survey struct {
 // Look finds the files of cfg's corpus without reading them, and the size of its vocabulary if that is known. Files of
 // source "tsv" are read, for their labels. It fails as reading does when cfg is wrong or a file is missing.
 func Look(ctx context.Context, cfg Data) (*Survey, error) {
-	s := &Survey{source: cfg.Source, tokenizer: cfg.Tokenizer}
+	s := &Survey{source: cfg.Name}
 	var err error
-	switch {
-	case cfg.IsImages():
-		s.Survey, err = images.Look(ctx, cfg.Images())
-		return s, err
-	case cfg.IsLabelled():
-		s.Survey, err = labelled.Look(ctx, cfg.Labelled())
+	switch from := cfg.Of.(type) {
+	case images.Source:
+		s.Survey, err = images.Look(ctx, from)
+	case labelled.Source:
+		s.Survey, err = labelled.Look(ctx, from)
+	case text.Source:
+		s.Survey, err = text.Look(ctx, from)
 	default:
-		s.Survey, err = text.Look(ctx, cfg.Text())
+		return nil, fmt.Errorf("data: source %q gives neither text nor images", cfg.Name)
 	}
-	if err != nil {
-		return nil, err
+	made, ok := cfg.Tokenizer()
+	if err != nil || !ok {
+		return s, err
 	}
-	if s.Tokenizer, s.VocabSize, err = tokenizers.Known(ctx, cfg.Config); err != nil {
+	s.tokenizer = made.Tokenizer
+	if s.Tokenizer, s.VocabSize, err = tokenizers.Known(ctx, made); err != nil {
 		return nil, err
 	}
 	if s.Tokenizer != nil {

@@ -27,28 +27,32 @@ func TestLookAgreesWithOpen(t *testing.T) {
 	if err := os.WriteFile(saved, tokenizers.ByteTokenizer{}.Save(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(*Data){
-		"bytes":       func(c *Data) {},
-		"file":        func(c *Data) { c.Tokenizer = saved },
-		"capped":      func(c *Data) { c.MaxBytes = 1700 },
-		"part of one": func(c *Data) { c.MaxBytes = 800 },
-		"goroot":      func(c *Data) { c.Source, c.Paths, c.MaxBytes = "goroot", nil, 200_000 },
-		"bpe":         func(c *Data) { c.Tokenizer, c.VocabSize = "bpe", 258 },
-		"characters":  func(c *Data) { c.Tokenizer = "char" },
+	for name, change := range map[string]func(*text.Files){
+		"bytes":       func(c *text.Files) {},
+		"file":        func(c *text.Files) { c.Tokenizer = saved },
+		"capped":      func(c *text.Files) { c.MaxBytes = 1700 },
+		"part of one": func(c *text.Files) { c.MaxBytes = 800 },
+		"goroot":      func(c *text.Files) { c.Paths, c.MaxBytes = nil, 200_000 },
+		"bpe":         func(c *text.Files) { c.Tokenizer, c.VocabSize = "bpe", 258 },
+		"characters":  func(c *text.Files) { c.Tokenizer = "char" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := DefaultData()
-			cfg.Source, cfg.Paths, cfg.SeqLen = "text", paths, 8
+			cfg := text.DefaultFiles()
+			cfg.Paths, cfg.SeqLen = paths, 8
 			change(&cfg)
-			s, err := Look(context.Background(), cfg)
+			from := text.Source(cfg)
+			if cfg.Paths == nil {
+				from = text.Goroot{Options: cfg.Options}
+			}
+			s, err := Look(context.Background(), From(from))
 			if err != nil {
 				t.Fatal(err)
 			}
-			d, err := text.Open(context.Background(), cfg.Text())
+			d, err := text.Open(context.Background(), from)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if files := fmt.Sprintf("%s: %d files, ", cfg.Source, s.Files); !strings.HasPrefix(d.Describe(), files) || int(s.Bytes) != d.TextBytes() {
+			if files := fmt.Sprintf("%s: %d files, ", from.Name(), s.Files); !strings.HasPrefix(d.Describe(), files) || int(s.Bytes) != d.TextBytes() {
 				t.Errorf("Look: %d files, %d bytes; Open: %s, %d bytes", s.Files, s.Bytes, d.Describe(), d.TextBytes())
 			}
 			if want := d.Tokenizer.VocabSize(); s.VocabSize != want && cfg.Tokenizer != "char" || cfg.Tokenizer == "char" && s.VocabSize != 0 {
@@ -59,9 +63,9 @@ func TestLookAgreesWithOpen(t *testing.T) {
 			}
 		})
 	}
-	cfg := DefaultData()
-	cfg.Source, cfg.Paths = "text", []string{filepath.Join(dir, "none.txt")}
-	if _, err := Look(context.Background(), cfg); err == nil || !strings.Contains(err.Error(), "none.txt") {
+	none := text.DefaultFiles()
+	none.Paths = []string{filepath.Join(dir, "none.txt")}
+	if _, err := Look(context.Background(), From(none)); err == nil || !strings.Contains(err.Error(), "none.txt") {
 		t.Errorf("a missing file: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gorgonia.org/tensor"
@@ -65,7 +66,11 @@ func (l *Model) override(e Elsewhere) (recipe.Config, error) {
 	if err != nil {
 		return cfg, err
 	}
-	err = configs.Decode(filepath.Join(l.Dir, "config.toml"), text, &cfg, configs.Options{Lists: Known(l.Known).Lists, Set: e.Set})
+	set := e.Set
+	if e.Full && e.File != "" {
+		set = append(slices.Clone(set), "data.max_examples=0") // a cap of the data that the model was trained on
+	}
+	err = configs.Decode(filepath.Join(l.Dir, "config.toml"), text, &cfg, configs.Options{Lists: Known(l.Known).Lists, Set: set, Encoded: true})
 	if ok {
 		if missing := filer.Columns(cfg); missing != nil {
 			return cfg, missing
@@ -76,18 +81,13 @@ func (l *Model) override(e Elsewhere) (recipe.Config, error) {
 	}
 	own, used := l.Config, cfg
 	used.Name, used.Seed, used.Model, used.Checkpoint, used.Sample = own.Name, own.Seed, own.Model, own.Checkpoint, own.Sample
-	used.Data.Tokenizer, used.Data.VocabSize, used.Data.Regression = own.Data.Tokenizer, own.Data.VocabSize, own.Data.Regression
 	used.Train, used.Eval.Every, used.Eval.Metric = own.Train, own.Eval.Every, own.Eval.Metric
 	used.Train.BatchSize = cfg.Train.BatchSize
-	used.Data.Mean, used.Data.Std, used.Data.Augment = own.Data.Mean, own.Data.Std, own.Data.Augment
-	if !reflect.DeepEqual(used, cfg) {
+	if !reflect.DeepEqual(used, cfg) || !reflect.DeepEqual(own.Data.Kept(), cfg.Data.Kept()) {
 		return cfg, task.Refusef("--set %s: an evaluation depends only on [data] (but for its tokenizer, regression and normalisation, which are the checkpoint's), eval.tokens, eval.examples and train.batch_size", strings.Join(e.Set, " --set "))
 	}
 	if e.Full {
 		cfg.Eval.Tokens, cfg.Eval.Examples = 0, 0
-	}
-	if e.Full && e.File != "" {
-		cfg.Data.MaxExamples = 0 // a cap of the data that the model was trained on
 	}
 	return cfg, nil
 }
@@ -95,8 +95,8 @@ func (l *Model) override(e Elsewhere) (recipe.Config, error) {
 // roomToScore refuses an evaluation in batches of rows of length tokens or pixels for which this machine's memory has no room.
 func (l *Model) roomToScore(cfg recipe.Config, length int) error {
 	dims := l.Dims
-	cfg.Data.SeqLen, cfg.Model.Context = length, dims.Context
-	if err := recipe.Buildable(cfg, dims, machine.Memory()); err != nil {
+	cfg.Model.Context = dims.Context
+	if err := recipe.Buildable(cfg, dims, length, machine.Memory()); err != nil {
 		return err
 	}
 	store := nn.NewStore(tensor.Float32)

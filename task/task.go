@@ -274,7 +274,11 @@ func MetricOf(t Task, name string) Metric {
 }
 
 // SameData tells whether two configs read the same data; augmentation is for training's loader.
-func SameData(a, b recipe.Data) bool {
-	a.Augment, b.Augment = nil, nil
-	return reflect.DeepEqual(a, b)
+func SameData(a, b recipe.Data) bool { return reflect.DeepEqual(plain(a), plain(b)) }
+
+func plain(d recipe.Data) recipe.Data {
+	if s, ok := d.Images(); ok {
+		return recipe.From(s.Plain())
+	}
+	return d
 }

@@ -29,13 +29,13 @@ import (
 type numbers struct{ cfg recipe.Config }
 
 func (n numbers) Facts() task.Facts {
-	length := n.cfg.Data.SeqLen
+	length := n.cfg.Data.SeqLen()
 	return task.Facts{Line: "numbers", Hash: "numbers", Unit: "tokens", PerRow: length, PerBatch: n.cfg.Train.BatchSize * length, Rows: 64, Each: "text"}
 }
 
 func (numbers) Read(context.Context) error        { return nil }
 func (n numbers) Dims() (model.Dims, error)       { return n.cfg.Dims(8), nil }
-func (n numbers) Longest() (key string, most int) { return "seq_len", n.cfg.Data.SeqLen }
+func (n numbers) Longest() (key string, most int) { return "seq_len", n.cfg.Data.SeqLen() }
 
 func (numbers) Metrics() []task.Metric {
 	return []task.Metric{{Name: "loss", Falling: true, Unit: "nats a number", Digits: 4}, {Name: "bits", Falling: true, Digits: 2}}
@@ -61,7 +61,7 @@ func (p *place) Seek(at data.Cursor) error {
 }
 
 func (n numbers) stream(s *model.Session, f task.Feed) (task.Stream, error) {
-	shape := model.Shape{Rows: cmp.Or(f.Rows, n.cfg.Train.BatchSize), Length: n.cfg.Data.SeqLen}
+	shape := model.Shape{Rows: cmp.Or(f.Rows, n.cfg.Train.BatchSize), Length: n.cfg.Data.SeqLen()}
 	p, err := f.Program(s, shape)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (n numbers) stream(s *model.Session, f task.Feed) (task.Stream, error) {
 type counting struct{ numbers }
 
 func (c counting) Shapes(rows int) []model.Shape {
-	return []model.Shape{{Rows: rows, Length: c.cfg.Data.SeqLen}}
+	return []model.Shape{{Rows: rows, Length: c.cfg.Data.SeqLen()}}
 }
 
 func (c counting) Batches(_ context.Context, s *model.Session, f task.Feed) (task.Stream, error) {

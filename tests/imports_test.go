@@ -57,8 +57,8 @@ var imports = map[string][]string{
 	"internal/machine": {},
 	"task":             {"checkpoints", "data", "data/tokenizers", "internal/shell", "kernel", "metrics", "model", "nn", "recipe"},
 	"task/corpus":      {"nn", "data", "data/text", "data/tokenizers", "model", "recipe", "task"},
-	"task/language":    {"data", "data/tokenizers", "internal/machine", "model", "model/decode", "recipe", "task", "task/corpus"},
-	"task/masked":      {"data", "data/tokenizers", "internal/rng", "model", "recipe", "task", "task/corpus"},
+	"task/language":    {"data", "data/tokenizers", "internal/machine", "model", "model/decode", "recipe", "task", "task/corpus", "data/text"},
+	"task/masked":      {"data", "data/tokenizers", "internal/rng", "model", "recipe", "task", "task/corpus", "data/text"},
 	"task/texts":       {"data", "data/labelled", "data/tokenizers", "model", "recipe", "task"},
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task"},
 	"task/vision":      {"checkpoints", "data", "data/images", "kernel", "model", "model/favit", "recipe", "task"},
@@ -66,13 +66,13 @@ var imports = map[string][]string{
 	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "recipe", "model/decode", "nn"}, // decode by its tests
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 
-	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell", "saved", "task"},
-	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
-	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "model/decode", "nn", "op", "factor", "kernel", "recipe", "data/tokenizers", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell", "internal/machine", "saved", "task"},
+	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell", "saved", "task", "data/text", "data/labelled"},
+	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved", "data/text"},
+	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "model/decode", "nn", "op", "factor", "kernel", "recipe", "data/tokenizers", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell", "internal/machine", "saved", "task", "data/text", "data/labelled"},
 
 	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
 
-	"convert": {"attention", "factor", "train", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"}, // train by its tests
+	"convert": {"attention", "factor", "train", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task", "data/text"}, // train by its tests
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
@@ -80,10 +80,10 @@ var imports = map[string][]string{
 	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "metrics", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
 
 	// What is above everything, and imported by nothing.
-	"bench":          {"compress", "factor", "train", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe"},
+	"bench":          {"compress", "factor", "train", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled"},
 	"internal/pages": {"internal/cli", "compress", "configs", "cost", "recipe"},
 	"tests/walks":    {"internal/cli", "compress", "recipe"},
-	"tests/claims":   {"compress", "train", "model", "model/decoder", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
+	"tests/claims":   {"compress", "train", "model", "model/decoder", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
 	"tests":          {"attention", "compress", "train", "metrics", "model", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data"},
 }
 

@@ -104,12 +104,12 @@ func TestReadmeCountsTheQuickstart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cfg.Data.Tokenizer != "byte" {
-		t.Fatalf("the quickstart's tokenizer is %q; this test knows the vocabulary of byte", cfg.Data.Tokenizer)
+	if made, _ := cfg.Data.Tokenizer(); made.Tokenizer != "byte" {
+		t.Fatalf("the quickstart's tokenizer is %q; this test knows the vocabulary of byte", made.Tokenizer)
 	}
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
-	if _, err := cfg.Model.NewSession(model.Dims{VocabSize: 256, Context: cfg.Data.SeqLen}, store, model.Options{}); err != nil {
+	if _, err := cfg.Model.NewSession(model.Dims{VocabSize: 256, Context: cfg.Data.SeqLen()}, store, model.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	millions := float64(store.Parameters()) / 1e6

@@ -47,7 +47,8 @@ func TestPaperTable(t *testing.T) {
 	for _, size := range paperSizes {
 		t.Run(size.config, func(t *testing.T) {
 			cfg := shipped(t, "sltrain-"+size.config)
-			a, err := accountsOf(cfg, cfg.Dims(cfg.Data.VocabSize))
+			made, _ := cfg.Data.Tokenizer()
+			a, err := accountsOf(cfg, cfg.Dims(made.VocabSize))
 			if err != nil {
 				t.Fatal(err)
 			}

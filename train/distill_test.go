@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sparrow/configs"
+	"sparrow/data/text"
 	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/recipe"
@@ -82,8 +83,8 @@ func TestDistillRefuses(t *testing.T) {
 		want   string
 	}{
 		"nobody":          {func(c *recipe.Config) { c.Train.Distill.Teacher = "nowhere" }, `[train.distill] teacher = "nowhere"`},
-		"other tokenizer": {func(c *recipe.Config) { c.Data.Tokenizer = "char" }, "its tokenizer.json is not that of this run's data"},
-		"shorter context": {func(c *recipe.Config) { c.Data.SeqLen = 24 }, "its context is 16; want at least 24"},
+		"other tokenizer": {func(c *recipe.Config) { recipe.Edit(&c.Data, func(s *text.Files) { s.Tokenizer = "char" }) }, "its tokenizer.json is not that of this run's data"},
+		"shorter context": {func(c *recipe.Config) { recipe.Edit(&c.Data, func(s *text.Files) { s.SeqLen = 24 }) }, "its context is 16; want at least 24"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := taught(t)

@@ -62,25 +62,24 @@ func examine(ctx context.Context, cfg recipe.Config, t task.Task, o saved.Option
 }
 
 // planTask is the memory that a run of a task takes; refuse is asked first about what is not worth a plan.
-func planTask(cfg recipe.Config, t task.Task, dims model.Dims, o saved.Options, refuse func(recipe.Config, model.Dims, float64) error) (plan MemoryPlan, err error) {
+func planTask(cfg recipe.Config, t task.Task, dims model.Dims, o saved.Options, refuse func(recipe.Config, model.Dims, int, float64) error) (plan MemoryPlan, err error) {
 	solved, err := solvedOf(t, cfg)
 	if err != nil {
 		return plan, err
 	}
+	_, length := t.Longest()
 	lengths := 1
-	if solved != nil {
-		_, cfg.Data.SeqLen = t.Longest()
-	} else {
+	if solved == nil {
 		shapes := t.(task.Stepped).Shapes(cfg.Train.BatchSize)
-		cfg.Data.SeqLen, lengths = task.Elements(shapes[0]), len(shapes)
+		length, lengths = task.Elements(shapes[0]), len(shapes)
 	}
-	if err := refuse(cfg, dims, machine.Memory()); err != nil {
+	if err := refuse(cfg, dims, length, machine.Memory()); err != nil {
 		return plan, err
 	}
 	if solved != nil {
-		plan, err = planSolved(cfg, dims)
+		plan, err = planSolved(cfg, dims, length)
 	} else {
-		plan, err = planMemory(cfg, dims, o)
+		plan, err = planMemory(cfg, dims, length, o)
 	}
 	if err != nil {
 		return plan, err

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/data/images"
 	"sparrow/model"
 	"sparrow/saved"
 	"sparrow/task"
@@ -83,7 +84,7 @@ func TestAnswersAreNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(cfg.Data.Root, "class0", "0.png")
+	path := filepath.Join(cfg.Data.Of.(images.Folder).Root, "class0", "0.png")
 	if p, err := predictImages(t, l, path); err == nil || !strings.Contains(err.Error(), "no number") {
 		t.Errorf("Predict = %v, %v; want an error", p, err)
 	}

@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/data/images"
+	"sparrow/data/labelled"
+	"sparrow/data/text"
 	"sparrow/data/tokenizers"
 	"sparrow/model"
 	"sparrow/model/decode"
@@ -27,7 +30,8 @@ func TestDataGone(t *testing.T) {
 	}
 	language, texts, vision, masked := smallConfig(t), labelledConfig(t, "a", "b"), imageConfig(t), smallConfig(t)
 	masked.Model.UseKind("encoder")
-	masked.Model.DModel, masked.Model.NLayer, masked.Model.Attention.NHead, masked.Data.Tokenizer = 16, 1, 2, vocab
+	masked.Model.DModel, masked.Model.NLayer, masked.Model.Attention.NHead = 16, 1, 2
+	recipe.Edit(&masked.Data, func(s *text.Files) { s.Tokenizer = vocab })
 	var picture bytes.Buffer
 	if err := png.Encode(&picture, image.NewRGBA(image.Rect(0, 0, 9, 9))); err != nil {
 		t.Fatal(err)
@@ -37,10 +41,10 @@ func TestDataGone(t *testing.T) {
 		data string
 		in   func() task.Input
 	}{
-		"language": {language, language.Data.Paths[0], nil},
-		"masked":   {masked, masked.Data.Paths[0], nil},
-		"texts":    {texts, texts.Data.Train, func() task.Input { return task.Input{Texts: []string{"some word1"}} }},
-		"vision":   {vision, vision.Data.Root, func() task.Input { return task.Input{Image: bytes.NewReader(picture.Bytes())} }},
+		"language": {language, language.Data.Of.(text.Files).Paths[0], nil},
+		"masked":   {masked, masked.Data.Of.(text.Files).Paths[0], nil},
+		"texts":    {texts, texts.Data.Of.(labelled.TSV).Train, func() task.Input { return task.Input{Texts: []string{"some word1"}} }},
+		"vision":   {vision, vision.Data.Of.(images.Folder).Root, func() task.Input { return task.Input{Image: bytes.NewReader(picture.Bytes())} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, alone := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "alone")

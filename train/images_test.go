@@ -63,7 +63,9 @@ func stripes(t *testing.T, size, n int) string {
 func imageConfig(t *testing.T) recipe.Config {
 	t.Helper()
 	c := recipe.Default()
-	c.Data.Source, c.Data.Root, c.Data.ValidationShare = "image_folder", stripes(t, 12, 5), 0.2
+	from := imagedata.DefaultFolder()
+	from.Root, from.ValidationShare = stripes(t, 12, 5), 0.2
+	c.Data = recipe.From(from)
 	c.Model.UseKind("favit")
 	c.Model.FaViT.Variant, c.Model.FaViT.Window = "tiny", 3
 	c.Model.FaViT.Widths, c.Model.FaViT.Depths, c.Model.FaViT.Heads = []int{16, 16, 16}, []int{1, 1, 1}, []int{1, 1, 1}
@@ -78,7 +80,9 @@ func imageConfig(t *testing.T) recipe.Config {
 // of one that was not.
 func TestImagesResume(t *testing.T) {
 	cfg := imageConfig(t)
-	cfg.Data.Augment = &imagedata.AugmentConfig{Flip: true, CropPadding: 1, Jitter: 0.3, Erase: 0.5, Mixup: 0.8, CutMix: 1, LabelSmoothing: 0.1}
+	recipe.Edit(&cfg.Data, func(s *imagedata.Folder) {
+		s.Augment = &imagedata.AugmentConfig{Flip: true, CropPadding: 1, Jitter: 0.3, Erase: 0.5, Mixup: 0.8, CutMix: 1, LabelSmoothing: 0.1}
+	})
 	cfg.Model.FaViT.DropPath, cfg.Train.EMA, cfg.Train.GradAccum = 0.2, 0.9, 2
 	whole := filepath.Join(t.TempDir(), "whole")
 	want, err := mustTrain(t, cfg, whole, nil)
@@ -145,7 +149,7 @@ func TestImagesLearn(t *testing.T) {
 	}
 	var paths []string
 	for i := range 20 {
-		paths = append(paths, filepath.Join(cfg.Data.Root, fmt.Sprint("class", i%6), fmt.Sprintf("%d.png", i/6)))
+		paths = append(paths, filepath.Join(cfg.Data.Of.(imagedata.Folder).Root, fmt.Sprint("class", i%6), fmt.Sprintf("%d.png", i/6)))
 	}
 	found, err := predictImages(t, l, paths...)
 	if err != nil || len(found) != len(paths) {
@@ -269,7 +273,7 @@ func TestImageRefusals(t *testing.T) {
 		t.Errorf("a file that is no image: %v", err)
 	}
 	wide := imageConfig(t)
-	wide.Data.Root = stripes(t, 16, 3)
+	recipe.Edit(&wide.Data, func(s *imagedata.Folder) { s.Root = stripes(t, 16, 3) })
 	other, err := l.Open(wide)
 	if err != nil {
 		t.Fatal(err)
@@ -314,7 +318,7 @@ func TestImageConfigs(t *testing.T) {
 		{"text network", mnist, `[model] kind = "decoder" is not for [data] source = "mnist"; want "favit"`},
 		{"text data", "[model]\nkind = \"favit\"\n", `[model] kind = "favit" is not for [data] source = "goroot"`},
 		{"too small", mnist + "[model]\nkind = \"favit\"\n", `[model.favit] variant = "b0" cannot look at images of 28 pixels`},
-		{"flip of text", "[data.augment]\nflip = true\n", `is for sources "mnist" and "image_folder", but source = "goroot"`},
+		{"flip of text", "[data.augment]\nflip = true\n", `unknown key "augment" in [data] of source = "goroot"; it is a key of mnist, image_folder`},
 		{"mixup", mnist + "[data.augment]\nmixup = -1.0\n[model]\nkind = \"favit\"\n[model.favit]\nvariant = \"tiny\"\n", `a.toml:4: [data.augment] mixup = -1.0 is out of range`},
 		{"channels", "[data]\nsource = \"mnist\"\nmean = [0.1, 0.2]\nstd = [1, 1]\n[model]\nkind = \"favit\"\n[model.favit]\nvariant = \"tiny\"\n", `has 2 values; want 1`},
 		{"metric", mnist + "[model]\nkind = \"favit\"\n[model.favit]\nvariant = \"tiny\"\n[eval]\nmetric = \"perplexity\"\n", `want one of loss, accuracy, top5`},
@@ -358,7 +362,7 @@ func TestExplainPicture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(cfg.Data.Root, "class0", "0.png")
+	path := filepath.Join(cfg.Data.Of.(imagedata.Folder).Root, "class0", "0.png")
 	file, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"sparrow/data/labelled"
 	"sparrow/data/tokenizers"
 	"sparrow/model"
 	"sparrow/recipe"
@@ -34,8 +35,10 @@ func labelledConfig(t *testing.T, labels ...string) recipe.Config {
 	c := recipe.Default()
 	c.Model.UseKind("encoder")
 	c.Model.DModel, c.Model.NLayer, c.Model.Attention.NHead = 8, 1, 2
-	c.Data.Source, c.Data.Tokenizer, c.Data.MinCount, c.Data.MaxLen = "tsv", "word", 1, 16
-	c.Data.Train, c.Data.TextColumns, c.Data.LabelColumn, c.Data.ValidationShare = path, []string{"text"}, "label", 0.25
+	from := labelled.DefaultTSV()
+	from.Tokenizer, from.MinCount, from.MaxLen = "word", 1, 16
+	from.Train, from.TextColumns, from.LabelColumn, from.ValidationShare = path, []string{"text"}, "label", 0.25
+	c.Data = recipe.From(from)
 	c.Train.Steps, c.Train.BatchSize, c.Eval.Metric = 4, 4, "accuracy"
 	return c
 }
@@ -89,9 +92,10 @@ func TestMetricOfTwoClasses(t *testing.T) {
 // TestVectors: pretrained vectors take the place of the initial values of their words, and no others.
 func TestVectors(t *testing.T) {
 	cfg := labelledConfig(t, "a", "b")
-	cfg.Data.Vectors = filepath.Join(t.TempDir(), "vectors.txt")
+	file := filepath.Join(t.TempDir(), "vectors.txt")
+	recipe.Edit(&cfg.Data, func(s *labelled.TSV) { s.Vectors = file })
 	start := func(text string) (*Trainer, error) {
-		if err := os.WriteFile(cfg.Data.Vectors, []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard)

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/data/text"
 	"sparrow/internal/shell"
 	"sparrow/recipe"
 )
@@ -134,7 +135,8 @@ func TestStepAllocatesNoTensor(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := smallConfig(t)
-			cfg.Data.SeqLen, cfg.Train.BatchSize = 256, 64
+			recipe.Edit(&cfg.Data, func(s *text.Files) { s.SeqLen = 256 })
+			cfg.Train.BatchSize = 64
 			cfg.Model.Attention.NHead = 1 // attention's tasks, some a head, take a few bytes each
 			cfg.Eval.Every = 0
 			c.change(&cfg.Train)
@@ -158,7 +160,7 @@ func TestStepAllocatesNoTensor(t *testing.T) {
 			}
 			least /= uint64(cfg.Train.GradAccum)
 			// The inverse norms, one float32 a token, are the smallest of all activations.
-			if smallest := uint64(4 * cfg.Train.BatchSize * cfg.Data.SeqLen); least >= smallest {
+			if smallest := uint64(4 * cfg.Train.BatchSize * cfg.Data.SeqLen()); least >= smallest {
 				t.Errorf("a micro-batch allocates %d bytes; the smallest activation has %d", least, smallest)
 			}
 		})

@@ -29,8 +29,8 @@ type MemoryPlan struct {
 }
 
 // planMemory builds the training graph of a network, whose longest sequences have
-// cfg.Data.SeqLen tokens, without any memory behind it.
-func planMemory(cfg recipe.Config, dims model.Dims, o saved.Options) (MemoryPlan, error) {
+// length tokens, without any memory behind it.
+func planMemory(cfg recipe.Config, dims model.Dims, length int, o saved.Options) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
@@ -55,7 +55,7 @@ func planMemory(cfg recipe.Config, dims model.Dims, o saved.Options) (MemoryPlan
 	if err := checkQuantized(cfg.Train, store); err != nil {
 		return MemoryPlan{}, err
 	}
-	p, err := s.Program(model.Train, dims.Shape(cfg.Train.BatchSize, cfg.Data.SeqLen))
+	p, err := s.Program(model.Train, dims.Shape(cfg.Train.BatchSize, length))
 	if err != nil {
 		return MemoryPlan{}, err
 	}
@@ -70,7 +70,7 @@ func planMemory(cfg recipe.Config, dims model.Dims, o saved.Options) (MemoryPlan
 			}
 		}
 	}
-	if m.Teacher, err = teacherBytes(cfg.Train.Distill, cfg.Train.BatchSize, cfg.Data.SeqLen, o); err != nil {
+	if m.Teacher, err = teacherBytes(cfg.Train.Distill, cfg.Train.BatchSize, length, o); err != nil {
 		return MemoryPlan{}, err
 	}
 	if straight != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sparrow/attention"
+	"sparrow/data/text"
 	"sparrow/internal/machine"
 	"sparrow/nn"
 	"sparrow/recipe"
@@ -26,10 +27,10 @@ func TestBytesText(t *testing.T) {
 // planOf is the plan of a model of 256 tokens.
 func planOf(cfg recipe.Config) (MemoryPlan, error) {
 	dims := cfg.Dims(256)
-	if err := recipe.Plausible(cfg, dims, machine.Memory()); err != nil {
+	if err := recipe.Plausible(cfg, dims, cfg.Data.SeqLen(), machine.Memory()); err != nil {
 		return MemoryPlan{}, err
 	}
-	return planMemory(cfg, dims, saved.Options{})
+	return planMemory(cfg, dims, cfg.Data.SeqLen(), saved.Options{})
 }
 
 // TestPlanMemory: the plan follows from the shapes; what is frozen has neither
@@ -72,6 +73,11 @@ func TestFits(t *testing.T) {
 	}
 }
 
+// length sets how long the sequences of a run are.
+func length(c *recipe.Config, n int) {
+	recipe.Edit(&c.Data, func(s *text.Files) { s.SeqLen = n })
+}
+
 // TestPlausible: the estimate is below the plan, so that it refuses nothing that
 // fits, and it survives numbers whose products overflow.
 func TestPlausible(t *testing.T) {
@@ -80,7 +86,7 @@ func TestPlausible(t *testing.T) {
 		"wide":       func(c *recipe.Config) { c.Model.DModel, c.Model.DFF = 512, 0 },
 		"large head": func(c *recipe.Config) { c.Model.Attention.HeadDim = 64 },
 		"learned":    func(c *recipe.Config) { c.Model.Positions, c.Model.Context = "learned", 4096 },
-		"batch":      func(c *recipe.Config) { c.Train.BatchSize, c.Data.SeqLen = 32, 64 },
+		"batch":      func(c *recipe.Config) { c.Train.BatchSize = 32; length(c, 64) },
 		"tied":       func(c *recipe.Config) { c.Model.Tied = true },
 		"factored": func(c *recipe.Config) {
 			c.Model.DModel, c.Model.DFF, c.Model.Linear = 512, 4096, []nn.Rule{{Match: "model.*", OneOf: nn.As(nn.LowRank{Rank: 1})}}
@@ -93,9 +99,9 @@ func TestPlausible(t *testing.T) {
 			t.Fatal(err)
 		}
 		graph := float64(cfg.Model.NLayer) * recipe.GraphBytes // is not in the plan
-		inputs := float64(3 * 8 * cfg.Train.BatchSize * cfg.Data.SeqLen)
+		inputs := float64(3 * 8 * cfg.Train.BatchSize * cfg.Data.SeqLen())
 		angles := 4 * float64(cfg.Dims(256).Context*cfg.Model.Attention.Dim(cfg.Model.DModel))
-		if err := recipe.Plausible(cfg, cfg.Dims(256), float64(plan.Weights+plan.Activations)+graph+inputs+angles); err != nil {
+		if err := recipe.Plausible(cfg, cfg.Dims(256), cfg.Data.SeqLen(), float64(plan.Weights+plan.Activations)+graph+inputs+angles); err != nil {
 			t.Errorf("%s: refused where it fits: %v", name, err)
 		}
 	}
@@ -104,7 +110,7 @@ func TestPlausible(t *testing.T) {
 		"n_layer":    func(c *recipe.Config) { c.Model.NLayer = math.MaxInt64 },
 		"d_ff":       func(c *recipe.Config) { c.Model.DFF = math.MaxInt64 },
 		"batch_size": func(c *recipe.Config) { c.Train.BatchSize = math.MaxInt64 },
-		"seq_len":    func(c *recipe.Config) { c.Data.SeqLen = math.MaxInt64 },
+		"seq_len":    func(c *recipe.Config) { length(c, math.MaxInt64) },
 		"context":    func(c *recipe.Config) { c.Model.Context = math.MaxInt64 },
 		"heads": func(c *recipe.Config) {
 			c.Model.Attention.NHead, c.Model.Attention.HeadDim = math.MaxInt64, math.MaxInt64
@@ -115,7 +121,7 @@ func TestPlausible(t *testing.T) {
 	} {
 		cfg := smallConfig(t)
 		change(&cfg)
-		if err := recipe.Buildable(cfg, cfg.Dims(256), math.Inf(1)); err == nil || !strings.Contains(err.Error(), "this machine has "+machine.Text()) {
+		if err := recipe.Buildable(cfg, cfg.Dims(256), cfg.Data.SeqLen(), math.Inf(1)); err == nil || !strings.Contains(err.Error(), "this machine has "+machine.Text()) {
 			t.Errorf("%s = 2^63-1: %v, want a refusal that says what this machine has", name, err)
 		}
 		if _, err := planOf(cfg); err == nil || !strings.Contains(err.Error(), "more than") {

@@ -46,15 +46,15 @@ func lastStep(cfg recipe.Config, solved task.Solved) int {
 	return cfg.Train.Steps
 }
 
-// planSolved is the memory of a network that is solved for and evaluated: weights, and activations of a batch of the longest rows.
-func planSolved(cfg recipe.Config, dims model.Dims) (MemoryPlan, error) {
+// planSolved is the memory of a network that is solved for and evaluated: weights, and activations of a batch of rows of length tokens.
+func planSolved(cfg recipe.Config, dims model.Dims, length int) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	s, err := cfg.Model.NewSession(dims, store, model.Options{})
 	if err != nil {
 		return MemoryPlan{}, err
 	}
-	p, err := s.Program(model.Score, dims.Shape(cfg.Train.BatchSize, cfg.Data.SeqLen))
+	p, err := s.Program(model.Score, dims.Shape(cfg.Train.BatchSize, length))
 	if err != nil {
 		return MemoryPlan{}, err
 	}

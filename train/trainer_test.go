@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/data/text"
 	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/recipe"
@@ -26,15 +27,17 @@ import (
 func smallConfig(t *testing.T) recipe.Config {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "corpus.txt")
-	var text strings.Builder
+	var lines strings.Builder
 	for i := range 300 {
-		fmt.Fprintf(&text, "line %d of %d\n", i, i*i%17)
+		fmt.Fprintf(&lines, "line %d of %d\n", i, i*i%17)
 	}
-	if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(lines.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	c := recipe.Default()
-	c.Data.Source, c.Data.Paths, c.Data.SeqLen = "text", []string{path}, 16
+	from := text.DefaultFiles()
+	from.Paths, from.SeqLen = []string{path}, 16
+	c.Data = recipe.From(from)
 	c.Model.DModel, c.Model.NLayer, c.Model.DFF, c.Model.Attention.NHead = 16, 1, 24, 2
 	c.Train.Steps, c.Train.BatchSize, c.Train.LearningRate = 6, 2, 1e-2
 	c.Eval.Every, c.Eval.Tokens = 2, 128

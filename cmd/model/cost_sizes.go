@@ -30,9 +30,10 @@ func loadSizes(file string) (m cost.Config, notes []string, err error) {
 	if !ok {
 		return m, nil, cli.Usagef("%s: [model] kind = %q; want a decoder, of which alone the cost is known", file, cfg.Model.Kind)
 	}
-	_, vocab, err := tokenizers.Known(context.Background(), cfg.Data.Config)
+	made, _ := cfg.Data.Tokenizer()
+	_, vocab, err := tokenizers.Known(context.Background(), made)
 	if err != nil || vocab == 0 {
-		notes = append(notes, "the vocabulary of tokenizer "+cfg.Data.Tokenizer+" is not known here: parameters are without embeddings")
+		notes = append(notes, "the vocabulary of tokenizer "+made.Tokenizer+" is not known here: parameters are without embeddings")
 	}
 	m = body.Sizes(vocab)
 	m.Name = cfg.Name

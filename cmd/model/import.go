@@ -11,6 +11,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
+	"sparrow/data/labelled"
 	"sparrow/interchange"
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
@@ -82,8 +83,9 @@ func writeImport(w io.Writer, m *interchange.Model, out string) error {
 	}
 	cfg := recipe.Default()
 	cfg.Name, cfg.Model = "import", m.Network
-	cfg.Data.Source, cfg.Task = "", &recipe.Task{Kind: m.Task}
-	cfg.Data.SeqLen, cfg.Data.MaxLen = min(evalWindow, m.Dims.Context), m.Dims.Context
+	from := recipe.DefaultNone()
+	from.SeqLen, from.MaxLen = min(evalWindow, m.Dims.Context), min(labelled.MaxMaxLen, m.Dims.Context)
+	cfg.Data, cfg.Task = recipe.From(from), &recipe.Task{Kind: m.Task}
 	cfg.Train.BatchSize = 8
 	if b, ok := m.Network.Body().(model.Sequence); ok && b.Causal() {
 		cfg.Train.BatchSize = 1 // the scores of a window are as large as a model

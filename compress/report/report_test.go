@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"sparrow/compress"
+	"sparrow/data/text"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/train"
@@ -23,16 +24,18 @@ import (
 func compressed(t *testing.T, dir string) []compress.LayerResult {
 	t.Helper()
 	parent := t.TempDir()
-	var text strings.Builder
+	var lines strings.Builder
 	for i := range 400 {
-		fmt.Fprintf(&text, "line %d of %d\n", i, i*i%17)
+		fmt.Fprintf(&lines, "line %d of %d\n", i, i*i%17)
 	}
 	corpus := filepath.Join(parent, "corpus.txt")
-	if err := os.WriteFile(corpus, []byte(text.String()), 0o644); err != nil {
+	if err := os.WriteFile(corpus, []byte(lines.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	run := recipe.Default()
-	run.Data.Source, run.Data.Paths, run.Data.SeqLen = "text", []string{corpus}, 16
+	from := text.DefaultFiles()
+	from.Paths, from.SeqLen = []string{corpus}, 16
+	run.Data = recipe.From(from)
 	run.Model.DModel, run.Model.NLayer, run.Model.DFF, run.Model.Attention.NHead = 16, 1, 24, 2
 	run.Train.Steps, run.Train.BatchSize, run.Train.LearningRate = 20, 8, 1e-2
 	run.Eval.Every, run.Eval.Tokens = 20, 512

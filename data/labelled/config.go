@@ -1,7 +1,7 @@
 package labelled
 
 import (
-	"slices"
+	"context"
 	"strconv"
 
 	"sparrow/configs"
@@ -9,19 +9,35 @@ import (
 	"sparrow/data/tokenizers"
 )
 
-// Config says which labelled texts a classifier or a regression reads, and how.
-type Config struct {
-	Source string `toml:"source" doc:"where the data comes from" choices:"imdb|tsv"`
+// Source is a source of labelled texts, as a classifier or a regression reads them.
+type Source interface {
+	data.Source
+	// Labelled are the keys that all sources of labelled texts have.
+	Labelled() Options
+	// Scores reports whether labels are numbers to predict, not classes.
+	Scores() bool
+	// Read reads all splits. With labels, those of a checkpoint, classes are known and get their ids; another one is an error.
+	Read(ctx context.Context, labels []string) (*Corpus, error)
+	// Look finds the files, and the labels.
+	Look(ctx context.Context) (data.Survey, error)
+}
 
+// Options are the keys of the [data] table that all sources of labelled texts have.
+type Options struct {
 	tokenizers.Config
-	ValidationShare float64 `toml:"validation_share" doc:"share that is held out for validation, more than 0 and less than 1: whole packages of goroot, the end of each text file, of labelled data the same share of each class, by a hash of the content"`
+	ValidationShare float64 `toml:"validation_share" doc:"share of each class that is held out for validation by a hash of the content, more than 0 and less than 1"`
 
 	Lengths
 	MaxExamples int    `toml:"max_examples" doc:"most examples of each file or split, chosen by hashes, so that a small run starts fast; 0: all"`
-	Root        string `toml:"root" doc:"folder of the images, or one with the files of imdb or mnist; empty: they come from the Go module"`
+	Vectors     string `toml:"vectors" doc:"file of pretrained word vectors in GloVe's text format, for the word tokenizer; empty: none"`
+}
 
-	TSV
-	Vectors string `toml:"vectors" doc:"file of pretrained word vectors in GloVe's text format, for the word tokenizer; empty: none"`
+// Labelled implements Source.
+func (o Options) Labelled() Options { return o }
+
+// DefaultOptions returns the values of keys that a config leaves out.
+func DefaultOptions() Options {
+	return Options{Config: tokenizers.DefaultConfig(), ValidationShare: data.DefaultShare, Lengths: Lengths{MaxLen: 256, Cut: "head"}}
 }
 
 // Lengths are the keys of the [data] table that say how long a labelled text may be.
@@ -30,8 +46,27 @@ type Lengths struct {
 	Cut    string `toml:"cut" doc:"what is kept of a text that is cut: its beginning, or a quarter of the room for its beginning and the rest for its end (Sun et al. 2019)" choices:"head|head_tail"`
 }
 
-// TSV has the keys of the [data] table that are for source "tsv".
+// IMDB is the source of film reviews, those of a Go module or of a folder.
+type IMDB struct {
+	Options
+	Root string `toml:"root" doc:"folder with the files; empty: they come from the Go module"`
+}
+
+// DefaultIMDB returns the values of keys that a config leaves out.
+func DefaultIMDB() IMDB { return IMDB{Options: DefaultOptions()} }
+
+// Name implements data.Source.
+func (IMDB) Name() string { return "imdb" }
+
+// Scores implements Source.
+func (IMDB) Scores() bool { return false }
+
+// Validate reports every key that is wrong, as far as that shows without reading a file.
+func (s IMDB) Validate(r *configs.Report) { s.check(r) }
+
+// TSV is the source of files of tab-separated values.
 type TSV struct {
+	Options
 	Train       string   `toml:"train" doc:"file of training examples"`
 	Validation  string   `toml:"validation" doc:"file of validation examples; empty: a share of train is held out"`
 	Test        string   `toml:"test" doc:"file of test examples"`
@@ -41,67 +76,62 @@ type TSV struct {
 	Regression  bool     `toml:"regression" doc:"labels are numbers to predict, not names of classes"`
 }
 
-// Limits of max_len: a pair with its special tokens and a few words below; above, no text classifier reads more.
-const (
-	minMaxLen = 8
-	maxMaxLen = 1 << 16
-)
+// DefaultTSV returns the values of keys that a config leaves out.
+func DefaultTSV() TSV { return TSV{Options: DefaultOptions(), Header: true} }
 
-// Sources lists the values of Source for messages; readLabelled has the switch.
-var Sources = []string{"imdb", "tsv"}
+// Name implements data.Source.
+func (TSV) Name() string { return "tsv" }
 
-// DefaultConfig returns the values of keys that a config leaves out.
-func DefaultConfig() Config {
-	return Config{Source: "imdb", Config: tokenizers.DefaultConfig(), ValidationShare: data.DefaultShare, Lengths: DefaultLengths(), TSV: DefaultTSV()}
+// Scores implements Source.
+func (s TSV) Scores() bool { return s.Regression }
+
+// Sources are those that come with this package.
+func Sources() []configs.Choice[data.Source] {
+	return []configs.Choice[data.Source]{
+		{Name: "imdb", New: func() data.Source { return DefaultIMDB() }},
+		{Name: "tsv", New: func() data.Source { return DefaultTSV() }},
+	}
 }
 
-// DefaultLengths returns the values of keys that a config leaves out.
-func DefaultLengths() Lengths { return Lengths{MaxLen: 256, Cut: "head"} }
+// MaxMaxLen is the limit of max_len: no text classifier reads more.
+const MaxMaxLen = 1 << 16
 
-// DefaultTSV returns the values of keys that a config leaves out.
-func DefaultTSV() TSV { return TSV{Header: true} }
+// minMaxLen has room for a pair with its special tokens and a few words.
+const minMaxLen = 8
 
-// Validate reports every key that is wrong, as far as that shows without reading a file.
-func (c Config) Validate(r *configs.Report) {
-	if !slices.Contains(Sources, c.Source) {
-		r.Errorf("source", `has no labels; want "imdb" or "tsv"`)
-	}
-	data.CheckShare(r, c.ValidationShare)
-	data.CheckMaxExamples(r, c.MaxExamples)
-	if c.Vectors != "" && c.Tokenizer != "word" {
-		r.Errorf("vectors", `is for tokenizer = "word", but tokenizer = %q`, c.Tokenizer)
-	}
-	if c.Root != "" && c.Source == "tsv" {
-		r.Errorf("root", `is for sources "imdb", "mnist" and "image_folder", but source = %q`, c.Source)
-	}
-	if c.Source == "tsv" {
-		c.TSV.check(r)
+// check reports keys that are wrong whatever the source.
+func (o Options) check(r *configs.Report) {
+	data.CheckShare(r, o.ValidationShare)
+	data.CheckMaxExamples(r, o.MaxExamples)
+	if o.Vectors != "" && o.Tokenizer != "word" {
+		r.Errorf("vectors", `is for tokenizer = "word", but tokenizer = %q`, o.Tokenizer)
 	}
 }
 
 // Validate reports every key that is wrong.
 func (c Lengths) Validate(r *configs.Report) {
-	if c.MaxLen < minMaxLen || c.MaxLen > maxMaxLen {
-		r.Errorf("max_len", "is out of range; want %d to %d tokens", minMaxLen, maxMaxLen)
+	if c.MaxLen < minMaxLen || c.MaxLen > MaxMaxLen {
+		r.Errorf("max_len", "is out of range; want %d to %d tokens", minMaxLen, MaxMaxLen)
 	}
 	if c.Cut != "head" && c.Cut != "head_tail" {
 		r.Errorf("cut", `is unknown; want one of "head", "head_tail"`)
 	}
 }
 
-// check reports what source "tsv" lacks or cannot be.
-func (t TSV) check(r *configs.Report) {
-	if t.Train == "" {
+// Validate reports every key that is wrong, as far as that shows without reading a file.
+func (s TSV) Validate(r *configs.Report) {
+	s.check(r)
+	if s.Train == "" {
 		r.Errorf("train", `is empty; source = "tsv" needs a file`)
 	}
-	if n := len(t.TextColumns); n != 1 && n != 2 {
+	if n := len(s.TextColumns); n != 1 && n != 2 {
 		r.Errorf("text_columns", "has %d columns; want 1, or 2 for pairs", n)
 	}
-	if t.LabelColumn == "" {
+	if s.LabelColumn == "" {
 		r.Errorf("label_column", "is empty; want the column of the classes or scores")
 	}
 	seen := map[string]bool{}
-	for _, column := range append([]string{t.LabelColumn}, t.TextColumns...) {
+	for _, column := range append([]string{s.LabelColumn}, s.TextColumns...) {
 		key := "text_columns"
 		if len(seen) == 0 {
 			key = "label_column"
@@ -112,14 +142,11 @@ func (t TSV) check(r *configs.Report) {
 			r.Errorf(key, "has column %q twice, or it is the label as well", column)
 		case column == "" && key == "text_columns":
 			r.Errorf(key, "has an empty name")
-		case err != nil && !t.Header && column != "":
+		case err != nil && !s.Header && column != "":
 			r.Errorf(key, "has the name %q, but header = false; want numbers from 1", column)
-		case err == nil && n < 1 && !t.Header:
+		case err == nil && n < 1 && !s.Header:
 			r.Errorf(key, "has column %d; columns are numbered from 1", n)
 		}
 		seen[column] = true
 	}
 }
-
-// check is validation for callers that did not come through a config file.
-func (c *Config) check() error { return configs.Validate("data: config", c) }

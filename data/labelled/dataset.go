@@ -28,48 +28,44 @@ type Dataset struct {
 	maxLen    int
 }
 
-// Open reads the labelled corpus of cfg, makes its tokenizer from the training split and encodes all splits. It fails
-// with one clear error when cfg is wrong, a file is missing, unreadable or malformed (with its line), or there is nothing to
+// Open reads a source, makes its tokenizer from the training split and encodes all splits. It fails
+// with one clear error when a key of the source is wrong, a file is missing, unreadable or malformed (with its line), or there is nothing to
 // tell apart.
-func Open(ctx context.Context, cfg Config) (*Dataset, error) {
-	return open(ctx, cfg, nil, nil)
-}
+func Open(ctx context.Context, from Source) (*Dataset, error) { return OpenWith(ctx, from, nil, nil) }
 
 // OpenWith is Open with a tokenizer and labels that exist already, such as those of a checkpoint: a class
-// that is not among labels is an error. With labels nil (regression) scores are read. cfg.Tokenizer and cfg.Vectors are not
-// looked at.
-func OpenWith(ctx context.Context, cfg Config, tokenizer tokenizers.Tokenizer, labels []string) (*Dataset, error) {
-	cfg.Tokenizer, cfg.Vectors = "byte", ""
-	return open(ctx, cfg, tokenizer, labels)
-}
-
-func open(ctx context.Context, cfg Config, tokenizer tokenizers.Tokenizer, labels []string) (*Dataset, error) {
-	if err := cfg.check(); err != nil {
+// that is not among labels is an error. With labels nil (regression) scores are read. The source's own choice of
+// a tokenizer and of word vectors counts only where tokenizer is nil.
+func OpenWith(ctx context.Context, from Source, tokenizer tokenizers.Tokenizer, labels []string) (*Dataset, error) {
+	if err := data.Check(from); err != nil {
 		return nil, err
 	}
-	c, err := readLabelled(ctx, cfg, labels)
+	c, err := read(ctx, from, labels)
 	if err != nil {
 		return nil, err
 	}
-	if tokenizer == nil {
-		if tokenizer, err = tokenizers.New(ctx, cfg.Config, &c.train.Documents); err != nil {
+	cfg := from.Labelled()
+	if tokenizer != nil {
+		cfg.Vectors = ""
+	} else {
+		if tokenizer, err = tokenizers.New(ctx, cfg.Config, &c.Train.Documents); err != nil {
 			return nil, err
 		}
 	}
-	d := &Dataset{Tokenizer: tokenizer, Labels: c.labels, Pairs: c.train.pairs, SHA256: c.hash(), source: cfg.Source, files: c.files, maxLen: cfg.MaxLen}
+	d := &Dataset{Tokenizer: tokenizer, Labels: c.Labels, Pairs: c.Train.Pairs, SHA256: c.hash(), source: from.Name(), files: c.Files, maxLen: cfg.MaxLen}
 	if cfg.Vectors != "" {
 		if d.Vectors, err = LoadVectors(cfg.Vectors, tokenizer); err != nil {
 			return nil, err
 		}
 	}
 	for _, half := range []struct {
-		texts *labelledTexts
+		texts *Texts
 		into  **Examples
-	}{{c.train, &d.Train}, {c.validation, &d.Validation}, {c.test, &d.Test}} {
+	}{{c.Train, &d.Train}, {c.Validation, &d.Validation}, {c.Test, &d.Test}} {
 		if half.texts == nil {
 			continue
 		}
-		if *half.into, err = encodeExamples(ctx, half.texts, tokenizer, cfg); err != nil {
+		if *half.into, err = encodeExamples(ctx, half.texts, tokenizer, cfg.Lengths); err != nil {
 			return nil, err
 		}
 		d.textBytes += len(half.texts.Text) - len(half.texts.List) // less the separators
@@ -77,19 +73,17 @@ func open(ctx context.Context, cfg Config, tokenizer tokenizers.Tokenizer, label
 	return d, nil
 }
 
-// ReadExamples reads another file of source "tsv" with the columns of cfg, for a model that exists: its tokenizer, and its
-// labels (nil: regression).
-func ReadExamples(ctx context.Context, cfg Config, path string, tokenizer tokenizers.Tokenizer, labels []string) (*Examples, error) {
-	cfg.Source, cfg.Train, cfg.Tokenizer, cfg.Vectors, cfg.Root = "tsv", path, "byte", "", ""
-	cfg.Regression = labels == nil
-	if err := cfg.check(); err != nil {
+// Examples reads another file with these columns, for a model that exists: its tokenizer, and its labels (nil: regression).
+func (s TSV) Examples(ctx context.Context, path string, tokenizer tokenizers.Tokenizer, labels []string) (*Examples, error) {
+	s.Train, s.Regression = path, labels == nil
+	if err := data.Check(s); err != nil {
 		return nil, err
 	}
-	texts, _, err := readTSV(path, cfg, labels)
+	texts, _, err := s.readFile(path, labels)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	return encodeExamples(ctx, texts.capExamples(cfg.MaxExamples), tokenizer, cfg)
+	return encodeExamples(ctx, texts.capExamples(s.MaxExamples), tokenizer, s.Lengths)
 }
 
 // TextBytes is the size of the text of all splits.

@@ -96,7 +96,7 @@ const encodeBlock = 256
 
 // encodeExamples returns the examples of l, encoded by as many goroutines as there are processors; each writes to places of
 // its own, so the result does not depend on their number.
-func encodeExamples(ctx context.Context, l *labelledTexts, tokenizer tokenizers.Tokenizer, cfg Config) (*Examples, error) {
+func encodeExamples(ctx context.Context, l *Texts, tokenizer tokenizers.Tokenizer, cfg Lengths) (*Examples, error) {
 	type block struct {
 		tokens       *tokenizers.Tokens
 		ends, typed  []int32 // ends from the block's beginning
@@ -109,7 +109,7 @@ func encodeExamples(ctx context.Context, l *labelledTexts, tokenizer tokenizers.
 	specials := tokenizers.Specials(tokenizer)
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			encoder, err := NewTextEncoder(tokenizer, cfg.Lengths)
+			encoder, err := NewTextEncoder(tokenizer, cfg)
 			var ids []uint32
 			for n := int(taken.Add(1)) - 1; n < len(blocks); n = int(taken.Add(1)) - 1 {
 				b := &blocks[n]
@@ -119,12 +119,12 @@ func encodeExamples(ctx context.Context, l *labelledTexts, tokenizer tokenizers.
 				ids = ids[:0]
 				for i := n * encodeBlock; i < min((n+1)*encodeBlock, l.len()) && b.err == nil; i++ {
 					first, second := l.Content(i*l.perExample()), ""
-					if l.pairs {
+					if l.Pairs {
 						second = l.Content(2*i + 1)
 					}
 					var typed int
 					var cut bool
-					if ids, typed, cut, b.err = encoder.append(ids, first, second, l.pairs); cut {
+					if ids, typed, cut, b.err = encoder.append(ids, first, second, l.Pairs); cut {
 						b.cut++
 					}
 					b.ends, b.typed = append(b.ends, int32(len(ids))), append(b.typed, int32(typed))
@@ -150,13 +150,13 @@ func encodeExamples(ctx context.Context, l *labelledTexts, tokenizer tokenizers.
 	if total > math.MaxInt32 {
 		return nil, fmt.Errorf("data: %d tokens in %d examples, want at most %d; lower max_len or set max_examples", total, l.len(), math.MaxInt32)
 	}
-	x := &Examples{tokens: tokenizers.MakeTokens(tokenizer.VocabSize(), total), ends: make([]int32, 0, l.len()), labels: l.labels, scores: l.scores, pad: specials.Pad}
+	x := &Examples{tokens: tokenizers.MakeTokens(tokenizer.VocabSize(), total), ends: make([]int32, 0, l.len()), labels: l.Labels, scores: l.Scores, pad: specials.Pad}
 	for _, b := range blocks {
 		base := int32(x.tokens.Len())
 		for _, end := range b.ends {
 			x.ends = append(x.ends, base+end)
 		}
-		if l.pairs {
+		if l.Pairs {
 			x.typed = append(x.typed, b.typed...)
 		}
 		x.tokens.AppendAll(b.tokens)

@@ -28,44 +28,64 @@ var imdbModule = data.Module{
 // imdbLabels are the classes in the order of their ids, and the folders they are in.
 var imdbLabels, imdbFolders = []string{"negative", "positive"}, []string{"neg", "pos"}
 
-// openIMDB reads the reviews. The folder test is the test split; validation is held out of train.
+// Read implements Source. It reads the reviews. The folder test is the test split; validation is held out of train.
 //
 // Line breaks come as "<br />" and are turned into line breaks. Nothing else is cleaned: the few other tags and entities are
 // what the reviewers typed. 418 of the 50,000 texts repeat another one, 123 across the two folders with the same label;
 // they stay, so that test figures compare with published ones. Repetitions within train fall into one split.
-func openIMDB(ctx context.Context, cfg Config) (*labelledCorpus, error) {
-	root, err := findIMDB(ctx, cfg)
+func (s IMDB) Read(ctx context.Context, labels []string) (*Corpus, error) {
+	if labels != nil && !slices.Equal(labels, imdbLabels) {
+		return nil, fmt.Errorf(`data: source "imdb" has labels %q, but the model was trained on %q`, imdbLabels, labels)
+	}
+	root, err := s.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &labelledCorpus{labels: imdbLabels}
+	c := &Corpus{Labels: imdbLabels}
 	for _, half := range []struct {
 		name string
-		into **labelledTexts
-	}{{"train", &c.train}, {"test", &c.test}} {
-		files, labels, err := findReviews(filepath.Join(root, half.name), cfg)
+		into **Texts
+	}{{"train", &c.Train}, {"test", &c.Test}} {
+		files, labels, err := s.findReviews(filepath.Join(root, half.name))
 		if err != nil {
 			return nil, err
 		}
 		if *half.into, err = readReviews(ctx, files, labels); err != nil {
 			return nil, err
 		}
-		c.files += len(files)
+		c.Files += len(files)
 	}
 	return c, nil
 }
 
-// findIMDB returns the folder that has train and test.
-func findIMDB(ctx context.Context, cfg Config) (string, error) {
-	if cfg.Root != "" {
-		return cfg.Root, nil
+// Look implements Source.
+func (s IMDB) Look(ctx context.Context) (data.Survey, error) {
+	root, err := s.find(ctx)
+	if err != nil {
+		return data.Survey{}, err
+	}
+	found := data.Survey{Labels: imdbLabels}
+	for _, half := range []string{"train", "test"} {
+		files, _, err := s.findReviews(filepath.Join(root, half))
+		if err != nil {
+			return data.Survey{}, err
+		}
+		found.Files, found.Bytes = found.Files+len(files), found.Bytes+int64(data.TotalSize(files))
+	}
+	return found, nil
+}
+
+// find returns the folder that has train and test.
+func (s IMDB) find(ctx context.Context) (string, error) {
+	if s.Root != "" {
+		return s.Root, nil
 	}
 	dir, err := imdbModule.Fetch(ctx)
 	return filepath.Join(dir, "datasets"), err
 }
 
 // findReviews returns the files of a split, sorted by class and name, and their classes.
-func findReviews(folder string, cfg Config) ([]data.File, []int32, error) {
+func (s IMDB) findReviews(folder string) ([]data.File, []int32, error) {
 	var files []data.File
 	for _, name := range imdbFolders {
 		entries, err := os.ReadDir(filepath.Join(folder, name))
@@ -84,11 +104,11 @@ func findReviews(folder string, cfg Config) ([]data.File, []int32, error) {
 		}
 	}
 	byName := func(a, b data.File) int { return cmp.Compare(a.Name, b.Name) }
-	if cfg.MaxExamples > 0 && len(files) > cfg.MaxExamples {
+	if s.MaxExamples > 0 && len(files) > s.MaxExamples {
 		slices.SortFunc(files, func(a, b data.File) int {
 			return cmp.Or(cmp.Compare(data.NameHash(a.Name), data.NameHash(b.Name)), byName(a, b))
 		})
-		files = files[:cfg.MaxExamples]
+		files = files[:s.MaxExamples]
 	}
 	slices.SortFunc(files, byName)
 	labels := make([]int32, len(files))
@@ -112,7 +132,7 @@ func imdbError(err error) error {
 
 // readReviews reads files, each one an example, by as many goroutines as there are processors: opening 50,000 files takes
 // longer than reading them.
-func readReviews(ctx context.Context, files []data.File, labels []int32) (*labelledTexts, error) {
+func readReviews(ctx context.Context, files []data.File, labels []int32) (*Texts, error) {
 	reviews := make([]string, len(files))
 	failures := make([]error, len(files))
 	var taken atomic.Int64
@@ -132,7 +152,7 @@ func readReviews(ctx context.Context, files []data.File, labels []int32) (*label
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	l := &labelledTexts{labels: labels}
+	l := &Texts{Labels: labels}
 	l.Text = make([]byte, 0, data.TotalSize(files)+len(files))
 	for i, file := range files {
 		if failures[i] != nil {
@@ -144,7 +164,7 @@ func readReviews(ctx context.Context, files []data.File, labels []int32) (*label
 		if at := data.InvalidUTF8(reviews[i]); at >= 0 {
 			return nil, fmt.Errorf("data: source \"imdb\": %s: not valid UTF-8 at byte %d (0x%02x); convert the file", file.Path, at, reviews[i][at])
 		}
-		l.addText(reviews[i], file.Path)
+		l.AddText(reviews[i], file.Path)
 	}
 	return l, nil
 }

@@ -21,8 +21,8 @@ func TestIMDB(t *testing.T) {
 		t.Skipf("the module cache has no %s: %s", imdbModule.Version, output)
 	}
 	t.Setenv("GOPROXY", "off") // fetching again needs no network
-	cfg := DefaultConfig()
-	cfg.Source, cfg.Tokenizer, cfg.VocabSize = "imdb", "word", 5000
+	cfg := DefaultIMDB()
+	cfg.Tokenizer, cfg.VocabSize = "word", 5000
 	survey, err := Look(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -67,19 +67,19 @@ func writeReviews(t *testing.T) string {
 }
 
 func TestIMDBFolder(t *testing.T) {
-	cfg := DefaultConfig()
-	cfg.Source, cfg.Root, cfg.Tokenizer, cfg.MinCount, cfg.ValidationShare = "imdb", writeReviews(t), "word", 1, 0.3
-	c, err := openIMDB(t.Context(), cfg)
+	cfg := DefaultIMDB()
+	cfg.Root, cfg.Tokenizer, cfg.MinCount, cfg.ValidationShare = writeReviews(t), "word", 1, 0.3
+	c, err := cfg.Read(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var texts []string
-	for i := range c.train.len() {
-		texts = append(texts, c.train.Content(i))
+	for i := range c.Train.len() {
+		texts = append(texts, c.Train.Content(i))
 	}
 	want := []string{"Bad.\n\nVery bad.", "Dull plot", "Awful acting", "Good.\nFine.", "A fine film", "Great cast"}
-	if !slices.Equal(texts, want) || !slices.Equal(c.train.labels, []int32{0, 0, 0, 1, 1, 1}) {
-		t.Errorf("texts %q with labels %v, want %q", texts, c.train.labels, want)
+	if !slices.Equal(texts, want) || !slices.Equal(c.Train.Labels, []int32{0, 0, 0, 1, 1, 1}) {
+		t.Errorf("texts %q with labels %v, want %q", texts, c.Train.Labels, want)
 	}
 	d, err := Open(t.Context(), cfg)
 	if err != nil {
@@ -113,8 +113,8 @@ func TestIMDBErrors(t *testing.T) {
 			if err := test.change(root); err != nil {
 				t.Fatal(err)
 			}
-			cfg := DefaultConfig()
-			cfg.Source, cfg.Root = "imdb", root
+			cfg := DefaultIMDB()
+			cfg.Root = root
 			if _, err := Open(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want one with %q", err, test.want)
 			}
@@ -123,8 +123,7 @@ func TestIMDBErrors(t *testing.T) {
 	// Neither the cache nor the network has the module.
 	t.Setenv("GOMODCACHE", t.TempDir())
 	t.Setenv("GOPROXY", "off")
-	cfg := DefaultConfig()
-	cfg.Source = "imdb"
+	cfg := DefaultIMDB()
 	_, err := Open(t.Context(), cfg)
 	for _, want := range []string{`"go mod download github.com/cdipaolo/sentiment@`, "GOPROXY=off", "name it in [data] root", "train/neg/*.txt"} {
 		if err == nil || !strings.Contains(err.Error(), want) {

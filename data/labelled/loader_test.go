@@ -313,10 +313,10 @@ func TestOpenLabelledIsDeterministic(t *testing.T) {
 
 // TestHoldOutKeepsEqualTextsTogether: a text of training must not validate.
 func TestHoldOutKeepsEqualTextsTogether(t *testing.T) {
-	var l labelledTexts
+	var l Texts
 	for i := range 400 {
-		l.addText(fmt.Sprintf("text %d", i%100), "x")
-		l.labels = append(l.labels, int32(i%2))
+		l.AddText(fmt.Sprintf("text %d", i%100), "x")
+		l.Labels = append(l.Labels, int32(i%2))
 	}
 	train, validation := l.holdOut(0.3)
 	if n := validation.len(); n < 120 || n > 128 || train.len()+n != 400 {

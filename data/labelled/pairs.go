@@ -1,6 +1,10 @@
 package labelled
 
-import "fmt"
+import (
+	"fmt"
+
+	"sparrow/data"
+)
 
 // Pair is two texts and how alike they are.
 type Pair struct {
@@ -8,23 +12,23 @@ type Pair struct {
 	Score float64
 }
 
-// ReadPairs reads the pairs of a file of source "tsv".
-func ReadPairs(cfg Config, path string) ([]Pair, error) {
-	cfg.Source, cfg.Train, cfg.Tokenizer, cfg.Vectors, cfg.Root, cfg.Regression = "tsv", path, "byte", "", "", true
-	if err := cfg.check(); err != nil {
+// Pairs reads the pairs of another file with these columns.
+func (s TSV) Pairs(path string) ([]Pair, error) {
+	s.Train, s.Regression = path, true
+	if err := data.Check(s); err != nil {
 		return nil, err
 	}
-	texts, _, err := readTSV(path, cfg, nil)
+	texts, _, err := s.readFile(path, nil)
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	if !texts.pairs {
-		return nil, fmt.Errorf("data: %s: text_columns = %q names single texts; want the two of a pair", path, cfg.TextColumns)
+	if !texts.Pairs {
+		return nil, fmt.Errorf("data: %s: text_columns = %q names single texts; want the two of a pair", path, s.TextColumns)
 	}
-	texts = texts.capExamples(cfg.MaxExamples)
-	pairs := make([]Pair, len(texts.scores))
+	texts = texts.capExamples(s.MaxExamples)
+	pairs := make([]Pair, len(texts.Scores))
 	for i := range pairs {
-		pairs[i] = Pair{[2]string{texts.Content(2 * i), texts.Content(2*i + 1)}, texts.scores[i]}
+		pairs[i] = Pair{[2]string{texts.Content(2 * i), texts.Content(2*i + 1)}, texts.Scores[i]}
 	}
 	return pairs, nil
 }

@@ -82,7 +82,7 @@ func TestTextEncoder(t *testing.T) {
 			}
 		})
 	}
-	e, err := NewTextEncoder(words, DefaultLengths())
+	e, err := NewTextEncoder(words, DefaultOptions().Lengths)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestBertTokenizerParity(t *testing.T) {
 		t.Fatalf("%d cases", len(cases))
 	}
 	for _, test := range cases {
-		cfg := DefaultConfig()
+		cfg := DefaultOptions()
 		cfg.Tokenizer, cfg.Lowercase, cfg.MaxLen = filepath.Join("..", "tokenizers", "testdata", "bert.vocab.txt"), test.Lowercase, 4096
 		if test.MaxLen > 0 {
 			cfg.MaxLen = test.MaxLen

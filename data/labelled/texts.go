@@ -7,71 +7,70 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math"
-	"slices"
 
 	"sparrow/data"
 )
 
-// labelledCorpus is the text of all splits of labelled examples.
-type labelledCorpus struct {
-	train, validation, test *labelledTexts // validation is nil until it is held out; test may be nil
-	labels                  []string       // names of the classes by id; nil: regression
-	files                   int
+// Corpus is the text of all splits of labelled examples.
+type Corpus struct {
+	Train, Validation, Test *Texts   // without validation a share of train is held out; test may be nil
+	Labels                  []string // names of the classes by id; nil: regression
+	Files                   int      // files read
 }
 
-// labelledTexts is one split: a document an example, or two for pairs.
-type labelledTexts struct {
+// Texts is one split: a document an example, or two for pairs.
+type Texts struct {
 	data.Documents
-	pairs  bool
-	labels []int32   // class ids; nil: scores
-	scores []float64 // nil: labels
+	Pairs  bool
+	Labels []int32   // class ids; nil: scores
+	Scores []float64 // nil: labels
 }
 
-// addText appends a document, which may be empty.
-func (l *labelledTexts) addText(text, path string) {
+// AddText appends a document, which may be empty.
+func (l *Texts) AddText(text, path string) {
 	start := len(l.Text)
 	l.Text = append(l.Text, text...)
 	l.Close(start, path, 0)
 }
 
 // perExample is the number of documents an example has.
-func (l *labelledTexts) perExample() int {
-	if l.pairs {
+func (l *Texts) perExample() int {
+	if l.Pairs {
 		return 2
 	}
 	return 1
 }
 
-func (l *labelledTexts) len() int { return len(l.List) / l.perExample() }
+func (l *Texts) len() int { return len(l.List) / l.perExample() }
 
 // take returns the examples with the given indices, in that order.
-func (l *labelledTexts) take(indices []int) *labelledTexts {
-	out := &labelledTexts{pairs: l.pairs}
+func (l *Texts) take(indices []int) *Texts {
+	out := &Texts{Pairs: l.Pairs}
 	for _, i := range indices {
 		for d := range l.perExample() {
 			j := i*l.perExample() + d
-			out.addText(l.Content(j), l.List[j].Path)
+			out.AddText(l.Content(j), l.List[j].Path)
 		}
-		if l.labels != nil {
-			out.labels = append(out.labels, l.labels[i])
+		if l.Labels != nil {
+			out.Labels = append(out.Labels, l.Labels[i])
 		} else {
-			out.scores = append(out.scores, l.scores[i])
+			out.Scores = append(out.Scores, l.Scores[i])
 		}
 	}
 	return out
 }
 
 // textHash is of the texts of an example without its label.
-func (l *labelledTexts) textHash(i int) [sha256.Size]byte {
+func (l *Texts) textHash(i int) [sha256.Size]byte {
 	first, last := l.List[i*l.perExample()], l.List[(i+1)*l.perExample()-1]
 	return sha256.Sum256(l.Text[first.Start:last.End]) // the separator is between two texts
 }
 
 // byHash returns the examples in the order of the hashes of their texts.
-func (l *labelledTexts) byHash() []data.Hashed { return data.SortByHash(l.len(), l.textHash) }
+func (l *Texts) byHash() []data.Hashed { return data.SortByHash(l.len(), l.textHash) }
 
 // capExamples returns at most limit examples, those with the least hashes, in the order of the split. 0 takes all.
-func (l *labelledTexts) capExamples(limit int) *labelledTexts {
+func (l *Texts) capExamples(limit int) *Texts {
 	if limit == 0 || l.len() <= limit {
 		return l
 	}
@@ -79,21 +78,21 @@ func (l *labelledTexts) capExamples(limit int) *labelledTexts {
 }
 
 // holdOut splits off a share of each class for validation.
-func (l *labelledTexts) holdOut(share float64) (train, validation *labelledTexts) {
-	keep, out := data.HoldOut(l.byHash(), l.labels, share)
+func (l *Texts) holdOut(share float64) (train, validation *Texts) {
+	keep, out := data.HoldOut(l.byHash(), l.Labels, share)
 	return l.take(keep), l.take(out)
 }
 
 // hash returns the SHA-256 of texts and labels of all splits in order, as hexadecimal. File names are left out: a corpus
 // that moves is still the same.
-func (c *labelledCorpus) hash() string {
+func (c *Corpus) hash() string {
 	h := sha256.New()
 	number := func(n uint64) { h.Write(binary.LittleEndian.AppendUint64(nil, n)) }
-	for _, name := range c.labels {
+	for _, name := range c.Labels {
 		number(uint64(len(name)))
 		h.Write([]byte(name))
 	}
-	for _, l := range []*labelledTexts{c.train, c.validation, c.test} {
+	for _, l := range []*Texts{c.Train, c.Validation, c.Test} {
 		if l == nil {
 			number(0)
 			continue
@@ -104,42 +103,32 @@ func (c *labelledCorpus) hash() string {
 			number(uint64(len(text)))
 			h.Write(text)
 		}
-		for _, label := range l.labels {
+		for _, label := range l.Labels {
 			number(uint64(label))
 		}
-		for _, score := range l.scores {
+		for _, score := range l.Scores {
 			number(math.Float64bits(score))
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// readLabelled reads the source that cfg names and holds out the validation split. With labels, those of a checkpoint,
-// classes are known and get their ids; another one is an error.
-func readLabelled(ctx context.Context, cfg Config, labels []string) (*labelledCorpus, error) {
-	var c *labelledCorpus
-	var err error
-	switch cfg.Source {
-	case "imdb":
-		if labels != nil && !slices.Equal(labels, imdbLabels) {
-			return nil, fmt.Errorf(`data: source "imdb" has labels %q, but the model was trained on %q`, imdbLabels, labels)
-		}
-		c, err = openIMDB(ctx, cfg)
-	case "tsv":
-		c, err = openTSV(ctx, cfg, labels)
-	}
+// read reads a source and holds out the validation split where it has none.
+func read(ctx context.Context, from Source, labels []string) (*Corpus, error) {
+	c, err := from.Read(ctx, labels)
 	if err != nil {
 		return nil, err
 	}
-	if c.validation == nil {
-		c.train, c.validation = c.train.holdOut(cfg.ValidationShare)
+	share := from.Labelled().ValidationShare
+	if c.Validation == nil {
+		c.Train, c.Validation = c.Train.holdOut(share)
 	}
 	for _, half := range []struct {
 		name  string
-		texts *labelledTexts
-	}{{"training", c.train}, {"validation", c.validation}} {
+		texts *Texts
+	}{{"training", c.Train}, {"validation", c.Validation}} {
 		if half.texts.len() == 0 {
-			return nil, fmt.Errorf("data: source %q: nothing is left for %s with validation_share = %v", cfg.Source, half.name, cfg.ValidationShare)
+			return nil, fmt.Errorf("data: source %q: nothing is left for %s with validation_share = %v", from.Name(), half.name, share)
 		}
 	}
 	return c, nil

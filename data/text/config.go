@@ -1,6 +1,7 @@
 package text
 
 import (
+	"context"
 	"slices"
 
 	"sparrow/configs"
@@ -8,46 +9,36 @@ import (
 	"sparrow/data/tokenizers"
 )
 
-// Config says which text a language model reads, and how.
-type Config struct {
-	Source string   `toml:"source" doc:"where the data comes from" choices:"goroot|text"`
-	Paths  []string `toml:"paths" doc:"files or globs, relative to the working directory; a glob has no **"`
+// Source is a source of text without labels, as a language model reads it.
+type Source interface {
+	data.Source
+	// Text are the keys that all sources of text have.
+	Text() Options
+	// Read reads both splits.
+	Read(ctx context.Context) (*Splits, error)
+	// Look finds the files without reading them.
+	Look(ctx context.Context) (data.Survey, error)
+}
 
+// Options are the keys of the [data] table that all sources of text have.
+type Options struct {
 	tokenizers.Config
 	Limits
 }
 
+// Text implements Source.
+func (o Options) Text() Options { return o }
+
 // Limits are the keys of the [data] table that say how much text is read, and in which pieces.
 type Limits struct {
 	SeqLen          int     `toml:"seq_len" doc:"length of a training sequence" unit:"tokens"`
-	ValidationShare float64 `toml:"validation_share" doc:"share that is held out for validation, more than 0 and less than 1: whole packages of goroot, the end of each text file, of labelled data the same share of each class, by a hash of the content"`
+	ValidationShare float64 `toml:"validation_share" doc:"share that is held out for validation, more than 0 and less than 1: whole packages of goroot, the end of each text file"`
 	MaxBytes        int64   `toml:"max_bytes" doc:"most text of both splits together, chosen by names and sizes, so that a small run starts fast; 0: all" unit:"bytes"`
 }
 
-// Sources lists the values of Source for messages; openCorpus has the switch.
-var Sources = []string{"goroot", "text"}
-
-// DefaultConfig returns the values of keys that a config leaves out.
-func DefaultConfig() Config {
-	return Config{Source: "goroot", Config: tokenizers.DefaultConfig(), Limits: DefaultLimits()}
-}
-
-// DefaultLimits returns the values of keys that a config leaves out.
-func DefaultLimits() Limits { return Limits{SeqLen: 256, ValidationShare: data.DefaultShare} }
-
-// Validate reports a source that is no text, and paths that do not fit it.
-func (c Config) Validate(r *configs.Report) {
-	switch {
-	case !slices.Contains(Sources, c.Source):
-		r.Errorf("source", `has labelled examples, for classification and regression; a language model wants "goroot" or "text"`)
-	case c.Source == "text" && len(c.Paths) == 0:
-		r.Errorf("paths", `is empty; source = "text" needs files or globs`)
-	case c.Source != "text" && len(c.Paths) > 0:
-		r.Errorf("paths", `is for source = "text", but source = %q`, c.Source)
-	}
-	if slices.Contains(c.Paths, "") {
-		r.Errorf("paths", "has an empty path")
-	}
+// DefaultOptions returns the values of keys that a config leaves out.
+func DefaultOptions() Options {
+	return Options{tokenizers.DefaultConfig(), Limits{SeqLen: 256, ValidationShare: data.DefaultShare}}
 }
 
 // Validate reports every key that is wrong.
@@ -61,5 +52,41 @@ func (l Limits) Validate(r *configs.Report) {
 	}
 }
 
-// check is validation for callers that did not come through a config file.
-func (c *Config) check() error { return configs.Validate("data: config", c) }
+// Goroot is the source of the Go distribution.
+type Goroot struct{ Options }
+
+// DefaultGoroot returns the values of keys that a config leaves out.
+func DefaultGoroot() Goroot { return Goroot{DefaultOptions()} }
+
+// Name implements data.Source.
+func (Goroot) Name() string { return "goroot" }
+
+// Files are files of the user's own.
+type Files struct {
+	Paths []string `toml:"paths" doc:"files or globs, relative to the working directory; a glob has no **"`
+	Options
+}
+
+// DefaultFiles returns the values of keys that a config leaves out.
+func DefaultFiles() Files { return Files{Options: DefaultOptions()} }
+
+// Name implements data.Source.
+func (Files) Name() string { return "text" }
+
+// Validate reports paths that name no file.
+func (s Files) Validate(r *configs.Report) {
+	if len(s.Paths) == 0 {
+		r.Errorf("paths", `is empty; source = "text" needs files or globs`)
+	}
+	if slices.Contains(s.Paths, "") {
+		r.Errorf("paths", "has an empty path")
+	}
+}
+
+// Sources are those that come with this package.
+func Sources() []configs.Choice[data.Source] {
+	return []configs.Choice[data.Source]{
+		{Name: "goroot", New: func() data.Source { return DefaultGoroot() }},
+		{Name: "text", New: func() data.Source { return DefaultFiles() }},
+	}
+}

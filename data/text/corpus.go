@@ -2,39 +2,25 @@ package text
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"unicode/utf8"
 
 	"sparrow/data"
 )
 
-// corpus is the text of both splits.
-type corpus struct {
-	train, validation data.Documents
-	files             int // files read, over both splits
-}
-
-// openCorpus reads the source that cfg names.
-func openCorpus(ctx context.Context, cfg Config) (*corpus, error) {
-	switch cfg.Source {
-	case "goroot":
-		return openGoroot(ctx, cfg)
-	case "text":
-		return openText(ctx, cfg)
-	default:
-		return nil, fmt.Errorf("data: unknown source %q, want one of %s", cfg.Source, data.Quoted(Sources))
-	}
+// Splits are the text of both splits.
+type Splits struct {
+	Train, Validation data.Documents
+	Files             int // files read, over both splits
 }
 
 // hash returns the SHA-256 of both splits in order, as hexadecimal. The length before each split keeps apart two corpora
 // that are cut at different places. File names are left out: a corpus that moves is still the same.
-func (c *corpus) hash() string {
+func (c *Splits) hash() string {
 	h := sha256.New()
-	for _, s := range []*data.Documents{&c.train, &c.validation} {
+	for _, s := range []*data.Documents{&c.Train, &c.Validation} {
 		h.Write(binary.LittleEndian.AppendUint64(nil, uint64(len(s.Text))))
 		h.Write(s.Text)
 	}

@@ -52,38 +52,38 @@ func TestReadGoTree(t *testing.T) {
 		files[fmt.Sprintf("src/p%02d/x/one.go", i)] = fmt.Sprintf("package one // %02d", i)
 		files[fmt.Sprintf("src/p%02d/x/two.go", i)] = fmt.Sprintf("package two // %02d", i)
 	}
-	cfg := DefaultConfig()
+	cfg := DefaultGoroot()
 	cfg.ValidationShare = 0.25
-	read := func(cfg Config) *corpus {
+	read := func(cfg Goroot) *Splits {
 		t.Helper()
-		c, err := readGoTree(t.Context(), filepath.Join(writeFiles(t, files), "src"), cfg)
+		c, err := cfg.readTree(t.Context(), filepath.Join(writeFiles(t, files), "src"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
 	c := read(cfg)
-	if len(c.train.List)+len(c.validation.List) != 80 || c.files != 80 {
-		t.Errorf("%d training and %d validation documents, %d files, want 80 in all", len(c.train.List), len(c.validation.List), c.files)
+	if len(c.Train.List)+len(c.Validation.List) != 80 || c.Files != 80 {
+		t.Errorf("%d training and %d validation documents, %d files, want 80 in all", len(c.Train.List), len(c.Validation.List), c.Files)
 	}
-	if n := len(c.validation.List); n != 20 {
+	if n := len(c.Validation.List); n != 20 {
 		t.Errorf("%d validation documents, want a quarter of 80", n)
 	}
 	held := map[string]bool{}
-	for _, d := range c.validation.List {
+	for _, d := range c.Validation.List {
 		held[filepath.Base(filepath.Dir(filepath.Dir(d.Path)))] = true
 	}
-	for _, d := range c.train.List {
+	for _, d := range c.Train.List {
 		if name := filepath.Base(filepath.Dir(filepath.Dir(d.Path))); held[name] {
 			t.Errorf("package %s is in both splits", name)
 		}
 	}
-	for _, s := range []*data.Documents{&c.train, &c.validation} {
+	for _, s := range []*data.Documents{&c.Train, &c.Validation} {
 		if !slices.IsSortedFunc(s.List, func(a, b data.Document) int { return strings.Compare(a.Path, b.Path) }) {
 			t.Error("documents are not sorted by path")
 		}
 	}
-	if all := string(c.train.Text) + string(c.validation.Text); strings.Contains(all, "skipped") || strings.Contains(all, "caf") || strings.Contains(all, "no Go") {
+	if all := string(c.Train.Text) + string(c.Validation.Text); strings.Contains(all, "skipped") || strings.Contains(all, "caf") || strings.Contains(all, "no Go") {
 		t.Error("a file that should be skipped was read")
 	}
 	if again := read(cfg); again.hash() != c.hash() {
@@ -92,14 +92,14 @@ func TestReadGoTree(t *testing.T) {
 
 	cfg.MaxBytes = 400
 	small := read(cfg)
-	if n := len(small.train.Text) + len(small.validation.Text) - small.files; n > 400 || n < 340 {
+	if n := len(small.Train.Text) + len(small.Validation.Text) - small.Files; n > 400 || n < 340 {
 		t.Errorf("max_bytes = 400: %d bytes", n)
 	}
-	if len(small.validation.List) == 0 || len(small.train.List) < 10 {
-		t.Errorf("max_bytes = 400: %d training and %d validation documents", len(small.train.List), len(small.validation.List))
+	if len(small.Validation.List) == 0 || len(small.Train.List) < 10 {
+		t.Errorf("max_bytes = 400: %d training and %d validation documents", len(small.Train.List), len(small.Validation.List))
 	}
-	for _, document := range contents(&small.validation) {
-		if !slices.Contains(contents(&c.validation), document) {
+	for _, document := range contents(&small.Validation) {
+		if !slices.Contains(contents(&c.Validation), document) {
 			t.Errorf("max_bytes moved %q into the validation split", document)
 		}
 	}
@@ -119,7 +119,7 @@ func TestGorootErrors(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv("GOROOT", test.goroot)
 			t.Setenv("PATH", test.path)
-			_, err := Open(t.Context(), DefaultConfig())
+			_, err := Open(t.Context(), DefaultGoroot())
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want one with %q", err, test.want)
 			}
@@ -160,16 +160,16 @@ func TestOpenText(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Chdir(writeFiles(t, test.files))
-			cfg := DefaultConfig()
-			cfg.Source, cfg.Paths, cfg.ValidationShare, cfg.MaxBytes = "text", test.paths, test.share, test.maxBytes
-			c, err := openCorpus(t.Context(), cfg)
+			cfg := DefaultFiles()
+			cfg.Paths, cfg.ValidationShare, cfg.MaxBytes = test.paths, test.share, test.maxBytes
+			c, err := cfg.Read(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.train, contents(&c.train)); diff != "" {
+			if diff := cmp.Diff(test.train, contents(&c.Train)); diff != "" {
 				t.Errorf("training documents (-want +got)\n%s", diff)
 			}
-			if diff := cmp.Diff(test.validation, contents(&c.validation)); diff != "" {
+			if diff := cmp.Diff(test.validation, contents(&c.Validation)); diff != "" {
 				t.Errorf("validation documents (-want +got)\n%s", diff)
 			}
 		})
@@ -181,26 +181,26 @@ func TestTextErrors(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		files  map[string]string
-		change func(*Config)
+		change func(*Files)
 		want   string
 	}{
-		{"missing file", nil, func(c *Config) { c.Paths = []string{"no.txt"} }, `data: paths[0]: "no.txt" does not exist`},
-		{"glob without a match", map[string]string{"a.txt": long}, func(c *Config) { c.Paths = []string{"a.txt", "*.md"} }, `data: paths[1]: no file matches "*.md"`},
-		{"bad glob", nil, func(c *Config) { c.Paths = []string{"a[.txt"} }, `data: paths[0]: glob "a[.txt": syntax error in pattern`},
-		{"folder", map[string]string{"sub/a.txt": long}, func(c *Config) { c.Paths = []string{"sub"} }, `data: paths[0]: "sub" is a folder, want a file or a glob such as "sub` + string(filepath.Separator)},
+		{"missing file", nil, func(c *Files) { c.Paths = []string{"no.txt"} }, `data: paths[0]: "no.txt" does not exist`},
+		{"glob without a match", map[string]string{"a.txt": long}, func(c *Files) { c.Paths = []string{"a.txt", "*.md"} }, `data: paths[1]: no file matches "*.md"`},
+		{"bad glob", nil, func(c *Files) { c.Paths = []string{"a[.txt"} }, `data: paths[0]: glob "a[.txt": syntax error in pattern`},
+		{"folder", map[string]string{"sub/a.txt": long}, func(c *Files) { c.Paths = []string{"sub"} }, `data: paths[0]: "sub" is a folder, want a file or a glob such as "sub` + string(filepath.Separator)},
 		{"empty file", map[string]string{"a.txt": ""}, nil, `data: source "text": corpus is empty`},
 		{"one byte", map[string]string{"a.txt": "x"}, nil, `data: source "text": nothing is left for training with validation_share = 0.05`},
-		{"binary for char", map[string]string{"a.txt": long + "\xff\xfe"}, func(c *Config) { c.Tokenizer = "char" }, `data: a.txt: not valid UTF-8 at byte 1100 (0xff); convert the file, or use tokenizer = "byte"`},
-		{"binary for bpe", map[string]string{"a.txt": "\x80" + long}, func(c *Config) { c.Tokenizer = "bpe" }, `data: a.txt: not valid UTF-8 at byte 0 (0x80)`},
+		{"binary for char", map[string]string{"a.txt": long + "\xff\xfe"}, func(c *Files) { c.Tokenizer = "char" }, `data: a.txt: not valid UTF-8 at byte 1100 (0xff); convert the file, or use tokenizer = "byte"`},
+		{"binary for bpe", map[string]string{"a.txt": "\x80" + long}, func(c *Files) { c.Tokenizer = "bpe" }, `data: a.txt: not valid UTF-8 at byte 0 (0x80)`},
 		{"sequence longer than the corpus", map[string]string{"a.txt": "some words\nand more\n"}, nil, "data: training split of 12 tokens is shorter than one window of seq_len + 1 = 257 tokens"},
-		{"sequence longer than the cap", map[string]string{"a.txt": long}, func(c *Config) { c.MaxBytes = 90 }, "seq_len + 1 = 257 tokens; raise max_bytes = 90"},
-		{"missing tokenizer", map[string]string{"a.txt": long}, func(c *Config) { c.Tokenizer = "no/tokenizer.json" }, "data: tokenizer: open no/tokenizer.json:"},
-		{"bad tokenizer", map[string]string{"a.txt": long, "t.json": "{}"}, func(c *Config) { c.Tokenizer = "t.json" }, `data: t.json: neither "type" nor "model" found`},
+		{"sequence longer than the cap", map[string]string{"a.txt": long}, func(c *Files) { c.MaxBytes = 90 }, "seq_len + 1 = 257 tokens; raise max_bytes = 90"},
+		{"missing tokenizer", map[string]string{"a.txt": long}, func(c *Files) { c.Tokenizer = "no/tokenizer.json" }, "data: tokenizer: open no/tokenizer.json:"},
+		{"bad tokenizer", map[string]string{"a.txt": long, "t.json": "{}"}, func(c *Files) { c.Tokenizer = "t.json" }, `data: t.json: neither "type" nor "model" found`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Chdir(writeFiles(t, test.files))
-			cfg := DefaultConfig()
-			cfg.Source, cfg.Paths = "text", []string{"a.txt"}
+			cfg := DefaultFiles()
+			cfg.Paths = []string{"a.txt"}
 			if test.change != nil {
 				test.change(&cfg)
 			}
@@ -218,8 +218,8 @@ func TestTextErrors(t *testing.T) {
 		if err := os.Chmod("a.txt", 0); err != nil {
 			t.Fatal(err)
 		}
-		cfg := DefaultConfig()
-		cfg.Source, cfg.Paths = "text", []string{"a.txt"}
+		cfg := DefaultFiles()
+		cfg.Paths = []string{"a.txt"}
 		if _, err := Open(t.Context(), cfg); !errors.Is(err, os.ErrPermission) {
 			t.Errorf("got error %v, want a missing permission", err)
 		}
@@ -230,13 +230,11 @@ func TestCancelledContext(t *testing.T) {
 	t.Chdir(writeFiles(t, map[string]string{"a.txt": strings.Repeat("words\n", 200)}))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, source := range []string{"text", "goroot"} {
-		cfg := DefaultConfig()
-		if cfg.Source = source; source == "text" {
-			cfg.Paths = []string{"a.txt"}
-		}
-		if _, err := Open(ctx, cfg); !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: got error %v, want context.Canceled", source, err)
+	files := DefaultFiles()
+	files.Paths = []string{"a.txt"}
+	for _, source := range []Source{files, DefaultGoroot()} {
+		if _, err := Open(ctx, source); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got error %v, want context.Canceled", source.Name(), err)
 		}
 	}
 }

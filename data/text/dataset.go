@@ -25,56 +25,53 @@ type Dataset struct {
 	textBytes int
 }
 
-// Open reads the corpus of cfg, makes its tokenizer and encodes both splits. It fails with one clear error when cfg is
+// Open reads a source, makes its tokenizer and encodes both splits. It fails with one clear error when a key of the source is
 // wrong, a file is missing or unreadable, the content does not suit the tokenizer, or a split is shorter than a sequence.
-func Open(ctx context.Context, cfg Config) (*Dataset, error) { return open(ctx, cfg, nil) }
+func Open(ctx context.Context, from Source) (*Dataset, error) { return OpenWith(ctx, from, nil) }
 
-// OpenWith is Open with a tokenizer that exists already, such as that of a checkpoint; cfg.Tokenizer is not looked at.
-func OpenWith(ctx context.Context, cfg Config, tokenizer tokenizers.Tokenizer) (*Dataset, error) {
-	cfg.Tokenizer = "byte"
-	return open(ctx, cfg, tokenizer)
-}
-
-func open(ctx context.Context, cfg Config, tokenizer tokenizers.Tokenizer) (*Dataset, error) {
-	if err := cfg.check(); err != nil {
+// OpenWith is Open with a tokenizer that exists already, such as that of a checkpoint, which the source's keys then do not
+// choose; nil: they do.
+func OpenWith(ctx context.Context, from Source, tokenizer tokenizers.Tokenizer) (*Dataset, error) {
+	if err := data.Check(from); err != nil {
 		return nil, err
 	}
-	c, err := openCorpus(ctx, cfg)
+	c, err := from.Read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	trainDocuments, validationDocuments := len(c.train.List), len(c.validation.List)
+	cfg := from.Text()
+	trainDocuments, validationDocuments := len(c.Train.List), len(c.Validation.List)
 	switch {
 	case trainDocuments+validationDocuments == 0:
-		return nil, fmt.Errorf("data: source %q: corpus is empty%s", cfg.Source, capHint(cfg))
+		return nil, fmt.Errorf("data: source %q: corpus is empty%s", from.Name(), capHint(cfg))
 	case trainDocuments == 0:
-		return nil, fmt.Errorf("data: source %q: nothing is left for training with validation_share = %v%s", cfg.Source, cfg.ValidationShare, capHint(cfg))
+		return nil, fmt.Errorf("data: source %q: nothing is left for training with validation_share = %v%s", from.Name(), cfg.ValidationShare, capHint(cfg))
 	case validationDocuments == 0:
-		return nil, fmt.Errorf("data: source %q: nothing is left for validation with validation_share = %v%s", cfg.Source, cfg.ValidationShare, capHint(cfg))
+		return nil, fmt.Errorf("data: source %q: nothing is left for validation with validation_share = %v%s", from.Name(), cfg.ValidationShare, capHint(cfg))
 	}
-	if cfg.Tokenizer != "byte" || tokenizer != nil && tokenizer.Kind() != "byte" {
-		for _, s := range []*data.Documents{&c.train, &c.validation} {
+	if tokenizer == nil && cfg.Tokenizer != "byte" || tokenizer != nil && tokenizer.Kind() != "byte" {
+		for _, s := range []*data.Documents{&c.Train, &c.Validation} {
 			if err := s.CheckUTF8(); err != nil {
 				return nil, err
 			}
 		}
 	}
 	if tokenizer == nil {
-		if tokenizer, err = tokenizers.New(ctx, cfg.Config, &c.train); err != nil {
+		if tokenizer, err = tokenizers.New(ctx, cfg.Config, &c.Train); err != nil {
 			return nil, err
 		}
 	}
 	d := &Dataset{
 		Tokenizer: tokenizer,
 		SHA256:    c.hash(),
-		source:    cfg.Source,
-		files:     c.files,
-		textBytes: len(c.train.Text) + len(c.validation.Text) - trainDocuments - validationDocuments, // less the separators
+		source:    from.Name(),
+		files:     c.Files,
+		textBytes: len(c.Train.Text) + len(c.Validation.Text) - trainDocuments - validationDocuments, // less the separators
 	}
-	if d.Train, err = encodeSplit(ctx, &c.train, tokenizer); err != nil {
+	if d.Train, err = encodeSplit(ctx, &c.Train, tokenizer); err != nil {
 		return nil, err
 	}
-	if d.Validation, err = encodeSplit(ctx, &c.validation, tokenizer); err != nil {
+	if d.Validation, err = encodeSplit(ctx, &c.Validation, tokenizer); err != nil {
 		return nil, err
 	}
 	if d.Train.Len() < cfg.SeqLen+1 {
@@ -86,7 +83,7 @@ func open(ctx context.Context, cfg Config, tokenizer tokenizers.Tokenizer) (*Dat
 	return d, nil
 }
 
-func capHint(cfg Config) string {
+func capHint(cfg Options) string {
 	if cfg.MaxBytes > 0 {
 		return fmt.Sprintf("; raise max_bytes = %d", cfg.MaxBytes)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // textConfig returns a config over the corpus of the tokenizers' tests, read as two files.
-func textConfig(t testing.TB, tokenizer string) Config {
+func textConfig(t testing.TB, tokenizer string) Files {
 	t.Helper()
 	corpus, err := os.ReadFile(filepath.Join("..", "tokenizers", "testdata", "corpus.txt"))
 	if err != nil {
@@ -26,8 +26,8 @@ func textConfig(t testing.TB, tokenizer string) Config {
 			t.Fatal(err)
 		}
 	}
-	cfg := DefaultConfig()
-	cfg.Source, cfg.Paths = "text", []string{filepath.Join(folder, "*.txt")}
+	cfg := DefaultFiles()
+	cfg.Paths = []string{filepath.Join(folder, "*.txt")}
 	cfg.Tokenizer, cfg.VocabSize, cfg.SeqLen, cfg.ValidationShare = tokenizer, 400, 32, 0.2
 	return cfg
 }
@@ -64,7 +64,7 @@ func TestOpen(t *testing.T) {
 			if !strings.Contains(d.Describe(), test.describe) {
 				t.Errorf("Describe() = %q, want it to have %q", d.Describe(), test.describe)
 			}
-			c, err := openCorpus(t.Context(), cfg)
+			c, err := cfg.Read(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func TestOpen(t *testing.T) {
 				name   string
 				split  *data.Documents
 				tokens *tokenizers.Tokens
-			}{{"train", &c.train, d.Train}, {"validation", &c.validation, d.Validation}} {
+			}{{"train", &c.Train, d.Train}, {"validation", &c.Validation, d.Validation}} {
 				var want []int
 				for i := range half.split.List {
 					ids, err := d.Tokenizer.Encode(half.split.Content(i))
@@ -123,9 +123,9 @@ func TestOpenDoesNotDependOnThreads(t *testing.T) {
 
 func TestHashTellsCorporaApart(t *testing.T) {
 	make := func(train, validation string) string {
-		var c corpus
-		c.train.Add([]byte(train), "", 0)
-		c.validation.Add([]byte(validation), "", 0)
+		var c Splits
+		c.Train.Add([]byte(train), "", 0)
+		c.Validation.Add([]byte(validation), "", 0)
 		return c.hash()
 	}
 	hashes := []string{make("ab", "c"), make("a", "bc"), make("abc", ""), make("ab", "d"), make("a\x00b", "c")}
@@ -138,7 +138,7 @@ func TestHashTellsCorporaApart(t *testing.T) {
 
 // TestGoroot reads a small part of the Go distribution; its size, not its content, is known.
 func TestGoroot(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := DefaultGoroot()
 	cfg.MaxBytes = 1 << 20
 	d, err := Open(t.Context(), cfg)
 	if err != nil {
@@ -164,7 +164,7 @@ func BenchmarkOpenGoroot(b *testing.B) {
 	for _, tokenizer := range []string{"byte", "char", "bpe"} {
 		b.Run(tokenizer, func(b *testing.B) {
 			b.ReportAllocs()
-			cfg := DefaultConfig()
+			cfg := DefaultGoroot()
 			cfg.Tokenizer = tokenizer
 			for b.Loop() {
 				d, err := Open(b.Context(), cfg)

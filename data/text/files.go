@@ -10,18 +10,18 @@ import (
 	"sparrow/data"
 )
 
-// openText reads the user's own files, sorted by path, each one a document of either split: its first part trains, its
+// Read implements Source. It reads the user's own files, sorted by path, each one a document of either split: its first part trains, its
 // last ValidationShare, cut at a line break, validates. The end of each file rather than whole files, because a corpus
 // is often a single file; and one piece rather than scattered lines, because neighbouring lines give each other away.
 //
 // With MaxBytes, whole files are taken in the order of the hashes of their paths while they fit; when none fits, the
 // beginning of the first one.
-func openText(ctx context.Context, cfg Config) (*corpus, error) {
-	chosen, limit, err := findText(cfg)
+func (s Files) Read(ctx context.Context) (*Splits, error) {
+	chosen, limit, err := s.find()
 	if err != nil {
 		return nil, err
 	}
-	c := &corpus{}
+	c := &Splits{}
 	var text []byte
 	for _, file := range chosen {
 		if err := ctx.Err(); err != nil {
@@ -36,25 +36,37 @@ func openText(ctx context.Context, cfg Config) (*corpus, error) {
 		if len(text) == 0 {
 			continue
 		}
-		cut := lineCut(text, int(float64(len(text))*(1-cfg.ValidationShare)))
-		c.train.Add(text[:cut], file.Path, 0)
-		c.validation.Add(text[cut:], file.Path, cut)
-		c.files++
+		cut := lineCut(text, int(float64(len(text))*(1-s.ValidationShare)))
+		c.Train.Add(text[:cut], file.Path, 0)
+		c.Validation.Add(text[cut:], file.Path, cut)
+		c.Files++
 	}
 	return c, nil
 }
 
-// findText returns the files that openText reads, and how much of a single one
-// that is too large, in bytes; -1: all of each.
-func findText(cfg Config) (chosen []data.File, limit int64, err error) {
-	files, err := expandPaths(cfg.Paths)
+// Look implements Source.
+func (s Files) Look(context.Context) (data.Survey, error) {
+	files, limit, err := s.find()
+	if err != nil {
+		return data.Survey{}, err
+	}
+	found := data.Survey{Files: len(files), Bytes: int64(data.TotalSize(files))}
+	if limit >= 0 {
+		found.Bytes = min(found.Bytes, limit)
+	}
+	return found, nil
+}
+
+// find returns the files that Read reads, and how much of a single one that is too large, in bytes; -1: all of each.
+func (s Files) find() (chosen []data.File, limit int64, err error) {
+	files, err := expandPaths(s.Paths)
 	if err != nil {
 		return nil, 0, err
 	}
-	if chosen = data.CapFiles(files, cfg.MaxBytes); len(chosen) > 0 {
+	if chosen = data.CapFiles(files, s.MaxBytes); len(chosen) > 0 {
 		return chosen, -1, nil
 	}
-	return files[:1], cfg.MaxBytes, nil
+	return files[:1], s.MaxBytes, nil
 }
 
 // expandPaths returns the files of paths, sorted by path and without repetition. A path that names no file, a glob

@@ -15,16 +15,29 @@ import (
 	"sparrow/data"
 )
 
-// openGoroot reads the .go files of the Go distribution. Packages (directories) are held out as a whole for
+// Read implements Source. It reads the .go files of the Go distribution. Packages (directories) are held out as a whole for
 // validation, because files of one package repeat each other's names and idioms. They are taken in the order of the hashes
 // of their slash-separated paths, each that still fits into the validation share, which gives every machine the same
 // choice without a list, and nearly the same one with the next version of Go.
-func openGoroot(ctx context.Context, cfg Config) (*corpus, error) {
+func (s Goroot) Read(ctx context.Context) (*Splits, error) {
 	root, err := findGoroot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return readGoTree(ctx, filepath.Join(root, "src"), cfg)
+	return s.readTree(ctx, filepath.Join(root, "src"))
+}
+
+// Look implements Source.
+func (s Goroot) Look(ctx context.Context) (data.Survey, error) {
+	root, err := findGoroot(ctx)
+	if err != nil {
+		return data.Survey{}, err
+	}
+	train, validation, err := s.findFiles(ctx, filepath.Join(root, "src"))
+	if err != nil {
+		return data.Survey{}, err
+	}
+	return data.Survey{Files: len(train) + len(validation), Bytes: int64(data.TotalSize(train) + data.TotalSize(validation))}, nil
 }
 
 // findGoroot returns the root of a Go distribution: that of the environment variable GOROOT, else of the go command.
@@ -52,29 +65,29 @@ func findGoroot(ctx context.Context) (string, error) {
 	return root, nil
 }
 
-// readGoTree reads the .go files under root, sorted by path. Folders named testdata are skipped (their files need not
+// readTree reads the .go files under root, sorted by path. Folders named testdata are skipped (their files need not
 // be Go that compiles), and so are files that are not UTF-8.
-func readGoTree(ctx context.Context, root string, cfg Config) (*corpus, error) {
-	train, validation, err := findGoFiles(ctx, root, cfg)
+func (s Goroot) readTree(ctx context.Context, root string) (*Splits, error) {
+	train, validation, err := s.findFiles(ctx, root)
 	if err != nil {
 		return nil, err
 	}
-	c := &corpus{}
+	c := &Splits{}
 	for _, half := range []struct {
 		split *data.Documents
 		files []data.File
-	}{{&c.train, train}, {&c.validation, validation}} {
+	}{{&c.Train, train}, {&c.Validation, validation}} {
 		n, err := readDocuments(ctx, half.split, half.files)
 		if err != nil {
 			return nil, err
 		}
-		c.files += n
+		c.Files += n
 	}
 	return c, nil
 }
 
-// findGoFiles returns the files of both splits.
-func findGoFiles(ctx context.Context, root string, cfg Config) (train, validation []data.File, err error) {
+// findFiles returns the files of both splits.
+func (s Goroot) findFiles(ctx context.Context, root string) (train, validation []data.File, err error) {
 	var all []data.File
 	packages := map[string]int64{} // sizes
 	err = filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
@@ -112,7 +125,7 @@ func findGoFiles(ctx context.Context, root string, cfg Config) (train, validatio
 	if len(all) == 0 {
 		return nil, nil, fmt.Errorf("data: source \"goroot\": no .go file under %s", root)
 	}
-	held := heldOut(packages, int64(float64(data.TotalSize(all))*cfg.ValidationShare))
+	held := heldOut(packages, int64(float64(data.TotalSize(all))*s.ValidationShare))
 	for _, file := range all {
 		if held[path.Dir(file.Name)] {
 			validation = append(validation, file)
@@ -120,10 +133,10 @@ func findGoFiles(ctx context.Context, root string, cfg Config) (train, validatio
 			train = append(train, file)
 		}
 	}
-	if cfg.MaxBytes > 0 {
+	if s.MaxBytes > 0 {
 		// Each split gets its share of the cap, so that a small corpus still has both.
-		share := int64(float64(cfg.MaxBytes) * cfg.ValidationShare)
-		train, validation = data.CapFiles(train, cfg.MaxBytes-share), data.CapFiles(validation, max(share, 1))
+		share := int64(float64(s.MaxBytes) * s.ValidationShare)
+		train, validation = data.CapFiles(train, s.MaxBytes-share), data.CapFiles(validation, max(share, 1))
 	} else {
 		train, validation = data.CapFiles(train, 0), data.CapFiles(validation, 0)
 	}

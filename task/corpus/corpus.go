@@ -39,13 +39,8 @@ func (c *Corpus) Read(ctx context.Context) error {
 	if c.Config.Data.IsNone() {
 		return task.NoData("text")
 	}
-	var read *text.Dataset
-	var err error
-	if c.Tokens == nil {
-		read, err = text.Open(ctx, c.Config.Data.Text())
-	} else {
-		read, err = text.OpenWith(ctx, c.Config.Data.Text(), c.Tokens)
-	}
+	from, _ := c.Config.Data.Text()
+	read, err := text.OpenWith(ctx, from, c.Tokens)
 	if err != nil {
 		return task.Refuse(err)
 	}
@@ -70,13 +65,13 @@ func (c *Corpus) TakeOver(from *Corpus) {
 
 // Facts implements task.Task.
 func (c *Corpus) Facts() task.Facts {
-	f := task.Facts{Unit: "tokens", PerRow: c.Config.Data.SeqLen, PerBatch: c.Config.Train.BatchSize * c.Config.Data.SeqLen, Each: "text"}
+	f := task.Facts{Unit: "tokens", PerRow: c.Config.Data.SeqLen(), PerBatch: c.Config.Train.BatchSize * c.Config.Data.SeqLen(), Each: "text"}
 	if c.Tokens != nil {
 		f.Files = task.Kept(c.files, map[string][]byte{"tokenizer.json": c.Tokens.Save()})
 	}
 	switch {
 	case c.Text != nil:
-		f.Line, f.Hash, f.Bytes, f.Rows = c.Text.Describe(), c.Text.SHA256, c.Text.TextBytes(), (c.Text.Train.Len()-1)/c.Config.Data.SeqLen
+		f.Line, f.Hash, f.Bytes, f.Rows = c.Text.Describe(), c.Text.SHA256, c.Text.TextBytes(), (c.Text.Train.Len()-1)/c.Config.Data.SeqLen()
 	case c.survey != nil:
 		f.Line, f.Bytes = c.survey.Describe(), int(c.survey.Bytes)
 	}
@@ -96,7 +91,7 @@ func (c *Corpus) Dims() (model.Dims, error) {
 
 // Shapes implements task.Stepped.
 func (c *Corpus) Shapes(rows int) []model.Shape {
-	return []model.Shape{{Rows: rows, Length: c.Config.Data.SeqLen}}
+	return []model.Shape{{Rows: rows, Length: c.Config.Data.SeqLen()}}
 }
 
 // perplexity is the measure of tokens.
@@ -106,7 +101,7 @@ var perplexity = []task.Metric{{Name: "loss", Falling: true, Unit: "nats a token
 func (c *Corpus) Metrics() []task.Metric { return perplexity }
 
 // Longest implements task.Task.
-func (c *Corpus) Longest() (key string, n int) { return "seq_len", c.Config.Data.SeqLen }
+func (c *Corpus) Longest() (key string, n int) { return "seq_len", c.Config.Data.SeqLen() }
 
 // Windows are the windows of a batch.
 type Windows struct {
@@ -126,7 +121,7 @@ func (c *Corpus) Stream(ctx context.Context, s *model.Session, f task.Feed, feed
 	if err := c.Read(ctx); err != nil {
 		return nil, err
 	}
-	n := c.Config.Data.SeqLen
+	n := c.Config.Data.SeqLen()
 	f.Rows = cmp.Or(f.Rows, c.Config.Train.BatchSize)
 	shape := model.Shape{Rows: f.Rows, Length: n}
 	w := &Windows{Inputs: make([]int, f.Rows*n), Targets: make([]int, f.Rows*n), Order: !f.Endless()}

@@ -38,7 +38,7 @@ func (c *Corpus) file(s *model.Session, f task.Feed, feed func(p *model.Program,
 	if len(encoded) < 2 {
 		return nil, task.Refusef("--file %s has %d tokens; want at least 2", f.File, len(encoded))
 	}
-	n := c.Config.Data.SeqLen
+	n := c.Config.Data.SeqLen()
 	rows := cmp.Or(f.Rows, c.Config.Train.BatchSize)
 	shape := model.Shape{Rows: rows, Length: n}
 	w := &Windows{Inputs: make([]int, rows*n), Targets: make([]int, rows*n), Order: true}

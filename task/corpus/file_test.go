@@ -27,7 +27,7 @@ func TestFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := recipe.Default()
-	cfg.Data.Source, cfg.Data.SeqLen, cfg.Train.BatchSize = "", 4, 2
+	cfg.Data, cfg.Train.BatchSize = recipe.From(recipe.None{SeqLen: 4}), 2
 	cfg.Model.DModel, cfg.Model.NLayer = 8, 1
 	c := corpus.Corpus{Config: cfg, Tokens: tokenizers.ByteTokenizer{}}
 	s, err := cfg.Model.NewSession(cfg.Dims(256), nn.NewStore(tensor.Float32), model.Options{})

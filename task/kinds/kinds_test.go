@@ -13,7 +13,12 @@ import (
 // config is one of a source and a kind of network.
 func config(source, network string) recipe.Config {
 	c := recipe.Default()
-	c.Data.Source = source
+	c.Data = recipe.Data{}
+	for _, s := range recipe.Sources() {
+		if s.Name == source {
+			c.Data = recipe.From(s.New())
+		}
+	}
 	c.Model.UseKind(network)
 	return c
 }

@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/data"
+	"sparrow/data/text"
 	"sparrow/data/tokenizers"
 	"sparrow/internal/machine"
 	"sparrow/model"
@@ -24,7 +25,7 @@ type Task struct{ corpus.Corpus }
 // Fits says why a config is not for a language model: it wants text without labels and a network whose states depend on what came
 // before.
 func Fits(c recipe.Config) error {
-	body, err := task.Fit[model.Sequence](c, !c.Data.IsLabelled() && !c.Data.IsImages(), "text without labels")
+	body, err := task.Fit[model.Sequence, text.Source](c, "text without labels")
 	if err == nil && !body.Causal() {
 		err = fmt.Errorf("[model] kind = %q sees what follows a token", c.Model.Kind)
 	}

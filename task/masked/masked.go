@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"sparrow/data"
+	"sparrow/data/text"
 	"sparrow/data/tokenizers"
 	"sparrow/internal/rng"
 	"sparrow/model"
@@ -23,7 +24,7 @@ type Task struct{ corpus.Corpus }
 
 // Fits says why a config is not for a masked language model: it wants text without labels and a network that sees what follows.
 func Fits(c recipe.Config) error {
-	body, err := task.Fit[model.Sequence](c, !c.Data.IsLabelled() && !c.Data.IsImages(), "text without labels")
+	body, err := task.Fit[model.Sequence, text.Source](c, "text without labels")
 	if err == nil && body.Causal() {
 		err = fmt.Errorf("[model] kind = %q sees nothing that follows a token", c.Model.Kind)
 	}
@@ -84,7 +85,7 @@ func (m *Task) Batches(ctx context.Context, s *model.Session, f task.Feed) (task
 	if err != nil {
 		return nil, err
 	}
-	n := m.Config.Data.SeqLen
+	n := m.Config.Data.SeqLen()
 	f.Rows = cmp.Or(f.Rows, m.Config.Train.BatchSize)
 	hidden := newMasking(f.Rows, n, m.Tokens.VocabSize(), special)
 	return m.Stream(ctx, s, f, func(p *model.Program, w *corpus.Windows) int {

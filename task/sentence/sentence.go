@@ -27,7 +27,7 @@ func Fits(c recipe.Config) error {
 	if c.Model.Sentence == nil {
 		return errors.New("[model] has no table sentence, which says how to make one vector of a text")
 	}
-	_, err := task.Fit[model.Sequence](c, c.Data.IsLabelled(), "pairs of texts with scores")
+	_, err := task.Fit[model.Sequence, labelled.Source](c, "pairs of texts with scores")
 	return err
 }
 
@@ -81,29 +81,32 @@ func (t *Task) Batches(context.Context, *model.Session, task.Feed) (task.Stream,
 
 // On implements task.Filer: the file is one of source "tsv", of pairs with scores.
 func (t *Task) On(file string) recipe.Config {
-	cfg := t.cfg
-	cfg.Data.Source, cfg.Data.Train = "tsv", file
-	if len(cfg.Data.TextColumns) == 0 {
-		cfg.Data.TextColumns, cfg.Data.LabelColumn = []string{"sentence1", "sentence2"}, "score"
+	cfg, tsv := t.cfg, t.cfg.Data.Columns()
+	tsv.Train = file
+	if len(tsv.TextColumns) == 0 {
+		tsv.TextColumns, tsv.LabelColumn = []string{"sentence1", "sentence2"}, "score"
 	}
+	cfg.Data = recipe.From(tsv)
 	return cfg
 }
 
 // Columns implements task.Filer.
 func (t *Task) Columns(cfg recipe.Config) error {
-	if cfg.Data.IsLabelled() && len(cfg.Data.TextColumns) != 2 {
-		return task.Refusef("[data] text_columns has %d columns; the cosine is of pairs, want 2", len(cfg.Data.TextColumns))
+	n := len(cfg.Data.Columns().TextColumns)
+	if _, ok := cfg.Data.Labelled(); ok && n != 2 {
+		return task.Refusef("[data] text_columns has %d columns; the cosine is of pairs, want 2", n)
 	}
 	return nil
 }
 
 // Evaluate implements task.Task.
 func (t *Task) Evaluate(ctx context.Context, s *model.Session, m task.Measure) (task.Score, error) {
-	file := cmp.Or(m.File, map[task.Split]string{task.Validation: t.cfg.Data.Validation, task.Test: t.cfg.Data.Test}[m.Split])
+	from := t.cfg.Data.Columns()
+	file := cmp.Or(m.File, map[task.Split]string{task.Validation: from.Validation, task.Test: from.Test}[m.Split])
 	if file == "" {
 		return task.Score{}, t.Read(ctx)
 	}
-	pairs, err := labelled.ReadPairs(t.cfg.Data.Labelled(), file)
+	pairs, err := from.Pairs(file)
 	if err != nil {
 		return task.Score{}, task.Refuse(err)
 	}
@@ -160,7 +163,7 @@ const batch = 32
 
 // embed runs texts of about the same length together; after, which may be nil, is told of each batch.
 func (t *Task) embed(ctx context.Context, s *model.Session, texts []string, after func(done, total int)) ([][]float32, error) {
-	lengths := t.cfg.Data.Lengths
+	lengths := t.cfg.Data.Lengths()
 	lengths.MaxLen = t.longest()
 	encoder, err := labelled.NewTextEncoder(t.tokenizer, lengths)
 	if err != nil {

@@ -77,7 +77,7 @@ func (l *Task) Attend(ctx context.Context, s *model.Session, in []task.Input) ([
 }
 
 func (l *Task) encoder(s *model.Session) (*labelleddata.TextEncoder, error) {
-	cfg := l.cfg.Data.Lengths
+	cfg := l.from.Labelled().Lengths
 	cfg.MaxLen = min(cfg.MaxLen, contextOf(s))
 	return labelleddata.NewTextEncoder(l.tokenizer, cfg)
 }

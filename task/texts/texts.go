@@ -16,6 +16,7 @@ import (
 // Task is the task of a classifier of texts: the label of each text, or of each pair of texts, or its score.
 type Task struct {
 	cfg       recipe.Config
+	from      labelleddata.Source
 	tokenizer tokenizers.Tokenizer // nil: only the data tells it, as labels
 	labels    *task.Labels
 	data      *labelleddata.Dataset // nil: not read
@@ -24,13 +25,17 @@ type Task struct {
 
 // Fits says why a config is not for texts with labels: it wants those and a network with a vector for each text.
 func Fits(c recipe.Config) error {
-	_, err := task.Fit[model.Reader](c, c.Data.IsLabelled(), "texts with labels")
+	_, err := task.Fit[model.Reader, labelleddata.Source](c, "texts with labels")
 	return err
 }
 
 // Open takes tokenizer and labels of a checkpoint, if there is one.
 func Open(cfg recipe.Config, files task.Files) (*Task, error) {
-	l := &Task{cfg: cfg}
+	from, ok := cfg.Data.Labelled()
+	if !ok {
+		from = cfg.Data.Columns() // no source, as of an imported model: what there is to read comes in files
+	}
+	l := &Task{cfg: cfg, from: from}
 	if files == nil {
 		return l, nil
 	}
@@ -59,9 +64,9 @@ func (l *Task) Read(ctx context.Context) (err error) {
 	}
 	var d *labelleddata.Dataset
 	if l.labels == nil {
-		d, err = labelleddata.Open(ctx, l.cfg.Data.Labelled())
+		d, err = labelleddata.Open(ctx, l.from)
 	} else {
-		d, err = labelleddata.OpenWith(ctx, l.cfg.Data.Labelled(), l.tokenizer, l.labels.Names)
+		d, err = labelleddata.OpenWith(ctx, l.from, l.tokenizer, l.labels.Names)
 	}
 	if err != nil {
 		return err
@@ -89,9 +94,10 @@ func (l *Task) loader(d *labelleddata.Dataset, rows int, seed uint64) (*labelled
 
 // checkColumns refuses single texts for a model of pairs, and the reverse.
 func (l *Task) checkColumns() error {
-	n := len(l.cfg.Data.TextColumns)
+	tsv, ok := l.from.(labelleddata.TSV)
+	n := len(tsv.TextColumns)
 	switch {
-	case l.labels == nil || l.cfg.Data.Source != "tsv" || (n == 2) == l.labels.Pairs:
+	case l.labels == nil || !ok || (n == 2) == l.labels.Pairs:
 		return nil
 	case l.labels.Pairs:
 		return fmt.Errorf("[data] text_columns has %d column; the model labels pairs of texts, want 2", n)
@@ -141,21 +147,24 @@ func (l *Task) Shapes(rows int) []model.Shape {
 func (l *Task) Metrics() []task.Metric { return l.labels.Metrics(false) }
 
 // Longest implements task.Task.
-func (l *Task) Longest() (key string, n int) { return "max_len", l.cfg.Data.MaxLen }
+func (l *Task) Longest() (key string, n int) { return "max_len", l.from.Labelled().MaxLen }
 
 // On implements Filer: the file is one of source "tsv", whatever the model was trained on.
 func (l *Task) On(file string) recipe.Config {
+	tsv := l.cfg.Data.Columns()
+	tsv.Train, tsv.Validation, tsv.Test = file, "", ""
 	cfg := l.cfg
-	cfg.Data.Source, cfg.Data.Train, cfg.Data.Validation, cfg.Data.Test, cfg.Data.Root = "tsv", file, "", "", ""
+	cfg.Data = recipe.From(tsv)
 	return cfg
 }
 
 // Columns implements Filer.
 func (l *Task) Columns(cfg recipe.Config) error {
-	if cfg.Data.Source != "tsv" || len(cfg.Data.TextColumns) > 0 && cfg.Data.LabelColumn != "" {
+	tsv, ok := cfg.Data.Of.(labelleddata.TSV)
+	if !ok || len(tsv.TextColumns) > 0 && tsv.LabelColumn != "" {
 		return nil
 	}
-	return task.Refusef("the model was trained on [data] source = %q, which has no columns; name those of texts and labels: --set 'data.text_columns=[\"text\"]' --set data.label_column=label", l.cfg.Data.Source)
+	return task.Refusef("the model was trained on [data] source = %q, which has no columns; name those of texts and labels: --set 'data.text_columns=[\"text\"]' --set data.label_column=label", l.from.Name())
 }
 
 // Init implements Initializer: pretrained vectors take the place of the initial values of the words that have one.
@@ -254,10 +263,11 @@ func (l *Task) part(ctx context.Context, f task.Feed) (*labelleddata.Examples, e
 	if err := l.checkColumns(); err != nil {
 		return nil, task.Refuse(err)
 	}
-	if l.cfg.Data.Source != "tsv" {
-		return nil, task.Refusef("--file %s: [data] source = %q has no columns: want --set data.source=tsv with text_columns and label_column", f.File, l.cfg.Data.Source)
+	tsv, ok := l.from.(labelleddata.TSV)
+	if !ok {
+		return nil, task.Refusef("--file %s: [data] source = %q has no columns: want --set data.source=tsv with text_columns and label_column", f.File, l.from.Name())
 	}
-	x, err := labelleddata.ReadExamples(ctx, l.cfg.Data.Labelled(), f.File, l.tokenizer, l.labels.Names)
+	x, err := tsv.Examples(ctx, f.File, l.tokenizer, l.labels.Names)
 	if err != nil {
 		return nil, task.Refuse(err)
 	}

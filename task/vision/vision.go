@@ -44,7 +44,7 @@ type Task struct {
 
 // Fits says why a config is not for images with labels: it wants those and a network with a vector for each image.
 func Fits(c recipe.Config) error {
-	_, err := task.Fit[model.Viewer](c, c.Data.IsImages(), "images")
+	_, err := task.Fit[model.Viewer, imagedata.Source](c, "images")
 	return err
 }
 
@@ -69,17 +69,20 @@ func (t *Task) Read(ctx context.Context) (err error) {
 	if t.data != nil {
 		return nil
 	}
+	if t.cfg.Data.IsNone() {
+		return task.NoData("name a folder of images: --set data.source=image_folder --set data.root=FOLDER")
+	}
 	defer func() {
 		if err != nil {
 			err = task.Refuse(err)
 		}
 	}()
-	var d *imagedata.Dataset
-	if t.labels == nil {
-		d, err = imagedata.Open(ctx, t.cfg.Data.Images())
-	} else {
-		d, err = imagedata.OpenWith(ctx, t.cfg.Data.Images(), t.labels.Names)
+	from, _ := t.cfg.Data.Images()
+	var known []string
+	if t.labels != nil {
+		known = t.labels.Names
 	}
+	d, err := imagedata.OpenWith(ctx, from, known)
 	if err != nil {
 		return err
 	}
@@ -113,8 +116,8 @@ func (t *Task) take(d *imagedata.Dataset) error {
 // loader is of the training split.
 func (t *Task) loader(f task.Feed) (*imagedata.Loader, error) {
 	c := imagedata.LoaderConfig{BatchSize: f.Rows, Classes: len(t.labels.Names), Seed: f.Seed, Normalisation: t.format.Normalisation}
-	if f.Mode == model.Train && t.cfg.Data.Augment != nil {
-		c.Augment = *t.cfg.Data.Augment
+	if from, _ := t.cfg.Data.Images(); f.Mode == model.Train && from.Images().Augment != nil {
+		c.Augment = *from.Images().Augment
 	}
 	return imagedata.NewLoader(t.data.Train, c)
 }

@@ -14,6 +14,7 @@ import (
 	"sparrow/data/images"
 	"sparrow/data/labelled"
 	"sparrow/data/text"
+	"sparrow/data/tokenizers"
 	"sparrow/recipe"
 )
 
@@ -40,8 +41,9 @@ func (c *cache) key(ctx context.Context, cfg recipe.Config, tuning bool) (string
 	if err != nil {
 		return "", err
 	}
-	if cfg.Data.Source == "image_folder" {
-		cfg.Data.Root = "" // the same images in another place are the same
+	if folder, ok := cfg.Data.Of.(images.Folder); ok {
+		folder.Root = "" // the same images in another place are the same
+		cfg.Data = recipe.From(folder)
 	}
 	text, err := configs.Encode(cfg)
 	if err != nil {
@@ -57,9 +59,7 @@ func (c *cache) key(ctx context.Context, cfg recipe.Config, tuning bool) (string
 
 // corpus identifies the text of cfg, whatever tokenizer and sequence length read it.
 func (c *cache) corpus(ctx context.Context, cfg recipe.Data) (string, error) {
-	plain := recipe.DefaultData()
-	cfg.Tokenizer, cfg.SeqLen, cfg.VocabSize, cfg.MinCount, cfg.MaxLen, cfg.Vectors = "byte", 1, plain.VocabSize, plain.MinCount, plain.MaxLen, ""
-	cfg.Augment = nil
+	cfg = readAsBytes(cfg)
 	id := fmt.Sprintf("%#v", cfg)
 	if sum, ok := c.corpora[id]; ok {
 		return sum, nil
@@ -71,25 +71,47 @@ func (c *cache) corpus(ctx context.Context, cfg recipe.Data) (string, error) {
 	return sum, err
 }
 
+// readAsBytes is a source that reads the same text in the plainest way, or the same images.
+func readAsBytes(cfg recipe.Data) recipe.Data {
+	switch s := cfg.Of.(type) {
+	case text.Goroot:
+		s.Config, s.SeqLen = tokenizers.DefaultConfig(), 1
+		return recipe.From(s)
+	case text.Files:
+		s.Config, s.SeqLen = tokenizers.DefaultConfig(), 1
+		return recipe.From(s)
+	case labelled.IMDB:
+		s.Config, s.Lengths, s.Vectors = tokenizers.DefaultConfig(), labelled.DefaultOptions().Lengths, ""
+		return recipe.From(s)
+	case labelled.TSV:
+		s.Config, s.Lengths, s.Vectors = tokenizers.DefaultConfig(), labelled.DefaultOptions().Lengths, ""
+		return recipe.From(s)
+	case images.Source:
+		return recipe.From(s.Plain())
+	}
+	return cfg
+}
+
 func corpusOf(ctx context.Context, cfg recipe.Data) (sum string, err error) {
-	if cfg.IsImages() {
-		d, err := images.Open(ctx, cfg.Images())
+	if from, ok := cfg.Images(); ok {
+		d, err := images.Open(ctx, from)
 		if err != nil {
 			return "", err
 		}
 		if d.Test == nil {
-			return "", fmt.Errorf("%w: the images in %s have no folder test; a claim about classifiers wants a test split", errUsage, cfg.Root)
+			return "", fmt.Errorf("%w: the images of source %q have no folder test; a claim about classifiers wants a test split", errUsage, cfg.Name)
 		}
 		return d.SHA256, nil
 	}
-	if cfg.IsLabelled() {
-		d, err := labelled.Open(ctx, cfg.Labelled())
+	if from, ok := cfg.Labelled(); ok {
+		d, err := labelled.Open(ctx, from)
 		if err != nil {
 			return "", err
 		}
 		return d.SHA256, nil
 	}
-	d, err := text.Open(ctx, cfg.Text())
+	from, _ := cfg.Text()
+	d, err := text.Open(ctx, from)
 	if err != nil {
 		return "", err
 	}

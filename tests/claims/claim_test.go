@@ -21,18 +21,27 @@ func parameters(t *testing.T, cfg recipe.Config, vocab int) int {
 	return virtual(t, cfg, vocab).Parameters()
 }
 
+// vocabOf is the vocabulary that a config asks for.
+func vocabOf(cfg recipe.Config) int {
+	c, _ := cfg.Data.Tokenizer()
+	return c.VocabSize
+}
+
 // virtual has the names and shapes of an arm's parameters; a classifier of texts
 // has two classes, one of images ten.
 func virtual(t *testing.T, cfg recipe.Config, vocab int) *nn.Store {
 	t.Helper()
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
-	dims := model.Dims{VocabSize: vocab, Context: cfg.Data.SeqLen}
-	if cfg.Model.Kind == "lama" || cfg.Data.IsLabelled() {
-		dims.Context, dims.Classes = cfg.Data.MaxLen, 2
+	dims := model.Dims{VocabSize: vocab, Context: cfg.Data.SeqLen()}
+	if s, ok := cfg.Data.Labelled(); ok {
+		dims.Context, dims.Classes = s.Labelled().MaxLen, 2
+	} else if cfg.Model.Kind == "lama" {
+		dims.Context, dims.Classes = 256, 2
 	}
-	if cfg.Data.IsImages() {
-		dims = model.ImageDims(10, cmp.Or(cfg.Data.ImageSize, 224), imageChannels)
+	if s, ok := cfg.Data.Images(); ok {
+		side, _ := s.Shape()
+		dims = model.ImageDims(10, cmp.Or(side, 224), imageChannels)
 	}
 	if _, err := cfg.Model.NewSession(dims, store, model.Options{}); err != nil {
 		t.Fatal(err)
@@ -93,7 +102,7 @@ func TestSLTrainQualityBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		n[a.Name] = parameters(t, cfg, 256)
-		if tokens := cfg.Train.Steps * cfg.Train.BatchSize * cfg.Data.SeqLen; tokens < 5e6 {
+		if tokens := cfg.Train.Steps * cfg.Train.BatchSize * cfg.Data.SeqLen(); tokens < 5e6 {
 			t.Errorf("arm %s reads %d tokens, want at least 5M", a.Name, tokens)
 		}
 	}
@@ -153,7 +162,7 @@ func TestSLTrainMemoryShape(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := float64(parameters(t, cfg, cfg.Data.VocabSize)); n < want[a.Name]-0.1e6 || n > want[a.Name]+0.1e6 {
+		if n := float64(parameters(t, cfg, vocabOf(cfg))); n < want[a.Name]-0.1e6 || n > want[a.Name]+0.1e6 {
 			t.Errorf("arm %s has %.1fM parameters, the paper %.1fM", a.Name, n/1e6, want[a.Name]/1e6)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"sparrow/configs"
+	"sparrow/data/images"
+	"sparrow/data/labelled"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/recipe"
@@ -20,7 +22,14 @@ import (
 func (c *Claim) classifies() bool { return classifies(c.Run) }
 
 func classifies(cfg recipe.Config) bool {
-	return cfg.Data.IsImages() || cfg.Data.IsLabelled() && !cfg.Data.Regression
+	s, labelled := cfg.Data.Labelled()
+	return seesImages(cfg) || labelled && !s.Scores()
+}
+
+// lacksTest tells whether a classifier's data has no test split, as far as the config says.
+func lacksTest(cfg recipe.Config) bool {
+	tsv, ok := cfg.Data.Of.(labelled.TSV)
+	return classifies(cfg) && ok && tsv.Test == ""
 }
 
 // classify measures the classifier that a run has made on the test split of its
@@ -77,14 +86,14 @@ func (c *Claim) validateData(r *configs.Report) {
 		if err != nil {
 			continue // reported already
 		}
-		if classifies(cfg) != c.classifies() || cfg.Data.IsImages() != c.seesImages() {
+		if classifies(cfg) != c.classifies() || seesImages(cfg) != c.seesImages() {
 			r.Errorf(fmt.Sprintf("arm.%d.set", i), "makes of a classifier something else, or the reverse; arms want one task")
 		}
-		if classifies(cfg) && cfg.Data.Source == "tsv" && cfg.Data.Test == "" {
+		if lacksTest(cfg) {
 			r.Errorf(fmt.Sprintf("arm.%d.name", i), "has no test split; a claim about classifiers wants [run.data] test")
 		}
 	}
-	if c.RootFrom != "" && c.Run.Data.Source != "image_folder" {
+	if _, ok := c.Run.Data.Of.(images.Folder); c.RootFrom != "" && !ok {
 		r.Errorf("root_from", "is for [run.data] source = \"image_folder\"")
 	}
 	without, kind := slices.Concat(classifierMetrics, imageMetrics), "a language model"

@@ -14,7 +14,12 @@ import (
 
 // seesImages tells whether the arms are classifiers of images, which are compared
 // on spoilt images too.
-func (c *Claim) seesImages() bool { return c.Run.Data.IsImages() }
+func (c *Claim) seesImages() bool { return seesImages(c.Run) }
+
+func seesImages(cfg recipe.Config) bool {
+	_, ok := cfg.Data.Images()
+	return ok
+}
 
 // missing sets the folder of the images, to root unless that is empty, and says why
 // the claim cannot be tested here; "": it can.
@@ -22,14 +27,16 @@ func (c *Claim) missing(root string) string {
 	if c.RootFrom == "" {
 		return ""
 	}
+	folder, _ := c.Run.Data.Of.(images.Folder)
 	if root != "" {
-		c.Run.Data.Root = root
+		folder.Root = root
+		c.Run.Data = recipe.From(folder)
 	}
-	info, err := os.Stat(c.Run.Data.Root)
+	info, err := os.Stat(folder.Root)
 	if err == nil && info.IsDir() {
 		return ""
 	}
-	return fmt.Sprintf("there is no folder %s; set %s to a folder with train/CLASS/*.png and test/CLASS/*.png, or JPEG files", c.Run.Data.Root, c.RootFrom)
+	return fmt.Sprintf("there is no folder %s; set %s to a folder with train/CLASS/*.png and test/CLASS/*.png, or JPEG files", folder.Root, c.RootFrom)
 }
 
 // classifyImages measures a classifier of images, whose task on all of its data is all, on [run.eval] examples of the test split

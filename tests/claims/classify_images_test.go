@@ -168,7 +168,7 @@ func TestImagesClaimWithoutImages(t *testing.T) {
 
 func TestBadImagesClaims(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
-		{"an arm of texts", `set = ['model.favit.attention="window"']`, `set = ['data.source="imdb"', 'data.tokenizer="word"', 'data.root=""', "data.image_size=0", 'model={kind="lama"}']`, "arms want one task"},
+		{"an arm of texts", `set = ['model.favit.attention="window"']`, `set = ['data.source="imdb"', 'data.tokenizer="word"', 'data.root=""', 'model={kind="lama"}']`, "arms want one task"},
 		{"a language model's metric", `of = "step_seconds"`, `of = "cache_bytes"`, "is not measured of a classifier of images"},
 		{"a folder of digits", "source = \"image_folder\"\nroot = \"no/such/folder\"\nimage_size = 8", `source = "mnist"`, `is for [run.data] source = "image_folder"`},
 	} {

@@ -180,7 +180,7 @@ func TestLAMAIMDBArms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := virtual(t, cfg, cfg.Data.VocabSize)
+		s := virtual(t, cfg, vocabOf(cfg))
 		if n := attentionParameters(s); n != want[a.Name] {
 			t.Errorf("arm %s has %d attention parameters, want %d", a.Name, n, want[a.Name])
 		}

@@ -97,7 +97,7 @@ func (c *Claim) validateCompression(r *configs.Report) {
 	if c.seesImages() {
 		r.Errorf("run.data.source", "is of images; [compress] wants texts")
 	}
-	if classifies(c.Run) && c.Run.Data.Source == "tsv" && c.Run.Data.Test == "" {
+	if lacksTest(c.Run) {
 		r.Errorf("run.data.test", "is empty; a claim about classifiers wants a test split")
 	}
 	for i, a := range c.Arms {

@@ -318,7 +318,7 @@ func (o *outcome) method() string {
 		return o.classifiersMethod()
 	}
 	last := c.Run.Train
-	tokens := last.Steps * last.BatchSize * last.GradAccum * c.Run.Data.SeqLen
+	tokens := last.Steps * last.BatchSize * last.GradAccum * c.Run.Data.SeqLen()
 	return fmt.Sprintf("%d steps of %d tokens (%d in all) a run, validation on %d tokens of held-out text, %s; each run is a process, "+
 		"and its peak memory is the largest resident memory of that process. A verdict needs two standard errors, from leaving out one seed at a time.\n\n"+
 		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",

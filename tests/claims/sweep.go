@@ -204,7 +204,7 @@ func (c *Claim) validateSweepArm(r *configs.Report, i int) {
 			r.Errorf(key("set"), "makes model.kind = %q; measure = %q wants %s", cfg.Model.Kind, measure, strings.Join(kinds, " or "))
 			return
 		}
-		if cfg.Data.IsImages() != c.seesImages() {
+		if seesImages(cfg) != c.seesImages() {
 			r.Errorf(key("set"), "makes images of text, or the reverse; arms want one kind of data")
 			return
 		}

@@ -31,7 +31,7 @@ func newSubject(r sweepRequest) (subject, error) {
 	if r.Measure == "attention" {
 		return newAttention(cfg.Model, r.Batch, r.Size)
 	}
-	if cfg.Data.IsImages() {
+	if seesImages(cfg) {
 		return newImages(cfg, r)
 	}
 	store := nn.NewStore(tensor.Float32)
