@@ -130,6 +130,16 @@ func TestStoredConfigWithoutSource(t *testing.T) {
 	}
 }
 
+// TestNoneWithin: the windows of a model from elsewhere fit it, and are of lengths that a config may have.
+func TestNoneWithin(t *testing.T) {
+	for _, c := range []struct{ context, seqLen, maxLen int }{{64, 64, 64}, {4096, 1024, 4096}, {131072, 1024, 65536}} {
+		s := NoneWithin(c.context)
+		if err := data.Check(s); err != nil || s.SeqLen != c.seqLen || s.MaxLen != c.maxLen {
+			t.Errorf("context %d: %+v, %v; want windows of %d and texts of %d", c.context, s, err, c.seqLen, c.maxLen)
+		}
+	}
+}
+
 // quotes is a source of text that another module brings.
 type quotes struct {
 	text.Files

@@ -20,6 +20,16 @@ func DefaultNone() None {
 	return None{text.DefaultOptions().SeqLen, labelled.DefaultOptions().Lengths}
 }
 
+// evalWindow is how many tokens of a file a model from elsewhere is measured on at once.
+const evalWindow = 1024
+
+// NoneWithin is None for a model that reads up to so many tokens.
+func NoneWithin(context int) None {
+	s := DefaultNone()
+	s.SeqLen, s.MaxLen = min(evalWindow, context), min(labelled.MaxMaxLen, context)
+	return s
+}
+
 // Name implements data.Source.
 func (None) Name() string { return none }
 

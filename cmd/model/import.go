@@ -11,7 +11,6 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
-	"sparrow/data/labelled"
 	"sparrow/interchange"
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
@@ -66,9 +65,6 @@ All that is not supported, missing, superfluous or of a wrong shape is said at o
 	return c
 }
 
-// evalWindow is how many tokens an import is measured on at once.
-const evalWindow = 1024
-
 // writeImport converts the arrays and writes the checkpoint, with progress on w if it takes long.
 func writeImport(w io.Writer, m *interchange.Model, out string) error {
 	began, shown := time.Now(), time.Time{}
@@ -83,9 +79,7 @@ func writeImport(w io.Writer, m *interchange.Model, out string) error {
 	}
 	cfg := recipe.Default()
 	cfg.Name, cfg.Model = "import", m.Network
-	from := recipe.DefaultNone()
-	from.SeqLen, from.MaxLen = min(evalWindow, m.Dims.Context), min(labelled.MaxMaxLen, m.Dims.Context)
-	cfg.Data, cfg.Task = recipe.From(from), &recipe.Task{Kind: m.Task}
+	cfg.Data, cfg.Task = recipe.From(recipe.NoneWithin(m.Dims.Context)), &recipe.Task{Kind: m.Task}
 	cfg.Train.BatchSize = 8
 	if b, ok := m.Network.Body().(model.Sequence); ok && b.Causal() {
 		cfg.Train.BatchSize = 1 // the scores of a window are as large as a model
