@@ -20,18 +20,20 @@ import (
 
 // fasaCase is one layer and the maps that it sees.
 type fasaCase struct {
-	attention.FaSAConfig
+	attention.FaSA
+	attention.MapLayer
 	op.Map
 }
 
 func fasaOf(m op.Map, c, heads, reduction, window int, fusion, pad string) fasaCase {
-	return fasaCase{attention.FaSAConfig{
-		DModel: c, NHead: heads, Reduction: reduction, Window: window, Fusion: fusion, Pad: pad, Bias: true, Init: nn.Normal(0.02),
-	}, m}
+	return fasaCase{
+		attention.FaSA{Fusion: fusion, Groups: "all", Pad: pad},
+		attention.MapLayer{DModel: c, NHead: heads, Reduction: reduction, Window: window, Bias: true, Init: nn.Normal(0.02)}, m,
+	}
 }
 
 func (c fasaCase) localOnly() fasaCase {
-	c.LocalOnly = true
+	c.Groups = "local"
 	return c
 }
 
@@ -51,7 +53,7 @@ func onMaps(build func(b *nn.Builder) *G.Node) mapLayer {
 }
 
 func (c fasaCase) build(b *nn.Builder) *G.Node {
-	return attention.NewFaSA(b, c.FaSAConfig).Forward(nntest.Input(b, "x", c.Rows(), c.DModel), c.Map)
+	return c.New(b, c.MapLayer, c.Height, c.Width).Forward(nntest.Input(b, "x", c.Rows(), c.DModel), c.Map)
 }
 
 // run runs the layer into a cross entropy, which counts the rows whose target is
@@ -87,11 +89,11 @@ func TestFaSA(t *testing.T) {
 		"one local group":    fasaOf(op.Map{Batch: 1, Height: 3, Width: 2}, 6, 3, 1, 2, "mean", "reflect").localOnly(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := c.Check(c.Height, c.Width); err != nil {
+			if err := c.Check(c.MapLayer, c.Height, c.Width); err != nil {
 				t.Fatal(err)
 			}
 			nntest.Check(t, nntest.Layer{Build: c.build, Naive: c.naive, Shape: []int{c.Rows(), c.DModel}})
-			if got, want := onMaps(c.build).store.Parameters()-c.Rows()*c.DModel, c.Parameters(); got != want {
+			if got, want := onMaps(c.build).store.Parameters()-c.Rows()*c.DModel, c.Shape(c.MapLayer, c.Height, c.Width).Parameters; got != want {
 				t.Errorf("%d parameters, by the formula %d", got, want)
 			}
 		})
@@ -107,7 +109,7 @@ func (c fasaCase) naive(v map[string][]float64) []float64 {
 		unit = c.DModel / 8
 		widths, dilations = []int{unit, 7 * unit}, []int{0, 1}
 	}
-	if c.LocalOnly {
+	if c.Groups == "local" {
 		widths[0] = 0
 		for i := range widths[1:] {
 			widths[1+i] = c.DModel / (len(widths) - 1)
@@ -371,9 +373,10 @@ func TestReach(t *testing.T) {
 		}
 	}
 	for _, shifted := range []bool{false, true} {
-		window := windowCase{attention.WindowConfig{DModel: 16, NHead: 2, Window: 3, Shifted: shifted, Bias: true, Init: nn.Normal(0.02)}, m}
+		window := windowCase{attention.MapLayer{DModel: 16, NHead: 2, Window: 3, Bias: true, Init: nn.Normal(0.02)}, m}
 		side := 3
 		if shifted {
+			window.Block = 1
 			side = 1 // the corner's window is cut at 1 = 3/2 by the mask
 		}
 		for i, s := range seen(t, onMaps(window.build), corner, m.Rows()) {
@@ -389,12 +392,12 @@ func TestReach(t *testing.T) {
 func TestFaSACost(t *testing.T) {
 	for i, width := range []int{64, 128, 256, 512} {
 		side := 56 >> i
-		c := attention.FaSAConfig{DModel: width, NHead: 1 << i, Reduction: 8 >> i, Window: 7}
-		if got, want := c.AttentionMACs(side, side), (attention.WindowConfig{DModel: width, Window: 7}).AttentionMACs(side, side); got != want {
+		l := attention.MapLayer{DModel: width, NHead: 1 << i, Reduction: 8 >> i, Window: 7}
+		if got, want := attention.DefaultFaSA().Shape(l, side, side).Products, (attention.Window{}).Shape(l, side, side).Products; got != want {
 			t.Errorf("stage %d: %d multiply-adds, windows %d", i+1, got, want)
 		}
 	}
-	if got := (attention.FaSAConfig{DModel: 64, NHead: 1, Reduction: 8, Window: 7}).AttentionMACs(56, 56); got != 19_668_992 {
+	if got := attention.DefaultFaSA().Shape(attention.MapLayer{DModel: 64, NHead: 1, Reduction: 8, Window: 7}, 56, 56).Products; got != 19_668_992 {
 		t.Errorf("first stage: %d multiply-adds, want 19,668,992", got)
 	}
 }
@@ -436,7 +439,7 @@ func TestFaSACheck(t *testing.T) {
 	} {
 		c := valid()
 		tc.change(&c)
-		err := c.Check(c.Height, c.Width)
+		err := c.Check(c.MapLayer, c.Height, c.Width)
 		switch {
 		case tc.want == "" && err != nil:
 			t.Errorf("%s: %v", tc.name, err)

@@ -3,19 +3,10 @@ package attention
 import (
 	G "gorgonia.org/gorgonia"
 
+	"sparrow/configs"
 	"sparrow/nn"
 	"sparrow/op"
 )
-
-// WindowConfig describes attention within windows.
-type WindowConfig struct {
-	DModel  int  // C
-	NHead   int  // n, divides C
-	Window  int  // M: side of the windows, pixels
-	Shifted bool // windows start M/2 pixels further down and right
-	Bias    bool // of the linear layers but the output's, which has one
-	Init    nn.Init
-}
 
 // Window is multi-head attention within the windows of a map (Liu et al., "Swin
 // Transformer", 2021, section 3.2): M by M pixels that do not overlap, by turns
@@ -28,22 +19,47 @@ type WindowConfig struct {
 // position bias, so that the layer differs from [FaSA] in its keys alone.
 //
 // Parameters: q, k, v and proj [C, C] with biases: 4 C² + 4 C.
-type Window struct {
-	cfg           WindowConfig
+type Window struct{}
+
+// Validate implements Map.
+func (Window) Validate(*configs.Report) {}
+
+// Check implements Map.
+func (Window) Check(l MapLayer, _, _ int) error { return l.checkHeads("window") }
+
+// Shape implements Map.
+func (Window) Shape(l MapLayer, height, width int) MapShape {
+	n := windows{l}.products(height, width)
+	return MapShape{
+		Parameters: l.projections(),
+		MACs:       n + n/(2*l.Window*l.Window)*4*l.DModel, // the projections see the filled-up map
+		Products:   n,
+	}
+}
+
+// New implements Map.
+func (Window) New(b *nn.Builder, l MapLayer, _, _ int) MapAttention {
+	linear := func(name string, bias bool) nn.Linear {
+		return nn.NewLinear(b.Sub(name), l.DModel, l.DModel, bias, l.Init)
+	}
+	return &window{cfg: windows{l}, b: b, q: linear("q", l.Bias), k: linear("k", l.Bias), v: linear("v", l.Bias), proj: linear("proj", true)}
+}
+
+// windows are the windows of a layer.
+type windows struct{ MapLayer }
+
+// shifted reports whether they start M/2 pixels further down and right.
+func (c windows) shifted() bool { return c.Block%2 == 1 }
+
+// window is the layer.
+type window struct {
+	cfg           windows
 	b             *nn.Builder
 	q, k, v, proj nn.Linear
 }
 
-// NewWindow names, shapes and initialises the projections.
-func NewWindow(b *nn.Builder, cfg WindowConfig) *Window {
-	linear := func(name string, bias bool) nn.Linear {
-		return nn.NewLinear(b.Sub(name), cfg.DModel, cfg.DModel, bias, cfg.Init)
-	}
-	return &Window{cfg: cfg, b: b, q: linear("q", cfg.Bias), k: linear("k", cfg.Bias), v: linear("v", cfg.Bias), proj: linear("proj", true)}
-}
-
 // Forward maps x [B*H*W, C] to [B*H*W, C].
-func (l *Window) Forward(x *G.Node, m op.Map) *G.Node {
+func (l *window) Forward(x *G.Node, m op.Map) *G.Node {
 	t := l.b.Tape
 	p := l.cfg.partition(m.Height, m.Width)
 	x = op.Gather(t, x, m.Batch, p.table) // [B*windows*M², C]
@@ -61,13 +77,13 @@ type partition struct {
 	back    []int32 // the place of each pixel
 }
 
-func (c WindowConfig) partition(height, width int) partition {
+func (c windows) partition(height, width int) partition {
 	up := func(n int) int { return (n + c.Window - 1) / c.Window * c.Window }
 	tall, wide, down, right := up(height), up(width), 0, 0
-	if c.Shifted && tall > c.Window {
+	if c.shifted() && tall > c.Window {
 		down = c.Window / 2
 	}
-	if c.Shifted && wide > c.Window {
+	if c.shifted() && wide > c.Window {
 		right = c.Window / 2
 	}
 	p := partition{back: make([]int32, height*width)}
@@ -101,8 +117,8 @@ func (c WindowConfig) partition(height, width int) partition {
 	return p
 }
 
-// AttentionMACs is the number of multiply-adds of the products of queries with
+// products is the number of multiply-adds of the products of queries with
 // keys and of probabilities with values, for one image: 2 N M² C.
-func (c WindowConfig) AttentionMACs(height, width int) int {
+func (c windows) products(height, width int) int {
 	return 2 * len(c.partition(height, width).table) * c.Window * c.Window * c.DModel
 }

@@ -13,20 +13,20 @@ import (
 
 // windowCase is one layer and the maps that it sees.
 type windowCase struct {
-	attention.WindowConfig
+	attention.MapLayer
 	op.Map
 }
 
 func (c windowCase) build(b *nn.Builder) *G.Node {
-	return attention.NewWindow(b, c.WindowConfig).Forward(nntest.Input(b, "x", c.Rows(), c.DModel), c.Map)
+	return attention.Window{}.New(b, c.MapLayer, c.Height, c.Width).Forward(nntest.Input(b, "x", c.Rows(), c.DModel), c.Map)
 }
 
 // TestWindow compares the layer with a loop over all pairs of pixels, and its
 // gradients with central differences.
 func TestWindow(t *testing.T) {
-	config := attention.WindowConfig{DModel: 4, NHead: 2, Window: 3, Bias: true, Init: nn.Normal(0.02)}
+	config := attention.MapLayer{DModel: 4, NHead: 2, Window: 3, Bias: true, Init: nn.Normal(0.02)}
 	shifted := config
-	shifted.Shifted = true
+	shifted.Block = 1
 	for name, c := range map[string]windowCase{
 		"whole windows":           {config, op.Map{Batch: 2, Height: 3, Width: 6}},
 		"parts of windows":        {config, op.Map{Batch: 1, Height: 4, Width: 5}},
@@ -45,7 +45,7 @@ func TestWindow(t *testing.T) {
 // the borders lie at multiples of the window, moved by half of one.
 func (c windowCase) together(i, j, n int) bool {
 	shift := 0
-	if c.Shifted && n > c.Window {
+	if c.Block%2 == 1 && n > c.Window {
 		shift = c.Window - c.Window/2
 	}
 	return (i+shift)/c.Window == (j+shift)/c.Window

@@ -10,6 +10,7 @@ import (
 	"github.com/sbinet/npyio/npz"
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/checkpoints"
 	"sparrow/internal/measure"
 	"sparrow/internal/rng"
@@ -57,7 +58,8 @@ func (c imagesConfig) spelled() imagesConfig {
 	cfg := m.FaViT.Resolved()
 	c.Channels, c.Widths, c.Depths, c.Heads = dims.Channels, cfg.Widths, cfg.Depths, cfg.Heads
 	c.MLPRatios, c.Reductions, c.StemKernel, c.StemStride = cfg.MLPRatios, cfg.Reductions, cfg.StemKernel, cfg.StemStride
-	c.Window, c.Fusion, c.Pad = cfg.Window, cfg.Fusion, cfg.Pad
+	fasa := attention.DefaultFaSA() // the variants'
+	c.Window, c.Fusion, c.Pad = cfg.Window, fasa.Fusion, fasa.Pad
 	return c
 }
 

@@ -11,6 +11,7 @@ import (
 func Lists() configs.Lists {
 	l := configs.With(configs.Lists{}, nn.Kinds()...)
 	l = configs.With(l, attention.Kinds()...)
+	l = configs.With(l, attention.Maps()...)
 	l = configs.With(l, attention.Pools()...)
 	return configs.With(l, Sources()...)
 }
@@ -33,4 +34,6 @@ var OldDefaults = map[string]any{
 	"model.lama.pooling.heads": 10, "model.lama.pooling.rank": 1, "model.lama.pooling.context": "learned",
 	"model.lama.pooling.activation": "tanh", "model.lama.pooling.l2_norm": true, "model.lama.pooling.init": "width",
 	"model.lama.pooling.temperature": 1.0, "model.lama.pooling.width": 64, "model.lama.pooling.penalty": 0.0,
+
+	"model.favit.fusion": "mean", "model.favit.groups": "all", "model.favit.pad": "reflect",
 }

@@ -65,3 +65,41 @@ v_head_dim = 0
 		t.Errorf("written by people: got %v, want unknown keys", err)
 	}
 }
+
+// TestStoredMap: checkpoints of earlier versions spell out the keys of every attention over maps.
+func TestStoredMap(t *testing.T) {
+	const stored = `[data]
+source = "mnist"
+[model]
+kind = "favit"
+[model.favit]
+variant = "tiny"
+window = 2
+attention = "KIND"
+fusion = "mean"
+groups = "all"
+pad = "reflect"
+`
+	for _, kind := range attention.Maps() {
+		c := recipe.Default()
+		o := configs.Options{Lists: recipe.Lists(), Old: recipe.OldDefaults}
+		if err := configs.Decode("config.toml", []byte(strings.Replace(stored, "KIND", kind.Name, 1)), &c, o); err != nil {
+			t.Errorf("%s: %v", kind.Name, err)
+		} else if got := c.Model.FaViT.Attention; got.Name != kind.Name || got.Of != kind.New() {
+			t.Errorf("%s: got %+v", kind.Name, got)
+		}
+		written, err := configs.Encode(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if own, spelled := kind.Name == "fasa", strings.Contains(string(written), "\nfusion = "); own != spelled {
+			t.Errorf("%s: fusion is written: %v, want %v", kind.Name, spelled, own)
+		}
+	}
+	c := recipe.Default()
+	text := strings.NewReplacer("KIND", "window", "groups = \"all\"", "groups = \"local\"").Replace(stored)
+	err := configs.Decode("a.toml", []byte(text), &c, configs.Options{Lists: recipe.Lists(), Old: recipe.OldDefaults})
+	if want := `a.toml:10: unknown key "groups" in [model.favit] of attention = "window"; it is a key of fasa`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

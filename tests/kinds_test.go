@@ -49,9 +49,6 @@ var ownWords = map[string]string{
 var namesDecide = map[string]int{
 	"bench/worker.go":                 2,
 	"cmd/model/convert.go":            1,
-	"model/favit/config.go":           5,
-	"model/favit/explain.go":          3,
-	"model/favit/favit.go":            3,
 	"tests/claims/compression.go":     1,
 	"tests/claims/sweep_attention.go": 3,
 	"tests/claims/worker.go":          1,

@@ -24,7 +24,7 @@ func (c Body) Validate(*configs.Report) {}
 func (c Body) Layout() string {
 	v := c.Resolved()
 	widths := strings.Trim(strings.ReplaceAll(fmt.Sprint(v.Widths), " ", ", "), "[]")
-	return fmt.Sprintf("%s with %s attention, %d blocks in stages of width %s", v.Variant, v.Attention, c.Blocks(), widths)
+	return fmt.Sprintf("%s with %s attention, %d blocks in stages of width %s", v.Variant, v.Attention.Name, c.Blocks(), widths)
 }
 
 // Blocks implements model.Body.

@@ -3,49 +3,38 @@ package favit
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"sparrow/attention"
 	"sparrow/configs"
 	"sparrow/model"
 	"sparrow/nn"
-	"sparrow/op"
 )
 
 // Config is the [model.favit] table: a published variant, or one with some
 // of its numbers replaced. Lists have an entry for each stage.
 type Config struct {
-	Variant    string  `toml:"variant" doc:"sizes of the network, which the lists below replace" choices:"tiny|b0|b1|b2|b3"`
-	Widths     []int   `toml:"widths" doc:"channels of the stages; empty: the variant's, as in the lists that follow"`
-	Depths     []int   `toml:"depths" doc:"blocks of the stages"`
-	Heads      []int   `toml:"heads" doc:"heads of the local groups"`
-	MLPRatios  []int   `toml:"mlp_ratios" doc:"width inside the MLP over the stage's"`
-	Reductions []int   `toml:"reductions" doc:"r of FaSA: side of the global patches, and dilation" unit:"pixels"`
-	StemKernel int     `toml:"stem_kernel" doc:"side of the first convolution, odd; 0: the variant's" unit:"pixels"`
-	StemStride int     `toml:"stem_stride" doc:"stride of the first convolution; 0: the variant's" unit:"pixels"`
-	Window     int     `toml:"window" doc:"M, side of the windows" unit:"pixels"`
-	Attention  string  `toml:"attention" doc:"attention of the blocks: fasa, or another one for comparison" choices:"fasa|window|global"`
-	Fusion     string  `toml:"fusion" doc:"how FaSA averages its windows: as the paper says, or as its code does" choices:"mean|reference"`
-	Groups     string  `toml:"groups" doc:"channels of FaSA that attend: all, or without the global group, to see what it gives and takes" choices:"all|local"`
-	Pad        string  `toml:"pad" doc:"how maps that are not a multiple of the windows are filled up: as the code does, or by the edge" choices:"reflect|replicate"`
-	DropPath   float64 `toml:"drop_path" doc:"probability that a branch of the last block is left out, falling to 0 in the first"`
+	Variant    string `toml:"variant" doc:"sizes of the network, which the lists below replace" choices:"tiny|b0|b1|b2|b3"`
+	Widths     []int  `toml:"widths" doc:"channels of the stages; empty: the variant's, as in the lists that follow"`
+	Depths     []int  `toml:"depths" doc:"blocks of the stages"`
+	Heads      []int  `toml:"heads" doc:"heads of the local groups"`
+	MLPRatios  []int  `toml:"mlp_ratios" doc:"width inside the MLP over the stage's"`
+	Reductions []int  `toml:"reductions" doc:"r of fasa: side of the global patches, and dilation" unit:"pixels"`
+	StemKernel int    `toml:"stem_kernel" doc:"side of the first convolution, odd; 0: the variant's" unit:"pixels"`
+	StemStride int    `toml:"stem_stride" doc:"stride of the first convolution; 0: the variant's" unit:"pixels"`
+	Window     int    `toml:"window" doc:"M, side of the windows of fasa and window" unit:"pixels"`
+
+	Attention configs.OneOf[attention.Map] `kind:"attention" doc:"attention of the blocks: fasa, or another one for comparison"`
+
+	DropPath float64 `toml:"drop_path" doc:"probability that a branch of the last block is left out, falling to 0 in the first"`
 }
 
 // Variants are the networks that the paper names, and one for images of 28
 // to 64 pixels.
 var Variants = []string{"b0", "b1", "b2", "b3", "tiny"}
 
-// Attentions are what a block may be made of: factorization self-attention;
-// attention to every pixel; attention within windows, shifted in every other
-// block.
-var Attentions = []string{"fasa", "global", "window"}
-
-// Groups are which groups of channels FaSA has.
-var Groups = []string{"all", "local"}
-
 // Default is the smallest published variant.
 func Default() Config {
-	return Config{Variant: "b0", Window: 7, Attention: "fasa", Fusion: "mean", Groups: "all", Pad: "reflect"}
+	return Config{Variant: "b0", Window: 7, Attention: attention.OfMap(attention.DefaultFaSA())}
 }
 
 // SetDefaults implements configs.Defaulter.
@@ -94,16 +83,7 @@ func (c Config) Resolved() Config {
 // Validate reports values that no network can have, whatever the images; see
 // Check for those.
 func (c Config) Validate(r *configs.Report) {
-	oneOf := func(key, v string, known []string) {
-		if !slices.Contains(known, v) {
-			r.Errorf(key, "is unknown; want one of %s", strings.Join(known, ", "))
-		}
-	}
-	oneOf("variant", c.Variant, Variants)
-	oneOf("attention", c.Attention, Attentions)
-	oneOf("fusion", c.Fusion, op.Fusions)
-	oneOf("groups", c.Groups, Groups)
-	oneOf("pad", c.Pad, attention.Pads)
+	r.OneOf("variant", Variants...)
 	if !slices.Contains(Variants, c.Variant) {
 		return
 	}
@@ -151,10 +131,9 @@ type stage struct {
 	kernel  int // of the patch embedding, as stride
 	stride  int
 	depth   int
-	heads   int
-	hidden  int // width inside the MLP
-	fasa    attention.FaSAConfig
-	blockNo int // number of the first block
+	hidden  int                // width inside the MLP
+	layer   attention.MapLayer // of the first block
+	blockNo int                // its number
 }
 
 // embedding is the number of weights of the patch embedding, each of which is
@@ -168,11 +147,8 @@ func (c Config) stages(dims model.Dims) []stage {
 	var stages []stage
 	for i, width := range c.Widths {
 		s := stage{
-			in: in, width: width, kernel: 3, stride: 2, depth: c.Depths[i], heads: c.Heads[i], hidden: width * c.MLPRatios[i], blockNo: blocks,
-			fasa: attention.FaSAConfig{
-				DModel: width, NHead: c.Heads[i], Reduction: c.Reductions[i], Window: c.Window, Fusion: c.Fusion, Pad: c.Pad, LocalOnly: c.Groups == "local",
-				Bias: true, Init: linearInit,
-			},
+			in: in, width: width, kernel: 3, stride: 2, depth: c.Depths[i], hidden: width * c.MLPRatios[i], blockNo: blocks,
+			layer: attention.MapLayer{DModel: width, NHead: c.Heads[i], Reduction: c.Reductions[i], Window: c.Window, Bias: true, Init: linearInit},
 		}
 		if i == 0 {
 			s.kernel, s.stride = c.StemKernel, c.StemStride
@@ -191,13 +167,7 @@ func (c Config) Check(dims model.Dims) error {
 		return fmt.Errorf("model: favit: images of %d pixels and %d channels in %d classes; want at least 1 each", dims.ImageSize, dims.Channels, dims.Classes)
 	}
 	for i, s := range c.stages(dims) {
-		var err error
-		if c.Attention == "fasa" {
-			err = s.fasa.Check(s.side, s.side)
-		} else if s.width%s.heads != 0 {
-			err = fmt.Errorf("%s: %d heads for %d channels; want a divisor", c.Attention, s.heads, s.width)
-		}
-		if err != nil {
+		if err := c.Attention.Of.Check(s.layer, s.side, s.side); err != nil {
 			return fmt.Errorf("model: favit: stage %d, maps of %dx%d: %w", i+1, s.side, s.side, err)
 		}
 	}
@@ -209,10 +179,7 @@ func (c Config) Parameters(dims model.Dims) int {
 	stages := c.stages(dims)
 	n := (stages[len(stages)-1].width + 1) * dims.Classes
 	for _, s := range stages {
-		attn := 4 * (s.width*s.width + s.width)
-		if c.Attention == "fasa" {
-			attn = s.fasa.Parameters()
-		}
+		attn := c.Attention.Of.Shape(s.layer, s.side, s.side).Parameters
 		mlp := 2*s.width*s.hidden + s.hidden + s.width + 10*s.hidden
 		n += s.embedding() + 5*s.width + s.depth*(4*s.width+attn+mlp) // 5: bias and two norms
 	}
@@ -226,25 +193,10 @@ func (c Config) MACs(dims model.Dims) int {
 	macs := stages[len(stages)-1].width * dims.Classes
 	for _, s := range stages {
 		n := s.side * s.side
-		attn := 0
-		switch c.Attention {
-		case "fasa":
-			attn = s.fasa.MACs(s.side, s.side)
-		case "global":
-			attn = 4*n*s.width*s.width + 2*n*n*s.width
-		case "window":
-			w := c.window(s, false)
-			attn = w.AttentionMACs(s.side, s.side)
-			attn += attn / (2 * c.Window * c.Window) * 4 * s.width // the projections see the filled-up map
-		}
+		attn := c.Attention.Of.Shape(s.layer, s.side, s.side).MACs
 		macs += n*s.embedding() + s.depth*(attn+2*n*s.width*s.hidden+9*n*s.hidden)
 	}
 	return macs
-}
-
-// window is the config of attention within windows in a stage.
-func (c Config) window(s stage, shifted bool) attention.WindowConfig {
-	return attention.WindowConfig{DModel: s.width, NHead: s.heads, Window: c.Window, Shifted: shifted, Bias: true, Init: linearInit}
 }
 
 // linearInit is that of linear layers. The authors' is cut off at 2, a hundred

@@ -6,6 +6,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/op"
@@ -26,22 +27,18 @@ type Explanation struct {
 	// place depends on, its effective receptive field. [H*W, C].
 	Field []float64
 
-	// Attention of the last block of each stage; empty without FaSA.
+	// Attention of the last block of each stage; empty of a kind that is no attention.Grouped.
 	Attention []GroupAttention
 }
 
-// GroupAttention is what a group of FaSA attends to: the weight of each key, the
+// GroupAttention is what a group of keys is attended to: the weight of each key, the
 // mean over heads and pixels. They sum to one.
 type GroupAttention struct {
 	Stage         int    // from 1
-	Group         string // "global": keys stand for patches; "local" and "dilated": for places in a window
+	Group         string // of fasa "global": keys stand for patches; "local" and "dilated": for places in a window
 	Height, Width int    // of the keys' map
 	Weights       []float64
 }
-
-// groupNames are those of the groups in the order of attention.FaSAConfig.KeySets,
-// which has no global one where the config leaves it out.
-var groupNames = []string{"global", "local", "dilated"}
 
 // Explain looks at one image, [H*W, C], normalised, by the weights of a store, as a
 // network n with a body of this package does. The linear layers are represented as o says.
@@ -56,7 +53,8 @@ func Explain(n model.Images, store *nn.Store, o model.Options, pixels []float32)
 		return nil, err
 	}
 	sites := []string{"logits"}
-	if body.Config.Attention == "fasa" {
+	grouped, _ := body.Config.Attention.Of.(attention.Grouped)
+	if grouped != nil {
 		sites = append(sites, "block*.attn.q", "block*.attn.k.*")
 	}
 	p, err := s.Program(model.Calibrate, n.Least(), sites...)
@@ -87,7 +85,9 @@ func Explain(n model.Images, store *nn.Store, o model.Options, pixels []float32)
 	}
 	x.Gradient = e.gradient.values()
 	stages := body.stages(dimsOf(n))
-	x.Attention = groupAttention(body.Config, stages, p)
+	if grouped != nil {
+		x.Attention = groupAttention(grouped, stages, p)
+	}
 	side := stages[len(stages)-1].side
 	for i := range places {
 		places[i] = side/2*side + side/2
@@ -144,27 +144,15 @@ func (g *inputGradient) values() []float64 { return model.RowsOf(g.d).Float64s()
 
 // groupAttention computes the weights of attention from the queries and keys of
 // the program's last run.
-func groupAttention(c Config, stages []stage, p *model.Program) []GroupAttention {
-	if c.Attention != "fasa" {
-		return nil
-	}
+func groupAttention(kind attention.Grouped, stages []stage, p *model.Program) []GroupAttention {
 	var out []GroupAttention
 	for i, stage := range stages {
 		name := fmt.Sprintf("block%d.%d.attn.", i+1, stage.depth-1)
 		q := p.Site(name + "q")
-		reduced := stage.side / stage.fasa.Reduction
-		names := groupNames
-		if stage.fasa.LocalOnly {
-			names = names[1:]
-		}
-		for j, set := range stage.fasa.KeySets(reduced * reduced) {
-			side := stage.fasa.Window
-			if names[j] == "global" {
-				side = reduced
-			}
+		for j, g := range kind.KeyGroups(stage.layer, stage.side, stage.side) {
 			k := p.Site(fmt.Sprintf("%sk.%d", name, j))
-			weights := meanAttention(set, q.Float64s(), q.Count, q.Width, k.Float64s())
-			out = append(out, GroupAttention{Stage: i + 1, Group: names[j], Height: side, Width: side, Weights: weights})
+			weights := meanAttention(g.Set, q.Float64s(), q.Count, q.Width, k.Float64s())
+			out = append(out, GroupAttention{Stage: i + 1, Group: g.Name, Height: g.Height, Width: g.Width, Weights: weights})
 		}
 	}
 	return out

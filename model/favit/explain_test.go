@@ -7,6 +7,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/internal/rng"
 	"sparrow/model"
 	"sparrow/model/favit"
@@ -164,7 +165,7 @@ func TestExplain(t *testing.T) {
 // TestExplainLocalGroups: without the global group, the others keep their names and sizes.
 func TestExplainLocalGroups(t *testing.T) {
 	cfg, dims := imageConfig()
-	cfg.Groups, cfg.Pad = "local", "replicate"
+	cfg.Attention = attention.OfMap(attention.FaSA{Fusion: "mean", Groups: "local", Pad: "replicate"})
 	cfg.Window = 2 // fewer keys than patches: nobody may take the one for the other
 	s := imageSession(t, cfg, dims, func(*nn.Store) model.Options { return model.Options{Seed: 3} })
 	x, err := explain(s, noise(dims.Context*dims.Channels))

@@ -67,7 +67,7 @@ type block struct {
 	b            *nn.Builder
 	dropPath     float64
 	norm1, norm2 *nn.Norm
-	attn         func(x *G.Node, m op.Map) *G.Node
+	attn         attention.MapAttention
 	fc1, fc2     nn.Linear
 	dwconv       *nn.DepthwiseConv
 }
@@ -117,21 +117,10 @@ func newBlock(b *nn.Builder, cfg Config, s stage, number int, dropPath float64) 
 }
 
 // newAttention is the attention of a stage's block of that number.
-func newAttention(b *nn.Builder, cfg Config, s stage, number int) func(x *G.Node, m op.Map) *G.Node {
-	switch cfg.Attention {
-	case "fasa":
-		return attention.NewFaSA(b, s.fasa).Forward
-	case "window":
-		return attention.NewWindow(b, cfg.window(s, number%2 == 1)).Forward
-	case "global":
-		mha := attention.New(b, attention.LayerConfig{
-			Config: attention.Of(attention.MHA{Projections: attention.Projections{Bias: true}}, attention.Heads{NHead: s.heads}), DModel: s.width, Init: linearInit, OutInit: linearInit,
-		})
-		return func(x *G.Node, m op.Map) *G.Node {
-			return mha.Forward(x, nn.SeqInfo{Batch: m.Batch, SeqLen: m.Pixels()}, 0)
-		}
-	}
-	panic(fmt.Sprintf("model: no attention %q", cfg.Attention))
+func newAttention(b *nn.Builder, cfg Config, s stage, number int) attention.MapAttention {
+	l := s.layer
+	l.Block = number
+	return cfg.Attention.Of.New(b, l, s.side, s.side)
 }
 
 // FirstAttention is the attention of the network's first block alone, to be
@@ -139,7 +128,7 @@ func newAttention(b *nn.Builder, cfg Config, s stage, number int) func(x *G.Node
 // is one that Check accepts.
 func (c Config) FirstAttention(b *nn.Builder, dims model.Dims, batch int) (forward func(x *G.Node, m op.Map) *G.Node, m op.Map, width int) {
 	s := c.stages(dims)[0]
-	return newAttention(b, c, s, 0), op.Map{Batch: batch, Height: s.side, Width: s.side}, s.width
+	return newAttention(b, c, s, 0).Forward, op.Map{Batch: batch, Height: s.side, Width: s.side}, s.width
 }
 
 // tokens maps images [B*H*W, channels] to the last stage's maps.
@@ -166,7 +155,7 @@ func (v *network) tokens(x *G.Node, batch int) *G.Node {
 
 func (l *block) forward(x *G.Node, m op.Map) *G.Node {
 	t := l.b.Tape
-	a := l.attn(l.norm1.Forward(x), m)
+	a := l.attn.Forward(l.norm1.Forward(x), m)
 	l.b.Tap("attn", a)
 	x = op.Add(t, x, l.b.DropPath(a, "attn", m.Batch, l.dropPath))
 	h := l.dwconv.Activated(t, l.fc1.Forward(l.norm2.Forward(x)), m, "gelu") // [B*H*W, ratio C]

@@ -13,6 +13,7 @@ import (
 	"github.com/sbinet/npyio/npz"
 	"gorgonia.org/tensor"
 
+	"sparrow/attention"
 	"sparrow/configs"
 	"sparrow/kernel"
 	"sparrow/model"
@@ -138,7 +139,7 @@ func TestFaViTGolden(t *testing.T) {
 	for _, fusion := range op.Fusions {
 		for _, recompute := range []bool{false, true} {
 			cfg, dims := smallFaViT()
-			cfg.Fusion = fusion
+			cfg.Attention = attention.OfMap(attention.FaSA{Fusion: fusion, Groups: "all", Pad: "reflect"})
 			m := newImages(t, tensor.Float64, cfg, dims, []int{4, 0, 2}, recompute)
 			for _, name := range append([]string{"pixels"}, m.store.Names()...) {
 				var values []float32
@@ -184,9 +185,9 @@ func nearly(t *testing.T, what string, got, want []float64, tolerance float64) {
 }
 
 // tinyFaViT is the variant for small images, as shipped.
-func tinyFaViT(attention string) (favit.Config, model.Dims) {
+func tinyFaViT(kind attention.Map) (favit.Config, model.Dims) {
 	cfg := favit.Default()
-	cfg.Variant, cfg.Attention, cfg.DropPath = "tiny", attention, 0.3
+	cfg.Variant, cfg.Attention, cfg.DropPath = "tiny", attention.OfMap(kind), 0.3
 	return cfg, model.Dims{Classes: 10, ImageSize: 28, Channels: 1}
 }
 
@@ -195,9 +196,9 @@ func tinyFaViT(attention string) (favit.Config, model.Dims) {
 func TestFaViTBytes(t *testing.T) {
 	t.Cleanup(func() { kernel.SetThreads(0) })
 	labels := []int{3, 9, 0}
-	for _, attention := range favit.Attentions {
-		t.Run(attention, func(t *testing.T) {
-			cfg, dims := tinyFaViT(attention)
+	for _, kind := range attention.Maps() {
+		t.Run(kind.Name, func(t *testing.T) {
+			cfg, dims := tinyFaViT(kind.New())
 			if err := cfg.Check(dims); err != nil {
 				t.Fatal(err)
 			}
@@ -241,7 +242,7 @@ func TestFaViTAllocatesNoTensor(t *testing.T) {
 	if underRace {
 		t.Skip("the race detector makes pools forget")
 	}
-	cfg, dims := tinyFaViT("fasa")
+	cfg, dims := tinyFaViT(attention.DefaultFaSA())
 	m := newImages(t, tensor.Float32, cfg, dims, make([]int, 8), false)
 	m.draw()
 	least := uint64(math.MaxUint64)
@@ -268,12 +269,16 @@ func TestFaViTCheck(t *testing.T) {
 	}{
 		{"published", func(*favit.Config, *model.Dims) {}, ""},
 		{"32 pixels", func(_ *favit.Config, d *model.Dims) { d.ImageSize = 32 }, "stage 1, maps of 8x8: fasa: windows of 7 pixels, dilation 8, extend over 49: a map of 8x8 pixels cannot be mirrored to 49x49"},
-		{"32 pixels replicated", func(c *favit.Config, d *model.Dims) { d.ImageSize, c.Pad = 32, "replicate" }, ""},
+		{"32 pixels replicated", func(c *favit.Config, d *model.Dims) {
+			d.ImageSize, c.Attention = 32, attention.OfMap(attention.FaSA{Fusion: "mean", Groups: "all", Pad: "replicate"})
+		}, ""},
 		{"tiny, 28 pixels", func(c *favit.Config, d *model.Dims) { d.ImageSize, c.Variant = 28, "tiny" }, ""},
 		{"tiny, 32 pixels", func(c *favit.Config, d *model.Dims) { d.ImageSize, c.Variant = 32, "tiny" }, ""},
 		{"tiny, 64 pixels", func(c *favit.Config, d *model.Dims) { d.ImageSize, c.Variant = 64, "tiny" }, ""},
 		{"tiny, 30 pixels", func(c *favit.Config, d *model.Dims) { d.ImageSize, c.Variant = 30, "tiny" }, "stage 1, maps of 15x15: fasa: reduction 2 for a map of 15x15 pixels; want a divisor"},
-		{"heads of windows", func(c *favit.Config, _ *model.Dims) { c.Attention, c.Heads = "window", []int{3, 2, 4, 8} }, "stage 1, maps of 56x56: window: 3 heads for 32 channels; want a divisor"},
+		{"heads of windows", func(c *favit.Config, _ *model.Dims) {
+			c.Attention, c.Heads = attention.OfMap(attention.Window{}), []int{3, 2, 4, 8}
+		}, "stage 1, maps of 56x56: window: 3 heads for 32 channels; want a divisor"},
 		{"no classes", func(_ *favit.Config, d *model.Dims) { d.Classes = 0 }, "in 0 classes; want at least 1"},
 	} {
 		cfg, dims := favit.Default(), imagenet
@@ -292,6 +297,8 @@ func TestFaViTValidate(t *testing.T) {
 		{"fusion", `fusion = "max"`, "is unknown; want one of mean, reference"},
 		{"groups", `groups = "global"`, "is unknown; want one of all, local"},
 		{"pad", `pad = "zeros"`, "is unknown; want one of reflect, replicate"},
+		{"a key of another attention", "attention = \"global\"\npad = \"replicate\"", `x.toml:3: unknown key "pad" in [favit] of attention = "global"; it is a key of fasa`},
+		{"a key of the attention that follows", "groups = \"local\"\nattention = \"fasa\"", ""},
 		{"stages", `depths = [1, 2]`, "has 2 stages; want 4, as widths"},
 		{"a stage without heads", `heads = [1, 0, 1, 1]`, "has an entry that is too small; want at least 1"},
 		{"stem", "stem_kernel = 4", "is even; want an odd side"},
@@ -305,7 +312,7 @@ func TestFaViTValidate(t *testing.T) {
 			config := struct {
 				FaViT favit.Config `toml:"favit"`
 			}{favit.Default()}
-			err := configs.Decode("x.toml", []byte("[favit]\n"+tc.toml+"\n"), &config, configs.Options{})
+			err := configs.Decode("x.toml", []byte("[favit]\n"+tc.toml+"\n"), &config, configs.Options{Lists: configs.With(configs.Lists{}, attention.Maps()...)})
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !errors.Is(err, configs.ErrConfig) || !strings.Contains(fmt.Sprint(err), tc.want)) {
 				t.Errorf("error %v, want %q", err, tc.want)
 			}

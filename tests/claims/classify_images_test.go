@@ -200,8 +200,8 @@ func TestFaViTQualityArms(t *testing.T) {
 		if ratio := float64(n) / float64(base); ratio < 0.99 || ratio > 1.01 {
 			t.Errorf("arm %s has %d parameters, the first %d; want as many within 1%%", a.Name, n, base)
 		}
-		if f := cfg.Model.FaViT; slices.Min(f.Depths) < 2 || f.Attention != a.Name {
-			t.Errorf("arm %s: %s attention in blocks %d; want two blocks a stage at least", a.Name, f.Attention, f.Depths)
+		if f := cfg.Model.FaViT; slices.Min(f.Depths) < 2 || f.Attention.Name != a.Name {
+			t.Errorf("arm %s: %s attention in blocks %d; want two blocks a stage at least", a.Name, f.Attention.Name, f.Depths)
 		}
 	}
 }
