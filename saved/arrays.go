@@ -1,14 +1,15 @@
 package saved
 
 import (
-	"encoding/json"
 	"fmt"
+	"math"
 
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
 	"sparrow/data"
 	"sparrow/nn"
+	"sparrow/task"
 )
 
 // State is state.json: all that a run is beside weights and optimizer state.
@@ -131,15 +132,41 @@ func readWeights(c, base *checkpoints.Checkpoint, s *nn.Store) (inherited map[st
 	return nil, s.CheckIndices()
 }
 
-// ReadState reads a checkpoint's state.json.
+// ReadState reads a checkpoint's state.json, whose numbers are checked.
 func ReadState(c *checkpoints.Checkpoint) (State, error) {
 	var s State
 	text, err := c.File("state.json")
 	if err == nil {
-		err = json.Unmarshal(text, &s)
+		err = task.StrictJSON(text, &s)
+	}
+	if err == nil {
+		err = s.check(c.Manifest().Step)
 	}
 	if err != nil {
 		return s, fmt.Errorf("train: %s/state.json: %w", c.Dir(), err)
 	}
 	return s, nil
+}
+
+// check refuses what no run of that many steps writes.
+func (s State) check(step int) error {
+	if s.Step != step {
+		return fmt.Errorf("%w: step = %d; want %d, as in the manifest", checkpoints.ErrCheckpoint, s.Step, step)
+	}
+	for _, c := range []struct {
+		key       string
+		got, most int
+	}{
+		{"tokens", s.Tokens, math.MaxInt}, {"micro_batch", s.MicroBatch, math.MaxInt}, {"stale", s.Stale, math.MaxInt}, {"swaps", s.Swaps, math.MaxInt},
+		{"cursor.epoch", s.Cursor.Epoch, math.MaxInt}, {"cursor.position", s.Cursor.Position, math.MaxInt},
+		{"best_step", s.BestStep, step}, {"settled", s.Settled, step},
+	} {
+		if c.got < 0 || c.got > c.most {
+			return fmt.Errorf("%w: %s = %d; want 0 to %d", checkpoints.ErrCheckpoint, c.key, c.got, c.most)
+		}
+	}
+	if s.MicroBatch != 0 && s.MicroBatch < s.Step { // a task that is solved has none
+		return fmt.Errorf("%w: micro_batch = %d; want at least one for each of %d steps", checkpoints.ErrCheckpoint, s.MicroBatch, s.Step)
+	}
+	return nil
 }

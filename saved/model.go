@@ -83,10 +83,16 @@ func open(path, base string, last, virtual bool, opts model.Options, known Optio
 	if l.Dims, err = l.Task.Dims(); err != nil {
 		return nil, err
 	}
+	if err := l.checkDims(virtual); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, dir, err)
+	}
+	// Names and shapes alone come first: they tell what memory is needed.
+	if err := l.checkArrays(opts); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, dir, err)
+	}
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = virtual
-	l.Session, err = l.Config.Model.NewSession(l.Dims, store, opts)
-	if err != nil {
+	if l.Session, err = l.Config.Model.NewSession(l.Dims, store, opts); err != nil {
 		return nil, errors.Join(checkpoints.ErrCheckpoint, err)
 	}
 	return l, nil

@@ -1,8 +1,11 @@
 package task
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
@@ -44,6 +47,20 @@ func ReadLabels(files Files) (*Labels, error) {
 		return nil, fmt.Errorf("%w: %s/labels.json: want the names of the classes, or a regression: %w", checkpoints.ErrCheckpoint, files.Dir(), err)
 	}
 	return l, nil
+}
+
+// StrictJSON reads a file of a checkpoint into a value: one JSON value, with no other keys than the value's.
+func StrictJSON(text []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	err := d.Decode(into)
+	if _, more := d.Token(); err == nil && !errors.Is(more, io.EOF) {
+		err = errors.New("more follows after the value")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", checkpoints.ErrCheckpoint, err)
+	}
+	return nil
 }
 
 // JSONFile is a value as a file.

@@ -82,6 +82,7 @@ var imports = map[string][]string{
 	// What is above everything, and imported by nothing.
 	"bench":          {"compress", "factor", "train", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled"},
 	"internal/pages": {"internal/cli", "compress", "configs", "cost", "recipe"},
+	"tests/attack":   {"checkpoints", "internal/cli", "internal/shell"},
 	"tests/walks":    {"internal/cli", "compress", "recipe"},
 	"tests/claims":   {"compress", "train", "model", "model/decoder", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
 	"tests":          {"attention", "compress", "train", "metrics", "model", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data"},
@@ -99,7 +100,7 @@ var modules = map[string][]string{
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"checkpoints", "bench"},
 	"github.com/gofrs/flock":     {"checkpoints"},
-	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "internal/pages"},
+	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "tests/attack", "internal/pages"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench", "internal/machine"},
 	"golang.org/x/term":          {"metrics"},
 	"github.com/ardanlabs/jinja": {"data/chat"},

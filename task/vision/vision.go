@@ -3,12 +3,12 @@ package vision
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 
 	"sparrow/checkpoints"
 	imagedata "sparrow/data/images"
+	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/recipe"
 	"sparrow/task"
@@ -21,6 +21,9 @@ type ImageFormat struct {
 	imagedata.Normalisation
 }
 
+// maxSide bounds what a checkpoint may ask for: an image of more pixels is read from no file.
+const maxSide = 1 << 13
+
 // readImageFormat reads a checkpoint's images.json.
 func readImageFormat(files task.Files) (*ImageFormat, error) {
 	text, err := files.File("images.json")
@@ -28,8 +31,21 @@ func readImageFormat(files task.Files) (*ImageFormat, error) {
 		return nil, err
 	}
 	f := &ImageFormat{}
-	if err := json.Unmarshal(text, f); err != nil || f.Side < 1 || f.Channels < 1 || len(f.Mean) != f.Channels || len(f.Std) != f.Channels || slices.Min(f.Std) <= 0 {
-		return nil, fmt.Errorf("%w: %s/images.json: want the size of the images and the mean and std of each channel: %w", checkpoints.ErrCheckpoint, files.Dir(), err)
+	if err := task.StrictJSON(text, f); err != nil {
+		return nil, fmt.Errorf("%s/images.json: want the size of the images and the mean and std of each channel: %w", files.Dir(), err)
+	}
+	switch {
+	case f.Side < 1 || f.Side > maxSide:
+		err = fmt.Errorf("image_size = %d; want 1 to %d", f.Side, maxSide)
+	case f.Channels != 1 && f.Channels != 3:
+		err = fmt.Errorf("channels = %d; want 1 or 3", f.Channels)
+	case len(f.Mean) != f.Channels || len(f.Std) != f.Channels:
+		err = fmt.Errorf("%d means and %d deviations; want one for each of %d channels", len(f.Mean), len(f.Std), f.Channels)
+	case slices.Min(f.Std) <= 0 || !kernel.AllFinite(f.Mean) || !kernel.AllFinite(f.Std):
+		err = fmt.Errorf("mean = %v, std = %v; want finite numbers and deviations above 0", f.Mean, f.Std)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s/images.json: %w", checkpoints.ErrCheckpoint, files.Dir(), err)
 	}
 	return f, nil
 }
