@@ -39,9 +39,9 @@ func (c Config) CacheRotary(dModel, capacity int, dtype tensor.Dtype) *op.Rotary
 	return c.RotaryTable(dModel, capacity, dtype)
 }
 
-// attend is attention over the sequence itself, or while decoding over the cache,
+// Attend is attention over the sequence itself, or while decoding over the cache,
 // with v nil if the cache has no values of their own.
-func attend(b *nn.Builder, q, k, v *G.Node, seq nn.SeqInfo, layer int, s op.AttentionShape) *G.Node {
+func Attend(b *nn.Builder, q, k, v *G.Node, seq nn.SeqInfo, layer int, s op.AttentionShape) *G.Node {
 	s.Batch, s.SeqLen = seq.Batch, seq.SeqLen
 	if c := seq.Cache; c != nil {
 		return op.CachedAttention(b.Tape, q, k, v, c.Slots, c.Past, c.Fresh, c.Layers[layer], s)
@@ -49,8 +49,8 @@ func attend(b *nn.Builder, q, k, v *G.Node, seq nn.SeqInfo, layer int, s op.Atte
 	return op.Attention(b.Tape, q, k, v, seq.Lengths, s)
 }
 
-// rotate turns every head of x by its token's position.
-func (c LayerConfig) rotate(b *nn.Builder, x *G.Node, seq nn.SeqInfo) *G.Node {
+// Rotate turns every head of x by its token's position.
+func (c LayerConfig) Rotate(b *nn.Builder, x *G.Node, seq nn.SeqInfo) *G.Node {
 	if c.Rotary == nil {
 		return x
 	}

@@ -45,9 +45,9 @@ func newMFA(b *nn.Builder, cfg LayerConfig, f Factors) *mfa {
 
 // Forward implements Attention.
 func (l *mfa) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
-	q := l.cfg.rotate(l.b, l.query.Forward(x), seq) // [B*T, m*C]
-	k := l.cfg.rotate(l.b, l.k.Forward(x), seq)     // [B*T, C]
-	return l.out.Forward(attend(l.b, q, k, l.v.Forward(x), seq, layer, l.cfg.mfaShape()))
+	q := l.cfg.Rotate(l.b, l.query.Forward(x), seq) // [B*T, m*C]
+	k := l.cfg.Rotate(l.b, l.k.Forward(x), seq)     // [B*T, C]
+	return l.out.Forward(Attend(l.b, q, k, l.v.Forward(x), seq, layer, l.cfg.mfaShape()))
 }
 
 func (c LayerConfig) mfaShape() op.AttentionShape {

@@ -49,13 +49,13 @@ func newMFAKR(b *nn.Builder, cfg LayerConfig, f Factors) *mfaKR {
 
 // Forward implements Attention.
 func (l *mfaKR) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
-	q, k := l.cfg.rotate(l.b, l.query.Forward(x), seq), l.k.Forward(x) // [B*T, m*C], [B*T, C]
+	q, k := l.cfg.Rotate(l.b, l.query.Forward(x), seq), l.k.Forward(x) // [B*T, m*C], [B*T, C]
 	shape := l.cfg.mfaShape()
 	if seq.Cache == nil {
 		v := l.value(k)
-		return l.out.Forward(attend(l.b, q, l.cfg.rotate(l.b, k, seq), v, seq, layer, shape))
+		return l.out.Forward(Attend(l.b, q, l.cfg.Rotate(l.b, k, seq), v, seq, layer, shape))
 	}
-	p := attend(l.b, q, k, nil, seq, layer, shape) // [B*T, m*C]
+	p := Attend(l.b, q, k, nil, seq, layer, shape) // [B*T, m*C]
 	rows := seq.Batch * seq.SeqLen
 	p = l.value(op.Reshape(l.b.Tape, p, rows*shape.Heads, shape.HeadDim)) // [B*T*m, C]
 	return l.out.Forward(op.Reshape(l.b.Tape, p, rows, shape.Heads*shape.HeadDim))

@@ -93,8 +93,8 @@ func (l *mha) normed(n *nn.Norm, x *G.Node) *G.Node {
 func (l *mha) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
 	q, k, v := l.q.Forward(x), l.k.Forward(x), l.v.Forward(x) // [B*T, H*K], [B*T, G*K] twice
 	q, k = l.normed(l.qNorm, q), l.normed(l.kNorm, k)
-	q, k = l.cfg.rotate(l.b, q, seq), l.cfg.rotate(l.b, k, seq)
-	return l.o.Forward(attend(l.b, q, k, v, seq, layer, op.AttentionShape{
+	q, k = l.cfg.Rotate(l.b, q, seq), l.cfg.Rotate(l.b, k, seq)
+	return l.o.Forward(Attend(l.b, q, k, v, seq, layer, op.AttentionShape{
 		Heads: l.cfg.NHead, KVHeads: l.cfg.KVHeads(), HeadDim: l.cfg.Dim(l.cfg.DModel), Causal: l.cfg.Causal,
 	}))
 }

@@ -62,17 +62,17 @@ func newMLA(b *nn.Builder, cfg LayerConfig, own MLA) *mla {
 func (l *mla) Forward(x *G.Node, seq nn.SeqInfo, layer int) *G.Node {
 	t, heads, k := l.b.Tape, l.cfg.NHead, l.cfg.Dim(l.cfg.DModel)
 	latent := l.kvNorm.Forward(l.latent.Forward(x))   // [B*T, R]
-	rope := l.cfg.rotate(l.b, l.rope.Forward(x), seq) // [B*T, P]
+	rope := l.cfg.Rotate(l.b, l.rope.Forward(x), seq) // [B*T, P]
 	q := l.queries(x, seq)                            // [B*T, H*(K+P)]
 	shape := op.AttentionShape{Heads: heads, Causal: l.cfg.Causal, Scale: 1 / math.Sqrt(float64(k+l.own.RopeDim))}
 	if seq.Cache == nil {
 		shape.KVHeads, shape.HeadDim, shape.ValueDim = heads, k+l.own.RopeDim, l.own.ValueDim(l.cfg.Heads, l.cfg.DModel)
 		keys := op.JoinHeads(t, l.keys.Forward(latent), rope, heads) // [B*T, H*(K+P)]
-		return l.out.Forward(attend(l.b, q, keys, l.values.Forward(latent), seq, layer, shape))
+		return l.out.Forward(Attend(l.b, q, keys, l.values.Forward(latent), seq, layer, shape))
 	}
 	shape.KVHeads, shape.HeadDim, shape.ValueDim = 1, l.own.KVRank+l.own.RopeDim, l.own.KVRank
 	q = op.MapHeads(t, q, nn.WeightOf(l.b.Sub("k_b_proj"), l.keys, l.own.KVRank), heads, false) // [B*T, H*(R+P)]
-	sums := attend(l.b, q, op.JoinHeads(t, latent, rope, 1), nil, seq, layer, shape)            // [B*T, H*R]
+	sums := Attend(l.b, q, op.JoinHeads(t, latent, rope, 1), nil, seq, layer, shape)            // [B*T, H*R]
 	return l.out.Forward(op.MapHeads(t, sums, nn.WeightOf(l.b.Sub("v_b_proj"), l.values, l.own.KVRank), heads, true))
 }
 
