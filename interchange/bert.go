@@ -220,17 +220,22 @@ func (m *Model) writeHead(c map[string]any, prefix string) {
 	case m.Dims.Outputs() == 0:
 		c["architectures"] = []string{prefix + "ForMaskedLM"}
 	default:
-		c["architectures"] = []string{prefix + "ForSequenceClassification"}
-		ids, labels := map[string]string{}, map[string]int{}
-		names := m.Labels
-		if m.Dims.Regression {
-			names, c["problem_type"] = []string{"LABEL_0"}, "regression"
-		}
-		for i, name := range names {
-			ids[strconv.Itoa(i)], labels[name] = name, i
-		}
-		c["id2label"], c["label2id"] = ids, labels
+		m.writeLabels(c, prefix+"ForSequenceClassification")
 	}
+}
+
+// writeLabels adds the architecture of a classifier and its labels.
+func (m *Model) writeLabels(c map[string]any, architecture string) {
+	c["architectures"] = []string{architecture}
+	ids, labels := map[string]string{}, map[string]int{}
+	names := m.Labels
+	if m.Dims.Regression {
+		names, c["problem_type"] = []string{"LABEL_0"}, "regression"
+	}
+	for i, name := range names {
+		ids[strconv.Itoa(i)], labels[name] = name, i
+	}
+	c["id2label"], c["label2id"] = ids, labels
 }
 
 // sentenceFiles are those of sentence-transformers beside the config.

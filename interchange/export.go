@@ -152,7 +152,13 @@ func (c Checkpoint) exportFolder(path string) (err error) {
 			files[name] = text
 		}
 	}
-	if files["tokenizer_config.json"] == nil {
+	preprocessor, err := m.preprocessor()
+	if err != nil {
+		return fmt.Errorf("%w: images.json: %w", ErrExport, err)
+	}
+	if preprocessor != nil {
+		files["preprocessor_config.json"] = preprocessor
+	} else if files["tokenizer_config.json"] == nil {
 		files["tokenizer_config.json"] = c.tokenizerConfig(m)
 	}
 	maps.Copy(files, m.sentenceFiles())

@@ -87,6 +87,27 @@ func (f fields) number(r *report, key string, otherwise float64) float64 {
 	return otherwise
 }
 
+// numbers is a list of finite numbers.
+func (f fields) numbers(r *report, key string, otherwise []float64) []float64 {
+	v := f.get(key)
+	if v == nil {
+		return otherwise
+	}
+	list, ok := v.([]any)
+	out := make([]float64, len(list))
+	for i, item := range list {
+		n, isNumber := item.(json.Number)
+		x, err := n.Float64()
+		ok = ok && isNumber && err == nil && !math.IsInf(x, 0)
+		out[i] = x
+	}
+	if !ok {
+		r.add("config: %s = %s; want a list of numbers", key, cut(v))
+		return otherwise
+	}
+	return out
+}
+
 func (f fields) flag(r *report, key string, otherwise bool) bool {
 	switch v := f.get(key).(type) {
 	case nil:

@@ -23,11 +23,29 @@ type golden struct {
 	Output string    `json:"output"` // logits or states
 	Shape  []int     `json:"shape"`
 	Values []float64 `json:"values"`
+
+	// What the loss of gradients.safetensors has: a token or class for each row, where -100 counts nothing, or a number; places are
+	// those of a masked language model.
+	Targets [][]int   `json:"targets"`
+	Truth   []float64 `json:"truth"`
+	Places  []int     `json:"places"`
+}
+
+func readGolden(t *testing.T, dir string) (g golden) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "golden.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &g)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }
 
 func goldens(t *testing.T) []string {
 	dirs, err := filepath.Glob("testdata/models/*")
-	if err != nil || len(dirs) < 19 {
+	if err != nil || len(dirs) < 21 {
 		t.Fatalf("%d models, %v; want those of testdata/golden.py", len(dirs), err)
 	}
 	return dirs
@@ -85,27 +103,24 @@ func fill(t *testing.T, store *nn.Store, arrays []checkpoints.Array) {
 
 func checkGolden(t *testing.T, dir string, m *interchange.Model, store *nn.Store) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(dir, "golden.json"))
+	want := readGolden(t, dir)
+	session, err := m.Network.NewSession(m.Dims, store, model.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want golden
-	if err := json.Unmarshal(text, &want); err != nil {
-		t.Fatal(err)
-	}
-	padded, err := m.Network.NewSession(m.Dims, store, model.Options{})
-	if err != nil {
-		t.Fatal(err)
+	if want.Output == "images" {
+		checkImages(t, dir, m, session, want)
+		return
 	}
 	width := want.Shape[len(want.Shape)-1]
 	long := len(want.Rows[0])
-	all := outputs(t, padded, m, want.Rows, want.Types, long)
+	all := outputs(t, session, m, want.Rows, want.Types, long)
 	for i, row := range want.Rows {
 		types := want.Types
 		if types != nil {
 			types = [][]int{want.Types[i][:len(row)]}
 		}
-		alone := outputs(t, padded, m, [][]int{row}, types, len(row))
+		alone := outputs(t, session, m, [][]int{row}, types, len(row))
 		n, at := len(row), i*long*width
 		if len(want.Shape) == 2 {
 			n, at = 1, i*width
@@ -137,14 +152,7 @@ func outputs(t *testing.T, s *model.Session, m *interchange.Model, rows, types [
 	if err != nil {
 		t.Fatal(err)
 	}
-	tokens, lengths, kinds := make([]int, len(rows)*length), make([]int, len(rows)), make([]int, len(rows)*length)
-	for i, r := range rows {
-		copy(tokens[i*length:], r)
-		lengths[i] = len(r)
-		if types != nil {
-			copy(kinds[i*length:], types[i])
-		}
-	}
+	tokens, lengths, kinds := padded(rows, types, length)
 	p.Feed(map[string][]int{"tokens": tokens})
 	if p.Has("lengths") {
 		p.Feed(map[string][]int{"lengths": lengths})
@@ -196,4 +204,17 @@ func outputs(t *testing.T, s *model.Session, m *interchange.Model, rows, types [
 		}
 	}
 	return slices.Concat(states...)
+}
+
+// padded are the leaves of texts of one length.
+func padded(rows, types [][]int, length int) (tokens, lengths, kinds []int) {
+	tokens, lengths, kinds = make([]int, len(rows)*length), make([]int, len(rows)), make([]int, len(rows)*length)
+	for i, r := range rows {
+		copy(tokens[i*length:], r)
+		lengths[i] = len(r)
+		if types != nil {
+			copy(kinds[i*length:], types[i])
+		}
+	}
+	return tokens, lengths, kinds
 }

@@ -21,7 +21,7 @@ import (
 // Model is a foreign model that has been understood: a network of this project, and where its arrays come from.
 type Model struct {
 	Family  string // as transformers calls it
-	Task    string // what it is for: language, masked, sentence or texts
+	Task    string // what it is for: language, masked, sentence, texts or vision
 	Use     string // the command that does that
 	Network recipe.Model
 	Dims    model.Dims
@@ -52,7 +52,9 @@ type family interface {
 }
 
 // families lists the kinds of models that are known.
-func families() []family { return []family{bert{}, llama{}, gpt2{}, roberta{}, distilbert{}} }
+func families() []family {
+	return []family{bert{}, llama{}, gpt2{}, roberta{}, distilbert{}, transformer{}}
+}
 
 // Families are the names by which transformers knows the models that can be read.
 func Families() []string {
@@ -80,6 +82,7 @@ type origin struct {
 	transpose bool   // stored [in, out]
 	part, of  int    // which of several equal parts that lie side by side along the output; of 0: all
 	skip      int    // rows that come before
+	single    bool   // in a list of one
 }
 
 // Model understands the source. All that is not supported, missing, superfluous or of a wrong shape is one error, which matches
@@ -98,16 +101,21 @@ func (s *Source) Model() (*Model, error) {
 	switch _, causal := m.Network.Body().(decoder.Config); {
 	case causal:
 		m.Task, m.Use = "language", "generate"
+	case m.Dims.ImageSize > 0:
+		m.Task, m.Use = "vision", "predict"
 	case m.Network.Sentence != nil:
 		m.Task, m.Use = "sentence", "embed"
 	case m.Dims.Outputs() > 0:
 		m.Task, m.Use = "texts", "predict"
 	}
-	if n := m.Network.NLayer; n > len(s.order) {
+	if n := m.Network.Body().Blocks(); n > len(s.order) {
 		r.add("config: %d layers, but there are %d tensors", n, len(s.order))
 	}
-	if len(r.lines) == 0 {
+	if len(r.lines) == 0 && m.Dims.ImageSize == 0 {
 		m.readTokenizer(r)
+	}
+	if len(r.lines) == 0 {
+		m.keepLabels(r)
 		m.keepFiles(r)
 	}
 	if len(r.lines) == 0 {
@@ -173,6 +181,9 @@ func (o origin) stored(shape []int) []int {
 	want[0] = want[0]*max(1, o.of) + o.skip
 	if o.transpose {
 		slices.Reverse(want)
+	}
+	if o.single {
+		want = append([]int{1}, want...)
 	}
 	return want
 }
@@ -257,13 +268,18 @@ func (m *Model) readTokenizer(r *report) {
 		m.Network.Vocab = &m.Dims.VocabSize
 	}
 	m.Files["tokenizer.json"] = text
-	if m.Dims.Outputs() > 0 {
-		labels, err := json.MarshalIndent(map[string]any{"labels": m.Labels, "regression": m.Dims.Regression, "pairs": m.Pairs}, "", "  ")
-		if err != nil {
-			r.add("labels: %v", err)
-		}
-		m.Files["labels.json"] = append(labels, '\n')
+}
+
+// keepLabels keeps the names of the classes, or that there are none.
+func (m *Model) keepLabels(r *report) {
+	if m.Dims.Outputs() == 0 {
+		return
 	}
+	labels, err := json.MarshalIndent(map[string]any{"labels": m.Labels, "regression": m.Dims.Regression, "pairs": m.Pairs}, "", "  ")
+	if err != nil {
+		r.add("labels: %v", err)
+	}
+	m.Files["labels.json"] = append(labels, '\n')
 }
 
 // bodied is a name of the body, as this source spells it.

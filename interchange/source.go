@@ -48,7 +48,7 @@ type view struct {
 var kept = []string{
 	"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
 	"vocab.txt", "vocab.json", "merges.txt", "chat_template.jinja", "modules.json", "sentence_bert_config.json",
-	"config_sentence_transformers.json",
+	"config_sentence_transformers.json", "preprocessor_config.json",
 }
 
 // maxSmall bounds the files beside the weights, in bytes: a vocabulary of 256,000 takes 34 MB.

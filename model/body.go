@@ -41,8 +41,11 @@ type Sentenced interface {
 
 // Fitted is a body that cannot look at every image.
 type Fitted interface {
-	// Check says why it cannot look at images of that size.
+	// Check says why it cannot look at images of that size. A config that no images fit is an error that matches
+	// configs.ErrConfig.
 	Check(d Dims) error
+	// SizeKey is the key of [model] that decides.
+	SizeKey() string
 }
 
 // Staged is a body of stages, which may fare differently in training.

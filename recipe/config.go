@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"errors"
 	"math"
 	"path"
 	"slices"
@@ -153,8 +154,9 @@ func (c Config) validateTask(r *configs.Report) {
 	sequence, steps := body.(model.Sequence)
 	switch {
 	case body == nil: // which its table reports
+	case sees && c.Data.IsNone(): // a model from elsewhere
 	case pictures != sees:
-		r.Errorf("model.kind", "is not for [data] source = %q; want \"favit\" for images (mnist, image_folder), and another kind for texts", c.Data.Name)
+		r.Errorf("model.kind", "is not for [data] source = %q; want %s for images (mnist, image_folder), and another kind for texts", c.Data.Name, strings.Join(Viewers(), " or "))
 	case pictures:
 		c.validateImages(r)
 	case hasLabels && !reads:
@@ -182,11 +184,13 @@ func (c Config) validateTask(r *configs.Report) {
 func (c Config) validateImages(r *configs.Report) {
 	pictures, _ := c.Data.Images()
 	side, channels := pictures.Shape()
-	if side == 0 || c.Model.FaViT == nil || configs.Validate("", c.Model.FaViT) != nil {
+	fitted, ok := c.Model.Body().(model.Fitted)
+	if side == 0 || !ok {
 		return
 	}
-	if err := c.Model.FaViT.Check(model.Dims{Classes: 2, ImageSize: side, Channels: channels}); err != nil {
-		r.Errorf("model.favit.variant", "cannot look at images of %d pixels: %v", side, err)
+	// What a table has that no network can is reported there.
+	if err := fitted.Check(model.Dims{Classes: 2, ImageSize: side, Channels: channels}); err != nil && !errors.Is(err, configs.ErrConfig) {
+		r.Errorf("model."+fitted.SizeKey(), "cannot look at images of %d pixels: %v", side, err)
 	}
 }
 

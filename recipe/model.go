@@ -10,13 +10,14 @@ import (
 	"sparrow/model/encoder"
 	"sparrow/model/favit"
 	"sparrow/model/lama"
+	"sparrow/model/vit"
 	"sparrow/nn"
 )
 
 // Model is the [model] table of a run: the body, by kind, with its keys, and how its linear layers are represented. The defaults
 // depend on the kind.
 type Model struct {
-	Kind string `toml:"kind" doc:"network" choices:"decoder|encoder|lama|favit"`
+	Kind string `toml:"kind" doc:"network" choices:"decoder|encoder|lama|favit|vit"`
 	Blocks
 
 	TokenTypes *int              `toml:"token_types" doc:"token types of an encoder; left out: 2" unit:"types"`
@@ -26,6 +27,7 @@ type Model struct {
 	Linear []nn.Rule     `toml:"linear"` // representation of linear layers by name; later tables win
 	LAMA   *lama.Config  `toml:"lama"`   // of kind lama only
 	FaViT  *favit.Config `toml:"favit"`  // of kind favit only
+	ViT    *vit.Config   `toml:"vit"`    // of kind vit only
 }
 
 // Blocks are the keys of bodies that are made of blocks over a text, decoders and encoders.
@@ -59,6 +61,15 @@ var kinds = []struct {
 		}
 		return favit.Body{CheckpointActivations: m.CheckpointActivations, Config: *m.FaViT}
 	}},
+	{"vit", func(m *Model) {
+		body := vit.Default()
+		m.Blocks, m.ViT = tableless(), &body
+	}, func(m Model) model.Body {
+		if m.ViT == nil {
+			return nil
+		}
+		return vit.Body{CheckpointActivations: m.CheckpointActivations, Config: *m.ViT}
+	}},
 }
 
 // tableless are the keys of blocks of a body that is described by a table of its own.
@@ -77,6 +88,18 @@ func Classifiers() (names []string) {
 		m := DefaultModel()
 		m.UseKind(k.name)
 		if _, ok := m.Body().(model.Reader); ok {
+			names = append(names, k.name)
+		}
+	}
+	return names
+}
+
+// Viewers are the kinds that look at images.
+func Viewers() (names []string) {
+	for _, k := range kinds {
+		m := DefaultModel()
+		m.UseKind(k.name)
+		if _, ok := m.Body().(model.Viewer); ok {
 			names = append(names, k.name)
 		}
 	}
@@ -110,7 +133,7 @@ func (m Model) Validate(r *configs.Report) {
 	for _, own := range []struct {
 		key   string
 		given bool
-	}{{"lama", m.LAMA != nil}, {"favit", m.FaViT != nil}} {
+	}{{"lama", m.LAMA != nil}, {"favit", m.FaViT != nil}, {"vit", m.ViT != nil}} {
 		if own.given && m.Kind != own.key {
 			r.Errorf(own.key, "is for kind = %q only, but kind = %q", own.key, m.Kind)
 		}
@@ -141,6 +164,7 @@ func (m Model) Validate(r *configs.Report) {
 // validateOwnTable reports keys that a network with a table of its own does not read: whoever sets one expects something of it.
 func (m Model) validateOwnTable(r *configs.Report) {
 	plain := tableless()
+	_, sees := m.Body().(model.Viewer)
 	for _, k := range []struct {
 		key  string
 		same bool
@@ -149,8 +173,8 @@ func (m Model) validateOwnTable(r *configs.Report) {
 		{"norm", m.Norm == plain.Norm}, {"norm_eps", m.NormEps == plain.NormEps}, {"mlp", m.MLP == plain.MLP},
 		{"positions", m.Positions == plain.Positions}, {"tie_embeddings", m.Tied == plain.Tied}, {"bias", m.Bias == plain.Bias},
 		{"dropout", m.Dropout == plain.Dropout}, {"init_std", m.InitStd == plain.InitStd},
-		{"checkpoint_activations", !m.CheckpointActivations || m.FaViT != nil}, {"attention.kind", m.Attention == plain.Attention},
-		{"context", m.Context <= 0 || m.FaViT == nil},
+		{"checkpoint_activations", !m.CheckpointActivations || sees}, {"attention.kind", m.Attention == plain.Attention},
+		{"context", m.Context <= 0 || !sees},
 	} {
 		if !k.same {
 			r.Errorf(k.key, "is not for kind = %q, whose keys are those of [model.%s]", m.Kind, m.Kind)
@@ -201,7 +225,7 @@ func (m Model) Network(d model.Dims) (model.Network, error) {
 		}
 		return model.Images{Body: viewer, Picture: model.Picture{Channels: d.Channels, Height: d.ImageSize, Width: d.ImageSize}, Classes: d.Classes}, nil
 	case d.ImageSize > 0:
-		return nil, fmt.Errorf("model: kind = %q does not look at images; want \"favit\"", m.Kind)
+		return nil, fmt.Errorf("model: kind = %q does not look at images; want one of %s", m.Kind, strings.Join(Viewers(), ", "))
 	case d.Outputs() > 0 && !reads:
 		return nil, fmt.Errorf("model: kind = %q predicts tokens, not labels; want one of %s", m.Kind, strings.Join(Classifiers(), ", "))
 	case d.Outputs() > 0:

@@ -49,7 +49,7 @@ func TestKinds(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ text, want string }{
-		{"kind = \"encodr\"", "a.toml:2: [model] kind = \"encodr\" is unknown; want one of decoder, encoder, lama, favit"},
+		{"kind = \"encodr\"", "a.toml:2: [model] kind = \"encodr\" is unknown; want one of decoder, encoder, lama, favit, vit"},
 		{"kind = \"encoder\"\nmlp = \"swiglu\"", "a.toml:3: [model] mlp = \"swiglu\" is not for kind = \"encoder\"; want gelu, gelu_tanh, relu or silu"},
 		{"kind = \"encoder\"\npositions = \"rotary\"", "want \"learned\""},
 		{"kind = \"encoder\"\ntie_embeddings = true", "want false"},
@@ -145,7 +145,7 @@ func TestNewSessionChecksConfig(t *testing.T) {
 			c.Linear = []nn.Rule{{Match: "*", OneOf: nn.As(nn.SLTrain{Rank: 2, Density: 0.1, Mode: "lazy"})}}
 		}, `mode = "lazy" is unknown; want one of`},
 		"no rank":   {func(c *Model) { c.Linear = []nn.Rule{{Match: "*", OneOf: nn.As(nn.LowRank{})}} }, `rank = 0 is too small`},
-		"zero":      {func(c *Model) { *c = Model{} }, `[model] kind = "" is unknown; want one of decoder, encoder, lama, favit`},
+		"zero":      {func(c *Model) { *c = Model{} }, `[model] kind = "" is unknown; want one of decoder, encoder, lama, favit, vit`},
 		"bad width": {func(c *Model) { c.Attention.HeadDim = 7 }, "head_dim = 7 is odd; rotary positions need an even width"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -183,7 +183,7 @@ func TestImageDims(t *testing.T) {
 		want string
 	}{
 		{"text for favit", cfg, model.Dims{VocabSize: 10, Context: 8, Classes: 2}, "wants images"},
-		{"images for a decoder", DefaultModel(), dims, "want \"favit\""},
+		{"images for a decoder", DefaultModel(), dims, "want one of favit, vit"},
 		{"too small", b0, model.ImageDims(10, 28, 1), "stage 1, maps of 7x7"},
 		{"context", cfg, wrong, "want what ImageDims returns"},
 	} {

@@ -41,6 +41,7 @@ var imports = map[string][]string{
 	"model/decoder": {"model", "attention", "cost", "nn", "op", "kernel", "configs", "internal/rng"},
 	"model/encoder": {"model", "attention", "nn", "op", "configs", "internal/rng"},
 	"model/lama":    {"model", "attention", "nn", "op", "configs"},
+	"model/vit":     {"model", "attention", "nn", "op", "configs", "internal/rng"},
 	"model/favit":   {"model", "attention", "nn", "op", "kernel", "configs", "internal/rng"},
 
 	"cost": {"configs"},
@@ -52,7 +53,7 @@ var imports = map[string][]string{
 	"data/images":     {"data", "configs", "internal/rng"},
 	"metrics":         {},
 	"metrics/plot":    {"metrics"},
-	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs", "attention", "internal/machine", "kernel", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "nn"},
+	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs", "attention", "internal/machine", "kernel", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/vit", "nn"},
 
 	"internal/machine": {},
 	"task":             {"checkpoints", "data", "data/tokenizers", "internal/shell", "kernel", "metrics", "model", "nn", "recipe"},
@@ -63,7 +64,7 @@ var imports = map[string][]string{
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task"},
 	"task/vision":      {"checkpoints", "data", "data/images", "kernel", "model", "model/favit", "recipe", "task"},
 	"task/kinds":       {"recipe", "task", "task/language", "task/masked", "task/sentence", "task/texts", "task/vision"},
-	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "recipe", "model/decode", "nn"}, // decode by its tests
+	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/images", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "model/vit", "recipe", "model/decode", "nn", "op"}, // decode and op by its tests
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 
 	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell", "saved", "task", "data/text", "data/labelled"},
@@ -94,8 +95,8 @@ var testKits = []string{"nn/nntest"}
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
-	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "nn/nntest", "bench", "tests/claims"},
-	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "train", "convert", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
+	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/vit", "nn/nntest", "bench", "tests/claims"},
+	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "model/vit", "train", "convert", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"checkpoints", "bench"},

@@ -25,7 +25,7 @@ var kindNames = map[string][]string{
 	"map":       {"fasa", "global", "window"},
 	"pooling":   {"lama", "single", "structured", "mean"},
 	"linear":    {"dense", "low_rank", "sltrain", "dense_sparse", "lora"},
-	"network":   {"decoder", "encoder", "lama", "favit"},
+	"network":   {"decoder", "encoder", "lama", "favit", "vit"},
 	"method":    {"svd", "fwsvd", "tfwsvd", "svd_llm", "asvd", "magnitude", "dsformer", "quantize", "auto"},
 	"source":    {"goroot", "text", "tsv", "imdb", "image_folder", "mnist"},
 }

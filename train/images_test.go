@@ -315,7 +315,7 @@ func TestImageConfigs(t *testing.T) {
 	}
 	const mnist = "[data]\nsource = \"mnist\"\n"
 	for _, c := range []struct{ name, text, want string }{
-		{"text network", mnist, `[model] kind = "decoder" is not for [data] source = "mnist"; want "favit"`},
+		{"text network", mnist, `[model] kind = "decoder" is not for [data] source = "mnist"; want favit or vit`},
 		{"text data", "[model]\nkind = \"favit\"\n", `[model] kind = "favit" is not for [data] source = "goroot"`},
 		{"too small", mnist + "[model]\nkind = \"favit\"\n", `[model.favit] variant = "b0" cannot look at images of 28 pixels`},
 		{"flip of text", "[data.augment]\nflip = true\n", `unknown key "augment" in [data] of source = "goroot"; it is a key of mnist, image_folder`},

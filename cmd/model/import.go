@@ -53,8 +53,11 @@ All that is not supported, missing, superfluous or of a wrong shape is said at o
 			for _, note := range m.Notes {
 				fmt.Println(note)
 			}
-			fmt.Printf("%s, %s, %d tokens, context %d\ncheckpoint  %s\nuse it by:  %s\n", m.Family, m.Network.Body().Layout(), m.Dims.VocabSize, m.Dims.Context, out,
-				shell.Command("model", m.Use, out))
+			size, use := fmt.Sprintf("%d tokens, context %d", m.Dims.VocabSize, m.Dims.Context), []string{m.Use, out}
+			if side := m.Dims.ImageSize; side > 0 {
+				size, use = fmt.Sprintf("%d classes, images of %d x %d pixels", m.Dims.Classes, side, side), append(use, "IMAGE.png")
+			}
+			fmt.Printf("%s, %s, %s\ncheckpoint  %s\nuse it by:  %s\n", m.Family, m.Network.Body().Layout(), size, out, shell.Command("model", use...))
 			return nil
 		},
 	}

@@ -69,6 +69,9 @@ type Folder struct {
 	Options
 	Root      string `toml:"root" doc:"folder of the images"`
 	ImageSize int    `toml:"image_size" doc:"height and width to which images are brought: the shorter side is scaled, the middle of the longer one kept; 8 to 1024; 0: all files must have one size" unit:"pixels"`
+
+	// Scaling is how a model from elsewhere takes images, not a key.
+	Scaling Scaling `toml:"-"`
 }
 
 // DefaultFolder returns the values of keys that a config leaves out.

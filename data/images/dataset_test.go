@@ -300,11 +300,40 @@ func TestScaleAndCrop(t *testing.T) {
 			}
 		}
 		got := make([]uint8, test.n*test.n)
-		scaleAndCrop(got, plane, test.h, test.w, test.n)
+		Scaling{}.scale(got, plane, test.h, test.w, test.n)
 		near := cmp.Comparer(func(a, b uint8) bool { return max(a, b)-min(a, b) <= 1 })
 		if diff := cmp.Diff(test.want, got, near); diff != "" {
 			t.Errorf("%d x %d to %d: (-torch +got)\n%s", test.h, test.w, test.n, diff)
 		}
+	}
+}
+
+// TestStretch: the values are those of Image.resize of Pillow 12, whatever the sides.
+func TestStretch(t *testing.T) {
+	for filter, test := range map[string]struct {
+		h, w, n int
+		want    []uint8
+	}{
+		"bicubic": {9, 13, 4, []uint8{113, 116, 149, 126, 141, 149, 136, 103, 140, 139, 139, 108, 126, 142, 132, 122}},
+		"":        {12, 5, 4, []uint8{73, 159, 134, 120, 141, 133, 150, 130, 105, 149, 129, 131, 104, 109, 102, 130}},
+		"lanczos": {3, 4, 6, []uint8{0, 25, 114, 177, 86, 0, 4, 31, 129, 215, 116, 7, 18, 50, 157, 255, 160, 42, 42, 95, 181, 211, 161, 114,
+			55, 132, 183, 101, 117, 169, 62, 151, 180, 35, 88, 195}},
+	} {
+		plane := make([]uint8, test.h*test.w)
+		for y := range test.h {
+			for x := range test.w {
+				plane[y*test.w+x] = uint8(y*37 + x*91 + x*y*13)
+			}
+		}
+		how, got := Scaling{Stretch: true, Filter: filter}, make([]uint8, test.n*test.n)
+		how.scale(got, plane, test.h, test.w, test.n)
+		near := cmp.Comparer(func(a, b uint8) bool { return max(a, b)-min(a, b) <= 1 })
+		if diff := cmp.Diff(test.want, got, near); diff != "" || how.Check() != nil {
+			t.Errorf("%s: %v, (-Pillow +got)\n%s", filter, how.Check(), diff)
+		}
+	}
+	if err := (Scaling{Filter: "box"}).Check(); err == nil || !strings.Contains(err.Error(), "want one of bilinear") {
+		t.Errorf("filter box: %v", err)
 	}
 }
 
@@ -318,7 +347,7 @@ func TestLongImage(t *testing.T) {
 	dst := make([]uint8, n*n)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	scaleAndCrop(dst, plane, h, 1, n)
+	Scaling{}.scale(dst, plane, h, 1, n)
 	runtime.ReadMemStats(&after)
 	if taken := after.TotalAlloc - before.TotalAlloc; taken > h {
 		t.Errorf("%d x 1 to %d: %d bytes taken, want less than the image has", h, n, taken)

@@ -50,7 +50,7 @@ func (s Folder) Read(ctx context.Context, labels []string) (*Dataset, error) {
 				return nil, fmt.Errorf("data: source \"image_folder\": %w", err)
 			}
 		}
-		if *half.into, err = readImages(ctx, files, d.Labels, size, s.ImageSize > 0); err != nil {
+		if *half.into, err = readImages(ctx, files, d.Labels, size, s.ImageSize > 0, s.Scaling); err != nil {
 			return nil, err
 		}
 		d.files += len(files)
@@ -188,7 +188,7 @@ func appendImages(files []data.File, folder, class string) ([]data.File, error) 
 }
 
 // readImages decodes files by as many goroutines as there are processors; each writes to places of its own.
-func readImages(ctx context.Context, files []data.File, labels []string, size imageSize, scale bool) (*Images, error) {
+func readImages(ctx context.Context, files []data.File, labels []string, size imageSize, scale bool, how Scaling) (*Images, error) {
 	n := imageChannels * size.height * size.width
 	x := &Images{Channels: imageChannels, Height: size.height, Width: size.width, pixels: make([]uint8, n*len(files)), labels: make([]int32, len(files))}
 	failures := make([]error, len(files))
@@ -199,7 +199,7 @@ func readImages(ctx context.Context, files []data.File, labels []string, size im
 			for i := int(taken.Add(1)) - 1; i < len(files) && ctx.Err() == nil; i = int(taken.Add(1)) - 1 {
 				class, _, _ := strings.Cut(files[i].Name, "/")
 				x.labels[i] = int32(slices.Index(labels, class))
-				if failures[i] = readImage(x.pixels[i*n:(i+1)*n], files[i].Path, size, scale); failures[i] != nil {
+				if failures[i] = readImage(x.pixels[i*n:(i+1)*n], files[i].Path, size, scale, how); failures[i] != nil {
 					return
 				}
 			}

@@ -161,8 +161,14 @@ func (c Config) stages(dims model.Dims) []stage {
 	return stages
 }
 
-// Check reports why the network cannot look at images of that size.
+// SizeKey implements model.Fitted.
+func (Config) SizeKey() string { return "favit.variant" }
+
+// Check implements model.Fitted.
 func (c Config) Check(dims model.Dims) error {
+	if err := configs.Validate("model.favit", &c); err != nil {
+		return err
+	}
 	if dims.Classes < 1 || dims.ImageSize < 1 || dims.Channels < 1 {
 		return fmt.Errorf("model: favit: images of %d pixels and %d channels in %d classes; want at least 1 each", dims.ImageSize, dims.Channels, dims.Classes)
 	}

@@ -18,6 +18,9 @@ import (
 // last stage's map (see [favit.Explanation]); a row for each stage has the attention of its last block, by groups. Each panel
 // goes from dark (0) to bright (its largest value).
 func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*task.Picture, error) {
+	if _, ok := t.cfg.Model.Body().(favit.Body); !ok {
+		return nil, task.Refusef("what a network of kind = %q sees is not drawn; want kind = \"favit\"", t.cfg.Model.Kind)
+	}
 	f := t.format
 	pixels, err := t.decode(in)
 	if err != nil {

@@ -65,5 +65,5 @@ func (t *Task) decode(in task.Input) ([]uint8, error) {
 	if in.Image == nil {
 		return nil, errors.New("no image; want a PNG or JPEG")
 	}
-	return imagedata.Decode(in.Image, t.format.Side, t.format.Channels)
+	return imagedata.Decode(in.Image, t.format.Side, t.format.Channels, t.format.Scaling)
 }

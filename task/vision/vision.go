@@ -19,6 +19,7 @@ type ImageFormat struct {
 	Side     int `json:"image_size"` // pixels
 	Channels int `json:"channels"`
 	imagedata.Normalisation
+	imagedata.Scaling // of an image to be predicted
 }
 
 // maxSide bounds what a checkpoint may ask for: an image of more pixels is read from no file.
@@ -45,6 +46,9 @@ func readImageFormat(files task.Files) (*ImageFormat, error) {
 		err = fmt.Errorf("mean = %v, std = %v; want finite numbers and deviations above 0", f.Mean, f.Std)
 	}
 	if err != nil {
+		return nil, fmt.Errorf("%w: %s/images.json: %w", checkpoints.ErrCheckpoint, files.Dir(), err)
+	}
+	if err := f.Scaling.Check(); err != nil {
 		return nil, fmt.Errorf("%w: %s/images.json: %w", checkpoints.ErrCheckpoint, files.Dir(), err)
 	}
 	return f, nil
@@ -86,7 +90,7 @@ func (t *Task) Read(ctx context.Context) (err error) {
 		return nil
 	}
 	if t.cfg.Data.IsNone() {
-		return task.NoData("name a folder of images: --set data.source=image_folder --set data.root=FOLDER")
+		return task.Refusef("[data] source is empty: the model comes from elsewhere and has no data of its own: name a folder of images by --set data.source=image_folder --set data.root=FOLDER --set data.image_size=%d, or compress it with a table [compress.data]", t.format.Side)
 	}
 	defer func() {
 		if err != nil {
@@ -97,6 +101,10 @@ func (t *Task) Read(ctx context.Context) (err error) {
 	var known []string
 	if t.labels != nil {
 		known = t.labels.Names
+	}
+	if folder, ok := from.(imagedata.Folder); ok && t.format != nil { // as those that it predicts
+		folder.Scaling = t.format.Scaling
+		from = folder
 	}
 	d, err := imagedata.OpenWith(ctx, from, known)
 	if err != nil {
@@ -121,8 +129,10 @@ func (t *Task) take(d *imagedata.Dataset) error {
 	if err := f.check(x); err != nil {
 		return err
 	}
-	if err := t.cfg.Model.FaViT.Check(model.Dims{Classes: len(d.Labels), ImageSize: f.Side, Channels: f.Channels}); err != nil {
-		return err
+	if body, ok := t.cfg.Model.Body().(model.Fitted); ok {
+		if err := body.Check(model.Dims{Classes: len(d.Labels), ImageSize: f.Side, Channels: f.Channels}); err != nil {
+			return err
+		}
 	}
 	t.data, t.format, t.labels = d, f, &task.Labels{Names: d.Labels}
 	_, err := t.loader(task.Feed{Rows: t.cfg.Train.BatchSize})
