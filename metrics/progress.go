@@ -39,6 +39,7 @@ type Progress struct {
 	step             int
 	loss, rate       float64
 	plain            bool   // there is no loss
+	what             string // whose bytes the steps are; "": they are steps
 	unit             string // of the rate
 	began, lastShown time.Time
 	shownStep        int
@@ -101,6 +102,17 @@ func (p *Progress) Counts(unit string) {
 // Plain leaves out the loss, which there is none of.
 func (p *Progress) Plain() { p.plain = true }
 
+// Bytes says that steps are bytes of something, of which there is no loss.
+func (p *Progress) Bytes(what string) { p.what, p.plain, p.unit = what, true, "B/s" }
+
+// head is what a line begins with: how much is done, of digits places on a bar.
+func (p *Progress) head(digits int) string {
+	if p.what != "" {
+		return fmt.Sprintf("%s %.1f/%.1f MB", p.what, float64(p.step)/1e6, float64(p.total)/1e6)
+	}
+	return fmt.Sprintf("step %*d/%d", digits, p.step, p.total)
+}
+
 // Step shows that step steps are done, with the loss of the last and the rate at which it went, in tokens or examples a
 // second. A rate of 0 or less is not shown.
 func (p *Progress) Step(step int, loss, rate float64) {
@@ -160,7 +172,7 @@ func (p *Progress) Close() {
 }
 
 func (p *Progress) printLine(now time.Time) {
-	fields := append([]string{fmt.Sprintf("step %d/%d", p.step, p.total)}, p.fields(now)...)
+	fields := append([]string{p.head(0)}, p.fields(now)...)
 	fmt.Fprintln(p.w, strings.Join(fields, "  "))
 	p.shownStep, p.lastShown = p.step, now
 }
@@ -208,9 +220,8 @@ func (p *Progress) left(now time.Time) (time.Duration, bool) {
 // barLine fits the line into columns. A narrow terminal loses the bar first, then the fields from the last to the first.
 func (p *Progress) barLine(now time.Time, columns int) string {
 	const leastBar, mostBar = 8, 40
-	digits := len(fmt.Sprint(p.total))
 	share := min(1, max(0, float64(p.step)/float64(max(p.total, 1))))
-	head := fmt.Sprintf("step %*d/%d %3d%%", digits, p.step, p.total, int(100*share))
+	head := fmt.Sprintf("%s %3d%%", p.head(len(fmt.Sprint(p.total))), int(100*share))
 	fields := p.fields(now)
 	tail := strings.Join(fields, "  ")
 	if room := columns - len(head) - 1 - 2 - len(tail); room >= leastBar {

@@ -254,3 +254,20 @@ func TestFormatRate(t *testing.T) {
 		}
 	}
 }
+
+// TestProgressBytes: of a download the line tells megabytes in place of steps, and has no loss.
+func TestProgressBytes(t *testing.T) {
+	var out bytes.Buffer
+	time := &clock{stopped()}
+	p := newProgress(&out, 40_000_000, 0, time.now)
+	p.Bytes("fetched")
+	for step := 20_000_000; step <= 40_000_000; step += 20_000_000 {
+		time.advance(2e9)
+		p.Step(step, 0, 1e7)
+	}
+	p.Close()
+	want := "fetched 20.0/40.0 MB  10.0M B/s  0:02 left\nfetched 40.0/40.0 MB  10.0M B/s  in 0:04\n"
+	if out.String() != want {
+		t.Errorf("got %q, want %q", out.String(), want)
+	}
+}

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,17 +27,27 @@ func importCommand() *cobra.Command {
 		Use:   "import SOURCE -o CHECKPOINT",
 		Short: "Make a checkpoint of a model from elsewhere",
 		Long: `Make a checkpoint of a model from elsewhere: a folder of Hugging Face's kind (config.json, model.safetensors or
-pytorch_model.bin, tokenizer.json or its parts), a .gguf, a .bin of llama2.c, or a wheel or zip that holds one of these.
+pytorch_model.bin, tokenizer.json or its parts), a .gguf, a .bin of llama2.c, a wheel or zip that holds one of these, or
+hub:OWNER/NAME[@REVISION], a model of the hub that HF_ENDPOINT names (https://huggingface.co), into the cache below HF_HOME that
+Hugging Face's own tools use; hub:OWNER/NAME/FILE.gguf is one file of it. HF_TOKEN opens private models. A download that was cut
+goes on where it stopped.
 
 All that is not supported, missing, superfluous or of a wrong shape is said at once, and nothing is written then.`,
 		Example: "  model import all-MiniLM-L6-v2 -o models/minilm\n  model import SmolLM2-135M-Instruct.Q4_1.gguf -o models/smollm2\n" +
-			"  model import stories260K.bin --tokenizer tok512.bin -o models/stories",
+			"  model import stories260K.bin --tokenizer tok512.bin -o models/stories\n" +
+			"  model import hub:sentence-transformers/all-MiniLM-L6-v2 -o models/minilm",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if out == "" {
 				return cli.Usagef("-o is missing: say where the checkpoint is to be written")
 			}
-			source, err := interchange.Open(args[0], interchange.Options{Tokenizer: tokenizer})
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+			defer stop()
+			path, err := local(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			source, err := interchange.Open(path, interchange.Options{Tokenizer: tokenizer})
 			if err != nil {
 				return err
 			}
