@@ -105,8 +105,19 @@ func Load(file string, set []string, more ...Options) (Config, error) {
 		cfg.Compress.Methods = append(cfg.Compress.Methods, o.Methods...)
 		cfg.Compress.Known = saved.Known(cfg.Compress.Known, o.Options)
 	}
-	err := configs.Load(file, &cfg, configs.Options{Lists: saved.Known(cfg.Compress.Known).Lists, Set: set})
+	err := configs.Load(file, &cfg, configs.Options{Lists: saved.Known(cfg.Compress.Known).Lists, Set: set, Old: oldDefaults()})
 	return cfg, err
+}
+
+// oldDefaults are those of [recipe.OldDefaults] that a fine-tuning has.
+func oldDefaults() map[string]any {
+	old := map[string]any{}
+	for name, x := range recipe.OldDefaults {
+		if rest, ok := strings.CutPrefix(name, "train."); ok {
+			old["compress.finetune."+rest] = x
+		}
+	}
+	return old
 }
 
 // Validate reports a name that is none.

@@ -2,6 +2,8 @@ package compress
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -42,7 +44,7 @@ func TestConfigErrors(t *testing.T) {
 		{"data", "ratio = 0.5\n[compress.data]\nsource = \"web\"", `a.toml:5: [compress.data] source = "web" is unknown`},
 	} {
 		cfg := DefaultConfig()
-		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\n"+c.text+"\n"), &cfg, configs.Options{})
+		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\n"+c.text+"\n"), &cfg, configs.Options{Lists: recipe.Lists()})
 		if !errors.Is(err, configs.ErrConfig) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
 		}
@@ -53,7 +55,7 @@ func TestConfigErrors(t *testing.T) {
 func TestConfigSurvivesItsText(t *testing.T) {
 	cfg := DefaultConfig()
 	text := "[compress]\nfrom = \"x\"\nratio = 0.5\n[[compress.layer]]\nmatch = \"*.mlp.*\"\nmethod = \"svd\"\n[compress.dsformer]\natoms = [32]\nnonzeros = [1, 8]\n[compress.data]\nseq_len = 32\n[compress.finetune]\nsteps = 20\n"
-	if err := configs.Decode("a.toml", []byte(text), &cfg, configs.Options{}); err != nil {
+	if err := configs.Decode("a.toml", []byte(text), &cfg, configs.Options{Lists: recipe.Lists()}); err != nil {
 		t.Fatal(err)
 	}
 	if f := cfg.Compress.Finetune; f.Steps != 20 || f.LearningRate != 3e-4 || f.Schedule != "linear" || f.Beta1 != 0.9 {
@@ -64,7 +66,7 @@ func TestConfigSurvivesItsText(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := DefaultConfig()
-	if err := configs.Decode("b.toml", written, &again, configs.Options{}); err != nil {
+	if err := configs.Decode("b.toml", written, &again, configs.Options{Lists: recipe.Lists()}); err != nil {
 		t.Fatal(err)
 	}
 	back, err := configs.Encode(again)
@@ -79,17 +81,45 @@ func TestKindOfOverride(t *testing.T) {
 	for _, text := range []string{"", "[compress.finetune.stf]\n", "[compress.finetune.stf]\nkind = \"support\"\n"} {
 		cfg := DefaultConfig()
 		set := []string{"compress.finetune.stf.refresh=7", "compress.finetune.stf.kind=latent"}
-		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\nratio = 0.5\nmethod = \"dsformer\"\n"+text), &cfg, configs.Options{Set: set})
+		err := configs.Decode("a.toml", []byte("[compress]\nfrom = \"x\"\nratio = 0.5\nmethod = \"dsformer\"\n"+text), &cfg, configs.Options{Lists: recipe.Lists(), Set: set})
 		if err != nil {
 			t.Errorf("%q: %v", text, err)
 			continue
 		}
-		want := recipe.STF{}
-		want.SetDefaults()
-		want.UseKind("latent")
-		want.Refresh = 7
+		want := *stfOf("latent")
+		latent := want.Of.(recipe.STFLatent)
+		latent.Refresh = 7
+		want.Of = latent
 		if got := *cfg.Compress.Finetune.STF; got != want {
 			t.Errorf("%q: got %+v, want %+v", text, got, want)
+		}
+	}
+}
+
+// stfOf is the table of a kind of STF with its defaults.
+func stfOf(kind string) *recipe.STF {
+	c := &recipe.STF{}
+	c.SetDefaults()
+	for _, k := range recipe.STFKinds() {
+		if k.Name == kind {
+			c.OneOf = configs.OneOf[recipe.STFKind]{Name: kind, Of: k.New()}
+		}
+	}
+	return c
+}
+
+// TestStoredFinetune: results of earlier versions spell out the keys of every kind of STF; those of other kinds are dropped at
+// their defaults of then.
+func TestStoredFinetune(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "compress.toml")
+	for stored, want := range map[string]string{"rate = 0.0": "", "rate = 0.5": `compress.toml:7: unknown key "rate" in [compress.finetune.stf] of kind = "frozen"; it is a key of latent, support`} {
+		text := "[compress]\nfrom = \"x\"\nratio = 0.5\nmethod = \"dsformer\"\n[compress.finetune.stf]\nkind = \"frozen\"\n" + stored + "\nrefresh = 0\nmargin = 0.0\n"
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		cfg, err := Load(file, nil)
+		if want == "" && (err != nil || *cfg.Compress.Finetune.STF != *stfOf("frozen")) || want != "" && (err == nil || !strings.HasSuffix(err.Error(), want)) {
+			t.Errorf("%s: got %v, want %q", stored, err, want)
 		}
 	}
 }

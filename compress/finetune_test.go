@@ -23,9 +23,7 @@ func TestFinetuneSTF(t *testing.T) {
 			tune := &FinetuneConfig{}
 			tune.SetDefaults()
 			tune.Steps, tune.LearningRate = 20, 3e-3
-			tune.STF, tune.Distill = &recipe.STF{}, &recipe.Distill{}
-			tune.STF.SetDefaults()
-			tune.STF.UseKind(kind)
+			tune.STF, tune.Distill = stfOf(kind), &recipe.Distill{}
 			tune.Distill.SetDefaults()
 			cfg.Compress.Finetune = tune
 			dir := filepath.Join(t.TempDir(), "out")
@@ -84,9 +82,7 @@ func TestFinetuneInFewBits(t *testing.T) {
 			tune := &FinetuneConfig{}
 			tune.SetDefaults()
 			tune.Steps, tune.LearningRate = 20, 3e-3
-			tune.STF = &recipe.STF{}
-			tune.STF.SetDefaults()
-			tune.STF.UseKind(kind)
+			tune.STF = stfOf(kind)
 			cfg.Compress.Finetune = tune
 			dir := filepath.Join(t.TempDir(), "out")
 			r := mustRun(t, cfg, dir)

@@ -32,6 +32,11 @@ func (d *decoder) isOld(key toml.Key, raw any) bool {
 // atOldDefault reports whether Options.Old has the key with that value.
 func (d *decoder) atOldDefault(key toml.Key, raw any) bool {
 	value, ok := d.old[oldName(key)]
+	if n, whole := raw.(int64); whole {
+		if _, number := value.(float64); number { // which a whole number may give
+			raw = float64(n)
+		}
+	}
 	return ok && formatFull(reflect.ValueOf(value)) == formatFull(reflect.ValueOf(raw))
 }
 

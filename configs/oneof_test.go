@@ -278,9 +278,10 @@ func TestWith(t *testing.T) {
 // TestOld: a stored config's keys of other kinds are dropped at their old defaults, and are mistakes at other values, in other
 // places and in what is not stored.
 func TestOld(t *testing.T) {
-	old := map[string]any{"many.kind": "box", "many.radius": 0, "many.width": 2, "many.notes": []int{}, "many.corner.depth": 0, "main.radius": 0.5}
+	old := map[string]any{"many.kind": "box", "many.radius": 0, "many.width": 2, "many.notes": []int{}, "many.corner.depth": 0, "main.radius": 0.5, "main.slant": 1.0}
 	for _, c := range []struct{ name, text, set, want string }{
 		{"their defaults", "[[many]]\nkind = 'disc'\nwidth = 2\nnotes = []\ncorner = {depth = 0}\n[main]\nradius = 0.5", "", ""},
+		{"a whole number for one", "[main]\nslant = 1", "", ""},
 		{"of a kind that has the key", "[[many]]\nkind = 'box'\nwidth = 3", "", ""},
 		{"no kind, which had a name of its own since", "[[many]]\nkind = ''\nwidth = 3", "", ""},
 		{"a kind that no version had", "[[many]]\nkind = 'ring'", "", `f.toml:2: [[many]] kind = "ring" is unknown; want one of disc, box, crate`},

@@ -13,6 +13,7 @@ func Lists() configs.Lists {
 	l = configs.With(l, attention.Kinds()...)
 	l = configs.With(l, attention.Maps()...)
 	l = configs.With(l, attention.Pools()...)
+	l = configs.With(l, STFKinds()...)
 	return configs.With(l, Sources()...)
 }
 
@@ -36,4 +37,6 @@ var OldDefaults = map[string]any{
 	"model.lama.pooling.temperature": 1.0, "model.lama.pooling.width": 64, "model.lama.pooling.penalty": 0.0,
 
 	"model.favit.fusion": "mean", "model.favit.groups": "all", "model.favit.pad": "reflect",
+
+	"train.stf.refresh": 0, "train.stf.sweeps": 0, "train.stf.margin": 0.0, "train.stf.rate": 0.0, "train.stf.freeze_share": 0.0, "train.stf.decay": 0.0,
 }

@@ -3,8 +3,6 @@ package recipe
 import (
 	"math"
 	"path"
-	"slices"
-	"strings"
 
 	"sparrow/configs"
 )
@@ -28,83 +26,100 @@ import (
 // warms up as at the start. A checkpoint's model always holds
 // the C and D that forward computes with; latent values are part of the state of a run that goes on.
 type STF struct {
-	Kind  string `toml:"kind" doc:"what trains: fixed places, a dense weight behind each layer, or coefficients of all atoms" choices:"frozen|latent|support"`
+	configs.OneOf[STFKind] `doc:"what trains: fixed places, a dense weight behind each layer, or coefficients of all atoms"`
+
 	Match string `toml:"match" doc:"glob over the names of dense_sparse layers; * also matches dots"`
 
 	From        string `toml:"from" doc:"checkpoint whose dense weights the layers stand for; empty: init_from, where it has some"`
 	FirstSweeps int    `toml:"first_sweeps" doc:"sweeps of the factorization of layers that are dense in that and not in init_from factored"`
-
-	Refresh int     `toml:"refresh" doc:"steps between two searches for atoms and their choice, of latent" unit:"steps"`
-	Sweeps  int     `toml:"sweeps" doc:"sweeps of such a search, each an update of the atoms, of latent"`
-	Margin  float64 `toml:"margin" doc:"share of a vector's squared error that another choice must save to be taken, of latent"`
-
-	Rate        float64 `toml:"rate" doc:"learning rate of latent values over that of [train], of latent and support"`
-	FreezeShare float64 `toml:"freeze_share" doc:"share of the steps, at the end, in which C and D train and the choice is fixed, of latent and support"`
-	Decay       float64 `toml:"decay" doc:"lambda of SR-STE (Zhou et al. 2021): added to the gradient for each unit that a latent value is off what is computed with, of latent and support"`
 }
 
-// STFKinds are the values of kind.
-var STFKinds = []string{"frozen", "latent", "support"}
+// STFKind is a way to train dense_sparse layers: a struct of its keys.
+type STFKind interface {
+	// Validate reports what no run can use.
+	Validate(r *configs.Report)
+	// Latent says how latent values train; nil: there are none.
+	Latent() *LatentValues
+}
+
+// STFFrozen is kind = "frozen".
+type STFFrozen struct{}
+
+// STFLatent is kind = "latent".
+type STFLatent struct {
+	Refresh int     `toml:"refresh" doc:"steps between two searches for atoms and their choice" unit:"steps"`
+	Sweeps  int     `toml:"sweeps" doc:"sweeps of such a search, each an update of the atoms"`
+	Margin  float64 `toml:"margin" doc:"share of a vector's squared error that another choice must save to be taken"`
+	LatentValues
+}
+
+// STFSupport is kind = "support".
+type STFSupport struct{ LatentValues }
+
+// LatentValues are the keys of every kind that has such values.
+type LatentValues struct {
+	Rate        float64 `toml:"rate" doc:"learning rate of latent values over that of [train]"`
+	FreezeShare float64 `toml:"freeze_share" doc:"share of the steps, at the end, in which C and D train and the choice is fixed"`
+	Decay       float64 `toml:"decay" doc:"lambda of SR-STE (Zhou et al. 2021): added to the gradient for each unit that a latent value is off what is computed with"`
+}
+
+// STFKinds are the kinds that there are, with the settings that, of those that were tried, came closest to frozen, which none
+// surpassed.
+func STFKinds() []configs.Choice[STFKind] {
+	return []configs.Choice[STFKind]{
+		{Name: "frozen", New: func() STFKind { return STFFrozen{} }},
+		{Name: "latent", New: func() STFKind {
+			return STFLatent{Refresh: 5, Sweeps: 1, Margin: 0.5, LatentValues: LatentValues{Rate: 0.5, FreezeShare: 0.85}}
+		}},
+		{Name: "support", New: func() STFKind { return STFSupport{LatentValues{Rate: 0.25, FreezeShare: 0.7}} }},
+	}
+}
 
 // SetDefaults implements configs.Defaulter.
-func (c *STF) SetDefaults() { *c = STF{Kind: "frozen", Match: "*", FirstSweeps: 4} }
-
-// UseKind implements configs.Kinded: of the settings that were tried, those that came closest to frozen, which none surpassed.
-func (c *STF) UseKind(kind string) {
-	if kind == c.Kind || !slices.Contains(STFKinds, kind) {
-		return
-	}
-	c.SetDefaults()
-	switch c.Kind = kind; kind {
-	case "latent":
-		c.Refresh, c.Sweeps, c.Margin, c.Rate, c.FreezeShare = 5, 1, 0.5, 0.5, 0.85
-	case "support":
-		c.Rate, c.FreezeShare = 0.25, 0.7
-	}
+func (c *STF) SetDefaults() {
+	first := STFKinds()[0]
+	*c = STF{OneOf: configs.OneOf[STFKind]{Name: first.Name, Of: first.New()}, Match: "*", FirstSweeps: 4}
 }
 
-// Latent tells whether the layers have latent values.
-func (c *STF) Latent() bool { return c != nil && c.Kind != "frozen" }
+// Latent says how the layers' latent values train; nil: they have none.
+func (c *STF) Latent() *LatentValues {
+	if c == nil || c.Of == nil {
+		return nil
+	}
+	return c.Of.Latent()
+}
+
+// Latent implements STFKind.
+func (STFFrozen) Latent() *LatentValues { return nil }
+
+// Latent implements STFKind.
+func (k STFLatent) Latent() *LatentValues { return &k.LatentValues }
+
+// Latent implements STFKind.
+func (k STFSupport) Latent() *LatentValues { return &k.LatentValues }
 
 // Validate reports what no run can use.
 func (c STF) Validate(r *configs.Report) {
-	if !slices.Contains(STFKinds, c.Kind) {
-		r.Errorf("kind", "is unknown; want one of %s", strings.Join(STFKinds, ", "))
-		return
-	}
 	r.GlobPattern("match", "*.mlp.*")
-	atLeast(r, "first_sweeps", c.FirstSweeps, 0)
-	for _, k := range []struct {
-		key   string
-		given bool
-		kinds []string
-	}{
-		{"refresh", c.Refresh != 0, STFKinds[1:2]}, {"sweeps", c.Sweeps != 0, STFKinds[1:2]}, {"margin", c.Margin != 0, STFKinds[1:2]},
-		{"rate", c.Rate != 0, STFKinds[1:]}, {"freeze_share", c.FreezeShare != 0, STFKinds[1:]}, {"decay", c.Decay != 0, STFKinds[1:]},
-	} {
-		if k.given && !slices.Contains(k.kinds, c.Kind) {
-			r.Errorf(k.key, "is for kind = \"%s\" only, but kind = %q", strings.Join(k.kinds, `" or "`), c.Kind)
-		}
-	}
-	if c.Kind == "latent" {
-		atLeast(r, "refresh", c.Refresh, 1)
-		atLeast(r, "sweeps", c.Sweeps, 0)
-		if !(c.Margin >= 0 && c.Margin <= 1) {
-			r.Errorf("margin", "is out of range; want 0 (any gain) to 1 (never)")
-		}
-	}
-	if !c.Latent() {
-		return
-	}
-	if !(c.Rate > 0) || math.IsInf(c.Rate, 1) {
-		r.Errorf("rate", "is out of range; want a finite number above 0")
-	}
-	if !(c.FreezeShare >= 0 && c.FreezeShare < 1) {
-		r.Errorf("freeze_share", "is out of range; want at least 0 and less than 1")
-	}
-	if !(c.Decay >= 0 && c.Decay <= 1) {
-		r.Errorf("decay", "is out of range; want 0 to 1")
-	}
+	r.AtLeast("first_sweeps", 0)
+}
+
+// Validate implements STFKind.
+func (STFFrozen) Validate(*configs.Report) {}
+
+// Validate implements STFKind.
+func (k STFLatent) Validate(r *configs.Report) {
+	r.AtLeast("refresh", 1)
+	r.AtLeast("sweeps", 0)
+	r.Within("margin", k.Margin >= 0 && k.Margin <= 1, "0 (any gain) to 1 (never)")
+	k.LatentValues.Validate(r)
+}
+
+// Validate reports what no run can use.
+func (c LatentValues) Validate(r *configs.Report) {
+	r.Within("rate", c.Rate > 0 && !math.IsInf(c.Rate, 1), "a finite number above 0")
+	r.Within("freeze_share", c.FreezeShare >= 0 && c.FreezeShare < 1, "at least 0 and less than 1")
+	r.Within("decay", c.Decay >= 0 && c.Decay <= 1, "0 to 1")
 }
 
 // Matches tells whether a layer is one of the table's.

@@ -15,6 +15,8 @@ import (
 // Latent values are C~ [G V, K].
 type latentSupport struct{ store, latents *nn.Store }
 
+func (latentSupport) coefficients() bool { return true }
+
 func (r latentSupport) held(layer string) []string { return []string{codesOf(layer)} }
 
 // beside is the most that an atom which is not chosen starts with, over the least of those that are.

@@ -14,9 +14,11 @@ import (
 // does: (C, D) = Factorize(W) forward, dW = dL/d(C D) backward. Latent values are W [V, G B] as the layer is cut: W, or with
 // blocks of outputs Wᵀ.
 type latentWeight struct {
-	cfg            recipe.STF
+	cfg            recipe.STFLatent
 	store, latents *nn.Store
 }
+
+func (latentWeight) coefficients() bool { return false }
 
 func (r latentWeight) held(layer string) []string { return factorNames(layer) }
 

@@ -22,8 +22,8 @@ func stfLayers(c *recipe.STF, store *nn.Store, frozen func(parameter string) boo
 		}
 		names = append(names, name)
 		for _, part := range factorNames(name) {
-			if frozen(part) && c.Latent() {
-				return nil, fmt.Errorf("[[train.freeze]] freezes %s, which [train.stf] kind = %q changes: want match of [train.stf] to leave that layer out", part, c.Kind)
+			if frozen(part) && c.Latent() != nil {
+				return nil, fmt.Errorf("[[train.freeze]] freezes %s, which [train.stf] kind = %q changes: want match of [train.stf] to leave that layer out", part, c.Name)
 			}
 		}
 	}

@@ -37,16 +37,40 @@ func stfConfig(t *testing.T, kind, axis string, shared bool) recipe.Config {
 	c := dense
 	c.Model.Linear = []nn.Rule{{Match: "model.layers.*", OneOf: nn.As(nn.DenseSparse{Block: 8, Atoms: 16, Nonzeros: []int{2}, Axis: axis, Shared: shared})}}
 	c.Train.InitFrom, c.Train.Steps = from, 8
-	c.Train.STF = &recipe.STF{}
-	c.Train.STF.SetDefaults()
-	c.Train.STF.UseKind(kind)
-	if kind != "frozen" {
-		c.Train.STF.Rate, c.Train.STF.FreezeShare = 1, 0.4
-	}
-	if kind == "latent" {
-		c.Train.STF.Refresh, c.Train.STF.Margin = 2, 0
+	c.Train.STF = stfOf(kind)
+	editLatent(c.Train.STF, func(v *recipe.LatentValues) { v.Rate, v.FreezeShare = 1, 0.4 })
+	if k, ok := c.Train.STF.Of.(recipe.STFLatent); ok {
+		k.Refresh, k.Margin = 2, 0
+		c.Train.STF.Of = k
 	}
 	return c
+}
+
+// latentKinds are the kinds that have latent values, and allKinds those and frozen.
+var latentKinds, allKinds = []string{"latent", "support"}, []string{"frozen", "latent", "support"}
+
+// stfOf is the table of a kind with its defaults.
+func stfOf(kind string) *recipe.STF {
+	c := &recipe.STF{}
+	c.SetDefaults()
+	for _, k := range recipe.STFKinds() {
+		if k.Name == kind {
+			c.OneOf = configs.OneOf[recipe.STFKind]{Name: kind, Of: k.New()}
+		}
+	}
+	return c
+}
+
+// editLatent edits the keys of latent values, if the kind has them.
+func editLatent(c *recipe.STF, edit func(*recipe.LatentValues)) {
+	switch k := c.Of.(type) {
+	case recipe.STFLatent:
+		edit(&k.LatentValues)
+		c.Of = k
+	case recipe.STFSupport:
+		edit(&k.LatentValues)
+		c.Of = k
+	}
 }
 
 // eachReading runs a test for every kind and both sides, with a dictionary for all blocks and one for each.
@@ -86,7 +110,7 @@ func lossOf(r metrics.Record, name string) float64 {
 // TestSTFInvariants: the first loss is that of the factors before any training, by every kind; each step computes with what
 // is stored after the step before; and every vector has s atoms at every step, ascending, of which some change.
 func TestSTFInvariants(t *testing.T) {
-	eachReading(t, recipe.STFKinds, func(t *testing.T, cfg recipe.Config) {
+	eachReading(t, allKinds, func(t *testing.T, cfg recipe.Config) {
 		cfg.Train.LearningRate = 3e-2
 		plain := cfg
 		plain.Train.STF = nil
@@ -110,7 +134,7 @@ func TestSTFInvariants(t *testing.T) {
 			}
 			swapped = trainer.state.Swaps
 		}
-		if (swapped > 0) != (cfg.Train.STF.Kind != "frozen") {
+		if (swapped > 0) != (cfg.Train.STF.Name != "frozen") {
 			t.Errorf("%d atoms have changed", swapped)
 		}
 	})
@@ -160,11 +184,12 @@ func TestSTFResumes(t *testing.T) {
 		optimizers, stops = optimizers[:1], []int{4, 7}
 	}
 	for _, optimizer := range optimizers {
-		eachReading(t, recipe.STFKinds[1:], func(t *testing.T, cfg recipe.Config) {
+		eachReading(t, latentKinds, func(t *testing.T, cfg recipe.Config) {
 			if optimizer == "adamw8bit" && cfg.Model.Linear[0].Of.(nn.DenseSparse).Axis == "out" {
 				t.Skip("8-bit states do not depend on the side that is cut: axis in resumes with them")
 			}
-			cfg.Train.Optimizer, cfg.Train.STF.Decay, cfg.Train.GradAccum = optimizer, 0.01, 2
+			cfg.Train.Optimizer, cfg.Train.GradAccum = optimizer, 2
+			editLatent(cfg.Train.STF, func(v *recipe.LatentValues) { v.Decay = 0.01 })
 			whole := filepath.Join(t.TempDir(), "whole")
 			if _, err := mustTrain(t, cfg, whole, nil); err != nil {
 				t.Fatal(err)
@@ -199,7 +224,7 @@ func TestSTFResumes(t *testing.T) {
 
 // TestSTFThreads: any number of threads gives the same bytes.
 func TestSTFThreads(t *testing.T) {
-	eachReading(t, recipe.STFKinds[1:], func(t *testing.T, cfg recipe.Config) {
+	eachReading(t, latentKinds, func(t *testing.T, cfg recipe.Config) {
 		var models [2][]byte
 		for i, threads := range []int{1, 3} {
 			defer kernel.SetThreads(kernel.Threads())
@@ -219,13 +244,11 @@ func TestSTFThreads(t *testing.T) {
 // TestSTFGradients: what reaches latent values is the gradient of a loss, by central differences in float64: of the dense
 // weight for "latent", of the coefficient of every atom, chosen or not, for "support".
 func TestSTFGradients(t *testing.T) {
-	for _, kind := range recipe.STFKinds[1:] {
+	for _, kind := range latentKinds {
 		for _, axis := range []string{"in", "out"} {
 			t.Run(kind+"/"+axis, func(t *testing.T) {
 				cfg := smallConfig(t)
-				cfg.Train.STF = &recipe.STF{}
-				cfg.Train.STF.SetDefaults()
-				cfg.Train.STF.UseKind(kind)
+				cfg.Train.STF = stfOf(kind)
 				const layer = "model.layers.0.mlp.down_proj"
 				table := nn.Rule{Match: layer, OneOf: nn.As(nn.DenseSparse{Block: 8, Atoms: 12, Nonzeros: []int{2}, Axis: axis})}
 				cfg.Model.Linear = []nn.Rule{table}
@@ -374,8 +397,8 @@ func TestSTFConfig(t *testing.T) {
 		{`kind="latent",refresh=10,sweeps=0,margin=0.2,rate=0.5,freeze_share=0.0,decay=0.1,from="runs/a"`, ""},
 		{`kind="support",decay=2e-4,match="*.mlp.*"`, ""},
 		{`kind="hard"`, `kind = "hard" is unknown; want one of frozen, latent, support`},
-		{`kind="frozen",rate=0.1`, `rate = 0.1 is for kind = "latent" or "support" only, but kind = "frozen"`},
-		{`kind="support",refresh=5`, `refresh = 5 is for kind = "latent" only, but kind = "support"`},
+		{`kind="frozen",rate=0.1`, `unknown key "rate" in [train.stf] of kind = "frozen"; it is a key of latent, support`},
+		{`kind="support",refresh=5`, `unknown key "refresh" in [train.stf] of kind = "support"; it is a key of latent`},
 		{`kind="latent",refresh=0`, `refresh = 0 is too small; want at least 1`},
 		{`kind="latent",margin=1.5`, `margin = 1.5 is out of range; want 0 (any gain) to 1 (never)`},
 		{`kind="latent",rate=0`, `rate = 0.0 is out of range; want a finite number above 0`},

@@ -32,6 +32,8 @@ type straight struct {
 
 // reading is one understanding of STF: what a layer's latent values are to C and D.
 type reading interface {
+	// coefficients tells whether latent values are those of all atoms, and not a dense weight.
+	coefficients() bool
 	// held are the parameters of a layer that do not train while it has latent values.
 	held(layer string) []string
 	// start sets a layer's latent values. They stand for the C and D that it has. w is its dense weight [out, in].
@@ -44,15 +46,16 @@ type reading interface {
 
 // newStraight is nil for a run without latent values.
 func newStraight(cfg recipe.Train, store *nn.Store) *straight {
-	if !cfg.STF.Latent() {
+	if cfg.STF.Latent() == nil {
 		return nil
 	}
 	s := &straight{cfg: cfg, store: store, latents: nn.NewStore(store.Dtype)}
 	s.latents.Virtual = store.Virtual
 	s.grads = nn.NewGradients(s.latents)
-	if cfg.STF.Kind == "latent" {
-		s.reading = latentWeight{cfg: *cfg.STF, store: store, latents: s.latents}
-	} else {
+	switch kind := cfg.STF.Of.(type) {
+	case recipe.STFLatent:
+		s.reading = latentWeight{cfg: kind, store: store, latents: s.latents}
+	case recipe.STFSupport:
 		s.reading = latentSupport{store: store, latents: s.latents}
 	}
 	return s
@@ -66,7 +69,7 @@ func (s *straight) apply(o *model.Options) {
 	frozen := o.Frozen
 	held := map[string]bool{}
 	o.Frozen = func(name string) bool { return frozen(name) || held[name] }
-	o.Straight = &nn.StraightThrough{Store: s.latents, Sink: s.grads, Coefficients: s.cfg.STF.Kind == "support", Match: func(layer string) bool {
+	o.Straight = &nn.StraightThrough{Store: s.latents, Sink: s.grads, Coefficients: s.reading.coefficients(), Match: func(layer string) bool {
 		for _, name := range s.reading.held(layer) {
 			held[name] = s.cfg.STF.Matches(layer)
 		}
@@ -134,7 +137,7 @@ func (s *straight) update(grads *nn.Gradients, step int, rate, scale float64) (s
 			return 0, err
 		}
 	}
-	UpdateAll(s.optimizer, s.grads, at, rate*s.cfg.STF.Rate, scale)
+	UpdateAll(s.optimizer, s.grads, at, rate*s.cfg.STF.Latent().Rate, scale)
 	for _, layer := range s.layers {
 		atoms := s.store.Atoms(layer + ".sparse.indices")
 		before := append([]uint8(nil), atoms.Index...)
@@ -156,7 +159,8 @@ func warmUp(step, steps int) float64 {
 
 // decay adds to the gradient of a layer's latent values, which is to be multiplied with scale.
 func (s *straight) decay(layer string, scale float64) error {
-	if s.cfg.STF.Decay == 0 || scale == 0 {
+	decay := s.cfg.STF.Latent().Decay
+	if decay == 0 || scale == 0 {
 		return nil
 	}
 	rest, err := s.reading.rest(layer)
@@ -165,7 +169,7 @@ func (s *straight) decay(layer string, scale float64) error {
 	}
 	g := s.grads.Get(nn.Latent(layer))
 	for i, x := range rest {
-		setAt(g, i, at(g, i)+s.cfg.STF.Decay/scale*x)
+		setAt(g, i, at(g, i)+decay/scale*x)
 	}
 	return nil
 }

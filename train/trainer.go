@@ -336,12 +336,20 @@ func sameState(c, before recipe.Train) error {
 	case c.AdamBlockSize != before.AdamBlockSize:
 		return fmt.Errorf("%w: [train] adam_block_size = %d, but the run's state is in blocks of %d: keep it, or start anew with init_from",
 			task.ErrUsage, c.AdamBlockSize, before.AdamBlockSize)
-	case c.STF.Latent() != before.STF.Latent() || c.STF.Latent() && (c.STF.Kind != before.STF.Kind || c.STF.Match != before.STF.Match):
+	case latentLayers(c) != latentLayers(before):
 		return fmt.Errorf("%w: [train.stf] has another kind or match, but the run's state has the latent values of those that it had: keep them, or start anew with init_from", task.ErrUsage)
 	case !slices.Equal(c.Freeze, before.Freeze):
 		return fmt.Errorf("%w: [[train.freeze]] has changed, but the run's state is of the parameters that trained: keep it, or start anew with init_from", task.ErrUsage)
 	}
 	return nil
+}
+
+// latentLayers say which layers of a run have latent values, and of which kind.
+func latentLayers(c recipe.Train) (layers struct{ kind, match string }) {
+	if c.STF.Latent() != nil {
+		layers.kind, layers.match = c.STF.Name, c.STF.Match
+	}
+	return layers
 }
 
 // initialize puts values that the data brings into a new network.

@@ -7,6 +7,7 @@ import (
 
 	"sparrow/compress"
 	"sparrow/configs"
+	"sparrow/recipe"
 )
 
 // Compression is the [compress] table: the claim is about the compression of trained networks. [run] trains one parent a seed;
@@ -68,7 +69,7 @@ func (c *Claim) compression(i int, ratio, rate float64) (compress.Config, error)
 
 func decodeCompression(set []string, ratio float64) (compress.Config, error) {
 	cfg := compress.DefaultConfig()
-	err := configs.Decode("[compress]", nil, &cfg, configs.Options{Set: slices.Concat(set, []string{`compress.from="parent"`, fmt.Sprintf("compress.ratio=%g", ratio)})})
+	err := configs.Decode("[compress]", nil, &cfg, configs.Options{Lists: recipe.Lists(), Set: slices.Concat(set, []string{`compress.from="parent"`, fmt.Sprintf("compress.ratio=%g", ratio)})})
 	return cfg, err
 }
 
