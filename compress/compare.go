@@ -2,11 +2,14 @@ package compress
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"sparrow/internal/measure"
+	"sparrow/metrics"
 	"sparrow/model"
 	"sparrow/model/decode"
 	"sparrow/saved"
@@ -176,4 +179,79 @@ func oneRow(ctx context.Context, goal task.Task, s *model.Session) (*model.Progr
 		}
 	}
 	return p, nil
+}
+
+// quality measures the source and what was made of it, unless the config says not to. Data that cannot be had is no error.
+func (s *compression) quality(ctx context.Context, final string, r *Result) (err error) {
+	if s.cfg.Unmeasured {
+		return nil
+	}
+	if r.Before, err = s.measure(ctx, s.loaded, 2); err == nil {
+		r.Compressed, err = s.measureAt(ctx, final, 1)
+	}
+	if errors.Is(err, task.ErrUsage) {
+		fmt.Fprintf(s.out, "not measured: %v\n", err)
+		return nil
+	}
+	return err
+}
+
+// measureAt measures a checkpoint as measure does.
+func (s *compression) measureAt(ctx context.Context, dir string, models int) (*Quality, error) {
+	l, err := saved.Open(dir, false, model.Options{}, s.cfg.Compress.Known)
+	if err != nil {
+		return nil, err
+	}
+	return s.measure(ctx, l, models)
+}
+
+// measure evaluates a model on the validation split, as model eval does: the first of so many models that will be.
+func (s *compression) measure(ctx context.Context, l *saved.Model, models int) (*Quality, error) {
+	e := &estimate{out: s.out, models: models, began: time.Now()}
+	defer e.close()
+	score, err := s.loaded.Task.Evaluate(ctx, l.Session, task.Measure{After: e.after})
+	if err != nil {
+		return nil, err
+	}
+	e.close()
+	fmt.Fprintf(s.out, "%s: %s\n", l.Dir, score.Summary(s.loaded.Task))
+	return qualityOf(score), nil
+}
+
+// estimate tells of a long evaluation, after its first batches, how long it will take, and then shows how it goes.
+type estimate struct {
+	out    io.Writer
+	models int // that are measured alike, this one included
+	began  time.Time
+	first  time.Duration // of the first batch, which builds the graph
+	shown  *metrics.Progress
+}
+
+// after is told of every batch.
+func (e *estimate) after(done, total int, loss float64) {
+	switch {
+	case done == 1:
+		e.first = time.Since(e.began)
+	case done == 2:
+		each := time.Since(e.began) - e.first
+		all := time.Duration(e.models) * (e.first + each*time.Duration(total-1))
+		if all < patience {
+			return
+		}
+		fmt.Fprintf(e.out, "measuring: %d batches, about %s in all; --no-eval leaves that out\n", e.models*total, all.Round(time.Second))
+		e.shown = metrics.NewProgress(e.out, total, done-1)
+		if math.IsNaN(loss) {
+			e.shown.Plain()
+		}
+	}
+	if e.shown != nil {
+		e.shown.Step(done, loss, 0)
+	}
+}
+
+func (e *estimate) close() {
+	if e.shown != nil {
+		e.shown.Close()
+		e.shown = nil
+	}
 }

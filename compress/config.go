@@ -16,6 +16,8 @@ type Config struct {
 	Name     string   `toml:"name" doc:"of the result; -o defaults to runs/<name>"`
 	Seed     uint64   `toml:"seed" doc:"order of the calibration data"`
 	Compress Settings `toml:"compress"`
+
+	Unmeasured bool `toml:"-"` // Run leaves out the measurement of both models
 }
 
 // Settings is the [compress] table.

@@ -78,6 +78,13 @@ type Grouped interface {
 	GroupSize() int // inputs
 }
 
+// Decided is a method which leaves some layers no choice: they have one option, so that nothing need be known of them to
+// choose it.
+type Decided interface {
+	Method
+	Decided(t Target) bool
+}
+
 // Choice is an entry of the list of methods.
 type Choice struct {
 	Name string
@@ -169,6 +176,16 @@ func (c Settings) needs(name string) (n Needs) {
 		n = n.or(m.Needs())
 	}
 	return n
+}
+
+// decided tells whether a layer has one option only.
+func (c Settings) decided(t Target) bool {
+	all := c.methods(t.Method)
+	if len(all) != 1 {
+		return false
+	}
+	m, ok := all[0].Method.(Decided)
+	return ok && m.Decided(t)
 }
 
 // linear is how a layer is represented that becomes an option.

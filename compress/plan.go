@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
+	"sparrow/internal/machine"
 	"sparrow/model"
 	"sparrow/nn"
 )
@@ -79,6 +80,7 @@ func MakePlan(ctx context.Context, cfg Config, out io.Writer) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer machine.LimitGarbage(s.loaded.Session.Store().Bytes())()
 	return s.plan(ctx, journal{})
 }
 

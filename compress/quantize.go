@@ -42,6 +42,9 @@ func newQuantize(Settings) Method { return Quantize{} }
 // Needs implements Method.
 func (Quantize) Needs() Needs { return Needs{} }
 
+// Decided implements Decided: a layer whose bits are told has no other.
+func (Quantize) Decided(t Target) bool { return t.Storage != (Storage{}) }
+
 // Options implements Method.
 func (Quantize) Options(_ context.Context, t Target, s *Statistics) ([]Option, *factor.SVD, error) {
 	if t.Storage != (Storage{}) {

@@ -30,6 +30,29 @@ func TestQuantizeConfigErrors(t *testing.T) {
 	}
 }
 
+// TestDecided: layers whose bits are told leave nothing to choose, so that an allocation by loss reads no calibration data, not
+// even such as is gone; and a result is not measured where that is not asked for.
+func TestDecided(t *testing.T) {
+	cfg := configOf(t, trainedRun(t), "quantize", 0.7)
+	if !mustOpen(t, cfg).needs().Fisher {
+		t.Error("layers of 4, 8 or 32 bits: an allocation by loss needs no Fisher information, want that it does")
+	}
+	cfg.Compress.Quantize = &QuantizeConfig{Bits: 8, Block: 32}
+	cfg.Compress.Data = &DataConfig{filesOf(filepath.Join(t.TempDir(), "missing.txt"))}
+	if n := mustOpen(t, cfg).needs(); n != (Needs{}) {
+		t.Errorf("layers of 8 bits need %+v, want nothing", n)
+	}
+	cfg.Unmeasured = true
+	if r := mustRun(t, cfg, filepath.Join(t.TempDir(), "out")); r.Before != nil || r.Compressed != nil || r.Measure != "frobenius" {
+		t.Errorf("the result is measured: %+v", r)
+	}
+	mixed := cfg
+	mixed.Compress.Layer = []LayerConfig{{Match: "model.layers.*"}, {Match: "*.v_proj", Method: "svd"}}
+	if !mustOpen(t, mixed).needs().Fisher {
+		t.Error("layers that have ranks to choose from: want Fisher information")
+	}
+}
+
 // TestQuantizedRun: every kind of form is stored in the bits asked for, within a budget that float32 could not meet so
 // well; verify counts the same bytes; and opened again each layer has the values of the form.
 func TestQuantizedRun(t *testing.T) {

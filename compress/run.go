@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
+	"sparrow/internal/machine"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/saved"
@@ -69,6 +69,7 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 	if err != nil {
 		return nil, err
 	}
+	defer machine.LimitGarbage(s.loaded.Session.Store().Bytes())()
 	unlock, err := s.begin(dir)
 	if err != nil {
 		return nil, err
@@ -90,22 +91,17 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 	if err := s.factorize(ctx, plan, j, final, result); err != nil {
 		return nil, err
 	}
-	if result.Before, err = s.measure(ctx, s.loaded); err == nil {
-		result.Compressed, err = s.measureAt(ctx, final)
-	}
-	if errors.Is(err, task.ErrUsage) {
-		fmt.Fprintf(out, "not measured: %v\n", err)
-		err = nil
-	}
-	if err != nil {
+	if err := s.quality(ctx, final, result); err != nil {
 		return nil, err
 	}
 	if cfg.Compress.Finetune != nil {
 		if final, err = s.finetune(ctx, dir, final); err != nil {
 			return nil, err
 		}
-		if result.Tuned, err = s.measureAt(ctx, final); err != nil {
-			return nil, err
+		if !cfg.Unmeasured {
+			if result.Tuned, err = s.measureAt(ctx, final, 1); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if result.Checkpoint, err = filepath.Rel(dir, final); err != nil {
@@ -197,50 +193,57 @@ func (s *compression) factorize(ctx context.Context, p *Plan, j journal, final s
 	return s.loaded.DeriveFresh(final, network, store)
 }
 
-// assemble makes the store of the network in its new representation, with forms in place of layers of the old one.
+// assemble makes the store of the network in its new representation, with forms in place of layers of the old one, whose
+// memory it shares where nothing changes.
 func (s *compression) assemble(old *nn.Store, linear []nn.Rule, forms map[string]*Form) (*nn.Store, error) {
 	store := nn.NewStore(tensor.Float32)
 	cfg := s.loaded.Config.Model
 	cfg.Linear = linear
-	if _, err := cfg.NewSession(s.loaded.Dims, store, model.Options{}); err != nil {
+	n, err := cfg.Network(s.loaded.Dims)
+	if err == nil {
+		err = model.Declare(n, store, model.Options{Linear: linear, Packed: true})
+	}
+	if err != nil {
 		return nil, fmt.Errorf("compress: %w", err)
 	}
-	fresh, atoms := map[string][]float32{}, map[string][]uint8{}
-	for name, form := range forms {
-		for _, a := range form.Arrays {
-			if index, ok := a.Data.([]uint8); ok {
-				atoms[name+a.Name] = index
-			} else {
-				fresh[name+a.Name] = a.Data.([]float32)
-			}
-		}
-	}
+	arrays := map[string]nn.Array{}
 	for _, name := range store.Names() {
-		src, ok := fresh[name]
-		if !ok {
-			d := old.Get(name)
-			if d == nil {
-				return nil, fmt.Errorf("compress: %s is neither in the checkpoint nor made anew", name)
-			}
-			src = d.Float32s()
+		if d := old.Get(name); d != nil {
+			arrays[name] = nn.Array{Shape: d.Shape(), Data: d.Data()}
 		}
-		dst := store.Get(name).Float32s()
-		if len(src) != len(dst) {
-			return nil, fmt.Errorf("compress: %s has %d values, want %d", name, len(src), len(dst))
-		}
-		copy(dst, src)
 	}
 	for _, name := range store.IndexNames() {
-		copy(store.Index(name), old.Index(name))
+		arrays[name] = nn.Array{Shape: []int{len(old.Index(name))}, Data: old.Index(name)}
+	}
+	for _, a := range saved.BaseArrays(old) {
+		arrays[a.Name] = nn.Array{Shape: a.Shape, Data: a.Data}
 	}
 	for _, name := range store.AtomNames() {
-		src, ok := atoms[name]
-		if !ok {
-			src = old.Atoms(name).Index
+		if a := old.Atoms(name); a != nil {
+			arrays[name] = nn.Array{Shape: []int{a.PackedLen()}, Data: a.Pack()}
 		}
-		copy(store.Atoms(name).Index, src)
 	}
-	return store, store.CheckIndices()
+	for layer, form := range forms {
+		for _, a := range form.Arrays {
+			name := layer + a.Name
+			index, atoms := a.Data.([]uint8)
+			if !atoms {
+				arrays[name] = nn.Array{Shape: a.Shape, Data: a.Data}
+				continue
+			}
+			made := *store.Atoms(name)
+			made.Index = index
+			arrays[name] = nn.Array{Shape: []int{made.PackedLen()}, Data: made.Pack()}
+		}
+	}
+	missing, _, err := store.Fill(arrays)
+	if err == nil && len(missing) > 0 {
+		err = fmt.Errorf("%s is neither in the checkpoint nor made anew, or has another shape there", missing[0])
+	}
+	if err != nil {
+		return nil, fmt.Errorf("compress: %w", err)
+	}
+	return store, nil
 }
 
 // form is what a layer becomes, from the journal if it is there.
@@ -264,6 +267,9 @@ func (s *compression) form(ctx context.Context, j journal, l LayerPlan) (*Form, 
 		arrays, err := c.Arrays("form.npz")
 		form, q = &Form{linear, arrays}, kept.Quality
 		return err
+	}
+	if l.Option.Method == stays {
+		j = journal{} // to round it again is as quick as to read it
 	}
 	asked := l.Option
 	asked.Loss = 0 // a prediction decides nothing any more
@@ -295,23 +301,4 @@ func (s *compression) form(ctx context.Context, j journal, l LayerPlan) (*Form, 
 		}, nil
 	})
 	return form, q, err
-}
-
-// measureAt measures a checkpoint as measure does.
-func (s *compression) measureAt(ctx context.Context, dir string) (*Quality, error) {
-	l, err := saved.Open(dir, false, model.Options{}, s.cfg.Compress.Known)
-	if err != nil {
-		return nil, err
-	}
-	return s.measure(ctx, l)
-}
-
-// measure evaluates a model on the validation split, as model eval does.
-func (s *compression) measure(ctx context.Context, l *saved.Model) (*Quality, error) {
-	score, err := s.loaded.Task.Evaluate(ctx, l.Session, task.Measure{})
-	if err != nil {
-		return nil, err
-	}
-	fmt.Fprintf(s.out, "%s: %s\n", l.Dir, score.Summary(s.loaded.Task))
-	return qualityOf(score), nil
 }

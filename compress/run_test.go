@@ -129,11 +129,11 @@ func TestFullRankIsTheModel(t *testing.T) {
 		if err := s.factorize(context.Background(), p, journal{}, dir, &Result{}); err != nil {
 			t.Fatal(err)
 		}
-		before, err := s.measure(context.Background(), s.loaded)
+		before, err := s.measure(context.Background(), s.loaded, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		after, err := s.measureAt(context.Background(), dir)
+		after, err := s.measureAt(context.Background(), dir, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

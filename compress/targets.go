@@ -41,8 +41,10 @@ func open(cfg Config, out io.Writer) (*compression, error) {
 		return nil, err
 	}
 	for _, t := range s.targets {
-		if _, err := t.of(l.Session.Store()); err != nil {
-			return nil, err
+		if w := l.Session.Store().Get(t.Name + ".weight"); w == nil || !kernel.AllFinite(w.Float32s()) {
+			if _, err := t.of(l.Session.Store()); err != nil {
+				return nil, err
+			}
 		}
 		s.stats[t.Name] = &Statistics{}
 	}
@@ -83,11 +85,13 @@ func refusef(format string, args ...any) error {
 	return task.Refusef("compress: cannot start: "+format, args...)
 }
 
-// needs is what the methods of all layers read.
+// needs is what the methods of all layers read, and what an allocation by loss reads of layers that can become several things.
 func (s *compression) needs() Needs {
-	n := Needs{Fisher: s.cfg.Compress.Allocation == "loss"}
+	var n Needs
+	byLoss := s.cfg.Compress.Allocation == "loss"
 	for _, t := range s.targets {
 		n = n.or(s.cfg.Compress.needs(t.Method))
+		n.Fisher = n.Fisher || byLoss && !s.cfg.Compress.decided(t)
 	}
 	return n
 }

@@ -86,7 +86,10 @@ func printPlan(out io.Writer, p *compress.Plan) error {
 	}
 	unit := fmt.Sprintf("an increase of the loss in nats a target, by a second-order estimate; %.1f%% of the layers' weighted energy goes", 100*p.Removed)
 	if p.Measure != "fisher" {
-		unit = "squared relative errors, added up; with allocation = \"loss\" nats are predicted"
+		unit = "squared relative errors, added up"
+		if p.Allocation == "uniform" {
+			unit += "; with allocation = \"loss\" nats are predicted"
+		}
 	} else if !p.Mild() {
 		unit += "\n                beyond the estimate's range of about 10%: expect several times as much, before any fine-tuning"
 	}

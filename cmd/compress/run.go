@@ -15,6 +15,7 @@ import (
 func runCommand() *cobra.Command {
 	var file, dir string
 	var set []string
+	var noEval bool
 	c := &cobra.Command{
 		Use:   "run -c FILE [--set KEY=VALUE]... [-o DIR]",
 		Short: "Compress a checkpoint",
@@ -30,6 +31,7 @@ func runCommand() *cobra.Command {
 			if dir == "" {
 				dir = filepath.Join("runs", cfg.Name)
 			}
+			cfg.Unmeasured = noEval
 			ctx, stop := interruptible()
 			defer stop()
 			r, err := compress.Run(ctx, cfg, dir, os.Stderr)
@@ -41,6 +43,7 @@ func runCommand() *cobra.Command {
 	}
 	configFlags(c, &file, &set)
 	c.Flags().StringVarP(&dir, "output", "o", "", "folder of the result (default runs/<name>)")
+	c.Flags().BoolVar(&noEval, "no-eval", false, "measure neither model on the validation split; run it again without, or model eval, measures then")
 	return c
 }
 
