@@ -56,6 +56,9 @@ func (s *compression) trainer(ctx context.Context, run, from string) (*train.Tra
 		return nil, false, err
 	}
 	cfg := l.Config
+	if cfg.Data.IsNone() {
+		cfg.Data = s.table
+	}
 	cfg.Name, cfg.Seed = s.cfg.Name+"-"+tunedDir, s.cfg.Seed
 	cfg.Model.Linear = float32Tables(cfg.Model.Linear)
 	cfg.Train = s.tuning(from, l.Session.Store())

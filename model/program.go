@@ -203,5 +203,10 @@ func (p *Program) Run() error {
 	return nil
 }
 
-// Loss is the last run's loss in nats, summed over its targets.
-func (p *Program) Loss() float64 { return RowsOf(p.g.loss.Value().(*tensor.Dense)).Float64s()[0] }
+// Loss is the last run's loss in nats, summed over its targets; 0 of a network that has none in this mode.
+func (p *Program) Loss() float64 {
+	if p.g.loss == nil {
+		return 0
+	}
+	return RowsOf(p.g.loss.Value().(*tensor.Dense)).Float64s()[0]
+}

@@ -1,8 +1,15 @@
 package model
 
-import "sparrow/op"
+import (
+	G "gorgonia.org/gorgonia"
+
+	"sparrow/op"
+)
 
 // Sentences gives each text a vector: its states, weighted by the leaf shares [B*T, 1] and added up, as output embedding [B, D].
+// It trains, and is calibrated, on pairs of texts, rows 2n and 2n+1: its loss is the squared difference between the cosine of
+// their vectors and the leaf truth [B/2], of pairs whose mark in the leaf targets [B/2] is not op.Ignored (Reimers and Gurevych
+// 2019, the regression objective). In Score and Infer it has no loss, so that rows may be any texts.
 type Sentences struct {
 	Body Sequence
 	Text Text
@@ -16,7 +23,15 @@ func (n Sentences) Build(g *Graph) error {
 	}
 	x, _ := n.Body.States(g, n.Text) // [B*T, D]
 	shares := g.Floats("shares", g.Shape.Rows*g.Shape.Length, 1)
-	g.Output("embedding", op.TimePool(g.Tape, shares, x, g.Shape.Rows, g.Shape.Length))
+	vectors := op.TimePool(g.Tape, shares, x, g.Shape.Rows, g.Shape.Length) // [B, D]
+	g.Output("embedding", vectors)
+	if g.Mode == Train || g.Mode == Calibrate {
+		g.Loss(func() *G.Node {
+			cosines := op.PairCosines(g.Tape, vectors) // [B/2, 1]
+			pairs := g.Shape.Rows / 2
+			return op.SquaredError(g.Tape, cosines, g.Floats("truth", pairs), g.Ints("targets", pairs))
+		})
+	}
 	return n.Kept.Build(g)
 }
 

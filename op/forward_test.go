@@ -36,6 +36,7 @@ func TestForward(t *testing.T) {
 		{rowsOf("rows", 9, 4, 3), naiveRows},
 		{crossEntropyOf("cross entropy", 9, 5), naiveCrossEntropy},
 		{squaredErrorOf("squared error", 9), naiveSquaredError},
+		{pairCosinesOf("pair cosines", 3, 5), naivePairCosines},
 		{rotaryOf("rotary", 9, 2, 6), naiveRotary},
 	} {
 		t.Run(tc.s.name, func(t *testing.T) {
@@ -151,6 +152,20 @@ func naiveSquaredError(s subject) []float64 {
 		}
 	}
 	return []float64{loss}
+}
+
+func naivePairCosines(s subject) []float64 {
+	x := s.floats["x"]
+	var y []float64
+	for row := 0; row < x.shape[0]; row += 2 {
+		var dot, first, second float64
+		for j := range x.shape[1] {
+			a, b := x.data[row*x.shape[1]+j], x.data[(row+1)*x.shape[1]+j]
+			dot, first, second = dot+a*b, first+a*a, second+b*b
+		}
+		y = append(y, dot/math.Sqrt(first*second))
+	}
+	return y
 }
 
 func naiveCrossEntropy(s subject) []float64 {

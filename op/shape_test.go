@@ -52,6 +52,7 @@ func TestShapeErrors(t *testing.T) {
 		{"rows by a matrix", "rows", "index", func(tp *Tape) { Rows(tp, float(tp, "x", 4, 2), integers(tp, "i", 3, 1)) }},
 		{"cross entropy of a vector", "cross_entropy", "logits", func(tp *Tape) { CrossEntropy(tp, float(tp, "x", 4), integers(tp, "t", 4)) }},
 		{"cross entropy targets", "cross_entropy", "targets", func(tp *Tape) { CrossEntropy(tp, float(tp, "x", 4, 5), integers(tp, "t", 5)) }},
+		{"a row without its pair", "pair_cosines", "x", func(tp *Tape) { PairCosines(tp, float(tp, "x", 3, 4)) }},
 		{"squared error of a row", "squared_error", "x", func(tp *Tape) {
 			SquaredError(tp, float(tp, "x", 1, 4), float(tp, "y", 4), integers(tp, "m", 4))
 		}},

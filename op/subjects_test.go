@@ -103,6 +103,11 @@ func squaredErrorOf(name string, n int) subject {
 	return s
 }
 
+// pairCosinesOf is of n pairs.
+func pairCosinesOf(name string, n, d int) subject {
+	return subject{name: name, floats: draws("x", []int{2 * n, d}), build: func(g *graph) *G.Node { return PairCosines(g.tape, g.x("x")) }}
+}
+
 func truth(n int) array { return normal(rand.New(rand.NewPCG(3, 5)), n) }
 
 func rotaryOf(name string, n, heads, k int) subject {
@@ -184,6 +189,7 @@ func tinySubjects() []subject {
 		crossEntropyOf("cross entropy", 6, 5),
 		distillOf("distill", 6, 5, 0.5, 2),
 		squaredErrorOf("squared error", 7),
+		pairCosinesOf("pair cosines", 3, 5),
 		rotaryOf("rotary", 5, 3, 4),
 		rotaryTailOf("rotary tail", 5, 3, 7, 4),
 		gatedAddOf("gated add", 3, 4),

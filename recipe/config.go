@@ -344,9 +344,9 @@ func (c Config) metricsOf() []string {
 	}
 	labels, ok := c.Data.Labelled()
 	switch {
-	case !ok:
+	case !ok && c.Model.Sentence == nil:
 		return []string{"loss", "perplexity"}
-	case labels.Scores():
+	case c.Model.Sentence != nil || labels.Scores():
 		return []string{"loss", "pearson", "spearman"}
 	}
 	return []string{"loss", "accuracy", "f1", "macro_f1", "matthews"}

@@ -61,14 +61,14 @@ var imports = map[string][]string{
 	"task/language":    {"data", "data/tokenizers", "internal/machine", "model", "model/decode", "recipe", "task", "task/corpus", "data/text"},
 	"task/masked":      {"data", "data/tokenizers", "internal/rng", "model", "recipe", "task", "task/corpus", "data/text"},
 	"task/texts":       {"data", "data/labelled", "data/tokenizers", "model", "recipe", "task"},
-	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task"},
+	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "model/encoder", "nn", "recipe", "task"}, // encoder and nn by its tests
 	"task/vision":      {"checkpoints", "data", "data/images", "kernel", "model", "model/favit", "recipe", "task"},
 	"task/kinds":       {"recipe", "task", "task/language", "task/masked", "task/sentence", "task/texts", "task/vision"},
 	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/images", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "model/vit", "recipe", "model/decode", "nn", "op"}, // decode and op by its tests
 	"interchange/hub":  {"checkpoints", "internal/shell"},
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 
-	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/measure", "internal/shell", "saved", "task", "data/text", "data/labelled"},
+	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "data/images", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task", "data/text", "data/labelled"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved", "data/text"},
 	"train":           {"metrics", "metrics/plot", "attention", "cost", "model", "model/decode", "nn", "op", "factor", "kernel", "recipe", "data/tokenizers", "data/images", "checkpoints", "configs", "internal/rng", "internal/shell", "internal/machine", "saved", "task", "data/text", "data/labelled"},
 
@@ -77,7 +77,7 @@ var imports = map[string][]string{
 	"convert": {"attention", "factor", "train", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task", "data/text"}, // train by its tests
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
-	"cmd/train":    {"internal/cli", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
+	"cmd/train":    {"internal/cli", "saved", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
 	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "interchange/hub", "metrics", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
 

@@ -68,10 +68,10 @@ func planTask(cfg recipe.Config, t task.Task, dims model.Dims, o saved.Options, 
 		return plan, err
 	}
 	_, length := t.Longest()
-	lengths := 1
+	shapes := []model.Shape{{}}
 	if solved == nil {
-		shapes := t.(task.Stepped).Shapes(cfg.Train.BatchSize)
-		length, lengths = task.Elements(shapes[0]), len(shapes)
+		shapes = t.(task.Stepped).Shapes(cfg.Train.BatchSize)
+		length = task.Elements(shapes[0])
 	}
 	if err := refuse(cfg, dims, length, machine.Memory()); err != nil {
 		return plan, err
@@ -79,12 +79,12 @@ func planTask(cfg recipe.Config, t task.Task, dims model.Dims, o saved.Options, 
 	if solved != nil {
 		plan, err = planSolved(cfg, dims, length)
 	} else {
-		plan, err = planMemory(cfg, dims, length, o)
+		plan, err = planMemory(cfg, dims, shapes[0], o)
 	}
 	if err != nil {
 		return plan, err
 	}
-	return plan.inProcess(cfg, t.Facts().Bytes, lengths), nil
+	return plan.inProcess(cfg, t.Facts().Bytes, len(shapes)), nil
 }
 
 // check asks a task what would fail at the end.

@@ -12,6 +12,7 @@ import (
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/saved"
+	"sparrow/task"
 )
 
 // MemoryPlan is what a run will need, in bytes, computed from shapes alone.
@@ -28,9 +29,8 @@ type MemoryPlan struct {
 	Program     int // code, runtime, graphs and garbage that is not collected yet
 }
 
-// planMemory builds the training graph of a network, whose longest sequences have
-// length tokens, without any memory behind it.
-func planMemory(cfg recipe.Config, dims model.Dims, length int, o saved.Options) (MemoryPlan, error) {
+// planMemory builds the training graph of a network for its largest batches, without any memory behind it.
+func planMemory(cfg recipe.Config, dims model.Dims, largest model.Shape, o saved.Options) (MemoryPlan, error) {
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = true
 	sink := nn.NewLayerGradients(store) // only counts, since the store is virtual
@@ -55,7 +55,7 @@ func planMemory(cfg recipe.Config, dims model.Dims, length int, o saved.Options)
 	if err := checkQuantized(cfg.Train, store); err != nil {
 		return MemoryPlan{}, err
 	}
-	p, err := s.Program(model.Train, dims.Shape(cfg.Train.BatchSize, length))
+	p, err := s.Program(model.Train, largest)
 	if err != nil {
 		return MemoryPlan{}, err
 	}
@@ -70,7 +70,7 @@ func planMemory(cfg recipe.Config, dims model.Dims, length int, o saved.Options)
 			}
 		}
 	}
-	if m.Teacher, err = teacherBytes(cfg.Train.Distill, cfg.Train.BatchSize, length, o); err != nil {
+	if m.Teacher, err = teacherBytes(cfg.Train.Distill, cfg.Train.BatchSize, task.Elements(largest), o); err != nil {
 		return MemoryPlan{}, err
 	}
 	if straight != nil {

@@ -30,7 +30,7 @@ func planOf(cfg recipe.Config) (MemoryPlan, error) {
 	if err := recipe.Plausible(cfg, dims, cfg.Data.SeqLen(), machine.Memory()); err != nil {
 		return MemoryPlan{}, err
 	}
-	return planMemory(cfg, dims, cfg.Data.SeqLen(), saved.Options{})
+	return planMemory(cfg, dims, dims.Shape(cfg.Train.BatchSize, cfg.Data.SeqLen()), saved.Options{})
 }
 
 // TestPlanMemory: the plan follows from the shapes; what is frozen has neither

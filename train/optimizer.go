@@ -86,11 +86,13 @@ func zerosLike(d *tensor.Dense) *tensor.Dense {
 // Names implements Optimizer.
 func (o *AdamW) Names() []string { return o.names }
 
-// UpdateAll updates every parameter that trains from its gradient times scale. step
-// counts from 1.
+// UpdateAll updates every parameter that trains from its gradient times scale; what the loss does not depend on, such as
+// arrays that are kept for others, has none and stays. step counts from 1.
 func UpdateAll(o Optimizer, grads *nn.Gradients, step int, rate, scale float64) {
 	for _, name := range o.Names() {
-		o.Update(name, grads.Get(name), 0, step, rate, scale)
+		if g := grads.Get(name); g != nil {
+			o.Update(name, g, 0, step, rate, scale)
+		}
 	}
 }
 

@@ -26,6 +26,15 @@ type Preview struct {
 // is too long for a tokenizer still to be trained, a folder that is in use and an init_from of another shape. known are kinds as
 // New has them.
 func Look(ctx context.Context, cfg recipe.Config, known ...saved.Options) (p Preview, err error) {
+	return look(ctx, cfg, origin{known: saved.Known(known...)})
+}
+
+// LookFrom is [Look] of a run that [NewFrom] would begin.
+func LookFrom(ctx context.Context, l *saved.Model, cfg recipe.Config) (Preview, error) {
+	return look(ctx, cfg, origin{l.Known, l})
+}
+
+func look(ctx context.Context, cfg recipe.Config, from origin) (p Preview, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("%w: %w", task.ErrUsage, err)
@@ -34,8 +43,8 @@ func Look(ctx context.Context, cfg recipe.Config, known ...saved.Options) (p Pre
 	if err := checkBased(cfg); err != nil {
 		return p, err
 	}
-	o := saved.Known(known...)
-	t, err := o.Task(cfg, nil)
+	o := from.known
+	t, err := from.task(cfg, nil)
 	if err != nil {
 		return p, err
 	}

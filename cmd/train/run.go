@@ -18,6 +18,7 @@ import (
 	"sparrow/internal/shell"
 	"sparrow/metrics"
 	"sparrow/recipe"
+	"sparrow/saved"
 	"sparrow/train"
 )
 
@@ -32,7 +33,7 @@ func runCommand() *cobra.Command {
 			"  train run -c configs/tiny.toml --set train.steps=500 -o runs/longer",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := recipe.Load(file, set)
+			cfg, like, err := train.Load(file, set)
 			if err != nil {
 				return err
 			}
@@ -40,12 +41,17 @@ func runCommand() *cobra.Command {
 				dir = filepath.Join("runs", cfg.Name)
 			}
 			if dry {
-				return dryRun(c.Context(), cfg, accounting)
+				return dryRun(c.Context(), like, cfg, accounting)
 			}
 			if accounting != "" {
 				return cli.Usagef("--accounting is for --dry-run: a run has the memory that it has")
 			}
-			t, err := train.New(context.Background(), cfg, dir, force, os.Stderr)
+			var t *train.Trainer
+			if like != nil {
+				t, err = train.NewFrom(context.Background(), like, cfg, dir, force, os.Stderr)
+			} else {
+				t, err = train.New(context.Background(), cfg, dir, force, os.Stderr)
+			}
 			if err != nil {
 				return err
 			}
@@ -134,8 +140,13 @@ func printResult(w io.Writer, r train.Result, dir string) {
 }
 
 // dryRun prints what a run would be, as a config file with the rest in comments.
-func dryRun(ctx context.Context, cfg recipe.Config, accounting string) error {
-	p, err := train.Look(ctx, cfg)
+func dryRun(ctx context.Context, like *saved.Model, cfg recipe.Config, accounting string) (err error) {
+	var p train.Preview
+	if like != nil {
+		p, err = train.LookFrom(ctx, like, cfg)
+	} else {
+		p, err = train.Look(ctx, cfg)
+	}
 	if err != nil {
 		return err
 	}

@@ -33,16 +33,28 @@ type Dataset struct {
 // tell apart.
 func Open(ctx context.Context, from Source) (*Dataset, error) { return OpenWith(ctx, from, nil, nil) }
 
+// OpenPairs is OpenWith of pairs of texts with scores, whose texts are read apart.
+func OpenPairs(ctx context.Context, from Source, tokenizer tokenizers.Tokenizer) (*Dataset, error) {
+	return open(ctx, from, tokenizer, nil, true)
+}
+
 // OpenWith is Open with a tokenizer and labels that exist already, such as those of a checkpoint: a class
 // that is not among labels is an error. With labels nil (regression) scores are read. The source's own choice of
 // a tokenizer and of word vectors counts only where tokenizer is nil.
 func OpenWith(ctx context.Context, from Source, tokenizer tokenizers.Tokenizer, labels []string) (*Dataset, error) {
+	return open(ctx, from, tokenizer, labels, false)
+}
+
+func open(ctx context.Context, from Source, tokenizer tokenizers.Tokenizer, labels []string, apart bool) (*Dataset, error) {
 	if err := data.Check(from); err != nil {
 		return nil, err
 	}
 	c, err := read(ctx, from, labels)
 	if err != nil {
 		return nil, err
+	}
+	if apart && (!c.Train.Pairs || c.Train.Scores == nil) {
+		return nil, fmt.Errorf("data: source %q has no pairs of texts with scores", from.Name())
 	}
 	cfg := from.Labelled()
 	if tokenizer != nil {
@@ -65,7 +77,7 @@ func OpenWith(ctx context.Context, from Source, tokenizer tokenizers.Tokenizer, 
 		if half.texts == nil {
 			continue
 		}
-		if *half.into, err = encodeExamples(ctx, half.texts, tokenizer, cfg.Lengths); err != nil {
+		if *half.into, err = encodeExamples(ctx, half.texts, tokenizer, cfg.Lengths, apart); err != nil {
 			return nil, err
 		}
 		d.textBytes += len(half.texts.Text) - len(half.texts.List) // less the separators
@@ -83,7 +95,7 @@ func (s TSV) Examples(ctx context.Context, path string, tokenizer tokenizers.Tok
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	return encodeExamples(ctx, texts.capExamples(s.MaxExamples), tokenizer, s.Lengths)
+	return encodeExamples(ctx, texts.capExamples(s.MaxExamples), tokenizer, s.Lengths, false)
 }
 
 // TextBytes is the size of the text of all splits.

@@ -24,7 +24,8 @@ type Example struct {
 type Examples struct {
 	tokens *tokenizers.Tokens
 	ends   []int32 // in tokens, of each example
-	typed  []int32 // where the types of each example turn to 1; nil: nowhere
+	typed  []int32 // where the types of each example turn to 1, or its second text begins; nil: nowhere
+	apart  bool    // the two texts of each pair are read by themselves, a row for each
 	labels []int32 // nil: scores
 	scores []float64
 	pad    int
@@ -42,8 +43,26 @@ func (x *Examples) TokenCount() int { return x.tokens.Len() }
 // Cut returns how many examples were longer than max_len.
 func (x *Examples) Cut() int { return x.cut }
 
-// Length returns the number of tokens of example i.
-func (x *Examples) Length(i int) int { return int(x.ends[i]) - x.start(i) }
+// Length returns the number of tokens of example i; of texts apart that of the longer one.
+func (x *Examples) Length(i int) int {
+	n := int(x.ends[i]) - x.start(i)
+	if x.apart {
+		n = max(int(x.typed[i]), n-int(x.typed[i]))
+	}
+	return n
+}
+
+// Texts returns the tokens of the two texts of example i that are apart.
+func (x *Examples) Texts(i int) (pair [2][]int) {
+	start, middle, end := x.start(i), x.start(i)+int(x.typed[i]), int(x.ends[i])
+	pair = [2][]int{make([]int, middle-start), make([]int, end-middle)}
+	x.tokens.Copy(pair[0], start)
+	x.tokens.Copy(pair[1], middle)
+	return pair
+}
+
+// Score returns the score of example i.
+func (x *Examples) Score(i int) float64 { return x.scores[i] }
 
 func (x *Examples) start(i int) int {
 	if i == 0 {
@@ -95,8 +114,8 @@ func (x *Examples) LabelCounts(classes int) []int {
 const encodeBlock = 256
 
 // encodeExamples returns the examples of l, encoded by as many goroutines as there are processors; each writes to places of
-// its own, so the result does not depend on their number.
-func encodeExamples(ctx context.Context, l *Texts, tokenizer tokenizers.Tokenizer, cfg Lengths) (*Examples, error) {
+// its own, so the result does not depend on their number. The texts of a pair are one sequence or apart.
+func encodeExamples(ctx context.Context, l *Texts, tokenizer tokenizers.Tokenizer, cfg Lengths, apart bool) (*Examples, error) {
 	type block struct {
 		tokens       *tokenizers.Tokens
 		ends, typed  []int32 // ends from the block's beginning
@@ -124,7 +143,17 @@ func encodeExamples(ctx context.Context, l *Texts, tokenizer tokenizers.Tokenize
 					}
 					var typed int
 					var cut bool
-					if ids, typed, cut, b.err = encoder.append(ids, first, second, l.Pairs); cut {
+					if start := len(ids); apart {
+						var other bool
+						if ids, _, cut, b.err = encoder.append(ids, first, "", false); b.err == nil {
+							typed = len(ids) - start
+							ids, _, other, b.err = encoder.append(ids, second, "", false)
+						}
+						cut = cut || other
+					} else {
+						ids, typed, cut, b.err = encoder.append(ids, first, second, l.Pairs)
+					}
+					if cut {
 						b.cut++
 					}
 					b.ends, b.typed = append(b.ends, int32(len(ids))), append(b.typed, int32(typed))
@@ -150,7 +179,7 @@ func encodeExamples(ctx context.Context, l *Texts, tokenizer tokenizers.Tokenize
 	if total > math.MaxInt32 {
 		return nil, fmt.Errorf("data: %d tokens in %d examples, want at most %d; lower max_len or set max_examples", total, l.len(), math.MaxInt32)
 	}
-	x := &Examples{tokens: tokenizers.MakeTokens(tokenizer.VocabSize(), total), ends: make([]int32, 0, l.len()), labels: l.Labels, scores: l.Scores, pad: specials.Pad}
+	x := &Examples{tokens: tokenizers.MakeTokens(tokenizer.VocabSize(), total), ends: make([]int32, 0, l.len()), labels: l.Labels, scores: l.Scores, pad: specials.Pad, apart: apart}
 	for _, b := range blocks {
 		base := int32(x.tokens.Len())
 		for _, end := range b.ends {

@@ -12,10 +12,11 @@ import (
 
 // Sentence is the [model.sentence] table: how an encoder makes one vector of a text's states (Reimers and Gurevych 2019).
 type Sentence struct {
-	Pooling   string `toml:"pooling" doc:"mean of the states, the first one, or their sum over the root of their number" choices:"mean|cls|mean_sqrt"`
-	Normalize bool   `toml:"normalize" doc:"vectors have length 1"`
-	MaxTokens int    `toml:"max_tokens" doc:"longer texts are cut; 0: [model] context" unit:"tokens"`
-	Pooler    bool   `toml:"keep_pooler" doc:"keep the layer before a classifier, which the vectors do not need"`
+	Pooling   string  `toml:"pooling" doc:"mean of the states, the first one, or their sum over the root of their number" choices:"mean|cls|mean_sqrt"`
+	Normalize bool    `toml:"normalize" doc:"vectors have length 1"`
+	MaxTokens int     `toml:"max_tokens" doc:"longer texts are cut; 0: [model] context" unit:"tokens"`
+	MaxScore  float64 `toml:"max_score" doc:"score of two texts that mean the same, by which scores are divided before they are compared with cosines; 0: the largest of the training data, or 1 if that is less"`
+	Pooler    bool    `toml:"keep_pooler" doc:"keep the layer before a classifier, which the vectors do not need"`
 }
 
 // Poolings are the ways to make a vector of a text's states.
@@ -29,6 +30,7 @@ func (c Sentence) Validate(r *configs.Report) {
 	if c.MaxTokens < 0 {
 		r.Errorf("max_tokens", "is negative; want 0 or more")
 	}
+	r.Within("max_score", c.MaxScore >= 0 && !math.IsInf(c.MaxScore, 1), "0 or more")
 }
 
 // Weights sets what share each of a text's tokens has in its vector: w[i] of token i, of which the first length count.

@@ -3,6 +3,7 @@ package texts
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -23,8 +24,12 @@ type Task struct {
 	lengths   []int                 // to which batches are padded, ascending
 }
 
-// Fits says why a config is not for texts with labels: it wants those and a network with a vector for each text.
+// Fits says why a config is not for texts with labels: it wants those and a network with a vector for each text, unless that
+// vector is what the network is for.
 func Fits(c recipe.Config) error {
+	if c.Model.Sentence != nil && c.TaskKind() == "" {
+		return errors.New("[model] has a table sentence: the network gives vectors, not labels")
+	}
 	_, err := task.Fit[model.Reader, labelleddata.Source](c, "texts with labels")
 	return err
 }

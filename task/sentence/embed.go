@@ -1,0 +1,123 @@
+package sentence
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"sparrow/data/labelled"
+	"sparrow/data/tokenizers"
+	"sparrow/model"
+	"sparrow/task"
+)
+
+// Embed implements task.Embedder. Longer texts are cut.
+func (t *Task) Embed(ctx context.Context, s *model.Session, texts []string) ([][]float32, error) {
+	lengths := t.cfg.Data.Lengths()
+	lengths.MaxLen = t.longest()
+	encoder, err := labelled.NewTextEncoder(t.tokenizer, lengths)
+	if err != nil {
+		return nil, err
+	}
+	tokens := make([][]int, len(texts))
+	for i, text := range texts {
+		x, err := encoder.Encode(text)
+		if err != nil {
+			return nil, &task.InputError{Index: i, Err: err}
+		}
+		tokens[i] = x.Tokens
+	}
+	return t.embed(ctx, s, tokens, nil)
+}
+
+// batch is how many texts share a program.
+const batch = 32
+
+// embed runs texts of about the same length together; after, which may be nil, is told of each batch.
+func (t *Task) embed(ctx context.Context, s *model.Session, texts [][]int, after func(done, total int)) ([][]float32, error) {
+	order := make([]int, len(texts))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return len(texts[b]) - len(texts[a]) })
+	out := make([][]float32, len(texts))
+	for first := 0; first < len(order); first += batch {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		some := order[first:min(first+batch, len(order))]
+		if err := t.run(s, texts, some, out); err != nil {
+			return nil, err
+		}
+		if after != nil {
+			after(first/batch+1, (len(order)+batch-1)/batch)
+		}
+	}
+	return out, nil
+}
+
+// run makes the vectors of some texts.
+func (t *Task) run(s *model.Session, texts [][]int, some []int, out [][]float32) error {
+	shape := model.Shape{Rows: batch, Length: min(roundUp(len(texts[some[0]])), t.longest())}
+	if len(some) == 1 {
+		shape.Rows = 1
+	}
+	p, err := s.Program(model.Score, shape)
+	if err != nil {
+		return err
+	}
+	n := shape.Length
+	tokens, counts := make([]int, shape.Rows*n), make([]int, shape.Rows)
+	shares := make([]float32, shape.Rows*n)
+	for i := range tokens {
+		tokens[i] = max(tokenizers.Specials(t.tokenizer).Pad, 0)
+	}
+	for row, i := range some {
+		counts[row] = len(texts[i])
+		copy(tokens[row*n:], texts[i])
+		t.cfg.Model.Sentence.Weights(shares[row*n:(row+1)*n], counts[row])
+	}
+	p.Feed(map[string][]int{"tokens": tokens, "lengths": counts, "types": nil}) // a text by itself is of type 0
+	p.Floats("shares").Set(shares)
+	if err := p.Run(); err != nil {
+		return err
+	}
+	rows := p.Output("embedding")
+	for row, i := range some {
+		out[i] = rows.Row(make([]float32, rows.Width), row)
+		if t.cfg.Model.Sentence.Normalize {
+			normalize(out[i])
+		}
+		for _, x := range out[i] {
+			if x-x != 0 {
+				return fmt.Errorf("the vector of a text is not made of finite numbers")
+			}
+		}
+	}
+	return nil
+}
+
+// roundUp is a length of few: each is a graph to build and to keep.
+func roundUp(n int) int {
+	step := 8
+	for n > 8*step {
+		step *= 2
+	}
+	return (n + step - 1) / step * step
+}
+
+// normalize gives a vector length 1; one of length 0 stays.
+func normalize(x []float32) {
+	var sum float64
+	for _, v := range x {
+		sum += float64(v) * float64(v)
+	}
+	if sum == 0 {
+		return
+	}
+	scale := 1 / math.Sqrt(sum)
+	for i, v := range x {
+		x[i] = float32(float64(v) * scale)
+	}
+}
