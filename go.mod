@@ -29,7 +29,7 @@ require (
 	golang.org/x/text v0.28.0
 	// Loss curves as SVG. BSD-3, 19k lines, active (September 2025).
 	gonum.org/v1/plot v0.17.0
-	// Wire format of TensorBoard events. BSD-3, 200k lines of which one package is used, Google's.
+	// Wire format of TensorBoard events and of ONNX. BSD-3, 200k lines of which one package is used, Google's.
 	google.golang.org/protobuf v1.28.0
 	// Graphs, differentiation and the tape machine. Apache-2.0, 43k lines, quiet (October 2023).
 	gorgonia.org/gorgonia v0.9.18

@@ -34,14 +34,18 @@ type Checkpoint struct {
 }
 
 // Formats are those that Export writes.
-var Formats = []string{"hf", "gguf", "npz"}
+var Formats = []string{"hf", "gguf", "onnx", "npz"}
 
-// Export writes the model at path, completely or not at all: a folder for "hf", which may not be there yet, else a file. ftype is
-// the type of the matrices of a GGUF file, "F32" or another of gguf.FileTypes.
+// Export writes the model at path, completely or not at all: a folder for "hf" and "onnx", which may not be there yet, else a file.
+// ftype is the type of the matrices of a GGUF file, "F32" or another of gguf.FileTypes.
 func Export(c Checkpoint, format, path, ftype string) error {
 	switch format {
 	case "hf":
-		return c.exportFolder(path)
+		return c.exportFolder(path, "model.safetensors", func(file string, m *Model) error {
+			return safetensors.WriteFile(file, c.tensors(m), map[string]string{"format": "pt"})
+		})
+	case "onnx":
+		return c.exportONNX(path)
 	case "gguf":
 		return c.exportGGUF(path, ftype)
 	case "npz":
@@ -137,8 +141,8 @@ func (c Checkpoint) join(m *Model, arrays []string) ([]float32, error) {
 	return out, nil
 }
 
-// exportFolder writes what transformers and sentence-transformers load.
-func (c Checkpoint) exportFolder(path string) (err error) {
+// exportFolder writes what transformers and sentence-transformers load; weights writes those in a file of that name.
+func (c Checkpoint) exportFolder(path, name string, weights func(file string, m *Model) error) (err error) {
 	m, config, err := c.outgoing()
 	if err != nil {
 		return err
@@ -185,7 +189,7 @@ func (c Checkpoint) exportFolder(path string) (err error) {
 			return err
 		}
 	}
-	if err := safetensors.WriteFile(filepath.Join(temp, "model.safetensors"), c.tensors(m), map[string]string{"format": "pt"}); err != nil {
+	if err := weights(filepath.Join(temp, name), m); err != nil {
 		return err
 	}
 	if err := os.Chmod(temp, 0o755); err != nil {

@@ -26,6 +26,7 @@ var imports = map[string][]string{
 	"checkpoints/safetensors":         {"checkpoints", "checkpoints/foreign", "checkpoints/foreign/foreigntest"},
 	"checkpoints/gguf":                {"checkpoints", "checkpoints/foreign", "checkpoints/foreign/foreigntest"},
 	"checkpoints/pickle":              {"checkpoints/foreign", "checkpoints/foreign/foreigntest", "checkpoints/safetensors"}, // the last by its tests
+	"checkpoints/onnx":                {"checkpoints", "checkpoints/foreign"},
 	"checkpoints/llama2c":             {"checkpoints/foreign", "checkpoints/foreign/foreigntest", "checkpoints/safetensors"}, // the last by its tests
 
 	"factor": {"kernel", "internal/rng"},
@@ -64,7 +65,7 @@ var imports = map[string][]string{
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "model/encoder", "nn", "recipe", "task"}, // encoder and nn by its tests
 	"task/vision":      {"checkpoints", "data", "data/images", "kernel", "model", "model/favit", "recipe", "task"},
 	"task/kinds":       {"recipe", "task", "task/language", "task/masked", "task/sentence", "task/texts", "task/vision"},
-	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/images", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "model/vit", "recipe", "model/decode", "nn", "op"}, // decode and op by its tests
+	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/onnx", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/images", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "model/vit", "recipe", "model/decode", "nn", "op"}, // decode and op by its tests
 	"interchange/hub":  {"checkpoints", "internal/shell"},
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 
@@ -109,7 +110,7 @@ var modules = map[string][]string{
 	"github.com/rivo/uniseg":     {"data/tokenizers"},
 	"golang.org/x/text":          {"data/tokenizers"},
 	"gonum.org/v1/plot":          {"metrics/plot", "tests/claims"},
-	"google.golang.org/protobuf": {"metrics"},
+	"google.golang.org/protobuf": {"metrics", "checkpoints/onnx"},
 }
 
 func TestImportsPointDown(t *testing.T) {

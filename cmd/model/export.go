@@ -22,7 +22,8 @@ func exportCommand() *cobra.Command {
 		Use:   "export RUN|CHECKPOINT --format FORMAT -o PATH",
 		Short: "Write a model for other tools",
 		Long: `Write a model for other tools: a folder that transformers and sentence-transformers load (hf), a file that llama.cpp
-loads (gguf), or the arrays for numpy (npz). Factored layers are folded into dense ones first.`,
+loads (gguf), of an encoder a folder with an ONNX file (onnx), or the arrays for numpy (npz). Factored layers are folded into dense
+ones first.`,
 		Example: "  model export models/smollm2 --format gguf --type Q8_0 -o smollm2.gguf\n  model export models/minilm --format hf -o minilm",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

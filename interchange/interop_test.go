@@ -1,0 +1,106 @@
+package interchange_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sparrow/interchange"
+)
+
+// interpreter is the Python that SPARROW_PYTHON names, if it has the packages.
+func interpreter(t *testing.T, packages ...string) string {
+	t.Helper()
+	python := os.Getenv("SPARROW_PYTHON")
+	if python == "" {
+		t.Skip("SPARROW_PYTHON is not set")
+	}
+	if out, err := exec.Command(python, "-c", "import "+strings.Join(packages, ", ")).CombinedOutput(); err != nil {
+		t.Skipf("%s lacks one of %v: %s", python, packages, out)
+	}
+	return python
+}
+
+// export writes a model of testdata in a format, and returns where it is.
+func export(t *testing.T, dir, format string) string {
+	t.Helper()
+	m, store := imported(t, dir)
+	out := filepath.Join(t.TempDir(), filepath.Base(dir))
+	if err := interchange.Export(outgoing(m, store), format, out, "F32"); err != nil {
+		t.Fatalf("%s: %v", dir, err)
+	}
+	return out
+}
+
+// compared runs testdata/interop.py on exports of the models, and returns the difference of each.
+func compared(t *testing.T, python, format string, dirs []string) map[string]float64 {
+	t.Helper()
+	var pairs strings.Builder
+	for _, dir := range dirs {
+		fmt.Fprintln(&pairs, dir, export(t, dir, format))
+	}
+	list := filepath.Join(t.TempDir(), "pairs.txt")
+	if err := os.WriteFile(list, []byte(pairs.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(python, filepath.Join("testdata", "interop.py"), format, list)
+	command.Stderr = os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	all := map[string]float64{}
+	for line := range strings.Lines(string(out)) {
+		var name string
+		var off float64
+		if _, err := fmt.Sscan(line, &name, &off); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		all[name] = off
+	}
+	if len(all) != len(dirs) {
+		t.Fatalf("%d of %d models were compared: %s", len(all), len(dirs), out)
+	}
+	return all
+}
+
+// encoders are the models of testdata that read whole texts.
+func encoders(t *testing.T) (dirs []string) {
+	for _, dir := range goldens(t) {
+		if strings.Contains(filepath.Base(dir), "bert") {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// TestONNX: onnxruntime computes of an export what transformers computes of its model.
+func TestONNX(t *testing.T) {
+	python := interpreter(t, "numpy", "onnxruntime")
+	for name, off := range compared(t, python, "onnx", encoders(t)) {
+		if !(off <= 1e-5) {
+			t.Errorf("%s differs by %g", name, off)
+		}
+		t.Logf("%s: %.2g", name, off)
+	}
+}
+
+// TestONNXWrites: every encoder becomes a graph whose operands exist, with its tokenizer; a decoder does not.
+func TestONNXWrites(t *testing.T) {
+	for _, dir := range encoders(t) {
+		out := export(t, dir, "onnx")
+		for _, name := range []string{"model.onnx", "config.json", "tokenizer.json"} {
+			if info, err := os.Stat(filepath.Join(out, name)); err != nil || info.Size() == 0 {
+				t.Errorf("%s: %s: %v", dir, name, err)
+			}
+		}
+	}
+	m, store := imported(t, "testdata/models/llama")
+	out := filepath.Join(t.TempDir(), "out")
+	if err := interchange.Export(outgoing(m, store), "onnx", out, "F32"); err == nil || !strings.Contains(err.Error(), "of encoders") {
+		t.Errorf("a decoder: %v", err)
+	}
+}
