@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 
 	"sparrow/data/tokenizers"
 	"sparrow/metrics"
@@ -91,8 +92,22 @@ type GenerateOptions struct {
 	Temperature float64 // 0: always the likeliest token
 	TopK        int     // draw from the likeliest ones only; 0: all
 	TopP        float64 // draw from the likeliest ones that hold this share of probability; 0 or 1: all
+	MinP        float64 // draw from those at least this share as likely as the likeliest; 0: all
 	Seed        uint64  // of the draws
 	Choice      int     // which of several continuations with one seed
+
+	RepetitionPenalty float64  // above 1: tokens that prompt and text have are less likely; 0 or 1: they are not
+	Stop              []string // the text ends before the first of these that comes
+}
+
+// Defaults are the options that the model's makers recommend, of an imported model by its generation_config.json; else the zero
+// value.
+func (m *Model) Defaults() (o GenerateOptions) {
+	if g, ok := m.m.Task.(task.Generator); ok {
+		s := g.Sampling(model.Sampler{})
+		o.Temperature, o.TopK, o.TopP, o.MinP, o.RepetitionPenalty = s.Temperature, s.TopK, s.TopP, s.MinP, s.RepetitionPenalty
+	}
+	return o
 }
 
 // Generate continues a prompt and yields the text piece by piece, each of whole characters. It ends after the tokens, at
@@ -111,7 +126,7 @@ func (m *Model) Generate(ctx context.Context, prompt string, o GenerateOptions) 
 			yield("", err)
 			return
 		}
-		stream := tokenizers.NewStream(tokenizer)
+		stream, until := tokenizers.NewStream(tokenizer), tokenizers.NewUntil(o.Stop...)
 		for {
 			tokens, err := batch.Step(ctx)
 			if err != nil {
@@ -119,15 +134,18 @@ func (m *Model) Generate(ctx context.Context, prompt string, o GenerateOptions) 
 				return
 			}
 			for _, t := range tokens {
+				var piece string
 				if t.Finish != decode.Stopped {
-					if text := stream.Push(t.ID); text != "" && !yield(text, nil) {
-						return
-					}
+					piece = stream.Push(t.ID)
 				}
 				if t.Finish != "" {
-					if text := stream.Flush(); text != "" {
-						yield(text, nil)
-					}
+					piece += stream.Flush()
+				}
+				text, stopped := until.Push(piece)
+				if t.Finish != "" && !stopped {
+					text += until.Flush()
+				}
+				if text != "" && !yield(text, nil) || stopped || t.Finish != "" {
 					return
 				}
 			}
@@ -149,11 +167,18 @@ func (m *Model) start(prompt string, o GenerateOptions) (tokenizers.Tokenizer, *
 	if err != nil {
 		return nil, nil, err
 	}
+	if len(ids) > 0 {
+		ids = tokenizers.FrameOf(tokenizer).Begin(ids)
+	}
 	if o.Tokens == 0 {
 		o.Tokens = defaultTokens
 	}
 	if len(ids) == 0 || o.Tokens < 1 {
 		return nil, nil, fmt.Errorf("sparrow: a prompt of %d tokens and %d to write; want at least 1 each", len(ids), o.Tokens)
+	}
+	if !(o.Temperature >= 0 && o.Temperature < math.Inf(1) && o.TopK >= 0 && o.TopP >= 0 && o.TopP <= 1 && o.MinP >= 0 && o.MinP <= 1 &&
+		o.RepetitionPenalty >= 0 && o.RepetitionPenalty < math.Inf(1)) {
+		return nil, nil, fmt.Errorf("sparrow: %+v: want a finite temperature and penalty and a TopK of 0 or more, and TopP and MinP from 0 to 1", o)
 	}
 	if err := m.m.Room(1, len(ids), o.Tokens); err != nil {
 		return nil, nil, err
@@ -164,10 +189,10 @@ func (m *Model) start(prompt string, o GenerateOptions) (tokenizers.Tokenizer, *
 	}
 	r := decode.Request{
 		Prompt: ids, Tokens: o.Tokens, Choice: o.Choice,
-		Sampler: model.Sampler{Temperature: o.Temperature, TopK: o.TopK, TopP: o.TopP, Seed: o.Seed},
+		Sampler: model.Sampler{Temperature: o.Temperature, TopK: o.TopK, TopP: o.TopP, MinP: o.MinP, RepetitionPenalty: o.RepetitionPenalty, Seed: o.Seed},
 	}
-	if end := tokenizer.Separator(); end != tokenizers.NoSeparator {
-		r.Stop = decode.StopAt(end)
+	if ends := g.Ends(); len(ends) > 0 {
+		r.Stop = decode.StopAt(ends...)
 	}
 	_, err = batch.Admit(r)
 	return tokenizer, batch, err

@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -184,6 +185,23 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// TestStop: a text ends before the first stop that comes, and what is left is its beginning.
+func TestStop(t *testing.T) {
+	m := unzip(t, "mha")
+	whole, err := written(m, "the", sparrow.GenerateOptions{Tokens: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := whole[len(whole)/2 : len(whole)/2+3]
+	got, err := written(m, "the", sparrow.GenerateOptions{Tokens: 40, Stop: []string{"never there", stop}})
+	if want, _, _ := strings.Cut(whole, stop); err != nil || got != want {
+		t.Errorf("until %q: %q, %v; want %q", stop, got, err, want)
+	}
+	if m.Defaults().Temperature != 0 {
+		t.Errorf("a model of no maker has defaults: %+v", m.Defaults())
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -202,7 +220,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("a text that is not UTF-8: %v, want an InputError with index 1", err)
 	}
 	mha := unzip(t, "mha")
-	for _, o := range []sparrow.GenerateOptions{{Tokens: -1}, {Tokens: 1 << 40}} {
+	for _, o := range []sparrow.GenerateOptions{{Tokens: -1}, {Tokens: 1 << 40}, {Temperature: -1}, {Temperature: math.NaN()}, {TopP: 2}, {MinP: -1}, {RepetitionPenalty: math.Inf(1)}} {
 		if _, err := written(mha, "x", o); err == nil {
 			t.Errorf("%+v: no error", o)
 		}

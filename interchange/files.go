@@ -3,6 +3,8 @@ package interchange
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"sparrow/data/chat"
 )
@@ -18,12 +20,44 @@ func (m *Model) keepFiles(r *report) {
 			r.add("%s is not valid JSON", name)
 		}
 		m.Files[name] = text
+		if name == "generation_config.json" {
+			m.noteGeneration(text)
+		}
 	}
 	if template := m.source.template(); template != "" {
 		if _, err := chat.Parse(template); err != nil {
 			m.note("warning: the chat template is left out: %v", err)
 		} else {
 			m.Files["chat_template.jinja"] = []byte(template)
+		}
+	}
+}
+
+// unapplied are keys of generation_config.json that would change what a model writes and that nothing here reads, with the value
+// that changes nothing.
+var unapplied = map[string]string{
+	"num_beams": "1", "typical_p": "1", "penalty_alpha": "0", "epsilon_cutoff": "0", "eta_cutoff": "0", "no_repeat_ngram_size": "0",
+	"encoder_repetition_penalty": "1", "bad_words_ids": "", "suppress_tokens": "", "begin_suppress_tokens": "", "forced_bos_token_id": "",
+	"forced_eos_token_id": "", "min_length": "0", "min_new_tokens": "0", "exponential_decay_length_penalty": "", "sequence_bias": "",
+	"guidance_scale": "1", "dola_layers": "", "top_h": "",
+}
+
+// noteGeneration says what of generation_config.json is not honoured.
+func (m *Model) noteGeneration(text []byte) {
+	f, err := parseFields("generation_config.json", text)
+	if err != nil {
+		m.note("warning: %v", err)
+		return
+	}
+	for _, key := range slices.Sorted(maps.Keys(unapplied)) {
+		v := f.get(key)
+		if n, ok := v.(json.Number); ok {
+			if x, err := n.Float64(); err == nil && fmt.Sprint(x) == unapplied[key] {
+				continue
+			}
+		}
+		if says(v) {
+			m.note("warning: generation_config.json: %s = %s is not applied when the model writes", key, cut(v))
 		}
 	}
 }

@@ -1,7 +1,10 @@
 package model
 
 import (
+	"encoding/json"
 	"math"
+	"os"
+	"slices"
 	"testing"
 )
 
@@ -73,5 +76,56 @@ func TestSamplerSeeds(t *testing.T) {
 	}
 	if draw(s, 0) == draw(Sampler{Temperature: 1, Seed: 2}, 0) || draw(s, 0) == draw(s, 1) {
 		t.Error("other seeds or sequences do not differ")
+	}
+}
+
+// TestSamplerAsTransformers: penalty, temperature, top-k, top-p and min-p leave the tokens and the probabilities that the
+// processors of transformers leave.
+func TestSamplerAsTransformers(t *testing.T) {
+	text, err := os.ReadFile("testdata/sampler.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var golden struct {
+		Scores []float32
+		Text   []int
+		Cases  []struct {
+			Options struct {
+				Temperature float64
+				TopK        int     `json:"top_k"`
+				TopP        float64 `json:"top_p"`
+				MinP        float64 `json:"min_p"`
+				Penalty     float64 `json:"repetition_penalty"`
+			}
+			Probabilities map[int]float64
+		}
+	}
+	if err := json.Unmarshal(text, &golden); err != nil {
+		t.Fatal(err)
+	}
+	if len(golden.Cases) < 9 {
+		t.Fatalf("%d cases, want 9", len(golden.Cases))
+	}
+	const tolerance = 2e-6 // transformers sums in float32
+	for _, c := range golden.Cases {
+		s := Sampler{Temperature: c.Options.Temperature, TopK: c.Options.TopK, TopP: c.Options.TopP, MinP: c.Options.MinP, RepetitionPenalty: c.Options.Penalty}
+		scores := slices.Clone(golden.Scores)
+		if s.Penalizes() {
+			s.Penalize(scores, golden.Text[:5], golden.Text[5:])
+		}
+		wide := make([]float64, len(scores))
+		for i, x := range scores {
+			wide[i] = float64(x)
+		}
+		order, prob, sum := s.candidates(wide)
+		if len(order) != len(c.Probabilities) {
+			t.Errorf("%+v: %d tokens may come, want %d", c.Options, len(order), len(c.Probabilities))
+			continue
+		}
+		for i, token := range order {
+			if want, ok := c.Probabilities[token]; !ok || math.Abs(prob[i]/sum-want) > tolerance {
+				t.Errorf("%+v: token %d has probability %g, want %g", c.Options, token, prob[i]/sum, want)
+			}
+		}
 	}
 }

@@ -79,6 +79,9 @@ type (
 	Generator interface {
 		Tokenizer() tokenizers.Tokenizer
 		Ends() []int // tokens that end a text; none: nothing does
+
+		// Sampling is how the model's makers want tokens chosen; of what they do not say it is otherwise.
+		Sampling(otherwise model.Sampler) model.Sampler
 	}
 
 	// Embedder gives each text a vector. An error about one is an *InputError.

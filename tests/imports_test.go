@@ -58,7 +58,7 @@ var imports = map[string][]string{
 
 	"internal/machine": {},
 	"task":             {"checkpoints", "data", "data/tokenizers", "internal/shell", "kernel", "metrics", "model", "nn", "recipe"},
-	"task/corpus":      {"nn", "data", "data/text", "data/tokenizers", "model", "recipe", "task"},
+	"task/corpus":      {"kernel", "nn", "data", "data/text", "data/tokenizers", "model", "recipe", "task"},
 	"task/language":    {"data", "data/tokenizers", "internal/machine", "model", "model/decode", "recipe", "task", "task/corpus", "data/text"},
 	"task/masked":      {"data", "data/tokenizers", "internal/rng", "model", "recipe", "task", "task/corpus", "data/text"},
 	"task/texts":       {"data", "data/labelled", "data/tokenizers", "model", "recipe", "task"},

@@ -26,6 +26,7 @@ import (
 func generateCommand() *cobra.Command {
 	var base, cache string
 	var last, stats bool
+	var stops []string
 	var texts prompts
 	opts := decoder.GenerateOptions{}
 	c := &cobra.Command{
@@ -34,7 +35,9 @@ func generateCommand() *cobra.Command {
 		Long: `Let a model continue a text, which is written as it comes, or several, which share a batch and are written at the end.
 
 With --afd N attention and FFN are separate stages that work at the same time on N micro-batches of the texts, as the
-Step-3 report proposes for serving; the tokens are the same. The stages share --threads: with two, each has one.`,
+Step-3 report proposes for serving; the tokens are the same. The stages share --threads: with two, each has one.
+
+Of an imported model its generation_config.json says how tokens are chosen, and which end a text; flags come before it.`,
 		Example: "  model generate runs/quickstart --prompt \"func \" --tokens 300 --temperature 0.8",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -56,6 +59,7 @@ Step-3 report proposes for serving; the tokens are the same. The stages share --
 			case !writes:
 				return cli.Usagef("%s holds a masked language model, which fills gaps and continues no text", l.Dir)
 			}
+			opts.Sampler = sampling(c, writer, opts.Sampler)
 			tokenizer := writer.Tokenizer()
 			if err := texts.read(tokenizer); err != nil {
 				return err
@@ -63,12 +67,15 @@ Step-3 report proposes for serving; the tokens are the same. The stages share --
 			if n := len(texts.ids); c.Flags().Changed("afd") && (texts.afd < 1 || texts.afd > n) {
 				return cli.Usagef("--afd = %d; want 1 to the number of prompts, %d", texts.afd, n)
 			}
+			if texts.afd > 0 && (opts.Penalizes() || len(stops) > 0) {
+				return cli.Usagef("--afd: separate stages know neither --repetition-penalty nor --stop; leave these out, or give --repetition-penalty 1 for what the model's own config says")
+			}
 			if err := l.Room(len(texts.ids), texts.longest(), opts.Tokens); err != nil {
 				return cli.Usagef("--tokens = %d: %w", opts.Tokens, err)
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			return generate(ctx, l, tokenizer, texts, opts, cache == "int8", stats)
+			return generate(ctx, l, newWriting(tokenizer, texts, stops), opts, cache == "int8", stats)
 		},
 	}
 	c.Flags().StringArrayVar(&texts.given, "prompt", nil, "text to continue (repeatable)")
@@ -78,6 +85,9 @@ Step-3 report proposes for serving; the tokens are the same. The stages share --
 	c.Flags().Float64Var(&opts.Temperature, "temperature", 0.8, "0: always the likeliest token")
 	c.Flags().IntVar(&opts.TopK, "top-k", 0, "draw from the K likeliest tokens only (0: all)")
 	c.Flags().Float64Var(&opts.TopP, "top-p", 1, "draw from the likeliest tokens that hold this share of probability")
+	c.Flags().Float64Var(&opts.MinP, "min-p", 0, "draw from tokens that are at least this share as likely as the likeliest")
+	c.Flags().Float64Var(&opts.RepetitionPenalty, "repetition-penalty", 1, "above 1: tokens that the text has are less likely")
+	c.Flags().StringArrayVar(&stops, "stop", nil, "end a text before this `TEXT` (repeatable)")
 	c.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the draws: equal seeds write equal texts")
 	c.Flags().StringVar(&cache, "cache-dtype", "float32", "of keys and values: float32 or int8, with a scale for each vector")
 	c.Flags().BoolVar(&stats, "stats", false, "print tokens/s and what attention costs to standard error")
@@ -98,17 +108,35 @@ func checkSampling(o decoder.GenerateOptions) error {
 		return cli.Usagef("--top-k = %d; want 0 (all) or more", o.TopK)
 	case !(o.TopP >= 0 && o.TopP <= 1):
 		return cli.Usagef("--top-p = %g; want 0 to 1", o.TopP)
+	case !(o.MinP >= 0 && o.MinP <= 1):
+		return cli.Usagef("--min-p = %g; want 0 to 1", o.MinP)
+	case !(o.RepetitionPenalty > 0) || math.IsInf(o.RepetitionPenalty, 1):
+		return cli.Usagef("--repetition-penalty = %g; want more than 0, and finite", o.RepetitionPenalty)
 	}
 	return nil
 }
 
+// sampling is how tokens are chosen: as flags say, else as the model's makers want it, else by the flags' defaults.
+func sampling(c *cobra.Command, writer task.Generator, flags model.Sampler) model.Sampler {
+	s := writer.Sampling(flags)
+	for name, take := range map[string]func(){
+		"temperature": func() { s.Temperature = flags.Temperature }, "top-k": func() { s.TopK = flags.TopK }, "top-p": func() { s.TopP = flags.TopP },
+		"min-p": func() { s.MinP = flags.MinP }, "repetition-penalty": func() { s.RepetitionPenalty = flags.RepetitionPenalty },
+	} {
+		if c.Flags().Changed(name) {
+			take()
+		}
+	}
+	return s
+}
+
 // generate writes the texts to standard output: one as it comes, several when they are complete.
-func generate(ctx context.Context, l *saved.Model, tokenizer tokenizers.Tokenizer, texts prompts, opts decoder.GenerateOptions, int8s, stats bool) error {
+func generate(ctx context.Context, l *saved.Model, w *writing, opts decoder.GenerateOptions, int8s, stats bool) error {
+	texts := w.texts
 	ends := l.Task.(task.Generator).Ends()
 	if len(ends) > 0 {
 		opts.Stop = func(token int) bool { return slices.Contains(ends, token) }
 	}
-	w := newWriting(tokenizer, texts)
 	var err error
 	var stages decoder.AFDStats
 	if texts.afd > 0 {
@@ -134,16 +162,17 @@ func generate(ctx context.Context, l *saved.Model, tokenizer tokenizers.Tokenize
 type writing struct {
 	texts   prompts
 	streams []*tokenizers.Stream
+	untils  []*tokenizers.Until
 	written []strings.Builder // of several texts; a text alone is printed as it comes
 	tokens  int               // new ones of all texts
 
 	began, first, end time.Time // first: when every text had one token
 }
 
-func newWriting(tokenizer tokenizers.Tokenizer, texts prompts) *writing {
-	w := &writing{texts: texts, streams: make([]*tokenizers.Stream, len(texts.ids)), written: make([]strings.Builder, len(texts.ids))}
-	for i := range w.streams {
-		w.streams[i] = tokenizers.NewStream(tokenizer)
+func newWriting(tokenizer tokenizers.Tokenizer, texts prompts, stops []string) *writing {
+	w := &writing{texts: texts, written: make([]strings.Builder, len(texts.ids))}
+	for range texts.ids {
+		w.streams, w.untils = append(w.streams, tokenizers.NewStream(tokenizer)), append(w.untils, tokenizers.NewUntil(stops...))
 	}
 	if w.alone() {
 		fmt.Print(texts.texts[0])
@@ -159,12 +188,18 @@ func (w *writing) emit(i, token int) error {
 	if w.tokens++; w.tokens <= len(w.streams) {
 		w.first = time.Now()
 	}
-	piece := w.streams[i].Push(token)
+	piece, stopped := w.untils[i].Push(w.streams[i].Push(token))
 	if w.alone() {
-		_, err := fmt.Print(piece)
-		return err
+		if _, err := fmt.Print(piece); err != nil {
+			return err
+		}
+	} else {
+		w.written[i].WriteString(piece)
 	}
-	w.written[i].WriteString(piece)
+	if stopped {
+		w.untils[i] = nil
+		return decode.Done
+	}
 	return nil
 }
 
@@ -177,7 +212,11 @@ func (w *writing) finish() {
 		if !w.alone() {
 			fmt.Printf("==> %d <==\n%s%s", i+1, w.texts.texts[i], w.written[i].String())
 		}
-		fmt.Println(s.Flush())
+		if w.untils[i] != nil {
+			rest, _ := w.untils[i].Push(s.Flush())
+			fmt.Print(rest + w.untils[i].Flush())
+		}
+		fmt.Println()
 	}
 }
 

@@ -1,6 +1,7 @@
 package tokenizers
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -39,4 +40,45 @@ func (s *Stream) take(ready func() bool) string {
 		s.pending = s.pending[size:]
 	}
 	return b.String()
+}
+
+// Until passes text on up to the first of some stops, none of which it shows. Text that may become one is held back.
+type Until struct {
+	stops []string
+	held  string
+}
+
+// NewUntil returns an Until at the start of a text. Stops that are empty stop nothing.
+func NewUntil(stops ...string) *Until {
+	return &Until{stops: slices.DeleteFunc(slices.Clone(stops), func(s string) bool { return s == "" })}
+}
+
+// Push adds a piece of text and returns what may be shown, and whether a stop has come.
+func (u *Until) Push(piece string) (text string, stopped bool) {
+	u.held += piece
+	end := len(u.held)
+	for _, stop := range u.stops {
+		if i := strings.Index(u.held[:min(len(u.held), end+len(stop))], stop); i >= 0 && i < end {
+			end, stopped = i, true
+		}
+	}
+	if !stopped {
+		for _, stop := range u.stops {
+			for n := min(len(stop)-1, len(u.held)); n > 0; n-- {
+				if strings.HasSuffix(u.held, stop[:n]) {
+					end = min(end, len(u.held)-n)
+					break
+				}
+			}
+		}
+	}
+	text, u.held = u.held[:end], u.held[end:]
+	return text, stopped
+}
+
+// Flush returns what is held back, at the end of a text that no stop has ended.
+func (u *Until) Flush() string {
+	text := u.held
+	u.held = ""
+	return text
 }

@@ -282,8 +282,13 @@ func (b *Batch) choose(i int, logits model.Rows, row int) (Token, error) {
 			return Token{}, fmt.Errorf("model: sequence %d: the score of token %d is %v: the weights are damaged or their training diverged", s.Choice, j, x)
 		}
 	}
+	if s.Sampler.Penalizes() {
+		s.Sampler.Penalize(b.scores, s.Prompt, s.written)
+	}
 	if s.Allow != nil {
 		s.Allow(s.written, b.scores)
+	}
+	if s.Sampler.Penalizes() || s.Allow != nil {
 		for j, x := range b.scores {
 			wide[j] = float64(x)
 		}

@@ -47,13 +47,21 @@ func Generate(ctx context.Context, s *model.Session, prompts [][]int, r Request,
 			if t.Finish == Stopped {
 				continue
 			}
-			if err := emit(t.Slot, t.ID); err != nil {
+			err := emit(t.Slot, t.ID)
+			switch {
+			case errors.Is(err, Done) && t.Finish == "":
+				live--
+				b.Release(t.Slot)
+			case err != nil && !errors.Is(err, Done):
 				return err
 			}
 		}
 	}
 	return nil
 }
+
+// Done is what the emit of [Generate] returns of a sequence that needs no more tokens.
+var Done = errors.New("decode: the sequence is done")
 
 // StopAt is a Request.Stop that ends a sequence at one of some tokens.
 func StopAt(tokens ...int) func(written []int) bool {

@@ -52,6 +52,11 @@ func (l *Task) Ends() []int {
 	return nil
 }
 
+// Sampling implements Generator: what generation_config.json says.
+func (l *Task) Sampling(otherwise model.Sampler) model.Sampler {
+	return l.Generation().Sampling(otherwise)
+}
+
 // Share implements Sharer.
 func (l *Task) Share(from task.Task) {
 	if o, ok := from.(*Task); ok {
