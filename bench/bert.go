@@ -12,6 +12,7 @@ import (
 
 	"sparrow/compress"
 	"sparrow/data/labelled"
+	"sparrow/model/encoder"
 	"sparrow/recipe"
 	"sparrow/train"
 )
@@ -65,12 +66,13 @@ func bertFolder(dir string, c bertConfig) error {
 		return err
 	}
 	cfg := recipe.Default()
-	cfg.Model.UseKind("encoder")
+	body := encoder.Default()
 	from := labelled.DefaultTSV()
 	from.Train, from.TextColumns, from.LabelColumn = text, []string{"text"}, "label"
 	from.Tokenizer, from.MinCount, from.MaxLen, from.ValidationShare = "word", 1, 16, 0.2
 	cfg.Data = recipe.From(from)
-	cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = c.DModel, c.NLayer, c.DFF, c.NHead
+	body.DModel, body.NLayer, body.DFF, body.Attention.NHead = c.DModel, c.NLayer, c.DFF, c.NHead
+	cfg.Model = recipe.ModelOf(body)
 	cfg.Train.Steps, cfg.Train.BatchSize = 1, 1
 	cfg.Train.Freeze = []recipe.Freeze{{Match: "bert.encoder.layer.*"}} // whose moments would triple the file
 	t, err := train.New(context.Background(), cfg, filepath.Join(dir, "run"), false, io.Discard)

@@ -15,6 +15,7 @@ import (
 	"sparrow/internal/measure"
 	"sparrow/internal/rng"
 	"sparrow/model"
+	"sparrow/model/favit"
 	"sparrow/nn"
 	"sparrow/recipe"
 )
@@ -46,16 +47,15 @@ var favitB0 = imagesConfig{Variant: "b0", Size: 224, Batch: 8, Classes: 1000}
 
 // network is the session's config of the network.
 func (c imagesConfig) network() (recipe.Model, model.Dims) {
-	cfg := recipe.DefaultModel()
-	cfg.UseKind("favit")
-	cfg.FaViT.Variant = c.Variant
-	return cfg, model.ImageDims(c.Classes, c.Size, 3)
+	body := favit.DefaultBody()
+	body.Variant = c.Variant
+	return recipe.ModelOf(body), model.ImageDims(c.Classes, c.Size, 3)
 }
 
 // spelled is c with the variant's numbers.
 func (c imagesConfig) spelled() imagesConfig {
 	m, dims := c.network()
-	cfg := m.FaViT.Resolved()
+	cfg := m.Of.(favit.Body).Resolved()
 	c.Channels, c.Widths, c.Depths, c.Heads = dims.Channels, cfg.Widths, cfg.Depths, cfg.Heads
 	c.MLPRatios, c.Reductions, c.StemKernel, c.StemStride = cfg.MLPRatios, cfg.Reductions, cfg.StemKernel, cfg.StemStride
 	fasa := attention.DefaultFaSA() // the variants'

@@ -7,6 +7,8 @@ import (
 
 	"sparrow/attention"
 	"sparrow/kernel"
+	"sparrow/model/encoder"
+	"sparrow/model/lama"
 )
 
 // Classifiers of a few thousand weights, and a recurrent layer whose loss has two rows.
@@ -78,12 +80,12 @@ func TestGRU(t *testing.T) {
 
 // The networks that are measured have the sizes that their names promise.
 func TestTextNetworks(t *testing.T) {
-	encoder, dims := networks["step-encoder"].network()
-	if encoder.Kind != "encoder" || encoder.Norm != "layer_norm" || encoder.MLP != "gelu" || encoder.Dropout != 0 || encoder.DFF != 4*encoder.DModel || dims.Classes != 2 {
+	m, dims := networks["step-encoder"].network()
+	if encoder, ok := m.Of.(encoder.Config); !ok || encoder.Norm != "layer_norm" || encoder.MLP != "gelu" || encoder.Dropout != 0 || encoder.DFF != 4*encoder.DModel || dims.Classes != 2 {
 		t.Errorf("step-encoder is %+v with %+v", encoder, dims)
 	}
-	lama, dims := networks["step-lama"].network()
-	if lama.Kind != "lama" || lama.LAMA.EmbedDim != 100 || lama.LAMA.Hidden != 50 || lama.LAMA.Pooling.Of.(attention.LAMA).Heads != 10 || lama.LAMA.Dropout != 0 || dims.Context != 200 {
+	m, dims = networks["step-lama"].network()
+	if lama, ok := m.Of.(lama.Body); !ok || lama.EmbedDim != 100 || lama.Hidden != 50 || lama.Pooling.Of.(attention.LAMA).Heads != 10 || lama.Dropout != 0 || dims.Context != 200 {
 		t.Errorf("step-lama is %+v with %+v", lama, dims)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,9 @@ import (
 	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/model/decode"
+	"sparrow/model/decoder"
+	"sparrow/model/encoder"
+	"sparrow/model/lama"
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/train"
@@ -156,33 +160,36 @@ func (w *worker) answer(c command) (reply, error) {
 	return reply{}, fmt.Errorf("unknown command %q", c.Cmd)
 }
 
-// network is the session's config of a benchmark's network.
+// network is the session's config of a benchmark's network, without dropout.
 func (c config) network() (recipe.Model, model.Dims) {
-	m, dims := recipe.DefaultModel(), model.Dims{VocabSize: c.Vocab, Context: c.SeqLen, Classes: c.Classes}
-	switch c.Kind {
-	case "lama":
-		m.UseKind(c.Kind)
+	m := recipe.DefaultModel()
+	m.Choose(cmp.Or(c.Kind, m.Name), recipe.Lists())
+	switch b := m.Of.(type) {
+	case lama.Body:
 		pool := attention.DefaultLAMA()
 		pool.Heads = c.NHead
-		m.LAMA.EmbedDim, m.LAMA.Hidden, m.LAMA.Dropout, m.LAMA.Pooling.Of = c.DModel, c.Hidden, 0, pool
-		return m, dims
-	case "encoder":
-		m.UseKind(c.Kind)
-		m.Dropout = 0
-	}
-	m.DModel, m.NLayer, m.DFF = c.DModel, c.NLayer, c.DFF
-	m.Attention.NHead, m.Attention.HeadDim = c.NHead, c.HeadDim
-	switch {
-	case c.QRank > 0:
-		m.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{QRank: c.QRank, InterNorm: true}})
-	case c.NKVHead != c.NHead:
-		m.Attention.OneOf, m.Attention.NKVHead = attention.As(attention.GQA{}), c.NKVHead
+		b.EmbedDim, b.Hidden, b.Dropout, b.Pooling.Of = c.DModel, c.Hidden, 0, pool
+		m.Of = b
+	case encoder.Config:
+		b.DModel, b.NLayer, b.DFF, b.Dropout = c.DModel, c.NLayer, c.DFF, 0
+		b.Attention.NHead, b.Attention.HeadDim = c.NHead, c.HeadDim
+		m.Of = b
+	case decoder.Config:
+		b.DModel, b.NLayer, b.DFF = c.DModel, c.NLayer, c.DFF
+		b.Attention.NHead, b.Attention.HeadDim = c.NHead, c.HeadDim
+		switch {
+		case c.QRank > 0:
+			b.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{QRank: c.QRank, InterNorm: true}})
+		case c.NKVHead != c.NHead:
+			b.Attention.OneOf, b.Attention.NKVHead = attention.As(attention.GQA{}), c.NKVHead
+		}
+		m.Of = b
 	}
 	m.Linear = c.Linear
 	if c.SLTrain != nil {
 		m.Linear = []nn.Rule{c.SLTrain.linear("model.layers.*")}
 	}
-	return m, dims
+	return m, model.Dims{VocabSize: c.Vocab, Context: c.SeqLen, Classes: c.Classes}
 }
 
 func (w *worker) load(c command) error {
@@ -217,7 +224,7 @@ func (w *worker) open(cfg recipe.Model, dims model.Dims, weights string) error {
 	for _, name := range store.Names() {
 		if store.InFewBits(name) { // which no initial values are
 			values := make([]float32, store.Shape(name).TotalSize())
-			rng.FillNormal(rng.New(1, name, 0), values, 0, cfg.InitStd)
+			rng.FillNormal(rng.New(1, name, 0), values, 0, decoder.Default().InitStd)
 			store.Codes(name).Quantize(values)
 		}
 	}
@@ -332,6 +339,6 @@ func writeWeights(c config) (path string, done func(), err error) {
 		arrays = append(arrays, checkpoints.Array{Name: name, Shape: d.Shape(), Data: d.Float32s()})
 	}
 	folder := dir + "/weights"
-	err = checkpoints.Write(folder, checkpoints.Contents{Kind: cfg.Kind, Arrays: map[string][]checkpoints.Array{"model.npz": arrays}})
+	err = checkpoints.Write(folder, checkpoints.Contents{Kind: cfg.Name, Arrays: map[string][]checkpoints.Array{"model.npz": arrays}})
 	return folder + "/model.npz", done, err
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/sbinet/npyio/npz"
 
 	"sparrow/kernel"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 )
 
@@ -81,7 +82,8 @@ var tinyMFA = config{Vocab: 16, DModel: 8, NLayer: 1, NHead: 2, NKVHead: 1, Head
 func TestNetworks(t *testing.T) {
 	perBlock := map[string]float64{}
 	for name, kind := range map[string]string{"step-a": "mha", "step-b": "mha", "step-mfa": "mfa", "decode-b": "mha"} {
-		cfg, _ := networks[name].network()
+		m, _ := networks[name].network()
+		cfg := m.Of.(decoder.Config)
 		if cfg.Attention.Name != kind {
 			t.Errorf("%s has %s, want %s", name, cfg.Attention.Name, kind)
 		}

@@ -142,8 +142,8 @@ func latencies(ctx context.Context, goal task.Task, l *saved.Model) ([]float64, 
 	var clock stopwatch
 	if _, writes := goal.(task.Generator); writes {
 		n := decodeTokens
-		if l.Config.Model.Positions == "learned" {
-			n = min(n, l.Dims.Context-1)
+		if most := l.Config.Longest(); most > 0 {
+			n = min(n, most-1)
 		}
 		if n < 2 {
 			return nil, nil

@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"sparrow/configs"
 	"sparrow/data/labelled"
 	"sparrow/data/text"
 	"sparrow/model"
+	"sparrow/model/encoder"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
@@ -29,11 +31,11 @@ func trainedMasked(t *testing.T) string {
 			t.Fatal(err)
 		}
 		cfg := recipe.Default()
-		cfg.Model.UseKind("encoder")
+		cfg.Model = recipe.ModelOf(encoder.Default())
 		from := text.DefaultFiles()
 		from.Paths, from.SeqLen, from.Tokenizer = []string{textFile(t, dir)}, 16, vocab
 		cfg.Data = recipe.From(from)
-		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
+		configs.Edit(&cfg.Model.OneOf, func(b *encoder.Config) { b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 16, 1, 24, 2 })
 		cfg.Train.Steps, cfg.Train.BatchSize = 2, 8
 		cfg.Eval.Every, cfg.Eval.Tokens, cfg.Eval.Metric = 2, 512, "loss"
 		return cfg
@@ -77,12 +79,12 @@ func TestFewExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		cfg := recipe.Default()
-		cfg.Model.UseKind("encoder")
+		cfg.Model = recipe.ModelOf(encoder.Default())
 		from := labelled.DefaultTSV()
 		from.Train, from.TextColumns, from.LabelColumn = path, []string{"text"}, "label"
 		from.Tokenizer, from.MinCount, from.MaxLen, from.ValidationShare = "word", 1, 16, 0.2
 		cfg.Data = recipe.From(from)
-		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
+		configs.Edit(&cfg.Model.OneOf, func(b *encoder.Config) { b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 16, 1, 24, 2 })
 		cfg.Train.Steps, cfg.Train.BatchSize = 2, 4
 		cfg.Eval.Every = 2
 		return cfg

@@ -9,8 +9,10 @@ import (
 	"testing"
 
 	"sparrow/compress"
+	"sparrow/configs"
 	"sparrow/data/text"
 	"sparrow/factor"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/train"
@@ -63,7 +65,7 @@ func TestMethodFromOutside(t *testing.T) {
 	from := text.DefaultFiles()
 	from.Paths, from.SeqLen = []string{corpus}, 16
 	run.Data = recipe.From(from)
-	run.Model.DModel, run.Model.NLayer, run.Model.DFF, run.Model.Attention.NHead = 16, 1, 24, 2
+	configs.Edit(&run.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 16, 1, 24, 2 })
 	run.Train.Steps, run.Train.BatchSize, run.Eval.Every, run.Eval.Tokens = 2, 4, 2, 128
 	trainer, err := train.New(context.Background(), run, filepath.Join(dir, "run"), false, io.Discard)
 	if err != nil {

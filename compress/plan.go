@@ -87,7 +87,7 @@ func MakePlan(ctx context.Context, cfg Config, out io.Writer) (*Plan, error) {
 func (s *compression) plan(ctx context.Context, j journal) (*Plan, error) {
 	cfg := s.cfg.Compress
 	p := &Plan{
-		From: s.loaded.Dir, Parent: s.loaded.Files.Manifest().SHA256, Kind: s.loaded.Config.Model.Kind,
+		From: s.loaded.Dir, Parent: s.loaded.Files.Manifest().SHA256, Kind: s.loaded.Config.Model.Name,
 		Allocation: cfg.Allocation, Measure: "frobenius", Budget: cfg.budget(s.targets), spectra: map[string]spectrum{},
 	}
 	if err := s.calibrate(ctx); err != nil {

@@ -16,10 +16,14 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/configs"
 	"sparrow/data/images"
 	"sparrow/data/labelled"
 	"sparrow/data/text"
 	"sparrow/factor"
+	"sparrow/model/decoder"
+	"sparrow/model/encoder"
+	"sparrow/model/favit"
 	"sparrow/recipe"
 	"sparrow/train"
 )
@@ -32,7 +36,7 @@ func trainedRun(t *testing.T) string {
 		from := text.DefaultFiles()
 		from.Paths, from.SeqLen = []string{textFile(t, dir)}, 16
 		cfg.Data = recipe.From(from)
-		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
+		configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 16, 1, 24, 2 })
 		cfg.Train.Steps, cfg.Train.BatchSize, cfg.Train.LearningRate = 80, 8, 1e-2
 		cfg.Eval.Every, cfg.Eval.Tokens = 80, 512
 		return cfg
@@ -54,12 +58,12 @@ func trainedEncoder(t *testing.T) string {
 			t.Fatal(err)
 		}
 		cfg := recipe.Default()
-		cfg.Model.UseKind("encoder")
+		cfg.Model = recipe.ModelOf(encoder.Default())
 		from := labelled.DefaultTSV()
 		from.Train, from.TextColumns, from.LabelColumn = path, []string{"text"}, "label"
 		from.Tokenizer, from.MinCount, from.MaxLen, from.ValidationShare = "word", 1, 16, 0.2
 		cfg.Data = recipe.From(from)
-		cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 16, 1, 24, 2
+		configs.Edit(&cfg.Model.OneOf, func(b *encoder.Config) { b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 16, 1, 24, 2 })
 		cfg.Train.Steps, cfg.Train.BatchSize, cfg.Train.LearningRate = 30, 8, 1e-2
 		cfg.Eval.Every = 30
 		return cfg
@@ -71,16 +75,16 @@ func trainedFaViT(t *testing.T) string {
 	t.Helper()
 	return once(t, "favit", func(dir string) recipe.Config {
 		cfg := recipe.Default()
-		cfg.Model.UseKind("favit")
+		f := favit.DefaultBody()
 		from := images.DefaultFolder()
 		from.Root, from.ValidationShare = filepath.Join(dir, "images"), 0.25
 		from.Augment = &images.AugmentConfig{Flip: true, Mixup: 0.8, LabelSmoothing: 0.1}
 		cfg.Data = recipe.From(from)
 		bars(t, from.Root)
-		f := cfg.Model.FaViT
 		f.Variant, f.Window = "tiny", 3
 		f.Widths, f.Depths, f.Heads = []int{16, 16, 16}, []int{1, 1, 1}, []int{1, 1, 1}
 		f.MLPRatios, f.Reductions = []int{2, 2, 2}, []int{2, 1, 1}
+		cfg.Model = recipe.ModelOf(f)
 		cfg.Train.Steps, cfg.Train.BatchSize, cfg.Train.LearningRate = 30, 8, 1e-2
 		cfg.Eval.Every, cfg.Eval.Tokens = 30, 0
 		return cfg

@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"sparrow/configs"
 	"sparrow/data/text"
+	"sparrow/model/decoder"
 	"sparrow/recipe"
 )
 
@@ -21,7 +23,8 @@ func TestShippedConfigsFitTheirModel(t *testing.T) {
 		from := text.DefaultFiles()
 		from.Paths, from.SeqLen = []string{textFile(t, dir)}, 16
 		cfg.Data = recipe.From(from)
-		cfg.Model.NLayer, cfg.Train.Steps, cfg.Train.WarmupSteps, cfg.Eval.Tokens, cfg.Sample.Prompt = 1, 2, 1, 256, ""
+		configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.NLayer = 1 })
+		cfg.Train.Steps, cfg.Train.WarmupSteps, cfg.Eval.Tokens, cfg.Sample.Prompt = 2, 1, 256, ""
 		return cfg
 	})
 	files, err := filepath.Glob("../configs/compress-*.toml")

@@ -33,7 +33,7 @@ func (d *decoder) chooseKinds(v reflect.Value, table map[string]any, key toml.Ke
 		}
 		if kind, ok := d.pendingKind(at); !ok && raw != nil {
 			d.assignKind(f.one, raw, at)
-		} else if ok && !f.one.choose(kind, d.lists) {
+		} else if ok && !f.one.Choose(kind, d.lists) {
 			d.unknownKind[key.String()] = true // and the override will say so
 		}
 		closeKinds()
@@ -47,7 +47,7 @@ func (d *decoder) assignKind(one oneOf, raw any, key toml.Key) {
 	switch {
 	case !ok:
 		d.wrongType(reflect.TypeFor[string](), raw, key)
-	case one.choose(name, d.lists):
+	case one.Choose(name, d.lists):
 		return
 	default:
 		d.reject(key, "= %s is unknown; want one of %s", formatValue(reflect.ValueOf(name)), strings.Join(named(one.choices(d.lists)), ", "))

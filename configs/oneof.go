@@ -51,9 +51,16 @@ type OneOf[K any] struct {
 	Of   K
 }
 
+// Edit changes the kind that one has chosen, which must be an S.
+func Edit[S, K any](one *OneOf[K], change func(kind *S)) {
+	kind := any(one.Of).(S)
+	change(&kind)
+	one.Of = any(kind).(K)
+}
+
 // oneOf is a *OneOf whatever its concept.
 type oneOf interface {
-	choose(name string, l Lists) bool
+	Choose(name string, l Lists) bool
 	chosen() string
 	value() any // nil: none
 	set(value any)
@@ -68,8 +75,8 @@ type namedKind struct {
 	make func() any
 }
 
-// choose makes it the kind of that name, with its defaults unless it is already, and reports whether there is one.
-func (o *OneOf[K]) choose(name string, l Lists) bool {
+// Choose makes it the kind of that name, with its defaults unless it is already, and reports whether there is one.
+func (o *OneOf[K]) Choose(name string, l Lists) bool {
 	if o.Name == name && any(o.Of) != nil {
 		return true
 	}

@@ -63,13 +63,16 @@ func (r *Report) key(key string) toml.Key {
 }
 
 // Validate runs the validators of the struct that src points to, for a config that was made in Go and not decoded; name
-// stands for the file in messages, which have no line. Its errors are those of [Decode].
-func Validate(name string, src any) error {
+// stands for the file in messages, which have no line and name the kinds of lists. Its errors are those of [Decode].
+func Validate(name string, src any, lists ...Lists) error {
 	root, err := target(src, Lists{})
 	if err != nil {
 		return err
 	}
 	d := &decoder{file: name, root: root}
+	for _, l := range lists {
+		d.lists = l
+	}
 	d.validate(root, nil)
 	if len(d.problems) > 0 {
 		return sorted(d.problems, d.rank)

@@ -197,7 +197,7 @@ func checkNames(v reflect.Value, t reflect.Type, where string, l Lists, chosen [
 			if !ok {
 				continue
 			}
-			g.one.choose(kind.name, l)
+			g.one.Choose(kind.name, l)
 			if err := checkNames(again, t, where+" of "+f.name+" "+kind.name, l, append(chosen, f.one.concept())); err != nil {
 				return err
 			}

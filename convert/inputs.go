@@ -11,6 +11,7 @@ import (
 	"sparrow/factor"
 	"sparrow/kernel"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/task"
@@ -28,8 +29,9 @@ const (
 // inputRoots returns for each layer F [D, D] with F Fᵀ the second moments of what its attention reads, measured on a
 // part of the text.
 func inputRoots(ctx context.Context, network recipe.Model, dims model.Dims, store *nn.Store, goal task.Task) ([]*factor.Matrix, error) {
+	body := network.Of.(decoder.Config)
 	sites := map[string]int{}
-	for i := range network.NLayer {
+	for i := range body.NLayer {
 		sites[fmt.Sprintf("model.layers.%d.input_layernorm", i)] = i
 	}
 	session, err := network.NewSession(dims, store, model.Options{Sites: slices.Sorted(maps.Keys(sites))})
@@ -40,7 +42,7 @@ func inputRoots(ctx context.Context, network recipe.Model, dims model.Dims, stor
 	if err != nil {
 		return nil, err
 	}
-	moments := zeros(network.NLayer, network.DModel)
+	moments := zeros(body.NLayer, body.DModel)
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -50,8 +50,9 @@ func ToMFA(ctx context.Context, parent *saved.Model, goal task.Task, sizes Sizes
 	}
 	network := parent.Config.Model
 	network.Linear = nil
+	body := network.Of.(decoder.Config)
 	dense := parent.Session.Store().Dense()
-	sizes, err := sizes.complete(network)
+	sizes, err := sizes.complete(body)
 	if err != nil {
 		return nil, task.Refusef("%w", err)
 	}
@@ -63,7 +64,7 @@ func ToMFA(ctx context.Context, parent *saved.Model, goal task.Task, sizes Sizes
 	if err != nil {
 		return nil, err
 	}
-	if err := c.build(ctx, network, dense, roots, sizes); err != nil {
+	if err := c.build(ctx, body, dense, roots, sizes); err != nil {
 		return nil, err
 	}
 	c.After, err = goal.Evaluate(ctx, c.Session, task.Measure{})
@@ -77,10 +78,11 @@ func (c *MFA) Write(out string) error {
 
 // convertible says why a model is none that ToMFA converts.
 func convertible(l *saved.Model) error {
-	a := l.Config.Model.Attention
-	if _, ok := l.Config.Model.Body().(decoder.Config); !ok {
-		return fmt.Errorf("[model] kind = %q; want a decoder", l.Config.Model.Kind)
+	body, ok := l.Config.Model.Of.(decoder.Config)
+	if !ok {
+		return fmt.Errorf("[model] kind = %q; want a decoder", l.Config.Model.Name)
 	}
+	a := body.Attention
 	own, ok := a.Projections()
 	if !ok {
 		return fmt.Errorf("[model.attention] kind = %q; want mha, gqa or mqa", a.Name)
@@ -97,7 +99,7 @@ func convertible(l *saved.Model) error {
 }
 
 // complete fills in the defaults, and refuses sizes that do not suit the parent.
-func (s Sizes) complete(parent recipe.Model) (Sizes, error) {
+func (s Sizes) complete(parent decoder.Config) (Sizes, error) {
 	a, d := parent.Attention, parent.DModel
 	width := a.Dim(d)
 	keys, queries := min(a.KVHeads()*width, d), min(a.NHead*width, d)
@@ -124,15 +126,15 @@ func (s Sizes) complete(parent recipe.Model) (Sizes, error) {
 }
 
 // build makes the converted network: its store has the parent's tensors, and in place of those of attention the factors.
-func (c *MFA) build(ctx context.Context, parent recipe.Model, dense *nn.Store, roots []*factor.Matrix, s Sizes) error {
+func (c *MFA) build(ctx context.Context, parent decoder.Config, dense *nn.Store, roots []*factor.Matrix, s Sizes) error {
 	cfg := parent
 	cfg.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{QRank: s.QRank}})
 	cfg.Attention.NKVHead, cfg.Attention.NHead, cfg.Attention.HeadDim = 0, s.NHead, s.HeadDim
-	c.Network = cfg
+	c.Network = recipe.ModelOf(cfg)
 	store := nn.NewStore(dense.Dtype)
 	seed := c.parent.Config.Seed
 	var err error
-	if c.Session, err = cfg.NewSession(c.parent.Dims, store, model.Options{Seed: seed}); err != nil {
+	if c.Session, err = c.Network.NewSession(c.parent.Dims, store, model.Options{Seed: seed}); err != nil {
 		return fmt.Errorf("%w: %w", configs.ErrConfig, err)
 	}
 	for _, name := range store.Names() {

@@ -19,6 +19,7 @@ import (
 	"sparrow/convert"
 	"sparrow/data/text"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/saved"
@@ -41,7 +42,7 @@ func parentOf(t *testing.T, steps int, change func(*recipe.Config)) *saved.Model
 	from := text.DefaultFiles()
 	from.Paths, from.SeqLen = []string{path}, 24
 	c.Data = recipe.From(from)
-	c.Model.DModel, c.Model.NLayer, c.Model.DFF, c.Model.Attention.NHead = 32, 2, 40, 4
+	configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 32, 2, 40, 4 })
 	c.Train.Steps, c.Train.BatchSize, c.Train.LearningRate = steps, 8, 1e-2
 	c.Eval.Every, c.Eval.Tokens = 0, 960
 	c.Checkpoint.Every = 0
@@ -81,16 +82,22 @@ func TestExact(t *testing.T) {
 		change func(*recipe.Config)
 		sizes  convert.Sizes
 	}{
-		{"mha, learned", func(c *recipe.Config) { c.Model.Positions = "learned" }, convert.Sizes{HeadDim: 32, QRank: 32}},
+		{"mha, learned", func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Positions = "learned" })
+		}, convert.Sizes{HeadDim: 32, QRank: 32}},
 		{"gqa, learned, layer norm", func(c *recipe.Config) {
-			c.Model.Positions, c.Model.Norm, c.Model.Attention.OneOf, c.Model.Attention.NKVHead = "learned", "layer_norm", attention.As(attention.GQA{}), 2
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) {
+				b.Positions, b.Norm, b.Attention.OneOf, b.Attention.NKVHead = "learned", "layer_norm", attention.As(attention.GQA{}), 2
+			})
 		}, convert.Sizes{HeadDim: 16, QRank: 32}},
 		{"wide heads, learned", func(c *recipe.Config) {
-			c.Model.Positions, c.Model.Attention.HeadDim = "learned", 12
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Positions, b.Attention.HeadDim = "learned", 12 })
 		}, convert.Sizes{HeadDim: 32, QRank: 32, NHead: 6}},
-		{"mqa, rotary", func(c *recipe.Config) { c.Model.Attention.OneOf = attention.As(attention.MQA{}) }, convert.Sizes{HeadDim: 8, QRank: 32, NHead: 5}},
+		{"mqa, rotary", func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Attention.OneOf = attention.As(attention.MQA{}) })
+		}, convert.Sizes{HeadDim: 8, QRank: 32, NHead: 5}},
 		{"sltrain, learned", func(c *recipe.Config) {
-			c.Model.Positions = "learned"
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Positions = "learned" })
 			c.Model.Linear = []nn.Rule{{Match: "*.self_attn.*", OneOf: nn.As(nn.SLTrain{Rank: 4, Density: 0.1, Alpha: 8})}}
 		}, convert.Sizes{HeadDim: 32, QRank: 32}},
 	} {
@@ -117,9 +124,11 @@ func TestApproximate(t *testing.T) {
 	}{
 		{"mha, rotary", func(*recipe.Config) {}, []int{2, 8, 32}},
 		{"gqa, rotary", func(c *recipe.Config) {
-			c.Model.Attention.OneOf, c.Model.Attention.NKVHead = attention.As(attention.GQA{}), 2
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Attention.OneOf, b.Attention.NKVHead = attention.As(attention.GQA{}), 2 })
 		}, []int{2, 8, 16}},
-		{"mha, learned", func(c *recipe.Config) { c.Model.Positions = "learned" }, []int{2, 8, 20}},
+		{"mha, learned", func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Positions = "learned" })
+		}, []int{2, 8, 20}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			parent := parentOf(t, 80, tc.change)
@@ -186,7 +195,7 @@ func TestWrite(t *testing.T) {
 		if got := l.Files.Manifest().Parent; got == nil || got.SHA256 != parent.Files.Manifest().SHA256 {
 			t.Errorf("parent %+v, want %s", got, parent.Dir)
 		}
-		a := l.Config.Model.Attention
+		a := l.Config.Model.Of.(decoder.Config).Attention
 		if a.Of != (attention.MFA{Factors: attention.Factors{QRank: 16}}) || a.NHead != 5 || a.HeadDim != 16 {
 			t.Errorf("attention %+v", a)
 		}
@@ -208,12 +217,16 @@ func TestWrite(t *testing.T) {
 func TestRefused(t *testing.T) {
 	parent := parentOf(t, 1, func(*recipe.Config) {})
 	gqa := parentOf(t, 1, func(c *recipe.Config) {
-		c.Model.Attention.OneOf, c.Model.Attention.NKVHead = attention.As(attention.GQA{}), 2
+		configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Attention.OneOf, b.Attention.NKVHead = attention.As(attention.GQA{}), 2 })
 	})
 	biased := parentOf(t, 1, func(c *recipe.Config) {
-		c.Model.Attention.Of = attention.MHA{Projections: attention.Projections{Bias: true}}
+		configs.Edit(&c.Model.OneOf, func(b *decoder.Config) {
+			b.Attention.Of = attention.MHA{Projections: attention.Projections{Bias: true}}
+		})
 	})
-	mfa := parentOf(t, 1, func(c *recipe.Config) { c.Model.Attention.OneOf = attention.As(attention.MFA{}) })
+	mfa := parentOf(t, 1, func(c *recipe.Config) {
+		configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Attention.OneOf = attention.As(attention.MFA{}) })
+	})
 	for _, tc := range []struct {
 		name   string
 		parent *saved.Model

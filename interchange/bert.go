@@ -42,9 +42,8 @@ func (bert) read(s *Source, m *Model, r *report) {
 }
 
 // readEncoder begins the network of an encoder.
-func readEncoder(c fields, m *Model, r *report) recipe.Model {
-	var n recipe.Model
-	n.UseKind("encoder")
+func readEncoder(c fields, m *Model, r *report) encoder.Config {
+	n := encoder.Default()
 	n.InitStd = c.number(r, "initializer_range", 0.02)
 	c.only(r, "tie_word_embeddings", "true")
 	m.Dims.VocabSize = c.count(r, "vocab_size", 0, 1, maxVocab)
@@ -52,16 +51,22 @@ func readEncoder(c fields, m *Model, r *report) recipe.Model {
 }
 
 // encoder ends the network of an encoder: by its head.
-func (m *Model) encoder(n recipe.Model, r *report) {
+func (m *Model) encoder(n encoder.Config, r *report) {
 	m.Dims.Context = n.Context
-	m.Network = n
 	switch m.architecture(r, "Model", "ForSequenceClassification", "ForMaskedLM", "ForPreTraining") {
 	case "ForSequenceClassification":
 		m.readLabels(r)
 	case "ForMaskedLM", "ForPreTraining":
 	default:
-		m.readSentence(r)
+		n.Sentence = m.readSentence(r)
 	}
+	m.Network = recipe.ModelOf(n)
+}
+
+// sentenceOf is how a network makes a vector of a text; nil: it does not.
+func sentenceOf(n recipe.Model) *encoder.Sentence {
+	body, _ := n.Of.(encoder.Config)
+	return body.Sentence
 }
 
 // readLabels reads the classes of a classifier; one class is a regression.
@@ -93,13 +98,12 @@ func (m *Model) readLabels(r *report) {
 }
 
 // readSentence reads the modules of sentence-transformers; a model without modules gives the mean of its states, as there.
-func (m *Model) readSentence(r *report) {
+func (m *Model) readSentence(r *report) *encoder.Sentence {
 	out := &encoder.Sentence{Pooling: "mean"}
-	m.Network.Sentence = out
 	modules, err := m.source.modules()
 	if err != nil {
 		r.add("%v", err)
-		return
+		return out
 	}
 	for i, x := range modules {
 		switch name := x.Type[strings.LastIndex(x.Type, ".")+1:]; {
@@ -119,7 +123,7 @@ func (m *Model) readSentence(r *report) {
 		c, err := parseFields("sentence_bert_config.json", text)
 		if err != nil {
 			r.add("%v", err)
-			return
+			return out
 		}
 		if n := c.count(r, "max_seq_length", m.Dims.Context, 1, maxContext); n < m.Dims.Context {
 			out.MaxTokens = n
@@ -129,6 +133,7 @@ func (m *Model) readSentence(r *report) {
 		}
 	}
 	_, out.Pooler = m.find(origin{name: m.bodied("pooler.dense.weight")})
+	return out
 }
 
 // poolings are the modes of the module Pooling that are supported, and this project's names.
@@ -193,18 +198,19 @@ func (bert) idle(m *Model, name string) bool {
 		return true
 	}
 	// A masked language model needs no pooler.
-	return strings.HasPrefix(name, "pooler.") && m.Network.Sentence == nil && m.Dims.Outputs() == 0
+	return strings.HasPrefix(name, "pooler.") && sentenceOf(m.Network) == nil && m.Dims.Outputs() == 0
 }
 
 func (bert) write(m *Model) (map[string]any, error) {
-	n, a := m.Network, m.Network.Attention
+	n, ok := m.Network.Of.(encoder.Config)
+	a := n.Attention
 	own, _ := a.Projections()
-	if _, ok := n.Body().(encoder.Config); !ok || !n.Bias || !own.Bias || a.HeadDim != 0 || n.Norm != "layer_norm" || n.Types() == 0 || n.Pooler != nil {
+	if !ok || !n.Bias || !own.Bias || a.HeadDim != 0 || n.Norm != "layer_norm" || n.Types() == 0 || n.Pooler != nil {
 		return nil, errNetwork
 	}
 	c := map[string]any{
 		"model_type": "bert", "hidden_size": n.DModel, "num_hidden_layers": n.NLayer, "num_attention_heads": a.NHead,
-		"intermediate_size": n.Body().(encoder.Config).HiddenWidth(), "hidden_act": theirs(n.MLP), "layer_norm_eps": n.NormEps, "initializer_range": n.InitStd,
+		"intermediate_size": n.HiddenWidth(), "hidden_act": theirs(n.MLP), "layer_norm_eps": n.NormEps, "initializer_range": n.InitStd,
 		"hidden_dropout_prob": n.Dropout, "attention_probs_dropout_prob": 0.0, "max_position_embeddings": m.Dims.Context,
 		"type_vocab_size": n.Types(), "vocab_size": m.Dims.VocabSize, "pad_token_id": 0, "position_embedding_type": "absolute",
 	}
@@ -215,7 +221,7 @@ func (bert) write(m *Model) (map[string]any, error) {
 // writeHead adds the architecture and the labels.
 func (m *Model) writeHead(c map[string]any, prefix string) {
 	switch {
-	case m.Network.Sentence != nil:
+	case sentenceOf(m.Network) != nil:
 		c["architectures"] = []string{prefix + "Model"}
 	case m.Dims.Outputs() == 0:
 		c["architectures"] = []string{prefix + "ForMaskedLM"}
@@ -240,7 +246,7 @@ func (m *Model) writeLabels(c map[string]any, architecture string) {
 
 // sentenceFiles are those of sentence-transformers beside the config.
 func (m *Model) sentenceFiles() map[string][]byte {
-	s := m.Network.Sentence
+	s := sentenceOf(m.Network)
 	if s == nil {
 		return nil
 	}
@@ -261,7 +267,8 @@ func (m *Model) sentenceFiles() map[string][]byte {
 	if s.Normalize {
 		modules = append(modules, entry{2, "2", "2_Normalize", "sentence_transformers.models.Normalize"})
 	}
-	pooling := map[string]any{"word_embedding_dimension": m.Network.DModel, "pooling_mode_max_tokens": false}
+	body := m.Network.Of.(encoder.Config)
+	pooling := map[string]any{"word_embedding_dimension": body.DModel, "pooling_mode_max_tokens": false}
 	for key, own := range poolings {
 		pooling[key] = own == s.Pooling
 	}

@@ -56,14 +56,15 @@ func (distilbert) idle(m *Model, name string) bool {
 }
 
 func (distilbert) write(m *Model) (map[string]any, error) {
-	n, a := m.Network, m.Network.Attention
+	n, ok := m.Network.Of.(encoder.Config)
+	a := n.Attention
 	own, _ := a.Projections()
-	if _, ok := n.Body().(encoder.Config); !ok || !n.Bias || !own.Bias || a.HeadDim != 0 || n.Norm != "layer_norm" || n.NormEps != 1e-12 || n.Types() != 0 ||
+	if !ok || !n.Bias || !own.Bias || a.HeadDim != 0 || n.Norm != "layer_norm" || n.NormEps != 1e-12 || n.Types() != 0 ||
 		n.Pooler == nil || *n.Pooler != "relu" {
 		return nil, errNetwork
 	}
 	c := map[string]any{
-		"model_type": "distilbert", "dim": n.DModel, "n_layers": n.NLayer, "n_heads": a.NHead, "hidden_dim": n.Body().(encoder.Config).HiddenWidth(),
+		"model_type": "distilbert", "dim": n.DModel, "n_layers": n.NLayer, "n_heads": a.NHead, "hidden_dim": n.HiddenWidth(),
 		"activation": theirs(n.MLP), "dropout": n.Dropout, "attention_dropout": 0.0, "initializer_range": n.InitStd,
 		"max_position_embeddings": m.Dims.Context, "vocab_size": m.Dims.VocabSize, "pad_token_id": 0, "sinusoidal_pos_embds": false,
 	}

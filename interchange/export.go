@@ -57,7 +57,7 @@ func Export(c Checkpoint, format, path, ftype string) error {
 // outgoing is the model as a family has it, with its config.json.
 func (c Checkpoint) outgoing() (*Model, map[string]any, error) {
 	for _, f := range families() {
-		m := &Model{Network: c.Network, Dims: c.Dims, Labels: c.Labels, Files: c.Files, family: f, bare: c.Network.Sentence != nil}
+		m := &Model{Network: c.Network, Dims: c.Dims, Labels: c.Labels, Files: c.Files, family: f, bare: sentenceOf(c.Network) != nil}
 		config, err := f.write(m)
 		if err != nil {
 			continue
@@ -71,7 +71,7 @@ func (c Checkpoint) outgoing() (*Model, map[string]any, error) {
 		config["dtype"] = "float32"
 		return m, config, nil
 	}
-	return nil, nil, fmt.Errorf("%w: kind = %q with these options is not a network that transformers knows; want one of %s", ErrExport, c.Network.Kind, strings.Join(Families(), ", "))
+	return nil, nil, fmt.Errorf("%w: kind = %q with these options is not a network that transformers knows; want one of %s", ErrExport, c.Network.Name, strings.Join(Families(), ", "))
 }
 
 // generation is the content of generation_config.json; empty where there is none.

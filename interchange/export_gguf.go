@@ -35,15 +35,16 @@ func (c Checkpoint) exportGGUF(path, ftype string) error {
 	if err != nil {
 		return err
 	}
+	body, _ := c.Network.Of.(decoder.Config)
 	tensors := c.tensors(m)
 	for i, t := range tensors {
 		heads := 0
 		switch {
 		case m.Family != "llama":
 		case strings.Contains(t.Name, ".q_proj."):
-			heads = c.Network.Attention.NHead
+			heads = body.Attention.NHead
 		case strings.Contains(t.Name, ".k_proj."):
-			heads = c.Network.Attention.KVHeads()
+			heads = body.Attention.KVHeads()
 		}
 		if heads > 0 {
 			tensors[i].Values = func() ([]float32, error) {
@@ -74,7 +75,8 @@ func ggufPlace(name string) int {
 }
 
 func (c Checkpoint) ggufMetadata(m *Model, config map[string]any, t gguf.FileType) (gguf.Metadata, error) {
-	n, a := c.Network, c.Network.Attention
+	n, _ := c.Network.Of.(decoder.Config)
+	a := n.Attention
 	arch := m.Family
 	var md gguf.Metadata
 	add := func(key string, value any) { md = append(md, gguf.Pair{Key: key, Value: value}) }
@@ -85,7 +87,7 @@ func (c Checkpoint) ggufMetadata(m *Model, config map[string]any, t gguf.FileTyp
 	add(arch+".block_count", uint32(n.NLayer))
 	add(arch+".context_length", uint32(c.Dims.Context))
 	add(arch+".embedding_length", uint32(n.DModel))
-	add(arch+".feed_forward_length", uint32(decoder.Config(n.Blocks).HiddenWidth()))
+	add(arch+".feed_forward_length", uint32(n.HiddenWidth()))
 	add(arch+".attention.head_count", uint32(a.NHead))
 	add(arch+".attention.head_count_kv", uint32(a.KVHeads()))
 	add(arch+".attention.key_length", uint32(a.Dim(n.DModel)))

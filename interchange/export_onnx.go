@@ -18,7 +18,7 @@ import (
 func (c Checkpoint) exportONNX(path string) error {
 	body, ok := c.Network.Body().(encoder.Config)
 	if !ok {
-		return fmt.Errorf("%w: ONNX files are written of encoders, not of kind = %q", ErrExport, c.Network.Kind)
+		return fmt.Errorf("%w: ONNX files are written of encoders, not of kind = %q", ErrExport, c.Network.Name)
 	}
 	return c.exportFolder(path, "model.onnx", func(file string, _ *Model) error {
 		return onnx.WriteFile(file, c.onnxGraph(body))
@@ -35,7 +35,7 @@ func (c Checkpoint) onnxGraph(body encoder.Config) onnx.Graph {
 	for _, name := range inputs {
 		b.Inputs = append(b.Inputs, onnx.Value{Name: name, Type: onnx.Int64, Shape: []any{"batch", "sequence"}})
 	}
-	b.Name = c.Network.Kind
+	b.Name = c.Network.Name
 	x := b.hidden() // [B, T, D]
 	switch {
 	case body.Sentence != nil:

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"sparrow/configs"
 	"sparrow/interchange"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 )
 
@@ -84,7 +86,7 @@ func TestExportRefuses(t *testing.T) {
 		t.Errorf("over a folder: %v", err)
 	}
 	odd := outgoing(m, store)
-	odd.Network.MLP = "relu"
+	configs.Edit(&odd.Network.OneOf, func(b *decoder.Config) { b.MLP = "relu" })
 	out := filepath.Join(there, "new")
 	if err := interchange.Export(odd, "hf", out, "F32"); err == nil || !strings.Contains(err.Error(), "not a network that transformers knows") {
 		t.Errorf("a relu: %v", err)

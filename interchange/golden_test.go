@@ -143,7 +143,7 @@ func checkGolden(t *testing.T, dir string, m *interchange.Model, store *nn.Store
 func outputs(t *testing.T, s *model.Session, m *interchange.Model, rows, types [][]int, length int) []float64 {
 	t.Helper()
 	shape := model.Shape{Rows: len(rows), Length: length}
-	language := m.Dims.Outputs() == 0 && m.Network.Sentence == nil
+	language := m.Dims.Outputs() == 0 && m.Task != "sentence"
 	var sites []string
 	if language {
 		sites = []string{"logits"}
@@ -198,9 +198,9 @@ func outputs(t *testing.T, s *model.Session, m *interchange.Model, rows, types [
 		if err := p.Run(); err != nil {
 			t.Fatal(err)
 		}
-		x := p.Output("embedding").Float64s()
+		x, width := p.Output("embedding").Float64s(), p.Output("embedding").Width
 		for i := range rows {
-			states[i*length+j] = x[i*m.Network.DModel : (i+1)*m.Network.DModel]
+			states[i*length+j] = x[i*width : (i+1)*width]
 		}
 	}
 	return slices.Concat(states...)

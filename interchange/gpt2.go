@@ -18,7 +18,7 @@ func (gpt2) prefix() string  { return "transformer." }
 
 func (gpt2) read(s *Source, m *Model, r *report) {
 	c := s.config
-	n := recipe.DefaultModel()
+	n := decoder.Default()
 	n.Norm, n.Positions, n.Bias = "layer_norm", "learned", true
 	n.Attention.OneOf = attention.As(attention.MHA{Projections: attention.Projections{Bias: true}})
 	n.DModel = c.count(r, "n_embd", 768, 1, maxWidth)
@@ -32,7 +32,7 @@ func (gpt2) read(s *Source, m *Model, r *report) {
 	m.Dims.VocabSize = c.count(r, "vocab_size", 50257, 1, maxVocab)
 	m.Dims.Context = c.count(r, "n_positions", 1024, 1, maxContext)
 	n.Context = m.Dims.Context
-	m.Network = n
+	m.Network = recipe.ModelOf(n)
 	c.only(r, "scale_attn_weights", "true")
 	c.only(r, "scale_attn_by_inverse_layer_idx", "false")
 	c.only(r, "add_cross_attention", "false")
@@ -72,19 +72,20 @@ func (gpt2) origin(m *Model, name string) origin {
 }
 
 func (gpt2) idle(m *Model, name string) bool {
-	return strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias") || name == "lm_head.weight" && m.Network.Tied
+	return strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias") || name == "lm_head.weight" && tied(m.Network)
 }
 
 func (gpt2) write(m *Model) (map[string]any, error) {
-	n, a := m.Network, m.Network.Attention
+	n, ok := m.Network.Of.(decoder.Config)
+	a := n.Attention
 	own, projected := a.Projections()
-	if _, ok := n.Body().(decoder.Config); !ok || n.Norm != "layer_norm" || n.MLP == "swiglu" || n.Positions != "learned" || !n.Bias || !own.Bias || a.KVHeads() != a.NHead || !projected ||
+	if !ok || n.Norm != "layer_norm" || n.MLP == "swiglu" || n.Positions != "learned" || !n.Bias || !own.Bias || a.KVHeads() != a.NHead || !projected ||
 		a.HeadDim != 0 || !own.BiasedOutput() || own.NormedHeads() {
 		return nil, errNetwork
 	}
 	return map[string]any{
 		"architectures": []string{"GPT2LMHeadModel"}, "model_type": "gpt2", "n_embd": n.DModel, "n_layer": n.NLayer, "n_head": a.NHead,
-		"n_inner": decoder.Config(n.Blocks).HiddenWidth(), "n_positions": m.Dims.Context, "n_ctx": m.Dims.Context, "activation_function": theirs(n.MLP),
+		"n_inner": n.HiddenWidth(), "n_positions": m.Dims.Context, "n_ctx": m.Dims.Context, "activation_function": theirs(n.MLP),
 		"layer_norm_epsilon": n.NormEps, "initializer_range": n.InitStd, "tie_word_embeddings": n.Tied, "vocab_size": m.Dims.VocabSize,
 	}, nil
 }

@@ -26,7 +26,7 @@ const (
 
 func (llama) read(s *Source, m *Model, r *report) {
 	c := s.config
-	n := recipe.DefaultModel()
+	n := decoder.Default()
 	n.DModel = c.count(r, "hidden_size", 0, 1, maxWidth)
 	n.NLayer = c.count(r, "num_hidden_layers", 0, 1, model.MaxLayers)
 	n.DFF = c.count(r, "intermediate_size", 0, 1, maxWidth)
@@ -60,7 +60,7 @@ func (llama) read(s *Source, m *Model, r *report) {
 	m.Dims.Context = c.count(r, "max_position_embeddings", 2048, 1, maxContext)
 	m.window(c, r)
 	n.Context = m.Dims.Context
-	m.Network = n
+	m.Network = recipe.ModelOf(n)
 	c.only(r, "pretraining_tp", "1")
 	c.unread(r, "config", harmless...)
 	m.architecture(r, "ForCausalLM")
@@ -123,20 +123,27 @@ func (m *Model) architecture(r *report, ends ...string) string {
 	return ""
 }
 
+// tied reports whether a decoder's output head is its token embedding.
+func tied(n recipe.Model) bool {
+	body, _ := n.Of.(decoder.Config)
+	return body.Tied
+}
+
 func (llama) origin(_ *Model, name string) origin { return origin{name: name} }
 
 func (llama) idle(m *Model, name string) bool {
-	return strings.HasSuffix(name, ".rotary_emb.inv_freq") || name == "lm_head.weight" && m.Network.Tied
+	return strings.HasSuffix(name, ".rotary_emb.inv_freq") || name == "lm_head.weight" && tied(m.Network)
 }
 
 func (llama) write(m *Model) (map[string]any, error) {
-	n, a := m.Network, m.Network.Attention
+	n, ok := m.Network.Of.(decoder.Config)
+	a := n.Attention
 	own, projected := a.Projections()
-	if _, ok := n.Body().(decoder.Config); !ok || n.Norm != "rms_norm" || n.MLP != "swiglu" || n.Positions != "rotary" || !projected {
+	if !ok || n.Norm != "rms_norm" || n.MLP != "swiglu" || n.Positions != "rotary" || !projected {
 		return nil, errNetwork
 	}
 	c := map[string]any{
-		"hidden_act": "silu", "hidden_size": n.DModel, "intermediate_size": decoder.Config(n.Blocks).HiddenWidth(), "num_hidden_layers": n.NLayer,
+		"hidden_act": "silu", "hidden_size": n.DModel, "intermediate_size": n.HiddenWidth(), "num_hidden_layers": n.NLayer,
 		"num_attention_heads": a.NHead, "num_key_value_heads": a.KVHeads(), "head_dim": a.Dim(n.DModel),
 		"rms_norm_eps": n.NormEps, "initializer_range": n.InitStd, "tie_word_embeddings": n.Tied,
 		"max_position_embeddings": m.Dims.Context, "vocab_size": m.Dims.VocabSize, "rope_theta": a.Theta,

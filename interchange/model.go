@@ -14,6 +14,7 @@ import (
 	"sparrow/data/tokenizers"
 	"sparrow/model"
 	"sparrow/model/decoder"
+	"sparrow/model/encoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 )
@@ -103,7 +104,7 @@ func (s *Source) Model() (*Model, error) {
 		m.Task, m.Use = "language", "generate"
 	case m.Dims.ImageSize > 0:
 		m.Task, m.Use = "vision", "predict"
-	case m.Network.Sentence != nil:
+	case sentenceOf(m.Network) != nil:
 		m.Task, m.Use = "sentence", "embed"
 	case m.Dims.Outputs() > 0:
 		m.Task, m.Use = "texts", "predict"
@@ -265,7 +266,14 @@ func (m *Model) readTokenizer(r *report) {
 		r.add("the tokenizer has %d tokens, the network %d", n, m.Dims.VocabSize)
 	}
 	if m.Dims.VocabSize != t.VocabSize() {
-		m.Network.Vocab = &m.Dims.VocabSize
+		switch n := m.Network.Of.(type) {
+		case decoder.Config:
+			n.Vocab = &m.Dims.VocabSize
+			m.Network.Of = n
+		case encoder.Config:
+			n.Vocab = &m.Dims.VocabSize
+			m.Network.Of = n
+		}
 	}
 	m.Files["tokenizer.json"] = text
 }

@@ -64,7 +64,7 @@ func (roberta) idle(m *Model, name string) bool {
 	case "embeddings.position_ids", "lm_head.decoder.weight", "lm_head.decoder.bias":
 		return true
 	}
-	return strings.HasPrefix(name, "pooler.") && m.Network.Sentence == nil
+	return strings.HasPrefix(name, "pooler.") && sentenceOf(m.Network) == nil
 }
 
 func (roberta) write(m *Model) (map[string]any, error) { return nil, errNetwork }

@@ -10,6 +10,7 @@ import (
 	"sparrow/data/images"
 	"sparrow/model"
 	"sparrow/model/vit"
+	"sparrow/recipe"
 )
 
 // transformer is the vision transformer as a classifier of images.
@@ -23,8 +24,7 @@ const maxSide = 4096
 
 func (transformer) read(s *Source, m *Model, r *report) {
 	c := s.config
-	m.Network.UseKind("vit")
-	n := m.Network.ViT
+	n := vit.DefaultBody()
 	n.DModel = c.count(r, "hidden_size", 768, 1, maxWidth)
 	n.NLayer = c.count(r, "num_hidden_layers", 12, 1, model.MaxLayers)
 	n.DFF = c.count(r, "intermediate_size", 3072, 1, maxWidth)
@@ -40,6 +40,7 @@ func (transformer) read(s *Source, m *Model, r *report) {
 	}
 	n.Attention.OneOf = attention.As(attention.MHA{Projections: own})
 	n.Attention.NHead = c.count(r, "num_attention_heads", 12, 1, maxWidth)
+	m.Network = recipe.ModelOf(n)
 	side, channels := c.count(r, "image_size", 224, 1, maxSide), c.count(r, "num_channels", 3, 1, 3)
 	if channels == 2 {
 		r.add("config: num_channels = 2; want 3 (colour) or 1 (grey)")

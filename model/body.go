@@ -33,6 +33,24 @@ type Typed interface {
 	Types() int
 }
 
+// Padded is a body whose config may say how many rows its words have.
+type Padded interface {
+	// Words are at least as many as the tokenizer has tokens; 0: as many.
+	Words() int
+}
+
+// Bounded is a body whose config may say the longest sequence.
+type Bounded interface {
+	// Bound is its length in tokens; 0: what the data say. Where places are learned, nothing is known of those beyond.
+	Bound() (context int, learned bool)
+}
+
+// Cached is a body that decodes over caches.
+type Cached interface {
+	// CacheBytes are of a token in all layers, in float32 or in 8 bits.
+	CacheBytes(int8s bool) int
+}
+
 // Sentenced is a body that can give each text a vector, without labels.
 type Sentenced interface {
 	// Sentences is the network that does; ok is false where the config does not ask for it.
@@ -58,13 +76,6 @@ type Staged interface {
 type Stage struct {
 	Parameters []string // what its parameters' names begin with
 	Output     string   // site of its last block's output, before the norm
-}
-
-// Weighed is a body that knows from below what it needs before it is planned.
-type Weighed interface {
-	// Least is less than what it takes in training, in bytes: of weights, and of the
-	// activations of each example.
-	Least(d Dims) (weights, activations float64)
 }
 
 // AttentionSite names the weights [B*T, M] of M heads by which a [Reader] pools the

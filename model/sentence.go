@@ -14,6 +14,12 @@ type Sentences struct {
 	Body Sequence
 	Text Text
 	Kept Fixed // arrays that the vectors do not depend on
+
+	Width     int                           // D, of the vectors
+	Longest   int                           // longer texts are cut; 0: to what the body reads
+	MaxScore  float64                       // of two texts that mean the same; 0: the largest of the training data, or 1 if that is less
+	Normalize bool                          // vectors have length 1
+	Shares    func(w []float32, length int) // sets what share each of a text's tokens has: w[i] of token i, of which the first length count
 }
 
 // Build implements Network.

@@ -145,8 +145,8 @@ func (c Config) validateTask(r *configs.Report) {
 	if hasLabels {
 		key, longest = "data.max_len", labels.Labelled().MaxLen
 	}
-	if c.Model.Context > 0 && c.Model.Context < longest {
-		r.Errorf(key, "is longer than [model] context = %d", c.Model.Context)
+	if context, _ := c.Model.bound(); context > 0 && context < longest {
+		r.Errorf(key, "is longer than [model] context = %d", context)
 	}
 	body := c.Model.Body()
 	_, reads := body.(model.Reader)
@@ -156,11 +156,11 @@ func (c Config) validateTask(r *configs.Report) {
 	case body == nil: // which its table reports
 	case sees && c.Data.IsNone(): // a model from elsewhere
 	case pictures != sees:
-		r.Errorf("model.kind", "is not for [data] source = %q; want %s for images (mnist, image_folder), and another kind for texts", c.Data.Name, strings.Join(Viewers(), " or "))
+		r.Errorf("model.kind", "is not for [data] source = %q; want %s for images (mnist, image_folder), and another kind for texts", c.Data.Name, strings.Join(give[model.Viewer](), " or "))
 	case pictures:
 		c.validateImages(r)
 	case hasLabels && !reads:
-		r.Errorf("model.kind", "predicts tokens, but [data] source = %q has labels; want one of %s", c.Data.Name, strings.Join(Classifiers(), ", "))
+		r.Errorf("model.kind", "predicts tokens, but [data] source = %q has labels; want one of %s", c.Data.Name, strings.Join(give[model.Reader](), ", "))
 	case !hasLabels && !steps:
 		r.Errorf("model.kind", "predicts labels, but [data] source = %q has none; want \"decoder\", or \"encoder\" as a masked language model", c.Data.Name)
 	case !hasLabels && !sequence.Causal() && c.Data.SeqLen() < minMaskedLen:
@@ -322,7 +322,7 @@ func (c Train) Frozen(name string) bool {
 
 // Dims are the sizes of a language model that follow from its data.
 func (c Config) Dims(vocabSize int) model.Dims {
-	context := c.Model.Context
+	context, _ := c.Model.bound()
 	if context == 0 {
 		context = c.Data.SeqLen()
 	}
@@ -331,7 +331,7 @@ func (c Config) Dims(vocabSize int) model.Dims {
 
 // Longest is how many tokens a text may have, prompt included; 0: any number.
 func (c Config) Longest() int {
-	if c.Model.Positions == "learned" {
+	if _, learned := c.Model.bound(); learned {
 		return c.Dims(1).Context
 	}
 	return 0
@@ -343,10 +343,11 @@ func (c Config) metricsOf() []string {
 		return []string{"loss", "accuracy", "top5", "f1", "macro_f1", "matthews"}
 	}
 	labels, ok := c.Data.Labelled()
+	_, embeds := c.Model.Sentences()
 	switch {
-	case !ok && c.Model.Sentence == nil:
+	case !ok && !embeds:
 		return []string{"loss", "perplexity"}
-	case c.Model.Sentence != nil || labels.Scores():
+	case embeds || labels.Scores():
 		return []string{"loss", "pearson", "spearman"}
 	}
 	return []string{"loss", "accuracy", "f1", "macro_f1", "matthews"}
@@ -362,8 +363,8 @@ func (c Config) Room(prompt, most int) int {
 
 // LabelledContext is the longest text, in tokens.
 func (c Config) LabelledContext() int {
-	if c.Model.Context > 0 {
-		return c.Model.Context
+	if context, _ := c.Model.bound(); context > 0 {
+		return context
 	}
 	return c.Data.Lengths().MaxLen
 }

@@ -25,16 +25,6 @@ func Sources() []configs.Choice[data.Source] {
 // From is the table of a source.
 func From(s data.Source) Data { return Data{configs.OneOf[data.Source]{Name: s.Name(), Of: s}} }
 
-// Edit changes the source if it is an S, and reports whether it is.
-func Edit[S data.Source](d *Data, change func(s *S)) bool {
-	s, ok := d.Of.(S)
-	if ok {
-		change(&s)
-		*d = From(s)
-	}
-	return ok
-}
-
 // DefaultData returns the values of keys that a config leaves out.
 func DefaultData() Data { return From(text.DefaultGoroot()) }
 

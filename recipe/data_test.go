@@ -55,7 +55,7 @@ func TestConfigErrors(t *testing.T) {
 		})
 	}
 	cfg := DefaultData()
-	Edit(&cfg, func(s *text.Goroot) { s.ValidationShare = math.NaN() })
+	configs.Edit(&cfg.OneOf, func(s *text.Goroot) { s.ValidationShare = math.NaN() })
 	if err := configs.Validate("data: config", &cfg); err == nil || !strings.Contains(err.Error(), "validation_share = nan is out of range") {
 		t.Errorf("share not a number: %v", err)
 	}

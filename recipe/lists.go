@@ -13,6 +13,7 @@ func Lists() configs.Lists {
 	l = configs.With(l, attention.Kinds()...)
 	l = configs.With(l, attention.Maps()...)
 	l = configs.With(l, attention.Pools()...)
+	l = configs.With(l, Bodies()...)
 	l = configs.With(l, STFKinds()...)
 	return configs.With(l, Sources()...)
 }
@@ -24,6 +25,11 @@ var OldDefaults = map[string]any{
 	"data.seq_len": 256, "data.max_bytes": 0, "data.max_len": 256, "data.cut": "head", "data.max_examples": 0, "data.root": "",
 	"data.train": "", "data.validation": "", "data.test": "", "data.text_columns": []string{}, "data.label_column": "",
 	"data.header": true, "data.regression": false, "data.vectors": "", "data.image_size": 0, "data.mean": []float64{}, "data.std": []float64{},
+
+	"model.d_model": 0, "model.n_layer": 0, "model.d_ff": 0, "model.context": 0, "model.norm": "rms_norm", "model.norm_eps": 1e-5,
+	"model.mlp": "swiglu", "model.positions": "rotary", "model.tie_embeddings": false, "model.bias": false, "model.dropout": 0.0,
+	"model.init_std": 0.02, "model.checkpoint_activations": false, "model.attention.kind": "mha", "model.attention.n_head": 4,
+	"model.attention.n_kv_head": 0, "model.attention.head_dim": 0, "model.attention.rope_theta": 10000.0,
 
 	"model.linear.rank": 0, "model.linear.alpha": 0.0, "model.linear.density": 0.0, "model.linear.up_init": "",
 	"model.linear.train_scale": false, "model.linear.mode": "", "model.linear.base": "", "model.linear.block": 0,

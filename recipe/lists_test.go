@@ -6,6 +6,8 @@ import (
 
 	"sparrow/attention"
 	"sparrow/configs"
+	"sparrow/model/decoder"
+	"sparrow/model/favit"
 	"sparrow/recipe"
 )
 
@@ -35,8 +37,8 @@ v_head_dim = 0
 		t.Fatal(err)
 	}
 	want := attention.Of(attention.MFA{Factors: attention.Factors{QRank: 7, InterNorm: true}}, attention.Heads{NHead: 4, Theta: 10000})
-	if c.Model.Attention != want {
-		t.Errorf("got %+v, want %+v", c.Model.Attention, want)
+	if got := c.Model.Of.(decoder.Config).Attention; got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 	for _, kind := range attention.Kinds() {
 		text := strings.Replace(stored, "mfa", kind.Name, 1)
@@ -85,7 +87,7 @@ pad = "reflect"
 		o := configs.Options{Lists: recipe.Lists(), Old: recipe.OldDefaults}
 		if err := configs.Decode("config.toml", []byte(strings.Replace(stored, "KIND", kind.Name, 1)), &c, o); err != nil {
 			t.Errorf("%s: %v", kind.Name, err)
-		} else if got := c.Model.FaViT.Attention; got.Name != kind.Name || got.Of != kind.New() {
+		} else if got := c.Model.Of.(favit.Body).Attention; got.Name != kind.Name || got.Of != kind.New() {
 			t.Errorf("%s: got %+v", kind.Name, got)
 		}
 		written, err := configs.Encode(c)

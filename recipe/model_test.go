@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -10,6 +11,9 @@ import (
 	"sparrow/attention"
 	"sparrow/configs"
 	"sparrow/model"
+	"sparrow/model/decoder"
+	"sparrow/model/encoder"
+	"sparrow/model/favit"
 	"sparrow/model/lama"
 	"sparrow/nn"
 )
@@ -24,28 +28,26 @@ func TestKinds(t *testing.T) {
 		err := configs.Decode("a.toml", []byte("[model]\n"+text), &table, configs.Options{Lists: Lists()})
 		return table.Model, err
 	}
-	var bert Model
-	bert.UseKind("encoder")
+	bert := encoder.Default()
+	wider, narrow, headed := bert, decoder.Default(), bert
+	wider.DModel, wider.NormEps = 64, 1e-5
+	narrow.DModel = 64
+	headed.Attention = attention.Of(attention.MHA{}, attention.Heads{NHead: 8, Theta: 10000})
 	for _, c := range []struct {
 		name, text string
-		want       func(*Model)
+		want       model.Body
 	}{
-		{"an encoder", "kind = \"encoder\"", func(*Model) {}},
-		{"keys before the kind", "d_model = 64\nnorm_eps = 1e-5\nkind = \"encoder\"", func(c *Model) { c.DModel, c.NormEps = 64, 1e-5 }},
-		{"tables after it", "kind = \"encoder\"\n[model.attention]\nn_head = 8\nbias = false", func(c *Model) {
-			c.Attention = attention.Of(attention.MHA{}, attention.Heads{NHead: 8, Theta: 10000})
-		}},
-		{"the kind that it is", "d_model = 64\nkind = \"decoder\"", func(c *Model) { *c = DefaultModel(); c.DModel = 64 }},
+		{"an encoder", "kind = \"encoder\"", bert},
+		{"keys before the kind", "d_model = 64\nnorm_eps = 1e-5\nkind = \"encoder\"", wider},
+		{"tables after it", "kind = \"encoder\"\n[model.attention]\nn_head = 8\nbias = false", headed},
+		{"the kind that it is", "d_model = 64\nkind = \"decoder\"", narrow},
 	} {
-		want := bert
-		c.want(&want)
 		got, err := decode(c.text)
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if got.Kind != want.Kind || got.DModel != want.DModel || got.Norm != want.Norm || got.NormEps != want.NormEps ||
-			got.MLP != want.MLP || got.Positions != want.Positions || got.Bias != want.Bias || got.Dropout != want.Dropout || got.Attention != want.Attention {
-			t.Errorf("%s: %+v, want %+v", c.name, got, want)
+		if !reflect.DeepEqual(got, ModelOf(c.want)) {
+			t.Errorf("%s: %+v, want %+v", c.name, got, ModelOf(c.want))
 		}
 	}
 	for _, c := range []struct{ text, want string }{
@@ -55,14 +57,16 @@ func TestKinds(t *testing.T) {
 		{"kind = \"encoder\"\ntie_embeddings = true", "want false"},
 		{"kind = \"encoder\"\n[model.attention]\nkind = \"mqa\"", "want \"mha\""},
 		{"kind = \"encoder\"\n[model.attention]\nrope_theta = 500.0", "[model.attention] rope_theta = 500.0 is not for kind = \"encoder\"; want none: its positions are learned"},
-		{"kind = \"lama\"\nd_model = 64", "a.toml:3: [model] d_model = 64 is not for kind = \"lama\", whose keys are those of [model.lama]"},
-		{"kind = \"lama\"\n[model.attention]\nn_head = 8", "is not for kind = \"lama\""},
+		{"kind = \"lama\"\nd_model = 64", "a.toml:3: unknown key \"d_model\" in [model] of kind = \"lama\"; it is a key of decoder, encoder"},
+		{"kind = \"lama\"\n[model.attention]\nn_head = 8", "a.toml:3: unknown key \"attention\" in [model] of kind = \"lama\"; it is a key of decoder, encoder"},
 		{"kind = \"lama\"\n[model.lama]\nhidden = 0", "[model.lama] hidden = 0 is too small; want at least 1"},
 		{"kind = \"lama\"\n[model.lama.pooling]\nheads = 0", "[model.lama.pooling] heads = 0 is too small; want at least 1"},
-		{"kind = \"favit\"\nd_model = 64", "a.toml:3: [model] d_model = 64 is not for kind = \"favit\", whose keys are those of [model.favit]"},
+		{"kind = \"favit\"\nd_model = 64", "a.toml:3: unknown key \"d_model\" in [model] of kind = \"favit\"; it is a key of decoder, encoder"},
+		{"kind = \"favit\"\ncontext = 64", "a.toml:3: unknown key \"context\" in [model] of kind = \"favit\"; it is a key of decoder, encoder, lama"},
+		{"pooler = \"relu\"", "a.toml:2: unknown key \"pooler\" in [model] of kind = \"decoder\"; it is a key of encoder"},
 		{"kind = \"favit\"\n[model.favit]\nvariant = \"b4\"", "[model.favit] variant = \"b4\" is unknown; want one of b0, b1, b2, b3, tiny"},
-		{"kind = \"lama\"\n[model.favit]\nwindow = 7", "is for kind = \"favit\" only, but kind = \"lama\""},
-		{"[model.lama]\nhidden = 8", "is for kind = \"lama\" only, but kind = \"decoder\""},
+		{"kind = \"lama\"\n[model.favit]\nwindow = 7", "a.toml:3: unknown key \"favit\" in [model] of kind = \"lama\"; it is a key of favit"},
+		{"[model.lama]\nhidden = 8", "a.toml:2: unknown key \"lama\" in [model] of kind = \"decoder\"; it is a key of lama"},
 	} {
 		if _, err := decode(c.text); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: error %v, want %q in it", c.text, err, c.want)
@@ -85,8 +89,8 @@ func TestLAMAConfigDecodes(t *testing.T) {
 		if err := configs.Decode("a.toml", []byte(text), &table, configs.Options{Lists: Lists()}); err != nil {
 			t.Fatal(err)
 		}
-		if table.Model.LAMA == nil || *table.Model.LAMA != want {
-			t.Fatalf("got %+v, want %+v", table.Model.LAMA, want)
+		if got := table.Model.Of.(lama.Body).Config; got != want {
+			t.Fatalf("got %+v, want %+v", got, want)
 		}
 		written, err := configs.Encode(table)
 		if err != nil {
@@ -116,9 +120,14 @@ func TestDimsSuitKind(t *testing.T) {
 		{"both", "encoder", model.Dims{Classes: 2, Regression: true}, "classes or a regression"},
 	} {
 		cfg := DefaultModel()
-		cfg.UseKind(c.kind)
-		if c.kind != "lama" { // which is small as it is
-			cfg.DModel, cfg.NLayer = 16, 1
+		cfg.Choose(c.kind, Lists())
+		switch b := cfg.Of.(type) { // a lama is small as it is
+		case decoder.Config:
+			b.DModel, b.NLayer = 16, 1
+			cfg.Of = b
+		case encoder.Config:
+			b.DModel, b.NLayer = 16, 1
+			cfg.Of = b
 		}
 		c.dims.VocabSize, c.dims.Context = 7, 4
 		_, err := cfg.NewSession(c.dims, nn.NewStore(tensor.Float32), model.Options{})
@@ -131,22 +140,25 @@ func TestDimsSuitKind(t *testing.T) {
 // TestNewSessionChecksConfig: a config that no network can have is an error, not
 // a panic, however it was made.
 func TestNewSessionChecksConfig(t *testing.T) {
+	decoders := func(change func(*decoder.Config)) func(*Model) {
+		return func(m *Model) { configs.Edit(&m.OneOf, change) }
+	}
 	for name, c := range map[string]struct {
 		damage func(*Model)
 		want   string
 	}{
-		"norm":         {func(c *Model) { c.Norm = "batch_norm" }, `model: [model] norm = "batch_norm" is unknown; want one of rms_norm, layer_norm`},
-		"mlp":          {func(c *Model) { c.MLP = "maxout" }, `[model] mlp = "maxout" is unknown`},
-		"heads":        {func(c *Model) { c.Attention.NHead = 0 }, `[model.attention] n_head = 0 is too small`},
-		"uneven heads": {func(c *Model) { c.Attention.NHead = 3 }, `n_head = 3 does not divide [model] d_model = 256`},
-		"no width":     {func(c *Model) { c.DModel = 0 }, `[model] d_model = 0 is too small`},
-		"too deep":     {func(c *Model) { c.NLayer = model.MaxLayers + 1 }, `[model] n_layer = 1001 is too large; want at most 1000`},
+		"norm":         {decoders(func(c *decoder.Config) { c.Norm = "batch_norm" }), `model: [model] norm = "batch_norm" is unknown; want one of rms_norm, layer_norm`},
+		"mlp":          {decoders(func(c *decoder.Config) { c.MLP = "maxout" }), `[model] mlp = "maxout" is unknown`},
+		"heads":        {decoders(func(c *decoder.Config) { c.Attention.NHead = 0 }), `[model.attention] n_head = 0 is too small`},
+		"uneven heads": {decoders(func(c *decoder.Config) { c.Attention.NHead = 3 }), `n_head = 3 does not divide [model] d_model = 256`},
+		"no width":     {decoders(func(c *decoder.Config) { c.DModel = 0 }), `[model] d_model = 0 is too small`},
+		"too deep":     {decoders(func(c *decoder.Config) { c.NLayer = model.MaxLayers + 1 }), `[model] n_layer = 1001 is too large; want at most 1000`},
 		"sltrain mode": {func(c *Model) {
 			c.Linear = []nn.Rule{{Match: "*", OneOf: nn.As(nn.SLTrain{Rank: 2, Density: 0.1, Mode: "lazy"})}}
 		}, `mode = "lazy" is unknown; want one of`},
 		"no rank":   {func(c *Model) { c.Linear = []nn.Rule{{Match: "*", OneOf: nn.As(nn.LowRank{})}} }, `rank = 0 is too small`},
 		"zero":      {func(c *Model) { *c = Model{} }, `[model] kind = "" is unknown; want one of decoder, encoder, lama, favit, vit`},
-		"bad width": {func(c *Model) { c.Attention.HeadDim = 7 }, "head_dim = 7 is odd; rotary positions need an even width"},
+		"bad width": {decoders(func(c *decoder.Config) { c.Attention.HeadDim = 7 }), "head_dim = 7 is odd; rotary positions need an even width"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := DefaultModel()
@@ -161,19 +173,16 @@ func TestNewSessionChecksConfig(t *testing.T) {
 
 // imageModel is a small network of images, and the sizes of those.
 func imageModel() (Model, model.Dims) {
-	var cfg Model
-	cfg.UseKind("favit")
-	f := cfg.FaViT
+	f := favit.DefaultBody()
 	f.Widths, f.Depths, f.Heads, f.MLPRatios, f.Reductions = []int{16, 24}, []int{2, 1}, []int{1, 3}, []int{2, 3}, []int{2, 1}
 	f.StemKernel, f.StemStride, f.Window = 3, 2, 3
-	return cfg, model.ImageDims(5, 15, 2)
+	return ModelOf(f), model.ImageDims(5, 15, 2)
 }
 
 // TestImageDims: networks and data that do not suit each other are refused.
 func TestImageDims(t *testing.T) {
 	cfg, dims := imageModel()
-	var b0 Model
-	b0.UseKind("favit")
+	b0 := ModelOf(favit.DefaultBody())
 	wrong := dims
 	wrong.Context++
 	for _, c := range []struct {
@@ -198,8 +207,8 @@ func TestImageDims(t *testing.T) {
 	if _, err := s.Program(model.Score, model.Shape{Rows: 2, Height: dims.ImageSize, Width: dims.ImageSize - 1}); err == nil {
 		t.Error("Score of other images: no error")
 	}
-	cfg.DModel = 8
+	configs.Edit(&cfg.OneOf, func(b *favit.Body) { b.Window = 0 })
 	if _, err := cfg.NewSession(dims, nn.NewStore(tensor.Float32), model.Options{}); !errors.Is(err, configs.ErrConfig) {
-		t.Errorf("d_model of a favit: %v, want a config error", err)
+		t.Errorf("window = 0 of a favit: %v, want a config error", err)
 	}
 }

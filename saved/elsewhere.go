@@ -95,7 +95,6 @@ func (l *Model) override(e Elsewhere) (recipe.Config, error) {
 // roomToScore refuses an evaluation in batches of rows of length tokens or pixels for which this machine's memory has no room.
 func (l *Model) roomToScore(cfg recipe.Config, length int) error {
 	dims := l.Dims
-	cfg.Model.Context = dims.Context
 	if err := recipe.Buildable(cfg, dims, length, machine.Memory()); err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func Fit[B, S any](c recipe.Config, data string) (B, error) {
 	case !c.Data.IsNone() && !gives:
 		return body, fmt.Errorf("[data] source = %q; want %s", c.Data.Name, data)
 	case !ok:
-		return body, fmt.Errorf("[model] kind = %q is no %v", c.Model.Kind, reflect.TypeFor[B]())
+		return body, fmt.Errorf("[model] kind = %q is no %v", c.Model.Name, reflect.TypeFor[B]())
 	}
 	return body, nil
 }

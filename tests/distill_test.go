@@ -9,6 +9,9 @@ import (
 
 	"sparrow/internal/rng"
 	"sparrow/model"
+	"sparrow/model/decoder"
+	"sparrow/model/encoder"
+	"sparrow/model/favit"
 	"sparrow/nn"
 	"sparrow/op"
 	"sparrow/recipe"
@@ -24,12 +27,14 @@ func distillCases() map[string]func() (recipe.Model, model.Dims, func(*model.Pro
 		return out
 	}
 	small := func(kind string) recipe.Model {
-		c := recipe.DefaultModel()
-		if kind != "decoder" {
-			c.UseKind(kind)
+		if kind == "encoder" {
+			b := encoder.Default()
+			b.DModel, b.NLayer, b.DFF, b.Attention.NHead, b.Dropout = 8, 1, 12, 2, 0
+			return recipe.ModelOf(b)
 		}
-		c.DModel, c.NLayer, c.DFF, c.Attention.NHead, c.Dropout = 8, 1, 12, 2, 0
-		return c
+		b := decoder.Default()
+		b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 8, 1, 12, 2
+		return recipe.ModelOf(b)
 	}
 	return map[string]func() (recipe.Model, model.Dims, func(*model.Program)){
 		"decoder": func() (recipe.Model, model.Dims, func(*model.Program)) {
@@ -58,12 +63,10 @@ func distillCases() map[string]func() (recipe.Model, model.Dims, func(*model.Pro
 
 // smallImages is a [model] of two stages, and the sizes of its images.
 func smallImages() (recipe.Model, model.Dims) {
-	var cfg recipe.Model
-	cfg.UseKind("favit")
-	f := cfg.FaViT
+	f := favit.DefaultBody()
 	f.Widths, f.Depths, f.Heads, f.MLPRatios, f.Reductions = []int{16, 24}, []int{2, 1}, []int{1, 3}, []int{2, 3}, []int{2, 1}
 	f.StemKernel, f.StemStride, f.Window = 3, 2, 3
-	return cfg, model.ImageDims(5, 15, 2)
+	return recipe.ModelOf(f), model.ImageDims(5, 15, 2)
 }
 
 func drawnPixels(n int) []float32 {

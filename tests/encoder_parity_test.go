@@ -7,7 +7,9 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/configs"
 	"sparrow/model"
+	"sparrow/model/encoder"
 	"sparrow/nn"
 	"sparrow/op"
 	"sparrow/recipe"
@@ -17,9 +19,10 @@ import (
 // encoderConfig is the network of testdata/encoder.npz or regression.npz.
 func (g golden) encoderConfig(name string) (cfg recipe.Model, dims model.Dims, batch, seqLen int) {
 	c := read[int32](g, "config")
-	cfg.UseKind("encoder")
-	cfg.DModel, cfg.NLayer, cfg.Attention.NHead, cfg.DFF = int(c[1]), int(c[2]), int(c[3]), int(c[4])
-	cfg.Dropout = 0
+	body := encoder.Default()
+	body.DModel, body.NLayer, body.Attention.NHead, body.DFF = int(c[1]), int(c[2]), int(c[3]), int(c[4])
+	body.Dropout = 0
+	cfg = recipe.ModelOf(body)
 	dims = model.Dims{VocabSize: int(c[0]), Context: int(c[5]), Regression: name == "regression"}
 	if !dims.Regression {
 		dims.Classes = int(c[6])
@@ -64,7 +67,7 @@ func (g golden) examples(step, batch, stored, seqLen int) examples {
 func (g golden) encoderSession(name string, dtype tensor.Dtype, recompute, poison bool) (*model.Session, *nn.Gradients) {
 	g.t.Helper()
 	cfg, dims, _, _ := g.encoderConfig(name)
-	cfg.CheckpointActivations = recompute
+	configs.Edit(&cfg.OneOf, func(b *encoder.Config) { b.CheckpointActivations = recompute })
 	store := nn.NewStore(dtype)
 	grads := nn.NewGradients(store)
 	s, err := cfg.NewSession(dims, store, model.Options{Sink: grads, Poison: poison})

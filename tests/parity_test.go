@@ -11,7 +11,9 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/attention"
+	"sparrow/configs"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/train"
@@ -45,20 +47,20 @@ func read[T any](g golden, key string) []T {
 // config is the network of the golden file.
 func (g golden) config(name string) (cfg recipe.Model, dims model.Dims, batch, seqLen int) {
 	c := read[int32](g, "config")
-	cfg = recipe.DefaultModel()
-	cfg.DModel, cfg.NLayer, cfg.DFF = int(c[1]), int(c[2]), int(c[5])
-	cfg.Attention.NHead = int(c[3])
+	body := decoder.Default()
+	body.DModel, body.NLayer, body.DFF = int(c[1]), int(c[2]), int(c[5])
+	body.Attention.NHead = int(c[3])
 	if c[4] != c[3] {
-		cfg.Attention.OneOf, cfg.Attention.NKVHead = attention.As(attention.GQA{}), int(c[4])
+		body.Attention.OneOf, body.Attention.NKVHead = attention.As(attention.GQA{}), int(c[4])
 	}
 	batch, seqLen = int(c[7]), int(c[8])
 	dims = model.Dims{VocabSize: int(c[0]), Context: seqLen}
 	if name == "gpt2" {
-		cfg.Norm, cfg.MLP, cfg.Positions = "layer_norm", "gelu_tanh", "learned"
-		cfg.Bias, cfg.Tied, cfg.Attention.Of = true, true, attention.MHA{Projections: attention.Projections{Bias: true}}
+		body.Norm, body.MLP, body.Positions = "layer_norm", "gelu_tanh", "learned"
+		body.Bias, body.Tied, body.Attention.Of = true, true, attention.MHA{Projections: attention.Projections{Bias: true}}
 		dims.Context = int(c[6])
 	}
-	return cfg, dims, batch, seqLen
+	return recipe.ModelOf(body), dims, batch, seqLen
 }
 
 // Tolerances: the golden losses and gradients are float64; PyTorch's own float32
@@ -91,7 +93,7 @@ func TestParity(t *testing.T) {
 func parity(t *testing.T, name string, dtype tensor.Dtype, recompute, poison bool) {
 	g := openGolden(t, name)
 	cfg, dims, batch, seqLen := g.config(name)
-	cfg.CheckpointActivations = recompute
+	configs.Edit(&cfg.OneOf, func(b *decoder.Config) { b.CheckpointActivations = recompute })
 	store := nn.NewStore(dtype)
 	grads := nn.NewGradients(store)
 	session, err := cfg.NewSession(dims, store, model.Options{Sink: grads, Poison: poison})

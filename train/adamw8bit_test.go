@@ -13,8 +13,10 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/configs"
 	"sparrow/kernel"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/task"
@@ -48,7 +50,7 @@ func config8bit(t *testing.T) recipe.Config {
 // AdamW, bit for bit, larger ones nearly; the state is as large as planned.
 func TestAdamW8bitTensors(t *testing.T) {
 	cfg := config8bit(t)
-	cfg.Model.DFF = 255 // up_proj has 4,080 elements, the embedding 4,096
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DFF = 255 }) // up_proj has 4,080 elements, the embedding 4,096
 	want, grads := storeAndGradients(t, cfg)
 	got, _ := storeAndGradients(t, cfg)
 	o32, o8 := NewAdamW(cfg.Train, want), NewOptimizer(cfg.Train, got)
@@ -93,7 +95,7 @@ func TestAdamW8bitTensors(t *testing.T) {
 // TestAdamW8bitThreads: pieces of a tensor are updated alike by any thread.
 func TestAdamW8bitThreads(t *testing.T) {
 	cfg := config8bit(t)
-	cfg.Model.DModel = 400 // 102,400 elements: several pieces
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel = 400 }) // 102,400 elements: several pieces
 	threads := kernel.Threads()
 	defer kernel.SetThreads(threads)
 	var want []float32
@@ -120,7 +122,7 @@ func TestAdamW8bitLearns(t *testing.T) {
 		steps = 60
 	}
 	cfg := smallConfig(t)
-	cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF = 64, 2, 96
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer, b.DFF = 64, 2, 96 })
 	cfg.Train.Steps, cfg.Train.BatchSize, cfg.Train.LearningRate, cfg.Train.WarmupSteps = steps, 8, 3e-3, 10
 	cfg.Eval.Every, cfg.Checkpoint.Every, cfg.Eval.Tokens = 0, 0, 0
 	loss := map[string]float64{}
@@ -142,7 +144,7 @@ func TestAdamW8bitLearns(t *testing.T) {
 // not with the state of another optimizer or block size.
 func TestAdamW8bitResumes(t *testing.T) {
 	cfg := config8bit(t)
-	cfg.Model.DModel = 32
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel = 32 })
 	whole, dir := filepath.Join(t.TempDir(), "whole"), filepath.Join(t.TempDir(), "out")
 	if _, err := mustTrain(t, cfg, whole, nil); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"sparrow/data/text"
 	"sparrow/internal/shell"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
@@ -26,7 +27,7 @@ func taught(t *testing.T) recipe.Config {
 	if _, err := mustTrain(t, cfg, teacher, nil); err != nil {
 		t.Fatal(err)
 	}
-	cfg.Model.DModel, cfg.Model.DFF = 8, 12
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel, b.DFF = 8, 12 })
 	cfg.Train.Distill = &recipe.Distill{}
 	cfg.Train.Distill.SetDefaults()
 	cfg.Train.Distill.Teacher = teacher
@@ -83,8 +84,8 @@ func TestDistillRefuses(t *testing.T) {
 		want   string
 	}{
 		"nobody":          {func(c *recipe.Config) { c.Train.Distill.Teacher = "nowhere" }, `[train.distill] teacher = "nowhere"`},
-		"other tokenizer": {func(c *recipe.Config) { recipe.Edit(&c.Data, func(s *text.Files) { s.Tokenizer = "char" }) }, "its tokenizer.json is not that of this run's data"},
-		"shorter context": {func(c *recipe.Config) { recipe.Edit(&c.Data, func(s *text.Files) { s.SeqLen = 24 }) }, "its context is 16; want at least 24"},
+		"other tokenizer": {func(c *recipe.Config) { configs.Edit(&c.Data.OneOf, func(s *text.Files) { s.Tokenizer = "char" }) }, "its tokenizer.json is not that of this run's data"},
+		"shorter context": {func(c *recipe.Config) { configs.Edit(&c.Data.OneOf, func(s *text.Files) { s.SeqLen = 24 }) }, "its context is 16; want at least 24"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := taught(t)

@@ -8,7 +8,9 @@ import (
 	"slices"
 	"testing"
 
+	"sparrow/configs"
 	"sparrow/metrics"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 )
@@ -17,7 +19,7 @@ import (
 func factoredRun(t *testing.T, l nn.Rule, change func(*recipe.Config)) (*Trainer, []metrics.Record) {
 	t.Helper()
 	cfg := smallConfig(t)
-	cfg.Model.NLayer = 2
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.NLayer = 2 })
 	l.Match = "model.layers.*"
 	cfg.Model.Linear = []nn.Rule{l}
 	if change != nil {

@@ -11,12 +11,14 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/configs"
 	"sparrow/data/images"
 	"sparrow/data/labelled"
 	"sparrow/data/text"
 	"sparrow/data/tokenizers"
 	"sparrow/model"
 	"sparrow/model/decode"
+	"sparrow/model/encoder"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
@@ -29,9 +31,9 @@ func TestDataGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	language, texts, vision, masked := smallConfig(t), labelledConfig(t, "a", "b"), imageConfig(t), smallConfig(t)
-	masked.Model.UseKind("encoder")
-	masked.Model.DModel, masked.Model.NLayer, masked.Model.Attention.NHead = 16, 1, 2
-	recipe.Edit(&masked.Data, func(s *text.Files) { s.Tokenizer = vocab })
+	masked.Model = recipe.ModelOf(encoder.Default())
+	configs.Edit(&masked.Model.OneOf, func(b *encoder.Config) { b.DModel, b.NLayer, b.Attention.NHead = 16, 1, 2 })
+	configs.Edit(&masked.Data.OneOf, func(s *text.Files) { s.Tokenizer = vocab })
 	var picture bytes.Buffer
 	if err := png.Encode(&picture, image.NewRGBA(image.Rect(0, 0, 9, 9))); err != nil {
 		t.Fatal(err)

@@ -19,9 +19,11 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
+	"sparrow/configs"
 	imagedata "sparrow/data/images"
 	"sparrow/internal/shell"
 	"sparrow/model"
+	"sparrow/model/favit"
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/saved"
@@ -66,10 +68,11 @@ func imageConfig(t *testing.T) recipe.Config {
 	from := imagedata.DefaultFolder()
 	from.Root, from.ValidationShare = stripes(t, 12, 5), 0.2
 	c.Data = recipe.From(from)
-	c.Model.UseKind("favit")
-	c.Model.FaViT.Variant, c.Model.FaViT.Window = "tiny", 3
-	c.Model.FaViT.Widths, c.Model.FaViT.Depths, c.Model.FaViT.Heads = []int{16, 16, 16}, []int{1, 1, 1}, []int{1, 1, 1}
-	c.Model.FaViT.MLPRatios, c.Model.FaViT.Reductions = []int{2, 2, 2}, []int{2, 1, 1}
+	body := favit.DefaultBody()
+	body.Variant, body.Window = "tiny", 3
+	body.Widths, body.Depths, body.Heads = []int{16, 16, 16}, []int{1, 1, 1}, []int{1, 1, 1}
+	body.MLPRatios, body.Reductions = []int{2, 2, 2}, []int{2, 1, 1}
+	c.Model = recipe.ModelOf(body)
 	c.Train.Steps, c.Train.BatchSize, c.Train.LearningRate = 6, 7, 1e-2
 	c.Eval.Every, c.Eval.Tokens, c.Eval.Metric = 2, 0, "accuracy"
 	c.Checkpoint.Every = 2
@@ -80,10 +83,11 @@ func imageConfig(t *testing.T) recipe.Config {
 // of one that was not.
 func TestImagesResume(t *testing.T) {
 	cfg := imageConfig(t)
-	recipe.Edit(&cfg.Data, func(s *imagedata.Folder) {
+	configs.Edit(&cfg.Data.OneOf, func(s *imagedata.Folder) {
 		s.Augment = &imagedata.AugmentConfig{Flip: true, CropPadding: 1, Jitter: 0.3, Erase: 0.5, Mixup: 0.8, CutMix: 1, LabelSmoothing: 0.1}
 	})
-	cfg.Model.FaViT.DropPath, cfg.Train.EMA, cfg.Train.GradAccum = 0.2, 0.9, 2
+	configs.Edit(&cfg.Model.OneOf, func(b *favit.Body) { b.DropPath = 0.2 })
+	cfg.Train.EMA, cfg.Train.GradAccum = 0.9, 2
 	whole := filepath.Join(t.TempDir(), "whole")
 	want, err := mustTrain(t, cfg, whole, nil)
 	if err != nil {
@@ -273,7 +277,7 @@ func TestImageRefusals(t *testing.T) {
 		t.Errorf("a file that is no image: %v", err)
 	}
 	wide := imageConfig(t)
-	recipe.Edit(&wide.Data, func(s *imagedata.Folder) { s.Root = stripes(t, 16, 3) })
+	configs.Edit(&wide.Data.OneOf, func(s *imagedata.Folder) { s.Root = stripes(t, 16, 3) })
 	other, err := l.Open(wide)
 	if err != nil {
 		t.Fatal(err)
@@ -344,7 +348,7 @@ func TestImageConfigs(t *testing.T) {
 	if p.Plan.Weights != store.Bytes() || p.Plan.Averages != store.Bytes() || p.Plan.Optimizer != 2*store.Bytes() || p.Plan.Activations == 0 {
 		t.Errorf("plan %+v for weights of %d bytes", p.Plan, store.Bytes())
 	}
-	cfg.Model.FaViT.Widths = []int{1 << 16, 1 << 16, 1 << 16}
+	configs.Edit(&cfg.Model.OneOf, func(b *favit.Body) { b.Widths = []int{1 << 16, 1 << 16, 1 << 16} })
 	if _, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "this machine has") {
 		t.Errorf("huge: %v, want a refusal", err)
 	}

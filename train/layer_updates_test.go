@@ -18,6 +18,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/metrics"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 )
@@ -37,16 +38,24 @@ var models = []struct {
 	change func(*recipe.Config)
 }{
 	{"untied", func(*recipe.Config) {}},
-	{"tied", func(c *recipe.Config) { c.Model.Tied = true }},
-	{"untied checkpointed", func(c *recipe.Config) { c.Model.CheckpointActivations = true }},
-	{"tied checkpointed", func(c *recipe.Config) { c.Model.Tied, c.Model.CheckpointActivations = true, true }},
+	{"tied", func(c *recipe.Config) { configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Tied = true }) }},
+	{"untied checkpointed", func(c *recipe.Config) {
+		configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.CheckpointActivations = true })
+	}},
+	{"tied checkpointed", func(c *recipe.Config) {
+		configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Tied, b.CheckpointActivations = true, true })
+	}},
 	{"biases, learned positions, dropout", func(c *recipe.Config) {
-		c.Model.Bias, c.Model.Positions, c.Model.Norm, c.Model.Dropout = true, "learned", "layer_norm", 0.1
-		c.Model.Attention.Of = attention.MHA{Projections: attention.Projections{Bias: true}}
+		configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Bias, b.Positions, b.Norm, b.Dropout = true, "learned", "layer_norm", 0.1 })
+		configs.Edit(&c.Model.OneOf, func(b *decoder.Config) {
+			b.Attention.Of = attention.MHA{Projections: attention.Projections{Bias: true}}
+		})
 	}},
 	{"frozen", func(c *recipe.Config) { c.Train.Freeze = []recipe.Freeze{{Match: "*.embed*"}, {Match: "*.layers.0.*"}} }},
 	{"matrices delivered in rows", func(c *recipe.Config) {
-		c.Model.DModel, c.Model.DFF, c.Model.Positions, c.Model.Context, c.Model.Bias, c.Model.NLayer = 32, 40_000, "learned", 40_000, true, 1
+		configs.Edit(&c.Model.OneOf, func(b *decoder.Config) {
+			b.DModel, b.DFF, b.Positions, b.Context, b.Bias, b.NLayer = 32, 40_000, "learned", 40_000, true, 1
+		})
 		c.Eval.Every, c.Checkpoint.Every = 0, 0
 	}},
 	{"sparse plus low rank", func(c *recipe.Config) {
@@ -67,7 +76,8 @@ func TestPerLayerUpdateIsTheOrdinaryOne(t *testing.T) {
 					t.Skip("-short takes the optimizers in turn")
 				}
 				cfg := smallConfig(t)
-				cfg.Model.DModel, cfg.Model.NLayer, cfg.Train.Optimizer, cfg.Train.GradClip = 32, 2, optimizer, 0
+				configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer = 32, 2 })
+				cfg.Train.Optimizer, cfg.Train.GradClip = optimizer, 0
 				m.change(&cfg)
 				var runs [2]string
 				var records [2][]metrics.Record
@@ -106,7 +116,8 @@ func TestPerLayerUpdateMemory(t *testing.T) {
 	for _, m := range models {
 		t.Run(m.name, func(t *testing.T) {
 			cfg := smallConfig(t)
-			cfg.Model.NLayer, cfg.Train.GradClip = 3, 0
+			configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.NLayer = 3 })
+			cfg.Train.GradClip = 0
 			m.change(&cfg)
 			ordinary, err := planOf(cfg)
 			if err != nil {
@@ -220,22 +231,23 @@ func TestPerLayerUpdateDiverges(t *testing.T) {
 func TestPerLayerUpdateDivergesInRows(t *testing.T) {
 	cfg := smallConfig(t)
 	cfg.Train.GradClip, cfg.Train.PerLayerUpdate = 0, true
-	cfg.Model.DModel, cfg.Model.DFF, cfg.Model.NLayer = 32, 70_000, 1
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel, b.DFF, b.NLayer = 32, 70_000, 1 })
 	trainer, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const layer = "model.layers.0.mlp."
+	body := cfg.Model.Of.(decoder.Config)
 	weights := func(name string) []float32 { return trainer.store.Get(name).Float32s() }
 	up, gate, down, head := weights(layer+"up_proj.weight"), weights(layer+"gate_proj.weight"), weights(layer+"down_proj.weight"), weights("lm_head.weight")
 	block := trainer.layers.sink.Rows(layer + "up_proj.weight")
-	if block == 0 || 2*block >= cfg.Model.DFF {
+	if block == 0 || 2*block >= body.DFF {
 		t.Fatalf("blocks of %d rows, want at least three blocks", block)
 	}
 	// One hidden value, of the second block, is about 0, so that the loss is finite; what goes back to it overflows.
 	bad := block + 5
-	for i := range cfg.Model.DModel {
-		up[bad*cfg.Model.DModel+i], down[i*cfg.Model.DFF+bad] = 1e-38, 3e38
+	for i := range body.DModel {
+		up[bad*body.DModel+i], down[i*body.DFF+bad] = 1e-38, 3e38
 	}
 	for i := range head {
 		head[i] *= 1e4
@@ -246,7 +258,7 @@ func TestPerLayerUpdateDivergesInRows(t *testing.T) {
 	if !errors.As(err, &d) || before[d.Parameter] == nil {
 		t.Fatalf("step: %v, want a DivergedError of gate_proj or up_proj", err)
 	}
-	from := block * cfg.Model.DModel
+	from := block * body.DModel
 	was, is := before[d.Parameter], weights(d.Parameter)
 	if slices.Equal(is[:from], was[:from]) {
 		t.Errorf("%s: the rows before the block that diverged were not updated", d.Parameter)

@@ -9,14 +9,14 @@ import (
 	"testing"
 
 	"sparrow/configs"
-	"sparrow/recipe"
+	"sparrow/model/decoder"
 )
 
 // TestLoadTakesTheNetwork: a file with init_from and no [model] has the checkpoint's network and reads its data with its
 // tokenizer; one with a [model] of its own has that, and one that chooses a tokenizer keeps its choice.
 func TestLoadTakesTheNetwork(t *testing.T) {
 	cfg := smallConfig(t)
-	cfg.Model.DModel, cfg.Model.Dropout = 24, 0.25
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel, b.Dropout = 24, 0.25 })
 	parent := filepath.Join(t.TempDir(), "parent")
 	mustTrain(t, cfg, parent, nil)
 	text, err := configs.Encode(cfg.Data)
@@ -36,8 +36,8 @@ func TestLoadTakesTheNetwork(t *testing.T) {
 	if err != nil || like == nil {
 		t.Fatalf("like %v: %v", like, err)
 	}
-	if child.Model.DModel != 24 || child.Model.Dropout != 0.5 {
-		t.Errorf("width %d, dropout %v; want the checkpoint's 24 and the override's 0.5", child.Model.DModel, child.Model.Dropout)
+	if b := child.Model.Of.(decoder.Config); b.DModel != 24 || b.Dropout != 0.5 {
+		t.Errorf("width %d, dropout %v; want the checkpoint's 24 and the override's 0.5", b.DModel, b.Dropout)
 	}
 	if c, _ := child.Data.Tokenizer(); !strings.HasPrefix(c.Tokenizer, filepath.ToSlash(like.Dir)) {
 		t.Errorf("tokenizer = %q, want that of %s", c.Tokenizer, like.Dir)
@@ -55,12 +55,12 @@ func TestLoadTakesTheNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("tokenizer = \"byte\"\n[train]\ninit_from = '" + parent + "'\n")
-	if child, like, err = Load(file, nil); err != nil || like != nil || child.Model.DModel != 24 {
-		t.Errorf("a tokenizer of its own: like %v, width %d: %v", like, child.Model.DModel, err)
+	if child, like, err = Load(file, nil); err != nil || like != nil || child.Model.Of.(decoder.Config).DModel != 24 {
+		t.Errorf("a tokenizer of its own: like %v, width %d: %v", like, child.Model.Of.(decoder.Config).DModel, err)
 	}
 	write("[model]\nn_layer = 2\n[train]\ninit_from = '" + parent + "'\n")
-	if child, like, err = Load(file, nil); err != nil || like != nil || child.Model.DModel != recipe.DefaultModel().DModel {
-		t.Errorf("a network of its own: like %v, width %d: %v", like, child.Model.DModel, err)
+	if child, like, err = Load(file, nil); err != nil || like != nil || child.Model.Of.(decoder.Config).DModel != decoder.Default().DModel {
+		t.Errorf("a network of its own: like %v, width %d: %v", like, child.Model.Of.(decoder.Config).DModel, err)
 	}
 	write("[train]\n")
 	if child, like, err = Load(file, []string{"train.init_from=none"}); err != nil || like != nil || child.Train.InitFrom != "none" {

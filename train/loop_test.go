@@ -15,8 +15,10 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/configs"
 	"sparrow/data/text"
 	"sparrow/internal/shell"
+	"sparrow/model/decoder"
 	"sparrow/recipe"
 )
 
@@ -135,9 +137,9 @@ func TestStepAllocatesNoTensor(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := smallConfig(t)
-			recipe.Edit(&cfg.Data, func(s *text.Files) { s.SeqLen = 256 })
+			configs.Edit(&cfg.Data.OneOf, func(s *text.Files) { s.SeqLen = 256 })
 			cfg.Train.BatchSize = 64
-			cfg.Model.Attention.NHead = 1 // attention's tasks, some a head, take a few bytes each
+			configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.Attention.NHead = 1 }) // attention's tasks, some a head, take a few bytes each
 			cfg.Eval.Every = 0
 			c.change(&cfg.Train)
 			trainer, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard)

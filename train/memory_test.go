@@ -6,8 +6,11 @@ import (
 	"testing"
 
 	"sparrow/attention"
+	"sparrow/configs"
 	"sparrow/data/text"
 	"sparrow/internal/machine"
+	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/saved"
@@ -75,21 +78,28 @@ func TestFits(t *testing.T) {
 
 // length sets how long the sequences of a run are.
 func length(c *recipe.Config, n int) {
-	recipe.Edit(&c.Data, func(s *text.Files) { s.SeqLen = n })
+	configs.Edit(&c.Data.OneOf, func(s *text.Files) { s.SeqLen = n })
 }
 
 // TestPlausible: the estimate is below the plan, so that it refuses nothing that
 // fits, and it survives numbers whose products overflow.
 func TestPlausible(t *testing.T) {
 	for name, change := range map[string]func(*recipe.Config){
-		"small":      func(*recipe.Config) {},
-		"wide":       func(c *recipe.Config) { c.Model.DModel, c.Model.DFF = 512, 0 },
-		"large head": func(c *recipe.Config) { c.Model.Attention.HeadDim = 64 },
-		"learned":    func(c *recipe.Config) { c.Model.Positions, c.Model.Context = "learned", 4096 },
-		"batch":      func(c *recipe.Config) { c.Train.BatchSize = 32; length(c, 64) },
-		"tied":       func(c *recipe.Config) { c.Model.Tied = true },
+		"small": func(*recipe.Config) {},
+		"wide": func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.DModel, b.DFF = 512, 0 })
+		},
+		"large head": func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Attention.HeadDim = 64 })
+		},
+		"learned": func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Positions, b.Context = "learned", 4096 })
+		},
+		"batch": func(c *recipe.Config) { c.Train.BatchSize = 32; length(c, 64) },
+		"tied":  func(c *recipe.Config) { configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Tied = true }) },
 		"factored": func(c *recipe.Config) {
-			c.Model.DModel, c.Model.DFF, c.Model.Linear = 512, 4096, []nn.Rule{{Match: "model.*", OneOf: nn.As(nn.LowRank{Rank: 1})}}
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.DModel, b.DFF = 512, 4096 })
+			c.Model.Linear = []nn.Rule{{Match: "model.*", OneOf: nn.As(nn.LowRank{Rank: 1})}}
 		},
 	} {
 		cfg := smallConfig(t)
@@ -98,25 +108,36 @@ func TestPlausible(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		graph := float64(cfg.Model.NLayer) * recipe.GraphBytes // is not in the plan
+		body := cfg.Model.Of.(decoder.Config)
+		graph := float64(body.NLayer) * model.GraphBytes // is not in the plan
 		inputs := float64(3 * 8 * cfg.Train.BatchSize * cfg.Data.SeqLen())
-		angles := 4 * float64(cfg.Dims(256).Context*cfg.Model.Attention.Dim(cfg.Model.DModel))
+		angles := 4 * float64(cfg.Dims(256).Context*body.Attention.Dim(body.DModel))
 		if err := recipe.Plausible(cfg, cfg.Dims(256), cfg.Data.SeqLen(), float64(plan.Weights+plan.Activations)+graph+inputs+angles); err != nil {
 			t.Errorf("%s: refused where it fits: %v", name, err)
 		}
 	}
 	for name, change := range map[string]func(*recipe.Config){
-		"d_model":    func(c *recipe.Config) { c.Model.DModel = math.MaxInt64 },
-		"n_layer":    func(c *recipe.Config) { c.Model.NLayer = math.MaxInt64 },
-		"d_ff":       func(c *recipe.Config) { c.Model.DFF = math.MaxInt64 },
+		"d_model": func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.DModel = math.MaxInt64 })
+		},
+		"n_layer": func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.NLayer = math.MaxInt64 })
+		},
+		"d_ff": func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.DFF = math.MaxInt64 })
+		},
 		"batch_size": func(c *recipe.Config) { c.Train.BatchSize = math.MaxInt64 },
 		"seq_len":    func(c *recipe.Config) { length(c, math.MaxInt64) },
-		"context":    func(c *recipe.Config) { c.Model.Context = math.MaxInt64 },
+		"context": func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Context = math.MaxInt64 })
+		},
 		"heads": func(c *recipe.Config) {
-			c.Model.Attention.NHead, c.Model.Attention.HeadDim = math.MaxInt64, math.MaxInt64
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Attention.NHead, b.Attention.HeadDim = math.MaxInt64, math.MaxInt64 })
 		},
 		"q_rank": func(c *recipe.Config) {
-			c.Model.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{QRank: math.MaxInt64}})
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) {
+				b.Attention.OneOf = attention.As(attention.MFA{Factors: attention.Factors{QRank: math.MaxInt64}})
+			})
 		},
 	} {
 		cfg := smallConfig(t)

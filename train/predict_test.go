@@ -14,6 +14,7 @@ import (
 	"sparrow/data/labelled"
 	"sparrow/metrics"
 	"sparrow/model"
+	"sparrow/model/lama"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
@@ -52,7 +53,7 @@ func TestPredict(t *testing.T) {
 	for _, kind := range []string{"encoder", "lama"} {
 		t.Run(kind, func(t *testing.T) {
 			cfg := labelledConfig(t, "a", "b", "c")
-			cfg.Model.UseKind(kind)
+			cfg.Model.Choose(kind, recipe.Lists())
 			cfg.Train.Steps, cfg.Train.LearningRate = 12, 1e-2
 			l, p := predictorOf(t, cfg)
 			ctx := context.Background()
@@ -110,7 +111,7 @@ func TestPredict(t *testing.T) {
 						t.Errorf("%q, head %d: %d weights that sum to %g for %d words", text, h, len(weights), sum, len(seen[i].Tokens))
 					}
 				}
-				if want := strings.Fields(text); len(seen[i].Heads) != l.Config.Model.LAMA.Pooling.Of.(attention.LAMA).Heads || !slices.Equal(seen[i].Tokens, want) {
+				if want := strings.Fields(text); len(seen[i].Heads) != l.Config.Model.Of.(lama.Body).Pooling.Of.(attention.LAMA).Heads || !slices.Equal(seen[i].Tokens, want) {
 					t.Errorf("%q: %d heads over %q, want %q", text, len(seen[i].Heads), seen[i].Tokens, want)
 				}
 			}

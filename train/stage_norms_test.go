@@ -10,8 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"sparrow/configs"
 	"sparrow/metrics"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/recipe"
 	"sparrow/task"
 )
@@ -29,7 +31,9 @@ func TestStageNorms(t *testing.T) {
 		"whole gradients": func(*recipe.Config) {},
 		"micro-batches":   func(c *recipe.Config) { c.Train.GradAccum = 2 },
 		"per layer":       perLayer,
-		"checkpointed":    func(c *recipe.Config) { c.Model.CheckpointActivations = true },
+		"checkpointed": func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.CheckpointActivations = true })
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, dir := imageConfig(t), filepath.Join(t.TempDir(), "out")

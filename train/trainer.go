@@ -385,7 +385,7 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	t.last = lastStep(cfg, t.solved)
-	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Kind, cfg.Model.Body().Layout(),
+	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Name, cfg.Model.Body().Layout(),
 		metrics.Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
 	return t, nil
 }

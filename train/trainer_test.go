@@ -15,9 +15,11 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
+	"sparrow/configs"
 	"sparrow/data/text"
 	"sparrow/internal/shell"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
@@ -38,7 +40,7 @@ func smallConfig(t *testing.T) recipe.Config {
 	from := text.DefaultFiles()
 	from.Paths, from.SeqLen = []string{path}, 16
 	c.Data = recipe.From(from)
-	c.Model.DModel, c.Model.NLayer, c.Model.DFF, c.Model.Attention.NHead = 16, 1, 24, 2
+	configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 16, 1, 24, 2 })
 	c.Train.Steps, c.Train.BatchSize, c.Train.LearningRate = 6, 2, 1e-2
 	c.Eval.Every, c.Eval.Tokens = 2, 128
 	c.Checkpoint.Every = 2
@@ -67,7 +69,8 @@ func modelBytes(t *testing.T, dir string, step int) []byte {
 // of one that was not.
 func TestInterruptedRunContinues(t *testing.T) {
 	cfg := smallConfig(t)
-	cfg.Train.GradAccum, cfg.Model.Dropout = 2, 0.1
+	cfg.Train.GradAccum = 2
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.Dropout = 0.1 })
 	whole := filepath.Join(t.TempDir(), "whole")
 	want, err := mustTrain(t, cfg, whole, nil)
 	if err != nil {
@@ -209,7 +212,9 @@ func TestSuggest(t *testing.T) {
 	}{
 		{"first word of the validation text", func(*recipe.Config) {}, "line", 300},
 		{"the configured prompt", func(c *recipe.Config) { c.Sample.Prompt = "of " }, "of ", 300},
-		{"learned positions", func(c *recipe.Config) { c.Model.Positions = "learned" }, "line", 12},
+		{"learned positions", func(c *recipe.Config) {
+			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.Positions = "learned" })
+		}, "line", 12},
 	} {
 		cfg := smallConfig(t)
 		c.change(&cfg)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"sparrow/metrics"
+	"sparrow/model/vit"
+	"sparrow/recipe"
 )
 
 // visionLosses are the first ten training losses of a small vision transformer, in nats an image, as this program computed them
@@ -17,9 +19,9 @@ var visionLosses = []float64{
 // TestVisionTransformer: a vision transformer trains as it did, and learns what it is shown.
 func TestVisionTransformer(t *testing.T) {
 	cfg := imageConfig(t)
-	cfg.Model.UseKind("vit")
-	v := cfg.Model.ViT
+	v := vit.DefaultBody()
 	v.Patch, v.DModel, v.NLayer, v.DFF, v.Attention.NHead = 4, 16, 2, 32, 2
+	cfg.Model = recipe.ModelOf(v)
 	cfg.Train.Steps, cfg.Train.LearningRate = len(visionLosses), 3e-3
 	dir := filepath.Join(t.TempDir(), "out")
 	if _, err := mustTrain(t, cfg, dir, nil); err != nil {

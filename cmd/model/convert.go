@@ -88,8 +88,8 @@ and value-output products. With rotary positions this is approximate at any widt
 
 // printConversion prints what a conversion changed.
 func printConversion(w io.Writer, l *saved.Model, mfa *convert.MFA, out string) {
-	network := mfa.Network
-	from, to, d := l.Config.Model.Attention, network.Attention, network.DModel
+	before, after := l.Config.Model.Of.(decoder.Config), mfa.Network.Of.(decoder.Config)
+	from, to, d := before.Attention, after.Attention, after.DModel
 	least := convert.Kept{Keys: 1, Queries: 1, Values: 1}
 	for _, k := range mfa.Layers {
 		least = convert.Kept{Keys: min(least.Keys, k.Keys), Queries: min(least.Queries, k.Queries), Values: min(least.Values, k.Values)}
@@ -99,7 +99,7 @@ func printConversion(w io.Writer, l *saved.Model, mfa *convert.MFA, out string) 
 		from.Name, from.NHead, from.Dim(d), to.NHead, to.HeadDim, to.Shape(d).QueryRank)
 	fmt.Fprintf(w, "parameters  %d before, %d after\n", l.Session.Store().Dense().Parameters(), mfa.Session.Store().Parameters())
 	fmt.Fprintf(w, "cache       %d bytes a token before, %d after\n",
-		decoder.Config(l.Config.Model.Blocks).AttentionCost(false).CacheBytesTotal, decoder.Config(network.Blocks).AttentionCost(false).CacheBytesTotal)
+		before.CacheBytes(false), after.CacheBytes(false))
 	fmt.Fprintf(w, "kept        %.1f%% of the keys' energy, %.1f%% of the queries', %.1f%% of the values', in the layer with the least\n",
 		100*least.Keys, 100*least.Queries, 100*least.Values)
 	fmt.Fprintf(w, "loss        %.6f nats a token before, %.6f after (%d tokens)\n", mfa.Before.Loss(), mfa.After.Loss(), mfa.After.Count)

@@ -28,7 +28,7 @@ func loadSizes(file string) (m cost.Config, notes []string, err error) {
 	}
 	body, ok := cfg.Model.Body().(decoder.Config)
 	if !ok {
-		return m, nil, cli.Usagef("%s: [model] kind = %q; want a decoder, of which alone the cost is known", file, cfg.Model.Kind)
+		return m, nil, cli.Usagef("%s: [model] kind = %q; want a decoder, of which alone the cost is known", file, cfg.Model.Name)
 	}
 	made, _ := cfg.Data.Tokenizer()
 	_, vocab, err := tokenizers.Known(context.Background(), made)

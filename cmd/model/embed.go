@@ -48,8 +48,9 @@ func embedCommand() *cobra.Command {
 			if !ok {
 				return cli.Usagef("%s holds no sentence encoder: its config has no [model.sentence]", l.Dir)
 			}
-			if width := l.Config.Model.DModel; dims < 0 || dims > width {
-				return cli.Usagef("--dims = %d; want 1 to %d, or 0 for all", dims, width)
+			how, _ := l.Session.Network().(model.Sentences)
+			if dims < 0 || dims > how.Width {
+				return cli.Usagef("--dims = %d; want 1 to %d, or 0 for all", dims, how.Width)
 			}
 			before, err := promptOf(l, prompt)
 			if err != nil {
@@ -69,7 +70,7 @@ func embedCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return w.write(lines, cutTo(x, dims, l.Config.Model.Sentence.Normalize))
+				return w.write(lines, cutTo(x, dims, how.Normalize))
 			}
 			if len(args) > 1 {
 				err = embed(args[1:])

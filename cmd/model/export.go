@@ -70,8 +70,8 @@ func outgoing(l *saved.Model) (interchange.Checkpoint, error) {
 		Shape:  func(name string) []int { return dense.Shape(name) },
 		Values: func(name string) []float32 { return dense.Get(name).Float32s() },
 	}
-	if network.Vocab != nil {
-		e.Dims.VocabSize = *network.Vocab
+	if body, ok := network.Of.(model.Padded); ok && body.Words() > 0 {
+		e.Dims.VocabSize = body.Words()
 	}
 	for name := range l.Task.Facts().Files {
 		text, err := l.Files.File(name)

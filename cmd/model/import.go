@@ -112,6 +112,6 @@ func writeImport(w io.Writer, m *interchange.Model, out string) error {
 		files[name] = content
 	}
 	return checkpoints.Write(out, checkpoints.Contents{
-		Kind: m.Network.Kind, Files: files, Arrays: map[string][]checkpoints.Array{"model.npz": arrays},
+		Kind: m.Network.Name, Files: files, Arrays: map[string][]checkpoints.Array{"model.npz": arrays},
 	})
 }

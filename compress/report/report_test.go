@@ -14,7 +14,9 @@ import (
 	"testing"
 
 	"sparrow/compress"
+	"sparrow/configs"
 	"sparrow/data/text"
+	"sparrow/model/decoder"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/train"
@@ -36,7 +38,7 @@ func compressed(t *testing.T, dir string) []compress.LayerResult {
 	from := text.DefaultFiles()
 	from.Paths, from.SeqLen = []string{corpus}, 16
 	run.Data = recipe.From(from)
-	run.Model.DModel, run.Model.NLayer, run.Model.DFF, run.Model.Attention.NHead = 16, 1, 24, 2
+	configs.Edit(&run.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 16, 1, 24, 2 })
 	run.Train.Steps, run.Train.BatchSize, run.Train.LearningRate = 20, 8, 1e-2
 	run.Eval.Every, run.Eval.Tokens = 20, 512
 	trainer, err := train.New(context.Background(), run, filepath.Join(parent, "run"), false, io.Discard)

@@ -77,6 +77,25 @@ func (c Config) HiddenWidth() int {
 	return 4 * c.DModel
 }
 
+// Words implements model.Padded.
+func (c Config) Words() int {
+	if c.Vocab == nil {
+		return 0
+	}
+	return *c.Vocab
+}
+
+// Bound implements model.Bounded.
+func (c Config) Bound() (context int, learned bool) { return c.Context, c.Positions == "learned" }
+
+// Least implements model.Weighed.
+func (c Config) Least(d model.Dims, rows, length int, factored bool) model.Need {
+	return model.TextBlocks{
+		Layers: c.NLayer, Width: c.DModel, Hidden: c.DFF, Attention: c.Attention.Parameters(c.DModel),
+		Learned: c.Positions == "learned", Angles: c.Attention.RotaryDim(c.DModel), Scores: true,
+	}.Least(d, rows, length, factored)
+}
+
 // WordEmbedding implements model.Worded.
 func (Config) WordEmbedding() string { return "model.embed_tokens.weight" }
 

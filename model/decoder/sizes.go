@@ -51,6 +51,9 @@ func (c Config) AttentionCost(int8s bool) *AttentionCost {
 	return &cost
 }
 
+// CacheBytes implements model.Cached.
+func (c Config) CacheBytes(int8s bool) int { return c.AttentionCost(int8s).CacheBytesTotal }
+
 // String is the cost in two lines, for people.
 func (c AttentionCost) String() string {
 	return fmt.Sprintf("attention   %s, %d weights, %.3g FLOPs a byte of cache\ncache       %d bytes a token, %d a layer",

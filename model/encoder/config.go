@@ -9,26 +9,18 @@ import (
 	"sparrow/nn"
 )
 
-// Config are the keys of an encoder in the manner of BERT. It is the body too.
+// Config are the keys of an encoder in the manner of BERT, of which it takes some in one way only. It is the body too.
 type Config struct {
-	Keys
-	TokenTypes *int      `toml:"token_types" doc:"token types of an encoder; left out: 2" unit:"types"`
-	Pooler     *string   `toml:"pooler" doc:"activation of an encoder's layer before the classifier; left out: tanh" choices:"tanh|relu"`
-	Sentence   *Sentence `toml:"sentence"` // of an encoder that gives each text a vector; nil: it does not
-}
-
-// Keys are those that an encoder shares with a decoder, of which it takes some in one way only.
-type Keys struct {
 	DModel  int `toml:"d_model" doc:"width of the residual stream" unit:"neurons"`
 	NLayer  int `toml:"n_layer" doc:"blocks"`
-	DFF     int `toml:"d_ff" doc:"width inside the MLP; 0: 8/3 d_model, rounded up to 8 (swiglu), or 4 d_model" unit:"neurons"`
+	DFF     int `toml:"d_ff" doc:"width inside the MLP; 0: 4 d_model" unit:"neurons"`
 	Context int `toml:"context" doc:"longest sequence; 0: [data] seq_len" unit:"tokens"`
 
-	Norm                  string  `toml:"norm" doc:"kind of norm before each branch" choices:"rms_norm|layer_norm"`
+	Norm                  string  `toml:"norm" doc:"kind of norm after each branch" choices:"rms_norm|layer_norm"`
 	NormEps               float64 `toml:"norm_eps" doc:"added to the variance"`
-	MLP                   string  `toml:"mlp" doc:"activation of the MLP" choices:"swiglu|gelu|gelu_tanh|relu|silu"`
-	Positions             string  `toml:"positions" doc:"how tokens know their places" choices:"rotary|learned"`
-	Tied                  bool    `toml:"tie_embeddings" doc:"the output head is the token embedding"`
+	MLP                   string  `toml:"mlp" doc:"activation of the MLP" choices:"gelu|gelu_tanh|relu|silu"`
+	Positions             string  `toml:"positions" doc:"how tokens know their places" choices:"learned"`
+	Tied                  bool    `toml:"tie_embeddings" doc:"false: the output head of a masked language model is the token embedding in any case"`
 	Bias                  bool    `toml:"bias" doc:"biases in the MLP's layers"`
 	Dropout               float64 `toml:"dropout" doc:"probability, on embeddings and on each branch"`
 	InitStd               float64 `toml:"init_std" doc:"deviation of the weights' normal distribution"`
@@ -37,17 +29,21 @@ type Keys struct {
 	Vocab *int `toml:"vocab_size" doc:"rows of the token embedding; left out: as many as the tokenizer has tokens" unit:"tokens"`
 
 	Attention attention.Config `toml:"attention"`
+
+	TokenTypes *int      `toml:"token_types" doc:"how many texts a sequence may consist of; left out: 2" unit:"types"`
+	Pooler     *string   `toml:"pooler" doc:"activation of the layer before the classifier; left out: tanh" choices:"tanh|relu"`
+	Sentence   *Sentence `toml:"sentence"` // how each text gets a vector; nil: it does not
 }
 
 // Default is BERT (Devlin et al. 2018) but for its size.
 func Default() Config {
 	heads := attention.DefaultConfig()
 	heads.OneOf = attention.As(attention.MHA{Projections: attention.Projections{Bias: true}})
-	return Config{Keys: Keys{
+	return Config{
 		DModel: 256, NLayer: 4,
 		Norm: "layer_norm", NormEps: 1e-12, MLP: "gelu", Positions: "learned", Bias: true, Dropout: 0.1, InitStd: 0.02,
 		Attention: heads,
-	}}
+	}
 }
 
 // Validate implements model.Body.
@@ -65,7 +61,6 @@ func (c Config) Validate(r *configs.Report) {
 	}
 	r.OneOf("norm", nn.NormKinds...)
 	r.OneOf("mlp", nn.MLPKinds...)
-	r.OneOf("positions")
 	r.Within("norm_eps", c.NormEps > 0 && c.NormEps < 1, "more than 0 and less than 1")
 	r.Within("dropout", c.Dropout >= 0 && c.Dropout < 1, "0 or more and less than 1")
 	r.Within("init_std", c.InitStd > 0 && c.InitStd < 10, "more than 0 and less than 10")
@@ -109,6 +104,25 @@ func (c Config) HiddenWidth() int {
 		return c.DFF
 	}
 	return 4 * c.DModel
+}
+
+// Words implements model.Padded.
+func (c Config) Words() int {
+	if c.Vocab == nil {
+		return 0
+	}
+	return *c.Vocab
+}
+
+// Bound implements model.Bounded.
+func (c Config) Bound() (context int, learned bool) { return c.Context, c.Positions == "learned" }
+
+// Least implements model.Weighed.
+func (c Config) Least(d model.Dims, rows, length int, factored bool) model.Need {
+	return model.TextBlocks{
+		Layers: c.NLayer, Width: c.DModel, Hidden: c.DFF, Attention: c.Attention.Parameters(c.DModel),
+		Learned: c.Positions == "learned", Angles: c.Attention.RotaryDim(c.DModel),
+	}.Least(d, rows, length, factored)
 }
 
 // WordEmbedding implements model.Worded.

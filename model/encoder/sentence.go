@@ -54,7 +54,7 @@ func (c Config) Sentences(text model.Text) (n model.Sentences, ok bool) {
 	if c.Sentence == nil {
 		return n, false
 	}
-	n = model.Sentences{Body: c, Text: text}
+	n = model.Sentences{Body: c, Text: text, Width: c.DModel, Longest: c.Sentence.MaxTokens, MaxScore: c.Sentence.MaxScore, Normalize: c.Sentence.Normalize, Shares: c.Sentence.Weights}
 	if c.Sentence.Pooler {
 		n.Kept = model.Fixed{
 			{Name: "bert.pooler.dense.bias", Shape: []int{c.DModel}, Init: nn.Constant(0)},

@@ -37,14 +37,15 @@ func (c Body) Blocks() int {
 }
 
 // Least implements model.Weighed.
-func (c Body) Least(dims model.Dims) (weights, activations float64) {
-	weights = 4 * float64(c.Parameters(dims))
+func (c Body) Least(dims model.Dims, rows, _ int, _ bool) (n model.Need) {
+	n.Weights = 4 * float64(c.Parameters(dims))
 	for _, s := range c.stages(dims) {
 		kept := 2*s.width + s.hidden // inputs of the block's layers
 		if c.CheckpointActivations {
 			kept = s.width
 		}
-		activations += 4 * float64(s.side*s.side) * float64(s.depth) * float64(kept)
+		n.Activations += 4 * float64(s.side*s.side) * float64(s.depth) * float64(kept)
 	}
-	return weights, activations
+	n.Activations *= float64(rows)
+	return n
 }

@@ -58,6 +58,14 @@ func (c Body) Validate(r *configs.Report) {
 	}
 }
 
+// Bound implements model.Bounded.
+func (c Body) Bound() (context int, learned bool) { return c.Context, false }
+
+// Least implements model.Weighed: of the tokens alone.
+func (Body) Least(_ model.Dims, rows, length int, _ bool) model.Need {
+	return model.Need{Activations: 3 * 8 * float64(rows) * float64(length)}
+}
+
 // Layout implements model.Body.
 func (c Body) Layout() string {
 	return fmt.Sprintf("embeddings of width %d, 2 x %d hidden units, %s pooling", c.EmbedDim, c.Hidden, c.Pooling.Name)

@@ -107,13 +107,14 @@ func (c Body) Layout() string {
 func (c Body) Blocks() int { return c.NLayer }
 
 // Least implements model.Weighed.
-func (c Body) Least(dims model.Dims) (weights, activations float64) {
+func (c Body) Least(dims model.Dims, rows, _ int, _ bool) (n model.Need) {
 	d, hidden, tokens := float64(c.DModel), float64(c.HiddenWidth()), float64(c.tokens(dims.ImageSize))
 	block := c.Attention.Parameters(c.DModel) + 2*d*hidden
-	weights = 4 * (float64(c.NLayer)*block + tokens*d + float64(c.Patch)*float64(c.Patch)*float64(dims.Channels)*d)
+	n.Weights = 4 * (float64(c.NLayer)*block + tokens*d + float64(c.Patch)*float64(c.Patch)*float64(dims.Channels)*d)
 	kept := 2*d + hidden // inputs of the block's layers
 	if c.CheckpointActivations {
 		kept = d
 	}
-	return weights, 4 * tokens * float64(c.NLayer) * kept
+	n.Activations = 4 * tokens * float64(c.NLayer) * kept * float64(rows)
+	return n
 }

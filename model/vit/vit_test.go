@@ -153,7 +153,7 @@ func TestSizes(t *testing.T) {
 		if got := float64(store.Parameters()) / 1e6; math.Abs(got-x.millions) > 0.005 {
 			t.Errorf("width %d: %.3f million parameters, want %.2f", x.width, got, x.millions)
 		}
-		least, _ := c.Least(model.ImageDims(1000, 224, 3))
+		least := c.Least(model.ImageDims(1000, 224, 3), 1, 0, false).Weights
 		if all := 4 * float64(store.Parameters()); least > all || least < 0.8*all {
 			t.Errorf("width %d: at least %g bytes of weights, but there are %g", x.width, least, all)
 		}

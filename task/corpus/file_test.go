@@ -7,9 +7,11 @@ import (
 	"slices"
 	"testing"
 
+	"sparrow/configs"
 	"sparrow/data"
 	"sparrow/data/tokenizers"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/recipe"
 	"sparrow/task"
 	"sparrow/task/corpus"
@@ -28,7 +30,7 @@ func TestFile(t *testing.T) {
 	}
 	cfg := recipe.Default()
 	cfg.Data, cfg.Train.BatchSize = recipe.From(recipe.None{SeqLen: 4}), 2
-	cfg.Model.DModel, cfg.Model.NLayer = 8, 1
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer = 8, 1 })
 	c := corpus.Corpus{Config: cfg, Tokens: tokenizers.ByteTokenizer{}}
 	s, err := cfg.Model.NewSession(cfg.Dims(256), nn.NewStore(tensor.Float32), model.Options{})
 	if err != nil {

@@ -19,7 +19,7 @@ func config(source, network string) recipe.Config {
 			c.Data = recipe.From(s.New())
 		}
 	}
-	c.Model.UseKind(network)
+	c.Model.Choose(network, recipe.Lists())
 	return c
 }
 

@@ -6,8 +6,6 @@ import (
 	"math"
 	"strings"
 
-	"gorgonia.org/tensor"
-
 	"sparrow/data"
 	"sparrow/data/text"
 	"sparrow/data/tokenizers"
@@ -27,7 +25,7 @@ type Task struct{ corpus.Corpus }
 func Fits(c recipe.Config) error {
 	body, err := task.Fit[model.Sequence, text.Source](c, "text without labels")
 	if err == nil && !body.Causal() {
-		err = fmt.Errorf("[model] kind = %q sees what follows a token", c.Model.Kind)
+		err = fmt.Errorf("[model] kind = %q sees what follows a token", c.Model.Name)
 	}
 	return err
 }
@@ -159,8 +157,11 @@ func (l *Task) Check() error {
 	if n := c.Longest(); n > 0 && len(ids) >= n {
 		return fmt.Errorf("[sample] prompt = %q is %d tokens long; learned positions end at %d: want a shorter one", c.Sample.Prompt, len(ids), n)
 	}
-	perToken := c.Model.NLayer * c.Model.Attention.CacheBytesPerToken(c.Model.DModel, tensor.Float32, false)
-	if err := machine.CacheFits(float64(len(ids))+float64(c.Room(len(ids), c.Sample.Tokens)), perToken); err != nil {
+	body, ok := c.Model.Of.(model.Cached)
+	if !ok {
+		return nil
+	}
+	if err := machine.CacheFits(float64(len(ids))+float64(c.Room(len(ids), c.Sample.Tokens)), body.CacheBytes(false)); err != nil {
 		return fmt.Errorf("[sample] tokens = %d: %w", c.Sample.Tokens, err)
 	}
 	return nil

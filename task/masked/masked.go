@@ -26,7 +26,7 @@ type Task struct{ corpus.Corpus }
 func Fits(c recipe.Config) error {
 	body, err := task.Fit[model.Sequence, text.Source](c, "text without labels")
 	if err == nil && body.Causal() {
-		err = fmt.Errorf("[model] kind = %q sees nothing that follows a token", c.Model.Kind)
+		err = fmt.Errorf("[model] kind = %q sees nothing that follows a token", c.Model.Name)
 	}
 	return err
 }

@@ -76,7 +76,7 @@ func (t *Task) run(s *model.Session, texts [][]int, some []int, out [][]float32)
 	for row, i := range some {
 		counts[row] = len(texts[i])
 		copy(tokens[row*n:], texts[i])
-		t.cfg.Model.Sentence.Weights(shares[row*n:(row+1)*n], counts[row])
+		t.how.Shares(shares[row*n:(row+1)*n], counts[row])
 	}
 	p.Feed(map[string][]int{"tokens": tokens, "lengths": counts, "types": nil}) // a text by itself is of type 0
 	p.Floats("shares").Set(shares)
@@ -86,7 +86,7 @@ func (t *Task) run(s *model.Session, texts [][]int, some []int, out [][]float32)
 	rows := p.Output("embedding")
 	for row, i := range some {
 		out[i] = rows.Row(make([]float32, rows.Width), row)
-		if t.cfg.Model.Sentence.Normalize {
+		if t.how.Normalize {
 			normalize(out[i])
 		}
 		for _, x := range out[i] {

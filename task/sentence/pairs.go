@@ -54,7 +54,7 @@ func (t *Task) feed(s *model.Session, f task.Feed, b *labelled.Batch, full float
 	shares := make([]float32, len(b.Tokens))
 	for row, n := range b.Lengths {
 		if n > 0 {
-			t.cfg.Model.Sentence.Weights(shares[row*b.SeqLen:(row+1)*b.SeqLen], n)
+			t.how.Shares(shares[row*b.SeqLen:(row+1)*b.SeqLen], n)
 		}
 	}
 	p.Floats("shares").Set(shares)

@@ -18,6 +18,7 @@ import (
 // regression objective; CosineSimilarityLoss of sentence-transformers).
 type Task struct {
 	cfg       recipe.Config
+	how       model.Sentences      // makes one vector of a text
 	tokenizer tokenizers.Tokenizer // nil: only the data tells it
 	files     task.Files
 	data      *labelled.Dataset // nil: not read
@@ -26,7 +27,7 @@ type Task struct {
 
 // Fits says why a config is not one of a sentence encoder.
 func Fits(c recipe.Config) error {
-	if c.Model.Sentence == nil {
+	if _, ok := c.Model.Sentences(); !ok {
 		return errors.New("[model] has no table sentence, which says how to make one vector of a text")
 	}
 	_, err := task.Fit[model.Sequence, labelled.Source](c, "pairs of texts with scores")
@@ -36,6 +37,7 @@ func Fits(c recipe.Config) error {
 // Open takes the tokenizer of a checkpoint, if there is one.
 func Open(cfg recipe.Config, files task.Files) (*Task, error) {
 	t := &Task{cfg: cfg, files: files}
+	t.how, _ = cfg.Model.Sentences()
 	var err error
 	if files != nil {
 		t.tokenizer, err = task.ReadTokenizer(files)
@@ -81,7 +83,9 @@ func (t *Task) Read(ctx context.Context) error {
 // source is that of the config, whose labels are scores and whose texts are no longer than the vectors' may be.
 func (t *Task) source() labelled.Source {
 	d := t.cfg.Data
-	recipe.Edit(&d, func(s *labelled.TSV) { *s = t.columns(*s) })
+	if s, ok := d.Of.(labelled.TSV); ok {
+		d.Of = t.columns(s)
+	}
 	s, _ := d.Labelled()
 	return s
 }
@@ -129,7 +133,7 @@ func (t *Task) Longest() (key string, n int) { return "max_len", t.longest() }
 
 // longest is how many tokens of a text are read.
 func (t *Task) longest() int {
-	return cmp.Or(t.cfg.Model.Sentence.MaxTokens, t.cfg.LabelledContext())
+	return cmp.Or(t.how.Longest, t.cfg.LabelledContext())
 }
 
 // On implements task.Filer: the file is one of source "tsv", of pairs with scores.
@@ -154,7 +158,7 @@ func (t *Task) Columns(cfg recipe.Config) error {
 
 // full is the score of two texts that mean the same: by the config, or the largest of examples, if that is not within cosines.
 func (t *Task) full(x *labelled.Examples) float64 {
-	if s := t.cfg.Model.Sentence.MaxScore; s > 0 {
+	if s := t.how.MaxScore; s > 0 {
 		return s
 	}
 	most := 1.0

@@ -11,6 +11,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/configs"
 	"sparrow/data/labelled"
 	"sparrow/model"
 	"sparrow/model/encoder"
@@ -36,9 +37,10 @@ func pairs(t *testing.T) recipe.Config {
 		t.Fatal(err)
 	}
 	cfg := recipe.Default()
-	cfg.Model.UseKind("encoder")
-	cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 8, 1, 12, 2
-	cfg.Model.Sentence = &encoder.Sentence{Pooling: "mean"}
+	body := encoder.Default()
+	body.DModel, body.NLayer, body.DFF, body.Attention.NHead = 8, 1, 12, 2
+	body.Sentence = &encoder.Sentence{Pooling: "mean"}
+	cfg.Model = recipe.ModelOf(body)
 	from := labelled.DefaultTSV()
 	from.Train, from.TextColumns, from.LabelColumn, from.MaxLen, from.ValidationShare = path, []string{"sentence1", "sentence2"}, "score", 16, 0.25
 	cfg.Data = recipe.From(from)
@@ -74,7 +76,7 @@ func TestLossIsMeasured(t *testing.T) {
 	ctx := context.Background()
 	for _, most := range []float64{0, 10} {
 		cfg := pairs(t)
-		cfg.Model.Sentence.MaxScore = most
+		configs.Edit(&cfg.Model.OneOf, func(b *encoder.Config) { b.Sentence.MaxScore = most })
 		goal, s, _ := opened(t, cfg)
 		score, err := goal.Evaluate(ctx, s, task.Measure{})
 		if err != nil {
@@ -143,7 +145,7 @@ func TestLearns(t *testing.T) {
 // TestRefusals: single texts and scores of nobody.
 func TestRefusals(t *testing.T) {
 	cfg := pairs(t)
-	recipe.Edit(&cfg.Data, func(s *labelled.TSV) { s.TextColumns = s.TextColumns[:1] })
+	configs.Edit(&cfg.Data.OneOf, func(s *labelled.TSV) { s.TextColumns = s.TextColumns[:1] })
 	goal, err := Open(cfg, nil)
 	if err == nil {
 		err = goal.Read(context.Background())

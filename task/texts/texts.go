@@ -27,7 +27,7 @@ type Task struct {
 // Fits says why a config is not for texts with labels: it wants those and a network with a vector for each text, unless that
 // vector is what the network is for.
 func Fits(c recipe.Config) error {
-	if c.Model.Sentence != nil && c.TaskKind() == "" {
+	if _, embeds := c.Model.Sentences(); embeds && c.TaskKind() == "" {
 		return errors.New("[model] has a table sentence: the network gives vectors, not labels")
 	}
 	_, err := task.Fit[model.Reader, labelleddata.Source](c, "texts with labels")

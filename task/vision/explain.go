@@ -19,7 +19,7 @@ import (
 // goes from dark (0) to bright (its largest value).
 func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*task.Picture, error) {
 	if _, ok := t.cfg.Model.Body().(favit.Body); !ok {
-		return nil, task.Refusef("what a network of kind = %q sees is not drawn; want kind = \"favit\"", t.cfg.Model.Kind)
+		return nil, task.Refusef("what a network of kind = %q sees is not drawn; want kind = \"favit\"", t.cfg.Model.Name)
 	}
 	f := t.format
 	pixels, err := t.decode(in)

@@ -129,7 +129,7 @@ func (t *Task) take(d *imagedata.Dataset) error {
 	if err := f.check(x); err != nil {
 		return err
 	}
-	if body, ok := t.cfg.Model.Body().(model.Fitted); ok {
+	if body, ok := t.cfg.Model.Of.(model.Fitted); ok {
 		if err := body.Check(model.Dims{Classes: len(d.Labels), ImageSize: f.Side, Channels: f.Channels}); err != nil {
 			return err
 		}

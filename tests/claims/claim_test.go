@@ -11,6 +11,8 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/model"
+	"sparrow/model/decoder"
+	"sparrow/model/lama"
 	"sparrow/nn"
 	"sparrow/recipe"
 )
@@ -36,7 +38,7 @@ func virtual(t *testing.T, cfg recipe.Config, vocab int) *nn.Store {
 	dims := model.Dims{VocabSize: vocab, Context: cfg.Data.SeqLen()}
 	if s, ok := cfg.Data.Labelled(); ok {
 		dims.Context, dims.Classes = s.Labelled().MaxLen, 2
-	} else if cfg.Model.Kind == "lama" {
+	} else if _, ok := cfg.Model.Of.(lama.Body); ok {
 		dims.Context, dims.Classes = 256, 2
 	}
 	if s, ok := cfg.Data.Images(); ok {
@@ -144,7 +146,8 @@ func TestMFAQualityBudget(t *testing.T) {
 		if n < 950_000 || n > 1_150_000 || float64(n) < 0.99*float64(base) || float64(n) > 1.01*float64(base) {
 			t.Errorf("arm %s has %d parameters, %s %d; want about 1M, and within 1%%", a.Name, n, c.Arms[0].Name, base)
 		}
-		if got := cfg.Model.Attention.CacheLayout(cfg.Model.DModel).Elements(); got != elements[a.Name] {
+		body := cfg.Model.Of.(decoder.Config)
+		if got := body.Attention.CacheLayout(body.DModel).Elements(); got != elements[a.Name] {
 			t.Errorf("arm %s caches %d values a token and layer, want %d", a.Name, got, elements[a.Name])
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"sparrow/data/images"
+	"sparrow/model/favit"
 )
 
 // tinyImages is a claim of classifiers of images that train in a fraction of a second a run.
@@ -200,7 +201,7 @@ func TestFaViTQualityArms(t *testing.T) {
 		if ratio := float64(n) / float64(base); ratio < 0.99 || ratio > 1.01 {
 			t.Errorf("arm %s has %d parameters, the first %d; want as many within 1%%", a.Name, n, base)
 		}
-		if f := cfg.Model.FaViT; slices.Min(f.Depths) < 2 || f.Attention.Name != a.Name {
+		if f := cfg.Model.Of.(favit.Body); slices.Min(f.Depths) < 2 || f.Attention.Name != a.Name {
 			t.Errorf("arm %s: %s attention in blocks %d; want two blocks a stage at least", a.Name, f.Attention.Name, f.Depths)
 		}
 	}

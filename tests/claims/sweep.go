@@ -200,8 +200,8 @@ func (c *Claim) validateSweepArm(r *configs.Report, i int) {
 			}
 			return
 		}
-		if !slices.Contains(kinds, cfg.Model.Kind) {
-			r.Errorf(key("set"), "makes model.kind = %q; measure = %q wants %s", cfg.Model.Kind, measure, strings.Join(kinds, " or "))
+		if !slices.Contains(kinds, cfg.Model.Name) {
+			r.Errorf(key("set"), "makes model.kind = %q; measure = %q wants %s", cfg.Model.Name, measure, strings.Join(kinds, " or "))
 			return
 		}
 		if seesImages(cfg) != c.seesImages() {

@@ -8,6 +8,9 @@ import (
 
 	"sparrow/attention"
 	"sparrow/model"
+	"sparrow/model/encoder"
+	"sparrow/model/favit"
+	"sparrow/model/lama"
 	"sparrow/nn"
 	"sparrow/op"
 	"sparrow/recipe"
@@ -36,20 +39,20 @@ func newAttention(cfg recipe.Model, batch, length int) (subject, error) {
 	}
 	seq := nn.SeqInfo{Batch: batch, SeqLen: length, Lengths: ints("lengths", length)}
 	var pooled *G.Node // [B, S]
-	switch cfg.Kind {
-	case "lama":
-		width := nn.GRUConfig{Hidden: cfg.LAMA.Hidden, Bidirectional: true}.Width()
-		pooled = cfg.LAMA.Pooling.Of.New(b, width).Forward(states(batch*length, width), seq)
-	case "encoder":
-		init := nn.Normal(cfg.InitStd)
-		layer := attention.New(b, attention.LayerConfig{Config: cfg.Attention, DModel: cfg.DModel, Init: init, OutInit: init})
-		pooled = op.TimeMean(tape, layer.Forward(states(batch*length, cfg.DModel), seq, 0), seq.Lengths, batch, length)
-	case "favit":
+	switch body := cfg.Of.(type) {
+	case lama.Body:
+		width := nn.GRUConfig{Hidden: body.Hidden, Bidirectional: true}.Width()
+		pooled = body.Pooling.Of.New(b, width).Forward(states(batch*length, width), seq)
+	case encoder.Config:
+		init := nn.Normal(body.InitStd)
+		layer := attention.New(b, attention.LayerConfig{Config: body.Attention, DModel: body.DModel, Init: init, OutInit: init})
+		pooled = op.TimeMean(tape, layer.Forward(states(batch*length, body.DModel), seq, 0), seq.Lengths, batch, length)
+	case favit.Body:
 		dims := model.Dims{Classes: 1, ImageSize: length, Channels: imageChannels}
-		if err := cfg.FaViT.Check(dims); err != nil {
+		if err := body.Check(dims); err != nil {
 			return subject{}, err
 		}
-		forward, m, width := cfg.FaViT.FirstAttention(b, dims, batch)
+		forward, m, width := body.FirstAttention(b, dims, batch)
 		pooled = op.MeanTokens(tape, forward(states(m.Rows(), width), m), batch)
 	default:
 		return subject{}, errors.New("the attention alone is measured of kinds lama, encoder and favit")

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sparrow/model"
+	"sparrow/model/favit"
 )
 
 // tinyImageSweep is a claim about the cost of image classifiers that is measured in a second.
@@ -94,7 +95,7 @@ func TestWholeImageSweep(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, p := range d.Points {
-		network := *c.Run.Model.FaViT
+		network := c.Run.Model.Of.(favit.Body)
 		network.Reductions = [][]int{{2, 1}, {4, 2}}[i]
 		want := network.Parameters(model.Dims{Classes: 256, ImageSize: p.Size, Channels: imageChannels})
 		if got := p.arm("fasa").Parameters; got != want {
@@ -163,7 +164,7 @@ func TestFaViTCostArms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := cfg.Model.FaViT.Check(model.Dims{Classes: c.Sweep.VocabSize, ImageSize: size, Channels: imageChannels}); err != nil {
+			if err := cfg.Model.Of.(favit.Body).Check(model.Dims{Classes: c.Sweep.VocabSize, ImageSize: size, Channels: imageChannels}); err != nil {
 				t.Errorf("arm %s: images of %d pixels: %v", a.Name, size, err)
 			}
 		}

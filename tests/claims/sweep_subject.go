@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"gorgonia.org/tensor"
@@ -51,7 +52,11 @@ func newSubject(r sweepRequest) (subject, error) {
 	var p *model.Program
 	switch r.Measure {
 	case "decode":
-		out.bytes, out.flops = decodeWork(cfg.Model, r.VocabSize, s.Store().Parameters(), r.Batch, length)
+		body, ok := cfg.Model.Of.(decoder.Config)
+		if !ok {
+			return subject{}, errors.New("decoding is measured of decoders")
+		}
+		out.bytes, out.flops = decodeWork(body, r.VocabSize, s.Store().Parameters(), r.Batch, length)
 		if p, err = s.DecodeAfter(r.Batch, r.Size); err == nil {
 			out.run = p.Run
 		}
@@ -77,15 +82,14 @@ func newSubject(r sweepRequest) (subject, error) {
 
 // decodeWork is what a step of decoding must read and compute: each weight and each cached value once, of the token
 // embedding only the tokens' rows unless it is the head too, and FLOPs as package cost counts them, with the head.
-func decodeWork(cfg recipe.Model, vocab, weights, batch, length int) (bytes, flops float64) {
-	if !cfg.Tied {
-		weights += (batch - vocab) * cfg.DModel
+func decodeWork(body decoder.Config, vocab, weights, batch, length int) (bytes, flops float64) {
+	if !body.Tied {
+		weights += (batch - vocab) * body.DModel
 	}
-	body := decoder.Config(cfg.Blocks)
 	w := body.Sizes(vocab).Work(length)
 	bytes = 4*float64(weights) + float64(batch)*float64(length)*float64(body.AttentionCost(false).CacheBytesTotal)
-	attention := float64(cfg.NLayer) * cfg.Attention.DecodeFLOPs(cfg.DModel, length) // of mla less than what the report counts
-	return bytes, float64(batch) * (attention + w.LinearFLOPs + w.FFNFLOPs + 2*float64(vocab*cfg.DModel))
+	attention := float64(body.NLayer) * body.Attention.DecodeFLOPs(body.DModel, length) // of mla less than what the report counts
+	return bytes, float64(batch) * (attention + w.LinearFLOPs + w.FFNFLOPs + 2*float64(vocab*body.DModel))
 }
 
 // machineSpeed measures what the roofline is made of: bytes and FLOPs a second with all threads.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sparrow/configs"
+	"sparrow/model/decoder"
 	"sparrow/recipe"
 )
 
@@ -266,7 +267,7 @@ func TestSweepWorkerRefuses(t *testing.T) {
 // What decoding must read and compute, counted by hand: d = 8, two heads of 4, d_ff = 24, 11 tokens.
 func TestDecodeWork(t *testing.T) {
 	cfg := recipe.Default()
-	cfg.Model.DModel, cfg.Model.NLayer, cfg.Model.DFF, cfg.Model.Attention.NHead = 8, 1, 24, 2
+	configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 8, 1, 24, 2 })
 	for _, c := range []struct {
 		name         string
 		tied         bool
@@ -277,7 +278,7 @@ func TestDecodeWork(t *testing.T) {
 		{"untied", false, 4 * (256 + 576 + 24 + 88 + 16 + 2*6*16), 2 * (4*8*6 + 2*256 + 2*576 + 2*88)},
 		{"tied", true, 4 * (256 + 576 + 24 + 88 + 2*6*16), 2 * (4*8*6 + 2*256 + 2*576 + 2*88)},
 	} {
-		cfg.Model.Tied = c.tied
+		configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.Tied = c.tied })
 		text, err := configs.Encode(cfg)
 		if err != nil {
 			t.Fatal(err)

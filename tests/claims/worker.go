@@ -17,6 +17,7 @@ import (
 	"sparrow/configs"
 	"sparrow/internal/measure"
 	"sparrow/kernel"
+	"sparrow/model/decoder"
 	"sparrow/recipe"
 	"sparrow/train"
 )
@@ -137,7 +138,7 @@ func trainOnce(r request, dir string) (Result, error) {
 	}
 	out.Loss, out.Parameters, out.Tokens = result.Score.Loss(), result.Parameters, result.Tokens
 	out.PeakMemory = measure.PeakBytes() // of training
-	if m := cfg.Model; m.Kind == "decoder" {
+	if m, ok := cfg.Model.Of.(decoder.Config); ok {
 		out.CacheBytes = m.NLayer * m.Attention.CacheLayout(m.DModel).Elements() * 4 // in float32
 		out.AttentionParameters = m.NLayer * int(m.Attention.Parameters(m.DModel))
 	}
