@@ -17,12 +17,6 @@ type Defaulter interface {
 	SetDefaults()
 }
 
-// Kinded is a table whose defaults depend on its key "kind". Where a document or an override gives that key, UseKind sets
-// the defaults of that kind, before any other key of the table is read from either; a kind that is not known changes nothing.
-type Kinded interface {
-	UseKind(kind string)
-}
-
 // decoder lays one document and its overrides over a struct.
 type decoder struct {
 	file      string

@@ -11,14 +11,6 @@ import (
 // chooseKinds makes the kinds of the table v those that the overrides or the document name, so that the table's other keys,
 // laid over it next, are those of these kinds. A kind may bring a OneOf of its own.
 func (d *decoder) chooseKinds(v reflect.Value, table map[string]any, key toml.Key) {
-	if k, ok := v.Addr().Interface().(Kinded); ok {
-		if kind, ok := d.pendingKind(child(key, kindKey)); ok {
-			table[kindKey] = kind
-		}
-		if kind, ok := table[kindKey].(string); ok {
-			k.UseKind(kind)
-		}
-	}
 	for done := map[string]bool{}; ; {
 		fields, closeKinds := open(v)
 		next := slices.IndexFunc(fields, func(f field) bool { return f.one != nil && !done[f.name] })
@@ -85,11 +77,8 @@ func (d *decoder) kindOverride(set string) (table toml.Key, ok bool) {
 	if v = sample(v); v.Kind() != reflect.Struct {
 		return nil, false
 	}
-	if f, ok := fieldNamed(v, last); ok && f.one != nil {
-		return table, true
-	}
-	_, ok = v.Addr().Interface().(Kinded)
-	return table, ok && last == kindKey
+	f, ok := fieldNamed(v, last)
+	return table, ok && f.one != nil
 }
 
 // kindFirst moves the first override of a kind before set[i], if set[i] is of another key of that kind's table or below it,
@@ -109,33 +98,5 @@ func (d *decoder) kindFirst(set []string, i int) {
 		set[i] = first
 		d.kindFirst(set, i)
 		return
-	}
-}
-
-// useKind sets the defaults of the kind that an override is about to set in a [Kinded] table, unless the table has it.
-func (d *decoder) useKind(key toml.Key, text string) {
-	if len(key) == 0 || key[len(key)-1] != kindKey {
-		return
-	}
-	kind, ok := overrideValue(text, reflect.TypeFor[string]()).(string)
-	if !ok {
-		return
-	}
-	if _, ok := d.kindOverride(key.String() + "="); !ok {
-		return
-	}
-	table, closeKinds, ok := d.reach(key[:len(key)-1])
-	if !ok {
-		return
-	}
-	defer closeKinds()
-	v := table.v
-	if v.Kind() == reflect.Pointer {
-		v = own(v)
-	}
-	if k, ok := v.Addr().Interface().(Kinded); ok {
-		if f, ok := fieldNamed(v, kindKey); ok && f.v.String() != kind {
-			k.UseKind(kind)
-		}
 	}
 }

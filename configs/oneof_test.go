@@ -133,6 +133,15 @@ func TestOneOf(t *testing.T) {
 			d.Many = []rule{{OneOf: OneOf[shape]{"disc", disc{2}}, Scale: 3}}
 		}},
 		{"set behind a pointer", "", []string{"may.kind=disc", "may.radius=2"}, func(d *drawing) { d.May = &rule{OneOf: OneOf[shape]{"disc", disc{2}}} }},
+		{"set a kind over a whole table", "", []string{"main={kind='disc'}", "main.kind=crate", "main.finish=raw"}, func(d *drawing) {
+			d.Main = OneOf[shape]{"crate", crate{boards{8, ""}, OneOf[finish]{"raw", raw{}}}}
+		}},
+		{"set a kind behind the file's pointer", "[may]\nkind = 'box'\nscale = 2", []string{"may.kind=disc"}, func(d *drawing) {
+			d.May = &rule{OneOf: OneOf[shape]{"disc", disc{1}}, Scale: 2}
+		}},
+		{"set a kind of an inline element", "many = [{kind='box'}, {radius=9}]", []string{"many.1.kind=disc"}, func(d *drawing) {
+			d.Many = []rule{{OneOf: OneOf[shape]{"box", box{Width: 2, Corner: inset{1}}}}, {OneOf: OneOf[shape]{"disc", disc{9}}}}
+		}},
 		{"set a whole table", "", []string{"main={kind='disc', radius=2}"}, func(d *drawing) { d.Main = OneOf[shape]{"disc", disc{2}} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -183,6 +192,8 @@ func TestOneOfErrors(t *testing.T) {
 		{"unknown kind of an override", "[main]\nradius = 4", []string{"main.kind=bx"}, `--set main.kind=bx: [main] kind = "bx" is unknown; want one of disc, box, crate`},
 		{"a key of another kind by an override", "", []string{"main.radius=4"}, `--set main.radius=4: unknown key "radius" in [main] of kind = "box"; it is a key of disc`},
 		{"a value by an override", "", []string{"main.width=0"}, `--set main.width=0: [main] width = 0 is too small; want at least 1`},
+		{"a kind of no table", "", []string{"two.kind=disc"}, `--set two.kind=disc: unknown key "two" of kind = "disc"; known keys: match, kind, radius, scale, title, main, many, may`},
+		{"a kind of no element", "", []string{"many.0.kind=disc"}, `--set many.0.kind=disc: [[many]] has 0 elements, counted from 0; there is no "0"`},
 		{"below a kind", "", []string{"main.kind.x=1"}, `--set main.kind.x=1: [main] kind is a string, not a table; it has no key "x"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -21,7 +21,6 @@ func (d *decoder) override(set string) {
 		d.add(nil, "want KEY=VALUE, such as train.steps=100")
 		return
 	}
-	d.useKind(key, text)
 	f, closeKinds, ok := d.reach(key)
 	if !ok {
 		return

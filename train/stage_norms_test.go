@@ -13,7 +13,7 @@ import (
 	"sparrow/configs"
 	"sparrow/metrics"
 	"sparrow/model"
-	"sparrow/model/decoder"
+	"sparrow/model/favit"
 	"sparrow/recipe"
 	"sparrow/task"
 )
@@ -32,7 +32,7 @@ func TestStageNorms(t *testing.T) {
 		"micro-batches":   func(c *recipe.Config) { c.Train.GradAccum = 2 },
 		"per layer":       perLayer,
 		"checkpointed": func(c *recipe.Config) {
-			configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.CheckpointActivations = true })
+			configs.Edit(&c.Model.OneOf, func(b *favit.Body) { b.CheckpointActivations = true })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
