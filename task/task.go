@@ -86,7 +86,13 @@ type (
 
 	// Embedder gives each text a vector. An error about one is an *InputError.
 	Embedder interface {
-		Embed(ctx context.Context, s *model.Session, texts []string) ([][]float32, error)
+		Embed(ctx context.Context, s *model.Session, texts []string, v Vectors) ([][]float32, error)
+	}
+
+	// Searcher measures how well a model finds the relevant ones of many documents, see [labelled.ReadRelevance]: NDCG@10 and
+	// recall@100.
+	Searcher interface {
+		Search(ctx context.Context, s *model.Session, dir string, m Measure) (Score, error)
 	}
 
 	// Explainer draws what a network sees in an input.
@@ -186,6 +192,9 @@ type Feed struct {
 	Rows  int    // of a batch; 0: [train] batch_size
 	Seed  uint64 // of the order of what is shuffled
 	Limit int    // units in all, spread over the split; 0: no limit
+
+	// Stride is by how many tokens the windows of a file of text lie apart; 0: they do not overlap.
+	Stride int
 }
 
 // Endless tells whether the stream has no end.
@@ -214,6 +223,8 @@ type Measure struct {
 	File  string // measured in place of the split; "": none
 	Limit int    // units at most; 0: as many as [eval] says
 
+	Stride int // of the windows of a file of text, of which each scores only what those before it did not; 0: they do not overlap
+
 	// After, if not nil, is told of every batch and of the mean loss so far.
 	After func(done, total int, loss float64)
 }
@@ -222,6 +233,12 @@ type Measure struct {
 type Files interface {
 	File(name string) ([]byte, error)
 	Dir() string // for messages
+}
+
+// Vectors say which vectors texts get.
+type Vectors struct {
+	Prompt string // name of a prompt of the model, which comes before each text; "": its default, if any
+	Dims   int    // how many of the first numbers are kept, of models that are trained for it; 0: all
 }
 
 // Form is what an Input must hold.

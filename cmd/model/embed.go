@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -48,21 +47,9 @@ func embedCommand() *cobra.Command {
 			if !ok {
 				return cli.Usagef("%s holds no sentence encoder: its config has no [model.sentence]", l.Dir)
 			}
-			how, _ := l.Session.Network().(model.Sentences)
-			if dims < 0 || dims > how.Width {
-				return cli.Usagef("--dims = %d; want 1 to %d, or 0 for all", dims, how.Width)
-			}
-			before, err := promptOf(l, prompt)
-			if err != nil {
-				return err
-			}
 			w := &vectors{out: bufio.NewWriter(os.Stdout), format: format}
 			embed := func(lines []string) error {
-				texts := make([]string, len(lines))
-				for i, line := range lines {
-					texts[i] = before + line
-				}
-				x, err := e.Embed(c.Context(), l.Session, texts)
+				x, err := e.Embed(c.Context(), l.Session, lines, task.Vectors{Prompt: prompt, Dims: dims})
 				var about *task.InputError
 				if errors.As(err, &about) {
 					return cli.Usagef("text %d: %w", w.done+about.Index+1, about.Err)
@@ -70,7 +57,7 @@ func embedCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return w.write(lines, cutTo(x, dims, how.Normalize))
+				return w.write(lines, x)
 			}
 			if len(args) > 1 {
 				err = embed(args[1:])
@@ -87,55 +74,6 @@ func embedCommand() *cobra.Command {
 	c.Flags().StringVar(&prompt, "prompt", "", "`NAME` of a prompt of the model, such as query, to put before each text (empty: its default, if any)")
 	cli.Threads(c)
 	return c
-}
-
-// promptOf is the text that the model wants before others, by config_sentence_transformers.json.
-func promptOf(l *saved.Model, name string) (string, error) {
-	var c struct {
-		Prompts map[string]string `json:"prompts"`
-		Default string            `json:"default_prompt_name"`
-	}
-	text, err := l.Files.File("config_sentence_transformers.json")
-	if err == nil {
-		err = json.Unmarshal(text, &c)
-	}
-	switch {
-	case name == "" && (err != nil || c.Default == ""):
-		return "", nil
-	case name == "":
-		name = c.Default
-	}
-	prompt, ok := c.Prompts[name]
-	if !ok {
-		var known []string
-		for k := range c.Prompts {
-			known = append(known, k)
-		}
-		slices.Sort(known)
-		return "", cli.Usagef("--prompt %s: the model has no such prompt; it has: %s", name, strings.Join(known, ", "))
-	}
-	return prompt, nil
-}
-
-// cutTo shortens vectors to n numbers and gives them length 1 again if they had it.
-func cutTo(x [][]float32, n int, normalized bool) [][]float32 {
-	if n == 0 {
-		return x
-	}
-	for i, v := range x {
-		x[i] = v[:n]
-		var sum float64
-		for _, a := range x[i] {
-			sum += float64(a) * float64(a)
-		}
-		if !normalized || sum == 0 {
-			continue
-		}
-		for j, a := range x[i] {
-			x[i][j] = float32(float64(a) / math.Sqrt(sum))
-		}
-	}
-	return x
 }
 
 // vectors writes vectors as they come; a matrix for numpy at the end, since its header has the number of rows.

@@ -27,11 +27,12 @@ func evalCommand() *cobra.Command {
 	var full, last, asJSON, corruptions bool
 	var base, part, file string
 	var set []string
+	var stride int
 	c := &cobra.Command{
 		Use:   "eval RUN|CHECKPOINT",
 		Short: "Measure a model on data that it was not trained on",
 		Example: "  model eval runs/quickstart\n  model eval runs/quickstart --full --json\n  model eval runs/imdb-lama --split test\n" +
-			"  model eval runs/mnist-favit --corruptions",
+			"  model eval runs/mnist-favit --corruptions\n  model eval models/smollm2 --file wiki.txt --stride 512\n  model eval models/minilm --file scifact",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			split, err := task.ParseSplit(part)
@@ -42,13 +43,19 @@ func evalCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if info, err := os.Stat(file); err == nil && info.IsDir() {
+				return search(l, file, split, full || stride != 0 || corruptions || len(set) > 0, asJSON)
+			}
+			if _, writes := l.Task.(task.Generator); c.Flags().Changed("stride") && (!writes || file == "" || stride < 1) {
+				return cli.Usagef("--stride = %d: want 1 or more, with --file, of a language model", stride)
+			}
 			goal, err := l.Elsewhere(saved.Elsewhere{File: file, Full: full, Set: set})
 			if err != nil {
 				return err
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			m := task.Measure{Split: split, File: file}
+			m := task.Measure{Split: split, File: file, Stride: stride}
 			if corruptions {
 				return evaluateCorruptions(ctx, l, goal, m, asJSON)
 			}
@@ -67,7 +74,8 @@ func evalCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&part, "split", "validation", "part of the data to measure on: validation, or of labelled data and images test")
-	c.Flags().StringVar(&file, "file", "", "measure on another file with the columns of [data], not on a split")
+	c.Flags().StringVar(&file, "file", "", "measure on another file, not on a split: one with the columns of [data], of a language model a text, or of a sentence encoder a folder in BEIR's layout")
+	c.Flags().IntVar(&stride, "stride", 0, "of a text: windows of seq_len tokens begin `N` tokens apart, and each scores only its new tokens (0: they do not overlap)")
 	c.Flags().BoolVar(&corruptions, "corruptions", false, "of a model of images: measure on images that are spoilt in eight ways and five severities")
 	c.Flags().BoolVar(&full, "full", false, "use the whole split, not the fixed subset of [eval] tokens or examples")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
@@ -76,6 +84,35 @@ func evalCommand() *cobra.Command {
 	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the saved config, as in data.paths=[\"my.txt\"] (repeatable)")
 	cli.Threads(c)
 	return c
+}
+
+// search measures a sentence encoder on a folder of documents, queries and judgements.
+func search(l *saved.Model, dir string, split task.Split, more, asJSON bool) error {
+	t, ok := l.Task.(task.Searcher)
+	if !ok {
+		return cli.Usagef("--file %s is a folder: only a sentence encoder is measured on one, which holds corpus.jsonl, queries.jsonl and qrels/test.tsv", dir)
+	}
+	if more {
+		return cli.Usagef("--file %s is a folder of documents and queries: of the flags that say what to measure only --split goes with it", dir)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	p := newEvalProgress(l.Task)
+	score, err := t.Search(ctx, l.Session, dir, task.Measure{Split: split, After: p.after})
+	p.close()
+	switch {
+	case ctx.Err() != nil:
+		return shell.ErrInterrupted
+	case err != nil:
+		return err
+	case asJSON:
+		return printJSON(os.Stdout, score, l.Dir)
+	}
+	for _, v := range score.Values {
+		fmt.Printf("%-10s  %.4f\n", v.Name, v.X)
+	}
+	fmt.Printf("%-10s  %d\ncheckpoint  %s\n", score.Unit, score.Count, l.Dir)
+	return nil
 }
 
 // patience is how long a command may take before it shows its progress.

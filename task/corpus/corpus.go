@@ -163,7 +163,7 @@ func (c *Corpus) Stream(ctx context.Context, s *model.Session, f task.Feed, feed
 
 // Feed says what an evaluation is of.
 func (c *Corpus) Feed(m task.Measure) task.Feed {
-	f := task.Feed{Mode: model.Score, Split: m.Split, File: m.File, Limit: m.Limit}
+	f := task.Feed{Mode: model.Score, Split: m.Split, File: m.File, Limit: m.Limit, Stride: m.Stride}
 	if f.Limit == 0 {
 		f.Limit = c.Config.Eval.Tokens
 	}

@@ -19,7 +19,8 @@ func (c *Corpus) On(string) recipe.Config { return c.Config }
 func (c *Corpus) Columns(recipe.Config) error { return nil }
 
 // file feeds a text file: one string from its first byte to its last, as ids without a token around them, in windows of [data]
-// seq_len tokens one after the other. The first token of a window is not predicted. f.Limit counts tokens from the beginning.
+// seq_len tokens. They lie one after the other, and the first token of each is not predicted. With f.Stride they begin that many
+// tokens apart, and each predicts only the tokens that those before it did not reach. f.Limit counts tokens from the beginning.
 func (c *Corpus) file(s *model.Session, f task.Feed, feed func(p *model.Program, w *Windows) int) (task.Stream, error) {
 	if c.Tokens == nil {
 		return nil, task.Refusef("--file %s: the model has no tokenizer yet", f.File)
@@ -39,22 +40,28 @@ func (c *Corpus) file(s *model.Session, f task.Feed, feed func(p *model.Program,
 		return nil, task.Refusef("--file %s has %d tokens; want at least 2", f.File, len(encoded))
 	}
 	n := c.Config.Data.SeqLen()
+	stride := cmp.Or(f.Stride, n)
+	if stride < 1 || stride > n {
+		return nil, task.Refusef("stride %d; want 1 to the length of a window, [data] seq_len = %d", stride, n)
+	}
 	rows := cmp.Or(f.Rows, c.Config.Train.BatchSize)
 	shape := model.Shape{Rows: rows, Length: n}
 	w := &Windows{Inputs: make([]int, rows*n), Targets: make([]int, rows*n), Order: true}
 	if err := f.Prepare(s, []model.Shape{shape}); err != nil {
 		return nil, err
 	}
-	windows := (len(encoded) + n - 1) / n
+	windows := 1 + (max(0, len(encoded)-n)+stride-1)/stride
 	return &task.Feeder{N: (windows + rows - 1) / rows, Fill: func(batch int) (*model.Program, int, error) {
 		w.At = data.Cursor{Position: batch * rows}
 		for i := range w.Inputs {
-			at := batch*rows*n + i // windows lie one after the other, and so do rows
+			row, place := batch*rows+i/n, i%n
+			at := row*stride + place
 			w.Inputs[i], w.Targets[i] = 0, data.IgnoredTarget
-			if at < len(encoded) {
+			if row < windows && at < len(encoded) {
 				w.Inputs[i] = int(encoded[at])
 			}
-			if at+1 < len(encoded) && (i+1)%n != 0 {
+			scored := (row-1)*stride + n // tokens that the windows before this one have reached
+			if row < windows && place+1 < n && at+1 < len(encoded) && (row == 0 || at+1 >= scored) {
 				w.Targets[i] = int(encoded[at+1])
 			}
 		}

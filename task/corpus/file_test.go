@@ -38,14 +38,18 @@ func TestFile(t *testing.T) {
 	}
 	const none = data.IgnoredTarget
 	for _, x := range []struct {
-		limit int
-		want  []int
+		limit, stride int
+		want          []int
 	}{
-		{0, []int{'b', 'c', 'd', none, 'f', 'g', 'h', none, 'j', 'k', none, none, none, none, none, none}},
-		{6, []int{'b', 'c', 'd', none, 'f', none, none, none}},
+		{0, 0, []int{'b', 'c', 'd', none, 'f', 'g', 'h', none, 'j', 'k', none, none, none, none, none, none}},
+		{6, 0, []int{'b', 'c', 'd', none, 'f', none, none, none}},
+		{0, 4, []int{'b', 'c', 'd', none, 'f', 'g', 'h', none, 'j', 'k', none, none, none, none, none, none}},
+		{0, 2, []int{'b', 'c', 'd', none, none, 'e', 'f', none, none, 'g', 'h', none, none, 'i', 'j', none, none, 'k', none, none, none, none, none, none}},
+		{5, 3, []int{'b', 'c', 'd', none, 'e', none, none, none}},
+		{6, 1, []int{'b', 'c', 'd', none, none, none, 'e', none, none, none, 'f', none, none, none, none, none}},
 	} {
 		var got []int
-		stream, err := c.Stream(context.Background(), s, task.Feed{Mode: model.Score, File: path, Limit: x.limit}, func(_ *model.Program, w *corpus.Windows) int {
+		stream, err := c.Stream(context.Background(), s, task.Feed{Mode: model.Score, File: path, Limit: x.limit, Stride: x.stride}, func(_ *model.Program, w *corpus.Windows) int {
 			got = append(got, w.Targets...)
 			return 1
 		})
@@ -58,7 +62,12 @@ func TestFile(t *testing.T) {
 			}
 		}
 		if !slices.Equal(got, x.want) {
-			t.Errorf("limit %d: targets %v, want %v", x.limit, got, x.want)
+			t.Errorf("limit %d, stride %d: targets %v, want %v", x.limit, x.stride, got, x.want)
+		}
+	}
+	for _, stride := range []int{-1, 5} {
+		if _, err := c.Stream(context.Background(), s, task.Feed{Mode: model.Score, File: path, Stride: stride}, nil); err == nil {
+			t.Errorf("stride %d of windows of 4 tokens is no error", stride)
 		}
 	}
 	if _, err := c.Stream(context.Background(), s, task.Feed{Mode: model.Score}, nil); err == nil {

@@ -13,22 +13,29 @@ import (
 )
 
 // Embed implements task.Embedder. Longer texts are cut.
-func (t *Task) Embed(ctx context.Context, s *model.Session, texts []string) ([][]float32, error) {
-	lengths := t.cfg.Data.Lengths()
-	lengths.MaxLen = t.longest()
-	encoder, err := labelled.NewTextEncoder(t.tokenizer, lengths)
+func (t *Task) Embed(ctx context.Context, s *model.Session, texts []string, v task.Vectors) ([][]float32, error) {
+	prompt, err := t.prompt(v.Prompt)
 	if err != nil {
 		return nil, err
 	}
-	tokens := make([][]int, len(texts))
-	for i, text := range texts {
-		x, err := encoder.Encode(text)
-		if err != nil {
-			return nil, &task.InputError{Index: i, Err: err}
-		}
-		tokens[i] = x.Tokens
+	if _, err := t.cut(nil, v.Dims); err != nil {
+		return nil, err
 	}
-	return t.embed(ctx, s, tokens, nil)
+	tokens, err := t.encoded(before(prompt, texts))
+	if err != nil {
+		return nil, err
+	}
+	x, err := t.embed(ctx, s, tokens, nil)
+	if err != nil {
+		return nil, err
+	}
+	return t.cut(x, v.Dims)
+}
+
+func (t *Task) encoder() (*labelled.TextEncoder, error) {
+	lengths := t.cfg.Data.Lengths()
+	lengths.MaxLen = t.longest()
+	return labelled.NewTextEncoder(t.tokenizer, lengths)
 }
 
 // batch is how many texts share a program.
