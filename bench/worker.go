@@ -28,7 +28,7 @@ import (
 	"sparrow/model/lama"
 	"sparrow/nn"
 	"sparrow/recipe"
-	"sparrow/train"
+	"sparrow/train/optim"
 )
 
 // command is a request as the worker reads it.
@@ -64,7 +64,7 @@ type worker struct {
 	session   *model.Session
 	program   *model.Program
 	grads     *nn.Gradients
-	optimizer *train.AdamW
+	optimizer *optim.AdamW
 	steps     int
 	targets   int
 	layer     *layer
@@ -253,7 +253,7 @@ func (w *worker) open(cfg recipe.Model, dims model.Dims, weights string) error {
 func (w *worker) step(n int) (reply, error) {
 	var r reply
 	if w.optimizer == nil {
-		w.optimizer = train.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, w.session.Store())
+		w.optimizer = optim.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, w.session.Store())
 	}
 	for range n {
 		began := time.Now()
@@ -262,9 +262,9 @@ func (w *worker) step(n int) (reply, error) {
 		}
 		scale := 1 / float64(w.targets)
 		r.Loss = w.program.Loss() * scale
-		norm := train.GradNorm(w.grads) * scale
+		norm := optim.GradNorm(w.grads) * scale
 		w.steps++
-		train.UpdateAll(w.optimizer, w.grads, w.steps, 1e-3, scale*min(1, 1/(norm+1e-6)))
+		optim.UpdateAll(w.optimizer, w.grads, w.steps, 1e-3, scale*min(1, 1/(norm+1e-6)))
 		r.Seconds = append(r.Seconds, time.Since(began).Seconds())
 	}
 	return r, nil

@@ -17,7 +17,7 @@ type Options struct {
 	Frozen func(name string) bool // parameters that do not train; nil: none
 	Sites  []string               // values inside the network that every program keeps; path.Match patterns
 
-	Straight *nn.StraightThrough // latent values that get gradients in training; nil: none
+	STF *nn.STF // latent values that get gradients in training; nil: none
 
 	// Packed keeps weights that a checkpoint holds in few bits in those bits, see nn.Store; the session does not train.
 	Packed bool

@@ -22,7 +22,7 @@ type Options struct {
 	Tapped func(name string) bool // values to keep for reading; nil: none
 	Step   *G.Node                // [1], counts micro-batches, for dropout; nil: no dropout
 
-	Straight *StraightThrough // latent values of dense_sparse layers; nil: none
+	STF *STF // latent values of dense_sparse layers; nil: none
 }
 
 // Builder carries what layers need while a graph is built: the tape, the store

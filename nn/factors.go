@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gorgonia.org/tensor"
-
 	"sparrow/factor"
 )
 
@@ -67,7 +65,7 @@ func (s *Store) SetDenseSparse(layer string, f *factor.DenseSparseFactors) error
 	at := 0
 	for _, d := range f.Dictionaries {
 		for _, x := range d.Data {
-			setFloat(s.values[layer+".dictionary.weight"], at, x)
+			SetAt(s.values[layer+".dictionary.weight"], at, x)
 			at++
 		}
 	}
@@ -76,7 +74,7 @@ func (s *Store) SetDenseSparse(layer string, f *factor.DenseSparseFactors) error
 	for _, c := range f.Codes {
 		for t := range c.Nonzeros {
 			for i := range vectors {
-				setFloat(values, at, c.Values[i*c.Nonzeros+t])
+				SetAt(values, at, c.Values[i*c.Nonzeros+t])
 				index[at] = uint8(c.Index[i*c.Nonzeros+t])
 				at++
 			}
@@ -115,12 +113,4 @@ func (s *Store) DenseSparse(layer string) (*factor.DenseSparseFactors, error) {
 		f.Codes = append(f.Codes, c)
 	}
 	return f, nil
-}
-
-func setFloat(d *tensor.Dense, i int, x float64) {
-	if d.Dtype() == tensor.Float32 {
-		d.Float32s()[i] = float32(x)
-	} else {
-		d.Float64s()[i] = x
-	}
 }

@@ -41,12 +41,6 @@ func (s *Store) Dense() *Store {
 	return d
 }
 
-func setFloats(d *tensor.Dense, values []float64) {
-	for i, x := range values {
-		setFloat(d, i, x)
-	}
-}
-
 // layerOf finds the linear layer that a parameter belongs to.
 func (s *Store) layerOf(parameter string) (string, bool) {
 	for name := parameter; ; {

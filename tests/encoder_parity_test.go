@@ -13,7 +13,7 @@ import (
 	"sparrow/nn"
 	"sparrow/op"
 	"sparrow/recipe"
-	"sparrow/train"
+	"sparrow/train/optim"
 )
 
 // encoderConfig is the network of testdata/encoder.npz or regression.npz.
@@ -103,7 +103,7 @@ func encoderParity(t *testing.T, name string, dtype tensor.Dtype, recompute, poi
 	if err != nil {
 		t.Fatal(err)
 	}
-	optimizer := train.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
+	optimizer := optim.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
 	losses, norms := read[float64](g, "loss64"), read[float64](g, "grad_norm64")
 	tolerance := lossTolerance
 	if dtype == tensor.Float64 {
@@ -122,11 +122,11 @@ func encoderParity(t *testing.T, name string, dtype tensor.Dtype, recompute, poi
 		if step == 0 {
 			g.compareGradients(grads, scale, dtype)
 		}
-		norm := train.GradNorm(grads) * scale
+		norm := optim.GradNorm(grads) * scale
 		if !(math.Abs(norm/norms[step]-1) <= 1e-4) {
 			t.Errorf("step %d: gradient norm %.7f, want %.7f", step, norm, norms[step])
 		}
-		train.UpdateAll(optimizer, grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
+		optim.UpdateAll(optimizer, grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
 	}
 }
 
@@ -242,7 +242,7 @@ func TestMaskedParity(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			optimizer := train.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
+			optimizer := optim.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
 			losses, norms := read[float64](g, "loss64"), read[float64](g, "grad_norm64")
 			tolerance := lossTolerance
 			if dtype == tensor.Float64 {
@@ -261,11 +261,11 @@ func TestMaskedParity(t *testing.T) {
 				if step == 0 {
 					g.compareGradients(grads, scale, dtype)
 				}
-				norm := train.GradNorm(grads) * scale
+				norm := optim.GradNorm(grads) * scale
 				if !(math.Abs(norm/norms[step]-1) <= 1e-4) {
 					t.Errorf("step %d: gradient norm %.7f, want %.7f", step, norm, norms[step])
 				}
-				train.UpdateAll(optimizer, grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
+				optim.UpdateAll(optimizer, grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
 			}
 		})
 	}

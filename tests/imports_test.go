@@ -71,7 +71,9 @@ var imports = map[string][]string{
 
 	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
-	"train":           {"metrics", "metrics/plot", "cost", "model", "nn", "op", "factor", "kernel", "recipe", "checkpoints", "configs", "internal/shell", "internal/machine", "saved", "task"},
+	"train/optim":     {"checkpoints", "kernel", "nn", "recipe", "saved"},
+	"train/stf":       {"checkpoints", "factor", "kernel", "metrics", "model", "nn", "recipe", "saved", "train/optim"},
+	"train":           {"metrics", "metrics/plot", "cost", "model", "nn", "op", "kernel", "recipe", "checkpoints", "configs", "internal/shell", "internal/machine", "saved", "task", "train/optim", "train/stf"},
 
 	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
 
@@ -83,12 +85,12 @@ var imports = map[string][]string{
 	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "interchange/hub", "metrics", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
 
 	// What is above everything, and imported by nothing.
-	"bench":          {"compress", "factor", "train", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama"},
+	"bench":          {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama"},
 	"internal/pages": {"internal/cli", "compress", "configs", "cost", "recipe"},
 	"tests/attack":   {"checkpoints", "internal/cli", "internal/shell"},
 	"tests/walks":    {"internal/cli", "compress", "recipe"},
 	"tests/claims":   {"compress", "train", "model", "model/decoder", "model/encoder", "model/favit", "model/lama", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
-	"tests":          {"attention", "compress", "train", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data"},
+	"tests":          {"attention", "compress", "train", "train/optim", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data"},
 }
 
 // testImports are what the tests of a package may import beside that.
@@ -100,6 +102,8 @@ var testImports = map[string][]string{
 	"task/corpus":     {"configs", "model/decoder"},
 	"task/sentence":   {"configs", "model/encoder", "nn"},
 	"train":           {"attention", "data/images", "data/labelled", "data/text", "data/tokenizers", "internal/rng", "model/decode", "model/decoder", "model/encoder", "model/favit", "model/lama", "model/vit"},
+	"train/optim":     {"configs", "model", "model/decoder"},
+	"train/stf":       {"configs", "internal/rng", "model/decoder"},
 }
 
 // testKits are packages for tests of others. The tests of any package may import them from outside of it (package x_test), of
@@ -109,7 +113,7 @@ var testKits = []string{"nn/nntest"}
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
 	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/vit", "nn/nntest", "bench", "tests/claims"},
-	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "model/vit", "train", "convert", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
+	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "model/vit", "train", "train/optim", "train/stf", "convert", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"checkpoints", "bench"},

@@ -16,7 +16,7 @@ import (
 	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
-	"sparrow/train"
+	"sparrow/train/optim"
 )
 
 // golden is one run of testdata/make_golden.py.
@@ -105,7 +105,7 @@ func parity(t *testing.T, name string, dtype tensor.Dtype, recompute, poison boo
 	if err != nil {
 		t.Fatal(err)
 	}
-	optimizer := train.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
+	optimizer := optim.NewAdamW(recipe.Train{Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1}, store)
 	inputs, targets := read[int32](g, "inputs"), read[int32](g, "targets")
 	losses, norms := read[float64](g, "loss64"), read[float64](g, "grad_norm64")
 	tolerance := lossTolerance
@@ -132,11 +132,11 @@ func parity(t *testing.T, name string, dtype tensor.Dtype, recompute, poison boo
 		if step == 0 {
 			g.compareGradients(grads, scale, dtype)
 		}
-		norm := train.GradNorm(grads) * scale
+		norm := optim.GradNorm(grads) * scale
 		if !(math.Abs(norm/norms[step]-1) <= 1e-4) {
 			t.Errorf("step %d: gradient norm %.7f, want %.7f", step, norm, norms[step])
 		}
-		train.UpdateAll(optimizer, grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
+		optim.UpdateAll(optimizer, grads, step+1, 3e-3, scale*min(1, 1/(norm+1e-6)))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"sparrow/configs"
 	"sparrow/recipe"
+	"sparrow/train/optim"
 )
 
 // TestConfigProblems: each bad value is one line that names it once and says
@@ -68,7 +69,7 @@ func TestConfigDefaults(t *testing.T) {
 			t.Errorf("%q: %v", set, err)
 			continue
 		}
-		if err := scheduleOf(cfg.Train).Validate(); err != nil {
+		if err := optim.ScheduleOf(cfg.Train).Validate(); err != nil {
 			t.Errorf("%q: the config is accepted and its schedule is not: %v", set, err)
 		}
 	}

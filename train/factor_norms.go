@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"sparrow/metrics"
+	"sparrow/train/optim"
 )
 
 // factorNorms tells of a model with factored layers whether their parts train: a network whose factors hardly move still
@@ -51,7 +52,7 @@ func (t *Trainer) gradSquares(name string) float64 {
 		return t.layers.squares[name]
 	}
 	if g := t.grads.Get(name); g != nil {
-		return squares(g)
+		return optim.Squares(g)
 	}
 	return 0
 }

@@ -13,6 +13,7 @@ import (
 	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
+	"sparrow/train/optim"
 )
 
 // factoredRun trains smallConfig with every linear layer of its blocks represented as l.
@@ -117,12 +118,12 @@ func TestZeroUpInitIsStationary(t *testing.T) {
 					if g == nil {
 						continue
 					}
-					if zero := squares(g) == 0; zero != c.zero {
+					if zero := optim.Squares(g) == 0; zero != c.zero {
 						t.Errorf("gradient of %s%s after 6 steps: zero: %v, want %v", layer, part, zero, c.zero)
 					}
 				}
 			}
-			if g := trainer.grads.Get("lm_head.weight"); squares(g) == 0 {
+			if g := trainer.grads.Get("lm_head.weight"); optim.Squares(g) == 0 {
 				t.Error("the head has no gradient either")
 			}
 		})

@@ -7,13 +7,14 @@ import (
 
 	"sparrow/kernel"
 	"sparrow/nn"
+	"sparrow/train/optim"
 )
 
 // layerUpdates updates each parameter within the backward pass, as soon as its
 // gradient is complete.
 type layerUpdates struct {
 	sink      *nn.LayerGradients
-	optimizer Optimizer
+	optimizer optim.Optimizer
 	store     *nn.Store
 
 	// Of the step in progress, set before it runs.
@@ -24,7 +25,7 @@ type layerUpdates struct {
 	diverged func(what string, value float64) *DivergedError
 }
 
-func newLayerUpdates(store *nn.Store, optimizer Optimizer, sink *nn.LayerGradients, diverged func(string, float64) *DivergedError) *layerUpdates {
+func newLayerUpdates(store *nn.Store, optimizer optim.Optimizer, sink *nn.LayerGradients, diverged func(string, float64) *DivergedError) *layerUpdates {
 	u := &layerUpdates{sink: sink, optimizer: optimizer, store: store, squares: map[string]float64{}, diverged: diverged}
 	sink.Update = u.update
 	return u
@@ -38,7 +39,7 @@ func (u *layerUpdates) begin(step int, rate, scale float64) {
 
 // update is what the sink does with a gradient, or with that of some rows, which come in order.
 func (u *layerUpdates) update(name string, grad *tensor.Dense, from int) error {
-	sum := addSquares(u.squares[name], grad)
+	sum := optim.AddSquares(u.squares[name], grad)
 	if !kernel.Finite(sum) {
 		e := u.diverged("gradient", math.Sqrt(sum))
 		e.Parameter = name

@@ -3,19 +3,14 @@ package train
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
-
-	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
 	"sparrow/internal/shell"
 	"sparrow/kernel"
 	"sparrow/metrics"
 	"sparrow/metrics/plot"
-	"sparrow/model"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
@@ -36,49 +31,6 @@ type Result struct {
 	Parameters int           // that trained
 
 	task.Suggestion // what to try
-}
-
-// validationLoss is what a [DivergedError] calls the loss of an evaluation.
-const validationLoss = "validation loss"
-
-// DivergedError ends a run whose loss or gradient, or the loss of its validation
-// text, is no number any more.
-type DivergedError struct {
-	Step      int
-	What      string // "loss", "gradient" or "validation loss"
-	Value     float64
-	Parameter string  // whose gradient it is, if known
-	Partial   bool    // per-layer updates may have changed parameters, in memory, by then
-	Solved    bool    // step is a round of a solver, which has no learning rate
-	Rate      float64 // peak learning rate
-	Dir       string  // of the run
-	Last      string  // newest checkpoint, "" if none
-}
-
-func (e *DivergedError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "train: step %d: the %s is %v", e.Step, e.What, e.Value)
-	if e.Parameter != "" {
-		fmt.Fprintf(&b, " (first in the gradient of %s)", e.Parameter)
-	}
-	switch {
-	case e.Solved:
-		b.WriteString("; what is on disk is from before this round")
-		return b.String()
-	case e.What == validationLoss:
-		b.WriteString("; what is on disk is from before this step. Try a lower learning_rate or a longer warmup_steps")
-	case e.Partial:
-		b.WriteString("; per_layer_update may have changed parameters by then, in memory only: what is on disk is from before this step." +
-			" Try a lower learning_rate or a longer warmup_steps")
-	default:
-		b.WriteString("; nothing was updated. Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
-	}
-	if e.Last != "" {
-		fmt.Fprintf(&b, "; the last good state is %s, continue it by: %s", e.Last, saved.ResumeCommand(e.Dir, "--set", fmt.Sprintf("train.learning_rate=%.3g", e.Rate/10)))
-	} else {
-		fmt.Fprintf(&b, ". There is no checkpoint yet: start again with --force, for example with --set train.learning_rate=%.3g", e.Rate/10)
-	}
-	return b.String()
 }
 
 // Run trains to the last step. interrupted is asked after every step whether to
@@ -143,131 +95,6 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		})
 	}
 	return r, err
-}
-
-// step makes one update: the gradient of the loss summed over all micro-batches,
-// divided once by the number of targets.
-func (t *Trainer) step() (metrics.Record, error) {
-	c := t.cfg.Train
-	rate := t.schedule.At(t.state.Step)
-	var loss float64
-	count := 0
-	var last *model.Program
-	for micro := range c.GradAccum {
-		program, targets, err := t.stream.Next()
-		if err != nil {
-			return metrics.Record{}, err
-		}
-		last = program
-		program.SetStep(t.state.MicroBatch)
-		if t.teacher != nil {
-			if err := model.Teach(program, t.teacher, distilled); err != nil {
-				return metrics.Record{}, err
-			}
-		}
-		count += targets
-		if t.layers != nil {
-			t.layers.begin(t.state.Step+1, rate, 1/float64(count))
-		} else {
-			t.grads.Add = micro > 0
-			t.straight.add(micro > 0)
-		}
-		if err := program.Run(); err != nil {
-			if diverged := new(DivergedError); errors.As(err, &diverged) {
-				return metrics.Record{}, diverged // without the names of the operators it came through
-			}
-			return metrics.Record{}, err
-		}
-		loss += program.Loss()
-		t.state.MicroBatch++
-	}
-	scale := 1 / float64(count)
-	loss *= scale
-	gradNorm := t.gradNorm() * scale
-	if err := t.finite(loss, gradNorm); err != nil {
-		return metrics.Record{}, err
-	}
-	if c.GradClip > 0 {
-		scale *= min(1, c.GradClip/(gradNorm+1e-6)) // as torch.nn.utils.clip_grad_norm_
-	}
-	if t.layers == nil {
-		UpdateAll(t.optimizer, t.grads, t.state.Step+1, rate, scale)
-	}
-	swaps, err := t.straight.update(t.grads, t.state.Step+1, rate, scale)
-	if err != nil {
-		return metrics.Record{}, err
-	}
-	t.state.Swaps += swaps
-	t.state.Step++
-	if t.averages != nil {
-		t.averages.update(t.state.Step)
-	}
-	t.state.Tokens += count
-	t.state.Cursor = t.stream.Cursor()
-	values := []metrics.Value{{Name: "loss", X: loss}, {Name: "learning_rate", X: rate}, {Name: "grad_norm", X: gradNorm}, {Name: t.facts.Unit, X: float64(t.state.Tokens)}}
-	if t.state.Step == 1 || t.due(t.cfg.Eval.Every) {
-		values = append(values, t.factorNorms(1/float64(count))...)
-		values = append(values, t.stageNorms(last, 1/float64(count))...)
-		latent, err := t.straight.values(t.state.Swaps)
-		if err != nil {
-			return metrics.Record{}, err
-		}
-		values = append(values, latent...)
-	}
-	if err := t.turn(); err != nil {
-		return metrics.Record{}, err
-	}
-	return metrics.Record{Step: t.state.Step, Kind: metrics.KindTrain, Values: values}, nil
-}
-
-// due says whether the step just done is one of those that come every so often, or the last.
-func (t *Trainer) due(every int) bool {
-	return t.state.Step == t.last || every > 0 && t.state.Step%every == 0
-}
-
-// gradNorm is the norm of the gradients of the last run.
-func (t *Trainer) gradNorm() float64 {
-	if t.layers != nil {
-		return t.layers.norm()
-	}
-	return t.straight.norm(GradNorm(t.grads))
-}
-
-// finite returns an error when loss or gradient has left the numbers.
-func (t *Trainer) finite(loss, gradNorm float64) error {
-	if kernel.Finite(loss) && kernel.Finite(gradNorm) {
-		return nil
-	}
-	e := t.diverged("loss", loss)
-	if kernel.Finite(loss) {
-		e.What, e.Value = "gradient", gradNorm
-	}
-	if t.layers != nil {
-		return e
-	}
-	for _, name := range t.grads.Names() {
-		if !allFinite(t.grads.Get(name)) {
-			e.Parameter = name
-			break
-		}
-	}
-	return e
-}
-
-// diverged is the error of the step in progress.
-func (t *Trainer) diverged(what string, value float64) *DivergedError {
-	e := &DivergedError{Step: t.state.Step + 1, What: what, Value: value, Rate: t.cfg.Train.LearningRate, Dir: t.dir, Partial: t.layers != nil, Solved: t.solved != nil}
-	if all, err := checkpoints.List(t.dir); err == nil && len(all) > 0 {
-		e.Last = all[len(all)-1]
-	}
-	return e
-}
-
-func allFinite(d *tensor.Dense) bool {
-	if d.Dtype() == tensor.Float32 {
-		return kernel.AllFinite(d.Float32s())
-	}
-	return kernel.AllFinite(d.Float64s())
 }
 
 // afterStep evaluates and saves when it is time to: evaluation first, so that

@@ -13,6 +13,8 @@ import (
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
+	"sparrow/train/optim"
+	"sparrow/train/stf"
 )
 
 // MemoryPlan is what a run will need, in bytes, computed from shapes alone.
@@ -38,8 +40,8 @@ func planMemory(cfg recipe.Config, dims model.Dims, largest model.Shape, o saved
 	if err != nil {
 		return MemoryPlan{}, err
 	}
-	opts, straight := model.Options{Linear: cfg.Model.Linear, Sink: sink, Frozen: cfg.Train.Frozen, Sites: stageOutputs(cfg.Model.Body())}, newStraight(cfg.Train, store)
-	straight.apply(&opts)
+	latent, opts := stf.New(cfg.Train, store), model.Options{Linear: cfg.Model.Linear, Sink: sink, Frozen: cfg.Train.Frozen, Sites: stageOutputs(cfg.Model.Body())}
+	latent.Apply(&opts)
 	s, err := model.NewSession(n, store, opts)
 	if err != nil {
 		return MemoryPlan{}, err
@@ -48,7 +50,7 @@ func planMemory(cfg recipe.Config, dims model.Dims, largest model.Shape, o saved
 		return MemoryPlan{}, err
 	}
 	if cfg.Train.STF != nil {
-		if _, err := stfLayers(cfg.Train.STF, store, cfg.Train.Frozen); err != nil {
+		if _, err := stf.Layers(cfg.Train.STF, store, cfg.Train.Frozen); err != nil {
 			return MemoryPlan{}, err
 		}
 	}
@@ -64,7 +66,7 @@ func planMemory(cfg recipe.Config, dims model.Dims, largest model.Shape, o saved
 		if !cfg.Train.Frozen(name) {
 			n, size := store.Shape(name).TotalSize(), int(store.Dtype.Size())
 			m.Gradients += n * size
-			m.Optimizer += optimizerBytes(cfg.Train, n, size)
+			m.Optimizer += optim.StateBytes(cfg.Train, n, size)
 			if cfg.Train.EMA > 0 {
 				m.Averages += n * size
 			}
@@ -73,8 +75,8 @@ func planMemory(cfg recipe.Config, dims model.Dims, largest model.Shape, o saved
 	if m.Teacher, err = teacherBytes(cfg.Train.Distill, cfg.Train.BatchSize, task.Elements(largest), o); err != nil {
 		return MemoryPlan{}, err
 	}
-	if straight != nil {
-		m.addLatents(cfg.Train, straight.latents, store, opts.Frozen)
+	if latents := latent.Latents(); latents != nil {
+		m.addLatents(cfg.Train, latents, store, opts.Frozen)
 	}
 	if cfg.Train.PerLayerUpdate {
 		if err := p.Rehearse(); err != nil {
@@ -93,12 +95,12 @@ func (m *MemoryPlan) addLatents(cfg recipe.Train, latents, store *nn.Store, froz
 	for _, name := range latents.Names() {
 		n := latents.Shape(name).TotalSize()
 		m.Gradients += n * size
-		m.Optimizer += optimizerBytes(cfg, n, size)
+		m.Optimizer += optim.StateBytes(cfg, n, size)
 	}
 	for _, name := range store.Names() {
 		if n := store.Shape(name).TotalSize(); frozen(name) && !cfg.Frozen(name) {
 			m.Gradients -= n * size
-			m.Optimizer -= optimizerBytes(cfg, n, size)
+			m.Optimizer -= optim.StateBytes(cfg, n, size)
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"sparrow/kernel"
 	"sparrow/metrics"
 	"sparrow/model"
+	"sparrow/train/optim"
 )
 
 // stageNorms tells of a classifier of images how its stages fare, the first of which has the most pixels and the longest way
@@ -32,7 +33,7 @@ func (t *Trainer) stageNorms(last *model.Program, scale float64) []metrics.Value
 		var weights, grads float64
 		for _, name := range t.store.Names() {
 			if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) {
-				weights += squares(t.store.Get(name))
+				weights += optim.Squares(t.store.Get(name))
 				grads += t.gradSquares(name)
 			}
 		}

@@ -16,6 +16,7 @@ import (
 	"sparrow/model/favit"
 	"sparrow/recipe"
 	"sparrow/task"
+	"sparrow/train/optim"
 )
 
 // TestStageNorms: an image classifier's metrics tell of each stage at the first step and at evaluations; squares of the parts
@@ -77,7 +78,7 @@ func TestStageNorms(t *testing.T) {
 				}
 			}
 			for _, name := range trainer.store.Names() {
-				all += squares(trainer.store.Get(name))
+				all += optim.Squares(trainer.store.Get(name))
 			}
 			if math.Abs(weights/all-1) > 1e-9 {
 				t.Errorf("the squares of the weights of all parts are %g, those of the store %g", weights, all)

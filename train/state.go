@@ -8,20 +8,12 @@ import (
 	"slices"
 	"strings"
 
-	"gorgonia.org/tensor"
-
 	"sparrow/checkpoints"
 	"sparrow/internal/machine"
 	"sparrow/metrics"
 	"sparrow/saved"
 	"sparrow/task"
 )
-
-func (o *AdamW) arrays() []checkpoints.Array {
-	return slices.Concat(
-		saved.Views(o.names, "mean.", func(n string) *tensor.Dense { return o.mean[n] }),
-		saved.Views(o.names, "square.", func(n string) *tensor.Dense { return o.square[n] }))
-}
 
 // save writes the checkpoint of the present step and deletes old ones.
 func (t *Trainer) save() error {
@@ -45,7 +37,7 @@ func (t *Trainer) write(state []byte) error {
 	c.Step, c.Parent = t.state.Step, t.parent
 	c.Arrays["model.npz"] = t.kept(c.Arrays["model.npz"])
 	if t.solved == nil {
-		c.Arrays["optimizer.npz"] = slices.Concat(t.optimizer.arrays(), t.averages.arrays(), t.straight.arrays())
+		c.Arrays["optimizer.npz"] = slices.Concat(t.optimizer.Arrays(), t.averages.Arrays(), t.stf.Arrays())
 	}
 	return checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), c)
 }
@@ -66,16 +58,16 @@ func (t *Trainer) restore(c, base *checkpoints.Checkpoint) error {
 	if t.state.Averaged != (t.averages != nil) {
 		return fmt.Errorf("%w: the run was begun with averages of weights: %t, and [train] ema = %g; want it on or off as it was", task.ErrUsage, t.state.Averaged, t.cfg.Train.EMA)
 	}
-	if t.state.Settled > 0 && t.straight != nil {
+	if t.state.Settled > 0 && t.stf != nil {
 		if err := t.settle(); err != nil {
 			return err
 		}
 	}
-	if err := c.ReadInto("optimizer.npz", saved.ByName(slices.Concat(t.optimizer.arrays(), t.averages.arrays(), t.straight.arrays()))); err != nil {
+	if err := c.ReadInto("optimizer.npz", saved.ByName(slices.Concat(t.optimizer.Arrays(), t.averages.Arrays(), t.stf.Arrays()))); err != nil {
 		return err
 	}
 	if t.averages != nil {
-		t.averages.swap()
+		t.averages.Swap()
 	}
 	return t.stream.Seek(t.state.Cursor)
 }
@@ -102,6 +94,15 @@ func (t *Trainer) initFrom(path string) error {
 		t.Message("warning: that checkpoint has another tokenizer: its token embeddings stand for other tokens here")
 	}
 	return nil
+}
+
+// averaged runs do with the averages, if there are any, for the weights.
+func (t *Trainer) averaged(do func() error) error {
+	if t.averages != nil {
+		t.averages.Swap()
+		defer t.averages.Swap()
+	}
+	return do()
 }
 
 // kept are those arrays of the model that the run's checkpoints hold: all, or of an adapter those that its base does not have

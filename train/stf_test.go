@@ -5,17 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
-	"gorgonia.org/tensor"
-
 	"sparrow/checkpoints"
 	"sparrow/configs"
-	"sparrow/internal/rng"
 	"sparrow/internal/shell"
 	"sparrow/kernel"
 	"sparrow/metrics"
@@ -24,6 +19,7 @@ import (
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
+	"sparrow/train/stf"
 )
 
 // stfConfig is a run of eight steps by one reading, from a dense run's weights.
@@ -241,155 +237,6 @@ func TestSTFThreads(t *testing.T) {
 	})
 }
 
-// TestSTFGradients: what reaches latent values is the gradient of a loss, by central differences in float64: of the dense
-// weight for "latent", of the coefficient of every atom, chosen or not, for "support".
-func TestSTFGradients(t *testing.T) {
-	for _, kind := range latentKinds {
-		for _, axis := range []string{"in", "out"} {
-			t.Run(kind+"/"+axis, func(t *testing.T) {
-				cfg := smallConfig(t)
-				cfg.Train.STF = stfOf(kind)
-				const layer = "model.layers.0.mlp.down_proj"
-				table := nn.Rule{Match: layer, OneOf: nn.As(nn.DenseSparse{Block: 8, Atoms: 12, Nonzeros: []int{2}, Axis: axis})}
-				cfg.Model.Linear = []nn.Rule{table}
-				store := nn.NewStore(tensor.Float64)
-				straight := newStraight(cfg.Train, store)
-				grads := nn.NewGradients(store)
-				opts := model.Options{Seed: 1, Sink: grads, Frozen: cfg.Train.Frozen}
-				straight.apply(&opts)
-				tokens, targets := make([]int, 12), make([]int, 12)
-				for i := range tokens {
-					tokens[i], targets[i] = i*i%50, (3*i+1)%50
-				}
-				program := func(c recipe.Config, s *nn.Store, o model.Options) *model.Program {
-					t.Helper()
-					session, err := c.Model.NewSession(c.Dims(50), s, o)
-					if err != nil {
-						t.Fatal(err)
-					}
-					p, err := session.Program(model.Train, model.Shape{Rows: 1, Length: len(tokens)})
-					if err != nil {
-						t.Fatal(err)
-					}
-					p.Feed(map[string][]int{"tokens": tokens, "targets": targets})
-					if err := p.Run(); err != nil {
-						t.Fatal(err)
-					}
-					return p
-				}
-				program(cfg, store, opts)
-				if grads.Get(codesOf(layer)) != nil || (grads.Get(dictionaryOf(layer)) != nil) != (kind == "support") {
-					t.Error("gradients of C or D are not as they should be")
-				}
-				got := straight.grads.Get(nn.Latent(layer)).Float64s()
-				l, factors := denseSparse(store, layer)
-				side, vectors := factors.Cut(l.In, l.Out)
-
-				// The same network with that layer dense; its weight moves.
-				free := cfg
-				free.Model.Linear, free.Train.STF = nil, nil
-				other := nn.NewStore(tensor.Float64)
-				session, err := free.Model.NewSession(free.Dims(50), other, model.Options{Seed: 1, Sink: nn.NewGradients(other)})
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, name := range other.Names() {
-					if d := store.Get(name); d != nil {
-						copy(other.Get(name).Float64s(), d.Float64s())
-					}
-				}
-				w := other.Get(layer + ".weight").Float64s()
-				copy(w, store.DenseWeight(layer))
-				p, err := session.Program(model.Train, model.Shape{Rows: 1, Length: len(tokens)})
-				if err != nil {
-					t.Fatal(err)
-				}
-				p.Feed(map[string][]int{"tokens": tokens, "targets": targets})
-				loss := func(move func(step float64)) float64 {
-					const h = 1e-5
-					var l [2]float64
-					for i, step := range []float64{h, -h} {
-						move(step)
-						if err := p.Run(); err != nil {
-							t.Fatal(err)
-						}
-						l[i] = p.Loss()
-						move(-step)
-					}
-					return (l[0] - l[1]) / (2 * h)
-				}
-				place := func(vector, column int) int { // of w
-					if axis == "out" {
-						return column*l.In + vector
-					}
-					return vector*l.In + column
-				}
-				r := rng.New(3, "places", 0)
-				atoms := store.Get(dictionaryOf(layer)).Float64s()
-				for range 25 {
-					i := r.Intn(len(got))
-					want := loss(func(step float64) {
-						if kind == "latent" {
-							w[place(i/side, i%side)] += step
-							return
-						}
-						g, vector, k := i/factors.Atoms/vectors, i/factors.Atoms%vectors, i%factors.Atoms
-						for j := range factors.Block {
-							w[place(vector, g*factors.Block+j)] += step * atoms[(g*factors.Atoms+k)*factors.Block+j]
-						}
-					})
-					if math.Abs(got[i]-want) > 1e-7*(1+math.Abs(want)) {
-						t.Errorf("latent value %d gets %g, want %g", i, got[i], want)
-					}
-				}
-			})
-		}
-	}
-}
-
-// TestLargestScores: the largest are taken in ascending order of place; of equal ones those that were there, then the first.
-func TestLargestScores(t *testing.T) {
-	for name, tc := range map[string]struct {
-		scores []float64
-		had    []int
-		want   []int32
-	}{
-		"largest":   {[]float64{1, 5, 2, 4}, []int{0, 1}, []int32{1, 3}},
-		"ties stay": {[]float64{2, 2, 2, 2}, []int{1, 3}, []int32{1, 3}},
-		"zeros":     {[]float64{0, 0, 0, 7}, []int{2}, []int32{2, 3}},
-		"first":     {[]float64{3, 3, 3, 1}, nil, []int32{0, 1}},
-	} {
-		had := make([]bool, len(tc.scores))
-		for _, k := range tc.had {
-			had[k] = true
-		}
-		got := make([]int32, len(tc.want))
-		if largestScores(tc.scores, had, got); !slices.Equal(got, tc.want) {
-			t.Errorf("%s: %v, want %v", name, got, tc.want)
-		}
-	}
-}
-
-// TestNewAtoms counts what a vector did not have, in each block by itself.
-func TestNewAtoms(t *testing.T) {
-	l := nn.Layer{In: 4, Out: 2, Rule: nn.Rule{OneOf: nn.As(nn.DenseSparse{Block: 2, Atoms: 9, Nonzeros: []int{2, 1}, Axis: "in"})}}
-	before := []uint8{0, 3, 5, 4 /* block 1 */, 7, 7}
-	for name, tc := range map[string]struct {
-		after []uint8
-		want  int
-	}{
-		"same":          {[]uint8{0, 3, 5, 4, 7, 7}, 0},
-		"one":           {[]uint8{0, 3, 6, 4, 7, 7}, 1},
-		"shifted":       {[]uint8{5, 2, 8, 3, 7, 7}, 2},
-		"another block": {[]uint8{0, 3, 5, 4, 0, 7}, 1},
-		"all":           {[]uint8{1, 5, 2, 6, 0, 0}, 6},
-	} {
-		if got := newAtoms(l, before, tc.after); got != tc.want {
-			t.Errorf("%s: %d, want %d", name, got, tc.want)
-		}
-	}
-}
-
 // TestSTFConfig: what the table cannot be, one line for each mistake.
 func TestSTFConfig(t *testing.T) {
 	for _, tc := range []struct{ set, want string }{
@@ -490,24 +337,29 @@ func TestSTFSettles(t *testing.T) {
 		for range 4 {
 			mustStep(t, trainer)
 		}
-		s := trainer.straight
-		layer := s.layers[0]
-		old := s.optimizer.(*AdamW)
-		mean, latents := old.mean[nn.Latent(layer)], s.latents.Get(nn.Latent(layer))
-		mustStep(t, trainer) // the last with latent values
-		if trainer.state.Settled != 5 || s.latents != nil || s.began != 0 {
-			t.Fatalf("settled after step %d, began %d", trainer.state.Settled, s.began)
+		s := trainer.stf
+		layers, err := stf.Layers(cfg.Train.STF, trainer.store, cfg.Train.Frozen)
+		if err != nil {
+			t.Fatal(err)
 		}
-		values, means := trainer.store.Get(codesOf(layer)).Float32s(), s.optimizer.(*AdamW).mean[codesOf(layer)].Float32s()
-		l, factors := denseSparse(trainer.store, layer)
+		layer := layers[0]
+		old := saved.ByName(s.Arrays()) // which the last step with latent values still changes
+		mean, latents := old["mean."+nn.Latent(layer)].Data.([]float32), old[nn.Latent(layer)].Data.([]float32)
+		mustStep(t, trainer) // the last with latent values
+		if trainer.state.Settled != 5 || s.Latents() != nil {
+			t.Fatalf("settled after step %d, latent values %v", trainer.state.Settled, s.Latents())
+		}
+		values, means := trainer.store.Get(stf.Codes(layer)).Float32s(), saved.ByName(s.Arrays())["mean."+stf.Codes(layer)].Data.([]float32)
+		l := trainer.store.Layer(layer)
+		factors := l.Rule.Of.(nn.DenseSparse)
 		_, vectors := factors.Cut(l.In, l.Out)
 		index, at := trainer.store.Atoms(layer+".sparse.indices").Index, 0
 		for g, nonzeros := range factors.BlockNonzeros(l.In, l.Out) {
 			for range nonzeros {
 				for i := range vectors {
 					from := (g*vectors+i)*factors.Atoms + int(index[at])
-					if values[at] != latents.Float32s()[from] || means[at] != mean.Float32s()[from] || means[at] == 0 {
-						t.Fatalf("axis %s: value %d is %g with mean %g, want %g with %g", axis, at, values[at], means[at], latents.Float32s()[from], mean.Float32s()[from])
+					if values[at] != latents[from] || means[at] != mean[from] || means[at] == 0 {
+						t.Fatalf("axis %s: value %d is %g with mean %g, want %g with %g", axis, at, values[at], means[at], latents[from], mean[from])
 					}
 					at++
 				}

@@ -112,7 +112,7 @@ func (m *machine) draw() {
 	for _, name := range m.names() {
 		value := m.store.Get(name)
 		for i := range value.Size() {
-			setAt(value, i, 0.2+0.6*r.NormFloat64())
+			nn.SetAt(value, i, 0.2+0.6*r.NormFloat64())
 		}
 	}
 }
@@ -162,12 +162,4 @@ func floats(d *tensor.Dense) []float64 {
 		x = append(x, float64(v))
 	}
 	return x
-}
-
-func setAt(d *tensor.Dense, i int, x float64) {
-	if d.Dtype() == tensor.Float64 {
-		d.Float64s()[i] = x
-		return
-	}
-	d.Float32s()[i] = float32(x)
 }

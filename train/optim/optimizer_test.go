@@ -1,4 +1,4 @@
-package train
+package optim
 
 import (
 	"math"
@@ -6,21 +6,30 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"sparrow/configs"
 	"sparrow/model"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/recipe"
 )
+
+// smallConfig is of a small decoder.
+func smallConfig() recipe.Config {
+	c := recipe.Default()
+	configs.Edit(&c.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer, b.DFF, b.Attention.NHead = 16, 1, 24, 2 })
+	return c
+}
 
 // TestAdamWEquation: three steps equal the equation of Loshchilov and Hutter,
 // algorithm 2, written out in float64; vectors are not decayed, frozen
 // parameters do not move.
 func TestAdamWEquation(t *testing.T) {
 	const rate, beta1, beta2, eps, decay, scale = 0.01, 0.9, 0.95, 1e-8, 0.1, 0.5
-	cfg := smallConfig(t)
+	cfg := smallConfig()
 	cfg.Train.Beta1, cfg.Train.Beta2, cfg.Train.Eps, cfg.Train.WeightDecay = beta1, beta2, eps, decay
 	cfg.Train.Freeze = []recipe.Freeze{{Match: "lm_head.*"}}
 	store := nn.NewStore(tensor.Float64)
-	if _, err := cfg.Model.NewSession(cfg.Dims(256), store, model.Options{Seed: 1}); err != nil {
+	if _, err := cfg.Model.NewSession(model.Dims{VocabSize: 256, Context: 16}, store, model.Options{Seed: 1}); err != nil {
 		t.Fatal(err)
 	}
 	grads := nn.NewGradients(store)
@@ -68,9 +77,9 @@ func TestAdamWEquation(t *testing.T) {
 
 // TestGradNorm: the norm over all parameters, and a NaN anywhere shows.
 func TestGradNorm(t *testing.T) {
-	cfg := smallConfig(t)
+	cfg := smallConfig()
 	store := nn.NewStore(tensor.Float32)
-	if _, err := cfg.Model.NewSession(cfg.Dims(256), store, model.Options{}); err != nil {
+	if _, err := cfg.Model.NewSession(model.Dims{VocabSize: 256, Context: 16}, store, model.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	grads := nn.NewGradients(store)

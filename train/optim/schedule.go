@@ -1,4 +1,4 @@
-package train
+package optim
 
 import (
 	"errors"
@@ -85,7 +85,7 @@ func (s Schedule) At(step int) float64 {
 	return s.Peak * (1 - (1-s.MinRatio)*p)
 }
 
-// scheduleOf is the learning rate of each step.
-func scheduleOf(c recipe.Train) Schedule {
+// ScheduleOf is the learning rate of each step.
+func ScheduleOf(c recipe.Train) Schedule {
 	return Schedule{Kind: c.Schedule, Warmup: c.WarmupSteps, Steps: c.Steps, DecaySteps: c.DecaySteps, Peak: c.LearningRate, MinRatio: c.MinLRRatio}
 }

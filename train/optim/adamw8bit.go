@@ -1,4 +1,4 @@
-package train
+package optim
 
 import (
 	"slices"
@@ -71,7 +71,7 @@ func (o *AdamW8bit) Update(name string, grad *tensor.Dense, from, step int, rate
 }
 
 func update8bit[T kernel.Float](p kernel.AdamW, block int, w []T, s kernel.AdamW8bitState, from int, g []T) {
-	kernel.Ranges(len(g), optimizerGrain, func(lo, hi int) { // whole blocks: both are powers of two, and from is a multiple of the larger
+	kernel.Ranges(len(g), grain, func(lo, hi int) { // whole blocks: both are powers of two, and from is a multiple of the larger
 		kernel.AdamW8bitStep(p, block, w[from+lo:from+hi], s.Slice(block, from+lo, from+hi), g[lo:hi])
 	})
 }
@@ -85,8 +85,9 @@ func (o *AdamW8bit) Bytes() int {
 	return n
 }
 
-func (o *AdamW8bit) arrays() []checkpoints.Array {
-	as := o.small.arrays()
+// Arrays implements Optimizer.
+func (o *AdamW8bit) Arrays() []checkpoints.Array {
+	as := o.small.Arrays()
 	for _, name := range o.names {
 		if !o.isLarge(name) {
 			continue

@@ -1,4 +1,4 @@
-package train
+package stf
 
 import (
 	"context"
@@ -28,7 +28,7 @@ func (r latentWeight) start(layer string, w *factor.Matrix) error {
 	}
 	d := r.latents.Get(nn.Latent(layer))
 	for i, x := range w.Data {
-		setAt(d, i, x)
+		nn.SetAt(d, i, x)
 	}
 	return nil
 }
@@ -40,7 +40,7 @@ func (r latentWeight) weight(layer string) *factor.Matrix {
 	side, vectors := k.Cut(l.In, l.Out)
 	w := factor.NewMatrix(vectors, side)
 	for i := range w.Data {
-		w.Data[i] = at(d, i)
+		w.Data[i] = nn.At(d, i)
 	}
 	if k.Axis == "out" {
 		return w.Transpose()

@@ -1,7 +1,8 @@
-package train
+package optim
 
 import (
 	"math"
+	"slices"
 
 	"gorgonia.org/tensor"
 
@@ -9,10 +10,11 @@ import (
 	"sparrow/kernel"
 	"sparrow/nn"
 	"sparrow/recipe"
+	"sparrow/saved"
 )
 
-// optimizerGrain is how many values one piece of an update or of a norm covers.
-const optimizerGrain = nn.GradientGrain
+// grain is how many values one piece of an update or of a norm covers.
+const grain = nn.GradientGrain
 
 // Optimizer changes parameters by their gradients.
 type Optimizer interface {
@@ -24,25 +26,26 @@ type Optimizer interface {
 	// Bytes is the memory of the state.
 	Bytes() int
 
-	arrays() []checkpoints.Array // the state, aliased
+	// Arrays views the state, as a checkpoint keeps it.
+	Arrays() []checkpoints.Array
 }
 
-// NewOptimizer starts the optimizer of a config with a state of zero for every
+// New starts the optimizer of a config with a state of zero for every
 // parameter that is not frozen.
-func NewOptimizer(cfg recipe.Train, store *nn.Store) Optimizer {
-	return newOptimizer(cfg, store, func(string) bool { return true })
+func New(cfg recipe.Train, store *nn.Store) Optimizer {
+	return NewOf(cfg, store, func(string) bool { return true })
 }
 
-// newOptimizer is NewOptimizer for the parameters that own accepts.
-func newOptimizer(cfg recipe.Train, store *nn.Store, own func(name string) bool) Optimizer {
+// NewOf is New for the parameters that own accepts.
+func NewOf(cfg recipe.Train, store *nn.Store, own func(name string) bool) Optimizer {
 	if cfg.Optimizer == "adamw8bit" {
 		return newAdamW8bit(cfg, store, own)
 	}
 	return newAdamW(cfg, store, own)
 }
 
-// optimizerBytes is the memory of the optimizer's state of one parameter.
-func optimizerBytes(cfg recipe.Train, elements, elementSize int) int {
+// StateBytes is the memory of the optimizer's state of one parameter.
+func StateBytes(cfg recipe.Train, elements, elementSize int) int {
 	if cfg.Optimizer == "adamw8bit" && elements >= minElements8bit {
 		blocks := (elements + cfg.AdamBlockSize - 1) / cfg.AdamBlockSize
 		return 2*elements + 2*4*blocks
@@ -117,16 +120,26 @@ func adamSettings(cfg recipe.Train, w *tensor.Dense, step int, rate, scale float
 }
 
 func update[T kernel.Float](p kernel.AdamW, w, m, v, g []T) {
-	kernel.Ranges(len(g), optimizerGrain, func(lo, hi int) {
+	kernel.Ranges(len(g), grain, func(lo, hi int) {
 		kernel.AdamWStep(p, w[lo:hi], m[lo:hi], v[lo:hi], g[lo:hi])
 	})
 }
+
+// Arrays implements Optimizer.
+func (o *AdamW) Arrays() []checkpoints.Array {
+	return slices.Concat(
+		saved.Views(o.names, "mean.", func(n string) *tensor.Dense { return o.mean[n] }),
+		saved.Views(o.names, "square.", func(n string) *tensor.Dense { return o.square[n] }))
+}
+
+// Means are those of a parameter's gradients and of their squares.
+func (o *AdamW) Means(name string) (mean, square *tensor.Dense) { return o.mean[name], o.square[name] }
 
 // Bytes implements Optimizer.
 func (o *AdamW) Bytes() int {
 	n := 0
 	for _, name := range o.names {
-		n += optimizerBytes(recipe.Train{}, o.mean[name].Shape().TotalSize(), int(o.store.Dtype.Size()))
+		n += StateBytes(recipe.Train{}, o.mean[name].Shape().TotalSize(), int(o.store.Dtype.Size()))
 	}
 	return n
 }
@@ -136,15 +149,16 @@ func (o *AdamW) Bytes() int {
 func GradNorm(grads *nn.Gradients) float64 {
 	var sum float64
 	for _, name := range grads.Names() {
-		sum += squares(grads.Get(name))
+		sum += Squares(grads.Get(name))
 	}
 	return math.Sqrt(sum)
 }
 
-func squares(d *tensor.Dense) float64 { return addSquares(0, d) }
+// Squares is the sum of the squares of all elements.
+func Squares(d *tensor.Dense) float64 { return AddSquares(0, d) }
 
-// addSquares adds the square of each element to sum, piece after piece.
-func addSquares(sum float64, d *tensor.Dense) float64 {
+// AddSquares adds the square of each element to sum, piece after piece.
+func AddSquares(sum float64, d *tensor.Dense) float64 {
 	if d.Dtype() == tensor.Float32 {
 		return addSquaresOf(sum, d.Float32s())
 	}
@@ -152,9 +166,9 @@ func addSquares(sum float64, d *tensor.Dense) float64 {
 }
 
 func addSquaresOf[T kernel.Float](sum float64, x []T) float64 {
-	parts := make([]float64, (len(x)+optimizerGrain-1)/optimizerGrain)
-	kernel.Ranges(len(x), optimizerGrain, func(lo, hi int) {
-		parts[lo/optimizerGrain] = kernel.SumSquares(x[lo:hi])
+	parts := make([]float64, (len(x)+grain-1)/grain)
+	kernel.Ranges(len(x), grain, func(lo, hi int) {
+		parts[lo/grain] = kernel.SumSquares(x[lo:hi])
 	})
 	for _, p := range parts {
 		sum += p

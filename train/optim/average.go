@@ -1,4 +1,4 @@
-package train
+package optim
 
 import (
 	"gorgonia.org/tensor"
@@ -9,31 +9,31 @@ import (
 	"sparrow/saved"
 )
 
-// averages are exponential moving averages of the weights that train (Polyak and Juditsky 1992; with decay as in Szegedy et
+// Averages are exponential moving averages of the weights that train (Polyak and Juditsky 1992; with decay as in Szegedy et
 // al. 2016): after step t
 //
 //	a = d a + (1 - d) w,  d = min(decay, (1+t)/(10+t))
 //
 // from a = w after the first step. The smaller d of early steps forgets the initial values sooner. What is measured and saved
 // are the averages; training goes on with w.
-type averages struct {
+type Averages struct {
 	decay float64
 	store *nn.Store
 	names []string
 	other map[string]*tensor.Dense // a, or w while the store has a
 }
 
-// newAverages prepares to average the named parameters.
-func newAverages(decay float64, store *nn.Store, names []string) *averages {
-	a := &averages{decay: decay, store: store, names: names, other: map[string]*tensor.Dense{}}
+// NewAverages prepares to average the named parameters.
+func NewAverages(decay float64, store *nn.Store, names []string) *Averages {
+	a := &Averages{decay: decay, store: store, names: names, other: map[string]*tensor.Dense{}}
 	for _, name := range names {
 		a.other[name] = zerosLike(store.Get(name))
 	}
 	return a
 }
 
-// update takes the weights of a step, which counts from 1, into the averages.
-func (a *averages) update(step int) {
+// Update takes the weights of a step, which counts from 1, into the averages.
+func (a *Averages) Update(step int) {
 	d := min(a.decay, float64(1+step)/float64(10+step))
 	if step == 1 {
 		d = 0
@@ -50,15 +50,15 @@ func (a *averages) update(step int) {
 
 // approach moves a to w by a share of the way.
 func approach[T kernel.Float](a, w []T, share float64) {
-	kernel.Ranges(len(a), optimizerGrain, func(lo, hi int) {
+	kernel.Ranges(len(a), grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			a[i] += T(share * (float64(w[i]) - float64(a[i])))
 		}
 	})
 }
 
-// swap exchanges weights and averages.
-func (a *averages) swap() {
+// Swap exchanges weights and averages.
+func (a *Averages) Swap() {
 	for _, name := range a.names {
 		w := a.store.Get(name)
 		if w.Dtype() == tensor.Float32 {
@@ -70,27 +70,18 @@ func (a *averages) swap() {
 }
 
 func exchange[T kernel.Float](a, w []T) {
-	kernel.Ranges(len(a), optimizerGrain, func(lo, hi int) {
+	kernel.Ranges(len(a), grain, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			a[i], w[i] = w[i], a[i]
 		}
 	})
 }
 
-// arrays views what a checkpoint keeps beside the averages, which are its model: the weights that train. It is for the time
+// Arrays views what a checkpoint keeps beside the averages, which are its model: the weights that train. It is for the time
 // between two swaps.
-func (a *averages) arrays() []checkpoints.Array {
+func (a *Averages) Arrays() []checkpoints.Array {
 	if a == nil {
 		return nil
 	}
 	return saved.Views(a.names, "trained.", func(n string) *tensor.Dense { return a.other[n] })
-}
-
-// averaged runs do with the averages, if there are any, for the weights.
-func (t *Trainer) averaged(do func() error) error {
-	if t.averages != nil {
-		t.averages.swap()
-		defer t.averages.swap()
-	}
-	return do()
 }

@@ -1,4 +1,4 @@
-package train
+package stf
 
 import (
 	"math"
@@ -17,7 +17,7 @@ type latentSupport struct{ store, latents *nn.Store }
 
 func (latentSupport) coefficients() bool { return true }
 
-func (r latentSupport) held(layer string) []string { return []string{codesOf(layer)} }
+func (r latentSupport) held(layer string) []string { return []string{Codes(layer)} }
 
 // beside is the most that an atom which is not chosen starts with, over the least of those that are.
 const beside = 0.9
@@ -49,11 +49,11 @@ func (r latentSupport) start(layer string, w *factor.Matrix) error {
 			for k := range size {
 				if norms[k] > 0 {
 					most := beside * least / norms[k]
-					setAt(latents, row+k, max(-most, min(most, kernel.Dot(v, d.Row(k))/(norms[k]*norms[k]))))
+					nn.SetAt(latents, row+k, max(-most, min(most, kernel.Dot(v, d.Row(k))/(norms[k]*norms[k]))))
 				}
 			}
 			for t, k := range index {
-				setAt(latents, row+int(k), values[t])
+				nn.SetAt(latents, row+int(k), values[t])
 			}
 		}
 	}
@@ -87,11 +87,11 @@ func (r latentSupport) project(layer string, _ int) error {
 					had[k] = true
 				}
 				for k := range scores {
-					scores[k] = math.Abs(at(latents, row+k)) * norms[k]
+					scores[k] = math.Abs(nn.At(latents, row+k)) * norms[k]
 				}
 				largestScores(scores, had, index)
 				for t, k := range index {
-					values[t] = at(latents, row+int(k))
+					values[t] = nn.At(latents, row+int(k))
 				}
 			}
 		})
@@ -128,7 +128,7 @@ func (r latentSupport) chosen(layer string, src, dst *tensor.Dense) error {
 	for g, c := range f.Codes {
 		for i := range c.Vectors {
 			for t, k := range c.Index[i*c.Nonzeros : (i+1)*c.Nonzeros] {
-				setAt(dst, (first+t)*c.Vectors+i, at(src, (g*c.Vectors+i)*size+int(k)))
+				nn.SetAt(dst, (first+t)*c.Vectors+i, nn.At(src, (g*c.Vectors+i)*size+int(k)))
 			}
 		}
 		first += c.Nonzeros
@@ -144,7 +144,7 @@ func (r latentSupport) rest(layer string) ([]float64, error) {
 	latents, size := r.latents.Get(nn.Latent(layer)), f.Dictionary(0).Rows
 	rest := make([]float64, latents.Shape().TotalSize())
 	for i := range rest {
-		rest[i] = at(latents, i)
+		rest[i] = nn.At(latents, i)
 	}
 	for g, c := range f.Codes {
 		for j, k := range c.Index {

@@ -1,0 +1,98 @@
+package train
+
+import (
+	"context"
+
+	"sparrow/model"
+	"sparrow/nn"
+	"sparrow/task"
+	"sparrow/train/optim"
+	"sparrow/train/stf"
+)
+
+// prepareSteps builds what steps of an optimizer take: the session with its gradients, the stream, moments and averages.
+func (t *Trainer) prepareSteps() (err error) {
+	cfg := t.cfg
+	t.grads = nn.NewGradients(t.store)
+	var layers *nn.LayerGradients
+	if t.sink = t.grads; cfg.Train.PerLayerUpdate {
+		t.grads, layers = nil, nn.NewLayerGradients(t.store)
+		t.sink = layers
+	}
+	t.stf = stf.New(cfg.Train, t.store)
+	if t.teacher, err = openTeacher(cfg.Train.Distill, t.facts.Files, t.dims, t.known); err != nil {
+		return err
+	}
+	if t.session, err = t.newSession(); err == nil {
+		err = t.feed()
+	}
+	if err == nil {
+		err = t.stf.Begin()
+	}
+	if err != nil {
+		return err
+	}
+	t.optimizer = optim.NewOf(cfg.Train, t.store, func(name string) bool { return !t.stf.Owns(name) })
+	if layers != nil {
+		t.layers = newLayerUpdates(t.store, t.optimizer, layers, t.diverged)
+	}
+	if cfg.Train.EMA > 0 {
+		t.averages = optim.NewAverages(cfg.Train.EMA, t.store, t.optimizer.Names())
+	}
+	t.state.Averaged = t.averages != nil
+	return nil
+}
+
+// feed starts the stream of training data into the session's programs. The data has been read.
+func (t *Trainer) feed() (err error) {
+	t.stream, err = task.Batches(context.Background(), t.task, t.session, task.Feed{Mode: model.Train, Split: task.Training, Seed: t.cfg.Seed})
+	return err
+}
+
+// newSession prepares to run the network over the store.
+func (t *Trainer) newSession() (*model.Session, error) {
+	n, err := networkOf(t.cfg, t.dims)
+	if err != nil {
+		return nil, err
+	}
+	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear, Sink: t.sink, Frozen: t.cfg.Train.Frozen, Sites: stageOutputs(t.cfg.Model.Body())}
+	t.stf.Apply(&opts)
+	return model.NewSession(n, t.store, opts)
+}
+
+// beginSTF starts what [train.stf] trains, if there is such a table.
+func (t *Trainer) beginSTF(ctx context.Context) error {
+	if t.cfg.Train.STF == nil {
+		return nil
+	}
+	made, err := stf.Start(ctx, t.cfg.Train, t.cfg.Seed, t.store, t.stf, t.inherited)
+	if made > 0 && err == nil {
+		t.Message("[train.stf] factorized: %d dense layers", made)
+	}
+	return err
+}
+
+// turn makes latent values settle when their steps are done.
+func (t *Trainer) turn() error {
+	if t.stf.Latents() == nil || t.state.Step != t.cfg.Train.Settles() {
+		return nil
+	}
+	t.Message("step %d: [train.stf] the choice of atoms is fixed, their values and dictionaries train", t.state.Step)
+	t.state.Settled = t.state.Step
+	return t.settle()
+}
+
+// settle continues without latent values, in a session of its own.
+func (t *Trainer) settle() (err error) {
+	if err := t.stf.Settle(t.state.Settled); err != nil {
+		return err
+	}
+	if t.session, err = t.newSession(); err != nil {
+		return err
+	}
+	at := t.stream.Cursor()
+	if err := t.feed(); err != nil {
+		return err
+	}
+	return t.stream.Seek(at)
+}
