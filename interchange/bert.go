@@ -80,6 +80,7 @@ func (m *Model) readLabels(r *report) {
 	c.only(r, "problem_type", "single_label_classification", "regression")
 	if count == 1 {
 		m.Dims.Regression = true
+		m.readPairs(r)
 		return
 	}
 	m.Dims.Classes = count
@@ -95,6 +96,7 @@ func (m *Model) readLabels(r *report) {
 		}
 		m.Labels = append(m.Labels, name)
 	}
+	m.readPairs(r)
 }
 
 // readSentence reads the modules of sentence-transformers; a model without modules gives the mean of its states, as there.
@@ -242,6 +244,7 @@ func (m *Model) writeLabels(c map[string]any, architecture string) {
 		ids[strconv.Itoa(i)], labels[name] = name, i
 	}
 	c["id2label"], c["label2id"] = ids, labels
+	m.writePairs(c)
 }
 
 // sentenceFiles are those of sentence-transformers beside the config.

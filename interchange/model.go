@@ -28,6 +28,7 @@ type Model struct {
 	Dims    model.Dims
 	Labels  []string          // of a classifier, by class
 	Pairs   bool              // of a classifier whose texts come in pairs
+	Sigmoid bool              // of a classifier with one output: its score is the output's sigmoid
 	Files   map[string][]byte // what a checkpoint keeps beside the weights
 	Notes   []string          // what a person should know
 
@@ -283,7 +284,7 @@ func (m *Model) keepLabels(r *report) {
 	if m.Dims.Outputs() == 0 {
 		return
 	}
-	labels, err := json.MarshalIndent(map[string]any{"labels": m.Labels, "regression": m.Dims.Regression, "pairs": m.Pairs}, "", "  ")
+	labels, err := json.MarshalIndent(labelFile{m.Labels, m.Pairs, m.Dims.Regression, m.Sigmoid}, "", "  ")
 	if err != nil {
 		r.add("labels: %v", err)
 	}

@@ -22,6 +22,7 @@ var ErrSource = shell.Sentinel(shell.ExitUsage, "interchange: cannot use this mo
 // Options are what an opened model is completed with.
 type Options struct {
 	Tokenizer string // a tok512.bin of llama2.c; "": none
+	Pairs     bool   // the texts of a classifier come in pairs, whatever its config says
 }
 
 // Source is a foreign model that has been opened and not judged yet.
@@ -35,6 +36,7 @@ type Source struct {
 	order   []string          // of the views, as in the file
 	files   map[string][]byte // small files beside the weights, by their paths
 	closers []func() error
+	pairs   bool     // see Options
 	refused []string // what the translation of a format could not take
 }
 
@@ -64,7 +66,7 @@ func Open(path string, o Options) (*Source, error) {
 		}
 		return nil, err
 	}
-	s.Path = path
+	s.Path, s.pairs = path, o.Pairs
 	return s, nil
 }
 

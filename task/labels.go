@@ -34,6 +34,9 @@ type Labels struct {
 	Names      []string `json:"labels"`     // of the classes, in the order of their ids; of a regression null
 	Regression bool     `json:"regression"` // one score for each text
 	Pairs      bool     `json:"pairs"`      // texts come in pairs
+
+	// Sigmoid says that the score of a regression is 1 / (1 + exp(-x)) of the network's output, as of cross-encoders from elsewhere.
+	Sigmoid bool `json:"sigmoid,omitempty"`
 }
 
 // ReadLabels reads a checkpoint's labels.json.
@@ -123,7 +126,7 @@ func (a *answers) Add(p *model.Program, n int, labels []int, scores []float64) {
 	classes := len(a.labels.Names)
 	for row := range n {
 		if a.labels.Regression {
-			a.truth, a.scores = append(a.truth, scores[row]), append(a.scores, logits[row])
+			a.truth, a.scores = append(a.truth, scores[row]), append(a.scores, a.labels.score(logits[row]))
 			continue
 		}
 		x := logits[row*classes : (row+1)*classes]
@@ -141,7 +144,9 @@ func (a *answers) Score(t Task, loss float64, n int) Score {
 		var x float64
 		switch m.Name {
 		case "loss":
-			x = loss
+			if x = loss; a.labels.Sigmoid {
+				x = squaredError(a.truth, a.scores)
+			}
 		case "pearson":
 			x = pearson(a.truth, a.scores)
 		case "spearman":
@@ -162,6 +167,22 @@ func (a *answers) Score(t Task, loss float64, n int) Score {
 	return s
 }
 
+// score is that of a regression, of the network's output.
+func (l Labels) score(x float64) float64 {
+	if l.Sigmoid {
+		return 1 / (1 + math.Exp(-x))
+	}
+	return x
+}
+
+func squaredError(truth, scores []float64) float64 {
+	var sum float64
+	for i, x := range scores {
+		sum += (x - truth[i]) * (x - truth[i])
+	}
+	return sum / float64(len(scores))
+}
+
 // ScoreName is that of the value of a regression.
 const ScoreName = "score"
 
@@ -173,7 +194,7 @@ func (l Labels) Predict(logits []float64) (Prediction, error) {
 		}
 	}
 	if l.Regression {
-		return Prediction{{Name: ScoreName, X: logits[0]}}, nil
+		return Prediction{{Name: ScoreName, X: l.score(logits[0])}}, nil
 	}
 	most := logits[largest(logits)]
 	order := make([]int, len(logits))

@@ -23,6 +23,7 @@ import (
 
 func importCommand() *cobra.Command {
 	var out, dtype, tokenizer string
+	var pairs bool
 	c := &cobra.Command{
 		Use:   "import SOURCE -o CHECKPOINT",
 		Short: "Make a checkpoint of a model from elsewhere",
@@ -47,7 +48,7 @@ All that is not supported, missing, superfluous or of a wrong shape is said at o
 			if err != nil {
 				return err
 			}
-			source, err := interchange.Open(path, interchange.Options{Tokenizer: tokenizer})
+			source, err := interchange.Open(path, interchange.Options{Tokenizer: tokenizer, Pairs: pairs})
 			if err != nil {
 				return err
 			}
@@ -76,6 +77,7 @@ All that is not supported, missing, superfluous or of a wrong shape is said at o
 	c.Flags().StringVarP(&out, "output", "o", "", "folder of the new checkpoint")
 	c.Flags().StringVar(&dtype, "dtype", "float32", "in what the matrices are held: float32, int8 or int4")
 	c.Flags().StringVar(&tokenizer, "tokenizer", "", "of a .bin of llama2.c: its tokenizer, as tok512.bin")
+	c.Flags().BoolVar(&pairs, "pairs", false, "of a classifier whose config does not say so: its texts come in pairs")
 	cli.Threads(c)
 	return c
 }

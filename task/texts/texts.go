@@ -89,7 +89,8 @@ func (l *Task) take(d *labelleddata.Dataset) error {
 		return err
 	}
 	l.data, l.tokenizer, l.lengths = d, d.Tokenizer, loader.SeqLens()
-	l.labels = &task.Labels{Names: d.Labels, Regression: d.Labels == nil, Pairs: d.Pairs}
+	sigmoid := l.labels != nil && l.labels.Sigmoid
+	l.labels = &task.Labels{Names: d.Labels, Regression: d.Labels == nil, Pairs: d.Pairs, Sigmoid: sigmoid}
 	return nil
 }
 
