@@ -26,6 +26,9 @@ type Sizes struct {
 	QRank   int // Cq; 0: C, or the rank of the parent's queries if that is less
 }
 
+// Targets are the kinds of attention that one of a decoder is converted to.
+var Targets = []string{"mfa"}
+
 // MFA is a decoder with multi-matrix factorization attention that stands for another decoder.
 type MFA struct {
 	Before, After task.Score // the parent's on its validation text, and the MFA's

@@ -44,16 +44,6 @@ var ownWords = map[string]string{
 	"compress dense":          `[[compress.layer]] method = "dense": the layer stays as it is`,
 }
 
-// namesDecide are the files that ask a kind for its name today, and how often. A count may fall, and rise only by what another
-// file loses: code that moves.
-var namesDecide = map[string]int{
-	"bench/worker.go":                 2,
-	"cmd/model/convert.go":            1,
-	"tests/claims/compression.go":     1,
-	"tests/claims/sweep_attention.go": 3,
-	"tests/claims/worker.go":          1,
-}
-
 // namedUse is a kind's name that decides something.
 type namedUse struct {
 	file string // from the module's folder
@@ -92,36 +82,8 @@ func TestNoKindIsNamed(t *testing.T) {
 			}
 		}
 	}
-	counts, total, known := map[string]int{}, 0, 0
 	for _, u := range uses {
-		counts[u.file]++
-	}
-	for file, n := range counts {
-		total += n - namesDecide[file]
-		known += namesDecide[file]
-	}
-	for file, n := range namesDecide {
-		if counts[file] < n {
-			t.Logf("%s: %d names of kinds decide something, the list says %d: lower it", file, counts[file], n)
-		}
-		if counts[file] == 0 {
-			total -= n
-		}
-	}
-	if total > 0 {
-		for _, u := range uses {
-			if counts[u.file] > namesDecide[u.file] {
-				t.Errorf("%s:%d: the name of kind %q is %s: ask the kind, or its list", u.file, u.line, u.name, u.how)
-			}
-		}
-	}
-	if os.Getenv("SPARROW_LIST_KINDS") != "" {
-		for _, file := range slices.Sorted(maps.Keys(counts)) {
-			fmt.Printf("\t%q: %d,\n", file, counts[file])
-		}
-		for _, u := range uses {
-			fmt.Printf("%s:%d: %s %s\n", u.file, u.line, u.name, u.how)
-		}
+		t.Errorf("%s:%d: the name of kind %q is %s: ask the kind, or its list", u.file, u.line, u.name, u.how)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,8 +37,8 @@ and value-output products. With rotary positions this is approximate at any widt
 			"  train run -c converted/config.toml --set train.init_from=converted -o runs/converted",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if attention != "mfa" {
-				return cli.Usagef("--attention %s is unknown; want mfa", attention)
+			if !slices.Contains(convert.Targets, attention) {
+				return cli.Usagef("--attention %s is unknown; want %s", attention, strings.Join(convert.Targets, " or "))
 			}
 			for name, v := range map[string]int{"n-head": sizes.NHead, "head-dim": sizes.HeadDim, "q-rank": sizes.QRank} {
 				if v < 1 && c.Flags().Changed(name) {
