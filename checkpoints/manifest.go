@@ -31,6 +31,16 @@ type Manifest struct {
 	ConfigSHA256  string   `json:"config_sha256"` // of config.toml; "" without one
 	Files         []File   `json:"files"`         // by name
 	SHA256        string   `json:"sha256"`        // of this manifest with "" in this place
+
+	Calibration *Calibration `json:"calibration,omitempty"` // what the weights were chosen by; nil: by no data
+}
+
+// Calibration names the data by which a compression chose a checkpoint's weights.
+type Calibration struct {
+	Examples int    `json:"examples"` // samples that were read
+	Length   int    `json:"length"`   // of the longest, in tokens or pixels
+	Seed     uint64 `json:"seed"`     // of their order
+	Data     string `json:"data"`     // SHA-256 of the data that they were drawn from
 }
 
 // Lineage names a checkpoint that another one came from.

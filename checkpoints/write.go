@@ -20,6 +20,7 @@ type Contents struct {
 	Kind   string             // of the model
 	Step   int                // at least 0
 	Parent *Lineage           // the checkpoint this one was made from, or nil
+	Made   *Calibration       // what the weights were chosen by, or nil
 	Arrays map[string][]Array // npz file name -> its arrays, in the order they are written
 	Files  map[string][]byte  // file name -> its bytes ("config.toml", "state.json", ...)
 }
@@ -62,7 +63,7 @@ func write(dir string, c Contents, around func(file string, w io.Writer) io.Writ
 		}
 	}()
 
-	m := Manifest{FormatVersion: FormatVersion, Kind: c.Kind, Step: c.Step, Parent: c.Parent}
+	m := Manifest{FormatVersion: FormatVersion, Kind: c.Kind, Step: c.Step, Parent: c.Parent, Calibration: c.Made}
 	if config, ok := c.Files["config.toml"]; ok {
 		m.ConfigSHA256 = hashOf(config)
 	}

@@ -91,6 +91,11 @@ type collector struct {
 	batch int // texts a run
 }
 
+// samples are how many texts are read in whole batches.
+func (s *compression) samples(batch int) int {
+	return (s.cfg.Compress.Calibration.Examples + batch - 1) / batch * batch
+}
+
 // run goes on until enough texts were seen and returns the number of their targets. after is told of each run, and how many
 // tokens of each of its rows count; nil: all.
 func (c *collector) run(opts model.Options, after func(p *model.Program, lengths []int) error) (int, error) {
@@ -99,7 +104,7 @@ func (c *collector) run(opts model.Options, after func(p *model.Program, lengths
 		return 0, fmt.Errorf("compress: cannot start: %w", err)
 	}
 	facts := c.s.data.Facts()
-	steps := (c.s.cfg.Compress.Calibration.Examples + c.batch - 1) / c.batch
+	steps := c.s.samples(c.batch) / c.batch
 	unit := facts.Each + "s"
 	fmt.Fprintf(c.s.out, "%s: %d layers over %d %s (%s)\n", c.kind, len(c.s.targets), steps*c.batch, unit, facts.Line)
 	progress := metrics.NewProgress(c.s.out, steps, 0)

@@ -41,9 +41,9 @@ func (s *compression) finetune(ctx context.Context, dir, from string) (string, e
 		return "", err
 	}
 	if _, few := before.Session.Store().Quantized(); few {
-		return final, s.requantize(best, before.Config.Model.Linear, final)
+		return final, s.requantize(best, before, final)
 	}
-	return final, copyCheckpoint(best, final)
+	return final, copyCheckpoint(best, final, before.Files.Manifest().Calibration)
 }
 
 // trainer prepares the run, or its continuation.
@@ -111,29 +111,30 @@ func float32Tables(tables []nn.Rule) []nn.Rule {
 	return tables
 }
 
-// requantize writes the checkpoint that was trained with layers as tables say, in few bits.
-func (s *compression) requantize(best string, linear []nn.Rule, to string) error {
+// requantize writes the checkpoint that was trained with layers in few bits as they were before.
+func (s *compression) requantize(best string, before *saved.Model, to string) error {
 	tuned, err := saved.Open(best, false, model.Options{}, s.cfg.Compress.Known)
 	if err != nil {
 		return err
 	}
 	network := tuned.Config.Model
-	network.Linear = linear
+	network.Linear = before.Config.Model.Linear
 	store, err := s.assemble(tuned.Session.Store(), network.Linear, nil)
 	if err != nil {
 		return err
 	}
-	return tuned.Derive(to, network, store)
+	return tuned.Derive(to, network, store, before.Files.Manifest().Calibration)
 }
 
-// copyCheckpoint copies a checkpoint folder, but for the optimizer's state, which only its own run can use.
-func copyCheckpoint(from, to string) error {
+// copyCheckpoint copies a checkpoint folder, but for the optimizer's state, which only its own run can use. by is what its weights
+// were chosen by before they trained.
+func copyCheckpoint(from, to string, by *checkpoints.Calibration) error {
 	c, err := checkpoints.Open(from)
 	if err != nil {
 		return err
 	}
 	m := c.Manifest()
-	contents := checkpoints.Contents{Kind: m.Kind, Step: m.Step, Parent: m.Parent, Files: map[string][]byte{}, Arrays: map[string][]checkpoints.Array{}}
+	contents := checkpoints.Contents{Kind: m.Kind, Step: m.Step, Parent: m.Parent, Made: by, Files: map[string][]byte{}, Arrays: map[string][]checkpoints.Array{}}
 	for _, f := range m.Files {
 		switch f.Name {
 		case "optimizer.npz":

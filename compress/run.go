@@ -190,7 +190,23 @@ func (s *compression) factorize(ctx context.Context, p *Plan, j journal, final s
 	}
 	network := s.loaded.Config.Model
 	network.Linear = linear
-	return s.loaded.DeriveFresh(final, network, store)
+	return s.loaded.DeriveFresh(final, network, store, s.calibration())
+}
+
+// calibration is what a checkpoint's manifest tells of the data that its weights were chosen by; nil: none was read.
+func (s *compression) calibration() *checkpoints.Calibration {
+	batch, n := momentBatch, s.needs()
+	switch {
+	case n.Fisher || n.Entries:
+		batch = s.cfg.Compress.Calibration.FisherBatch
+	case !n.Moments:
+		return nil
+	}
+	c := &checkpoints.Calibration{Examples: s.samples(batch), Seed: s.cfg.Seed, Data: s.data.Facts().Hash}
+	if x, ok := s.data.(task.Stepped); ok {
+		c.Length = task.Elements(x.Shapes(batch)[0])
+	}
+	return c
 }
 
 // assemble makes the store of the network in its new representation, with forms in place of layers of the old one, whose

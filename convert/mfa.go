@@ -76,7 +76,7 @@ func ToMFA(ctx context.Context, parent *saved.Model, goal task.Task, sizes Sizes
 
 // Write writes the MFA as a checkpoint folder at out, whose parent is the one that it was made from.
 func (c *MFA) Write(out string) error {
-	return c.parent.Derive(out, c.Network, c.Session.Store())
+	return c.parent.Derive(out, c.Network, c.Session.Store(), nil)
 }
 
 // convertible says why a model is none that ToMFA converts.

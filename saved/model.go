@@ -119,30 +119,30 @@ func (l *Model) Merge(out string) (*nn.Store, error) {
 	dense := l.Session.Store().Dense()
 	cfg := l.Config.Model
 	cfg.Linear = nil
-	return dense, l.Derive(out, cfg, dense)
+	return dense, l.Derive(out, cfg, dense, l.Files.Manifest().Calibration)
 }
 
 // Derive writes a checkpoint folder at out that holds another network, of the
 // given config and parameters, whose parent is l and which has all but
-// its weights from l.
-func (l *Model) Derive(out string, network recipe.Model, store *nn.Store) error {
+// its weights from l. by is the data that they were chosen by, nil: none.
+func (l *Model) Derive(out string, network recipe.Model, store *nn.Store, by *checkpoints.Calibration) error {
 	state, err := l.Files.File("state.json")
 	if err != nil {
 		return err
 	}
-	return l.derive(out, l.Files.Manifest().Step, state, network, store)
+	return l.derive(out, l.Files.Manifest().Step, state, network, store, by)
 }
 
 // DeriveFresh is Derive of a checkpoint of step 0: one that has not trained since.
-func (l *Model) DeriveFresh(out string, network recipe.Model, store *nn.Store) error {
+func (l *Model) DeriveFresh(out string, network recipe.Model, store *nn.Store, by *checkpoints.Calibration) error {
 	state, err := json.MarshalIndent(State{}, "", "  ")
 	if err != nil {
 		return err
 	}
-	return l.derive(out, 0, append(state, '\n'), network, store)
+	return l.derive(out, 0, append(state, '\n'), network, store, by)
 }
 
-func (l *Model) derive(out string, step int, state []byte, network recipe.Model, store *nn.Store) error {
+func (l *Model) derive(out string, step int, state []byte, network recipe.Model, store *nn.Store, by *checkpoints.Calibration) error {
 	cfg := l.Config
 	cfg.Model = network
 	c, err := Contents(cfg, l.Task, store, map[string][]byte{"state.json": state})
@@ -154,7 +154,7 @@ func (l *Model) derive(out string, step int, state []byte, network recipe.Model,
 			return err
 		}
 	}
-	c.Step, c.Parent = step, l.Files.Lineage()
+	c.Step, c.Parent, c.Made = step, l.Files.Lineage(), by
 	return checkpoints.Write(out, c)
 }
 

@@ -53,7 +53,7 @@ func storedAs(t *testing.T, run, out, quantize string, block int) *saved.Model {
 	for _, name := range store.AtomNames() {
 		copy(store.Atoms(name).Index, old.Atoms(name).Index)
 	}
-	if err := l.DeriveFresh(out, cfg, store); err != nil {
+	if err := l.DeriveFresh(out, cfg, store, nil); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -137,7 +137,7 @@ func TestQuantizedCheckpoint(t *testing.T) {
 				if few < 7 {
 					t.Errorf("%d arrays in few bits", few)
 				}
-				if err := l.Derive(second, l.Config.Model, s); err != nil {
+				if err := l.Derive(second, l.Config.Model, s, nil); err != nil {
 					t.Fatal(err)
 				}
 				again := arraysOf(t, second)
@@ -189,7 +189,7 @@ func TestPackedUse(t *testing.T) {
 				if whole := kind.Name != "sltrain"; whole && packed.Bytes() != packed.StoredBytes() || whole == (packed.Bytes() == plain.Bytes()) {
 					t.Errorf("%d bytes of parameters, want %d; in float32 %d", packed.Bytes(), packed.StoredBytes(), plain.Bytes())
 				}
-				if err := loaded[1].Derive(again, loaded[1].Config.Model, packed); err != nil {
+				if err := loaded[1].Derive(again, loaded[1].Config.Model, packed, nil); err != nil {
 					t.Fatal(err)
 				}
 				if got, want := fmt.Sprint(arraysOf(t, again)), fmt.Sprint(arraysOf(t, dir)); got != want {

@@ -17,10 +17,13 @@ import (
 
 // inspection is what inspect prints, as JSON.
 type inspection struct {
-	Checkpoint string                 `json:"checkpoint"`
-	Kind       string                 `json:"kind"`
-	Step       int                    `json:"step"`
-	Parent     *checkpoints.Lineage   `json:"parent"`
+	Checkpoint string               `json:"checkpoint"`
+	Kind       string               `json:"kind"`
+	Step       int                  `json:"step"`
+	Parent     *checkpoints.Lineage `json:"parent"`
+
+	Calibration *checkpoints.Calibration `json:"calibration,omitempty"`
+
 	Base       string                 `json:"base,omitempty"`      // of an adapter: folder of the checkpoint with the frozen weights
 	SHA256     string                 `json:"sha256"`              // of the manifest
 	Attention  *decoder.AttentionCost `json:"attention,omitempty"` // of a decoder, with a cache in float32
@@ -120,7 +123,7 @@ func inspectCommand() *cobra.Command {
 }
 
 func inspect(dir string, m checkpoints.Manifest) inspection {
-	in := inspection{Checkpoint: dir, Kind: m.Kind, Step: m.Step, Parent: m.Parent, SHA256: m.SHA256}
+	in := inspection{Checkpoint: dir, Kind: m.Kind, Step: m.Step, Parent: m.Parent, SHA256: m.SHA256, Calibration: m.Calibration}
 	for _, f := range m.Files {
 		if f.Name != "model.npz" {
 			continue
@@ -142,6 +145,9 @@ func (in inspection) print() error {
 	fmt.Printf("checkpoint  %s\nkind        %s, step %d\n", in.Checkpoint, in.Kind, in.Step)
 	if in.Parent != nil {
 		fmt.Printf("parent      %s (%.12s)\n", in.Parent.Path, in.Parent.SHA256)
+	}
+	if c := in.Calibration; c != nil {
+		fmt.Printf("calibrated  by %d samples of up to %d, seed %d\n", c.Examples, c.Length, c.Seed)
 	}
 	if in.Base != "" {
 		fmt.Printf("base        %s, which has the weights that are not listed here\n", in.Base)
