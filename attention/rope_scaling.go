@@ -2,6 +2,7 @@ package attention
 
 import (
 	"math"
+	"slices"
 
 	"gorgonia.org/tensor"
 
@@ -59,6 +60,17 @@ func (s RopeScaling) scale(f []float64) {
 			f[i] = (1-smooth)*x/s.Factor + smooth*x
 		}
 	}
+}
+
+// Divisors are by what the scaling divides each frequency of heads of a width.
+func (s RopeScaling) Divisors(width int, theta float64) []float64 {
+	f := op.RotaryFrequencies(width, theta)
+	scaled := slices.Clone(f)
+	s.scale(scaled)
+	for i := range f {
+		f[i] /= scaled[i]
+	}
+	return f
 }
 
 // RotaryTable is that of a model of the given width for positions 0 to positions-1.

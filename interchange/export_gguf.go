@@ -57,6 +57,9 @@ func (c Checkpoint) exportGGUF(path, ftype string) error {
 		}
 		tensors[i].Name = toGGUF(t.Name)
 	}
+	if a := body.Attention; a.Scaling != nil && a.Scaling.Kind == "llama3" {
+		tensors = append(tensors, ropeSource(*a.Scaling, a.Dim(body.DModel), a.Theta))
+	}
 	slices.SortStableFunc(tensors, func(a, b foreign.Source) int { return ggufPlace(a.Name) - ggufPlace(b.Name) })
 	chosen.Choose(tensors)
 	return gguf.WriteFile(path, metadata, tensors)
@@ -96,10 +99,12 @@ func (c Checkpoint) ggufMetadata(m *Model, config map[string]any, t gguf.FileTyp
 	add(arch+".rope.freq_base", float32(a.Theta))
 	add(arch+".attention.layer_norm_rms_epsilon", float32(n.NormEps))
 	add(arch+".vocab_size", uint32(c.Dims.VocabSize))
-	if s := a.Scaling; s != nil {
-		if s.Kind != "linear" {
-			return nil, fmt.Errorf("%w: rope scaling %s is not written to GGUF; want linear", ErrExport, s.Kind)
+	switch s := a.Scaling; {
+	case s != nil && s.Kind == "llama3": // a tensor says it
+		if arch != "llama" {
+			return nil, fmt.Errorf("%w: llama.cpp has rope scaling llama3 of llama alone, not of %s", ErrExport, arch)
 		}
+	case s != nil:
 		add(arch+".rope.scaling.type", "linear")
 		add(arch+".rope.scaling.factor", float32(s.Factor))
 	}

@@ -30,7 +30,7 @@ func TestRoundTrip(t *testing.T) {
 		name := filepath.Base(dir)
 		m, store := imported(t, dir)
 		formats := []string{"hf"}
-		if strings.HasPrefix(name, "qwen") || strings.HasPrefix(name, "llama") && name != "llama-llama3" && name != "llama-tied-biased" || name == "mistral" {
+		if strings.HasPrefix(name, "qwen") || strings.HasPrefix(name, "llama") && name != "llama-tied-biased" || name == "mistral" {
 			formats = append(formats, "gguf")
 		}
 		for _, format := range formats {

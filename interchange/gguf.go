@@ -83,6 +83,10 @@ func openGGUF(path string) (*Source, error) {
 	heads, groups := int(number(s.config.values["num_attention_heads"])), int(number(s.config.values["num_key_value_heads"]))
 	tied := true
 	for _, t := range f.Tensors() {
+		if t.Name == ropeFreqs && arch == "llama" {
+			s.readRopeFreqs(t)
+			continue
+		}
 		name := fromGGUF(t.Name)
 		v := view{Tensor: t}
 		switch {
