@@ -1,6 +1,7 @@
 package recipe
 
 import (
+	"context"
 	"slices"
 
 	"sparrow/configs"
@@ -38,6 +39,23 @@ func (d Data) Text() (s text.Source, ok bool) {
 func (d Data) Labelled() (s labelled.Source, ok bool) {
 	s, ok = d.Of.(labelled.Source)
 	return s, ok
+}
+
+// Lines is the source, if it gives text without labels, as texts of a line each, cut to [data] seq_len tokens.
+func (d Data) Lines() (s labelled.Lines, ok bool) {
+	from, ok := d.Text()
+	if !ok {
+		return s, false
+	}
+	o := labelled.DefaultOptions()
+	o.MaxLen = min(max(from.Text().SeqLen, labelled.MinMaxLen), labelled.MaxMaxLen)
+	return labelled.Lines{Options: o, From: from.Name(), Docs: func(ctx context.Context) (train, validation *data.Documents, files int, err error) {
+		splits, err := from.Read(ctx)
+		if err != nil {
+			return nil, nil, 0, err
+		}
+		return &splits.Train, &splits.Validation, splits.Files, nil
+	}}, true
 }
 
 // Images is the source if it gives images with labels.

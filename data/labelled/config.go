@@ -96,8 +96,8 @@ func Sources() []configs.Choice[data.Source] {
 // MaxMaxLen is the limit of max_len: no text classifier reads more.
 const MaxMaxLen = 1 << 16
 
-// minMaxLen has room for a pair with its special tokens and a few words.
-const minMaxLen = 8
+// MinMaxLen has room for a pair with its special tokens and a few words.
+const MinMaxLen = 8
 
 // check reports keys that are wrong whatever the source.
 func (o Options) check(r *configs.Report) {
@@ -110,8 +110,8 @@ func (o Options) check(r *configs.Report) {
 
 // Validate reports every key that is wrong.
 func (c Lengths) Validate(r *configs.Report) {
-	if c.MaxLen < minMaxLen || c.MaxLen > MaxMaxLen {
-		r.Errorf("max_len", "is out of range; want %d to %d tokens", minMaxLen, MaxMaxLen)
+	if c.MaxLen < MinMaxLen || c.MaxLen > MaxMaxLen {
+		r.Errorf("max_len", "is out of range; want %d to %d tokens", MinMaxLen, MaxMaxLen)
 	}
 	if c.Cut != "head" && c.Cut != "head_tail" {
 		r.Errorf("cut", `is unknown; want one of "head", "head_tail"`)

@@ -14,6 +14,7 @@ type Dataset struct {
 	Tokenizer  tokenizers.Tokenizer
 	Labels     []string  // class names in the order of their ids; nil: regression
 	Pairs      bool      // two texts an example
+	Unlabelled bool      // no text has a label
 	Train      *Examples // as the files have them; a loader shuffles
 	Validation *Examples
 	Test       *Examples // nil: none
@@ -64,7 +65,7 @@ func open(ctx context.Context, from Source, tokenizer tokenizers.Tokenizer, labe
 			return nil, err
 		}
 	}
-	d := &Dataset{Tokenizer: tokenizer, Labels: c.Labels, Pairs: c.Train.Pairs, SHA256: c.hash(), source: from.Name(), files: c.Files, maxLen: cfg.MaxLen}
+	d := &Dataset{Tokenizer: tokenizer, Labels: c.Labels, Pairs: c.Train.Pairs, Unlabelled: c.Unlabelled, SHA256: c.hash(), source: from.Name(), files: c.Files, maxLen: cfg.MaxLen}
 	if cfg.Vectors != "" {
 		if d.Vectors, err = LoadVectors(cfg.Vectors, tokenizer); err != nil {
 			return nil, err
@@ -117,7 +118,9 @@ func (d *Dataset) Describe() string {
 	if tokenizers.Specials(d.Tokenizer).Unknown >= 0 {
 		fmt.Fprintf(&b, " (%s of validation unknown)", data.Percent(d.Validation.unknown, d.Validation.TokenCount()))
 	}
-	if d.Labels == nil {
+	if d.Unlabelled {
+		b.WriteString(", without labels")
+	} else if d.Labels == nil {
 		low, high, mean := d.Train.scoreRange()
 		fmt.Fprintf(&b, ", scores %g to %g, mean %.3g", low, high, mean)
 	} else {

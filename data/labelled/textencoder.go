@@ -29,8 +29,8 @@ type TextEncoder struct {
 
 // NewTextEncoder returns an encoder with max_len and cut of cfg. It fails when max_len is out of range.
 func NewTextEncoder(tokenizer tokenizers.Tokenizer, cfg Lengths) (*TextEncoder, error) {
-	if cfg.MaxLen < minMaxLen || cfg.MaxLen > MaxMaxLen {
-		return nil, fmt.Errorf("data: max_len = %d is out of range; want %d to %d tokens", cfg.MaxLen, minMaxLen, MaxMaxLen)
+	if cfg.MaxLen < MinMaxLen || cfg.MaxLen > MaxMaxLen {
+		return nil, fmt.Errorf("data: max_len = %d is out of range; want %d to %d tokens", cfg.MaxLen, MinMaxLen, MaxMaxLen)
 	}
 	return &TextEncoder{tokenizer: tokenizer, specials: tokenizers.Specials(tokenizer), maxLen: cfg.MaxLen, headTail: cfg.Cut == "head_tail",
 		frame: tokenizers.FrameOf(tokenizer), encode: tokenizers.NewEncoder(tokenizer)}, nil

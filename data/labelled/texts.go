@@ -16,6 +16,7 @@ type Corpus struct {
 	Train, Validation, Test *Texts   // without validation a share of train is held out; test may be nil
 	Labels                  []string // names of the classes by id; nil: regression
 	Files                   int      // files read
+	Unlabelled              bool     // no text has a label
 }
 
 // Texts is one split: a document an example, or two for pairs.

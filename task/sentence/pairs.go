@@ -16,6 +16,11 @@ import (
 func (t *Task) Batches(ctx context.Context, s *model.Session, f task.Feed) (task.Stream, error) {
 	f.Rows = cmp.Or(f.Rows, t.cfg.Train.BatchSize)
 	b := &labelled.Batch{}
+	if t.texts() == 1 && f.File == "" {
+		if err := task.NoLabels(t.cfg, f, pairsWanted); err != nil {
+			return nil, err
+		}
+	}
 	if f.Endless() {
 		if err := t.Read(ctx); err != nil {
 			return nil, err
@@ -44,9 +49,12 @@ func (t *Task) Batches(ctx context.Context, s *model.Session, f task.Feed) (task
 	}}, nil
 }
 
+// pairsWanted is what a loss is of.
+const pairsWanted = "pairs of texts with scores"
+
 // feed gives a batch of pairs to a program.
 func (t *Task) feed(s *model.Session, f task.Feed, b *labelled.Batch, full float64) (*model.Program, int, error) {
-	p, err := f.Program(s, model.Shape{Rows: 2 * f.Rows, Length: b.SeqLen})
+	p, err := f.Program(s, model.Shape{Rows: t.texts() * f.Rows, Length: b.SeqLen})
 	if err != nil {
 		return nil, 0, err
 	}
@@ -68,6 +76,9 @@ func (t *Task) feed(s *model.Session, f task.Feed, b *labelled.Batch, full float
 
 // part reads the pairs of a split, or of a file, and the score of texts that mean the same.
 func (t *Task) part(ctx context.Context, split task.Split, file string) (*labelled.Examples, float64, error) {
+	if file == "" && t.texts() == 1 {
+		return nil, 0, task.NoLabels(t.cfg, task.Feed{Split: split}, pairsWanted)
+	}
 	if file == "" {
 		if err := t.Read(ctx); err != nil {
 			return nil, 0, err

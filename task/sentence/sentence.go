@@ -30,6 +30,9 @@ func Fits(c recipe.Config) error {
 	if _, ok := c.Model.Sentences(); !ok {
 		return errors.New("[model] has no table sentence, which says how to make one vector of a text")
 	}
+	if _, steps := c.Model.Body().(model.Sequence); steps && task.FitsLines(c, "sentence") {
+		return nil
+	}
 	_, err := task.Fit[model.Sequence, labelled.Source](c, "pairs of texts with scores")
 	return err
 }
@@ -48,6 +51,9 @@ func Open(cfg recipe.Config, files task.Files) (*Task, error) {
 // Facts implements task.Task.
 func (t *Task) Facts() task.Facts {
 	f := task.Facts{Unit: "examples", PerRow: 1, PerBatch: t.cfg.Train.BatchSize, Each: "pair"}
+	if t.texts() == 1 {
+		f.Each = "text"
+	}
 	if t.tokenizer != nil {
 		f.Files = task.Kept(t.files, map[string][]byte{"tokenizer.json": t.tokenizer.Save()})
 	}
@@ -68,7 +74,15 @@ func (t *Task) Read(ctx context.Context) error {
 	if err := t.Columns(t.cfg); err != nil {
 		return err
 	}
-	d, err := labelled.OpenPairs(ctx, t.source(), t.tokenizer)
+	read := labelled.OpenPairs
+	from := t.source()
+	if lines, text := t.cfg.Data.Lines(); text {
+		lines.MaxLen = min(lines.MaxLen, t.longest())
+		from, read = lines, func(ctx context.Context, from labelled.Source, tokenizer tokenizers.Tokenizer) (*labelled.Dataset, error) {
+			return labelled.OpenWith(ctx, from, tokenizer, nil)
+		}
+	}
+	d, err := read(ctx, from, t.tokenizer)
 	if err != nil {
 		return task.Refuse(err)
 	}
@@ -114,11 +128,19 @@ func (t *Task) Dims() (model.Dims, error) {
 	return model.Dims{VocabSize: t.tokenizer.VocabSize(), Context: t.cfg.LabelledContext()}, nil
 }
 
+// texts are those of a row of the data: the two of a pair, or one where there are no pairs.
+func (t *Task) texts() int {
+	if _, text := t.cfg.Data.Text(); text {
+		return 1
+	}
+	return 2
+}
+
 // Shapes implements task.Stepped: a pair has two rows.
 func (t *Task) Shapes(rows int) []model.Shape {
 	var shapes []model.Shape
 	for i := len(t.lengths) - 1; i >= 0; i-- {
-		shapes = append(shapes, model.Shape{Rows: 2 * rows, Length: t.lengths[i]})
+		shapes = append(shapes, model.Shape{Rows: t.texts() * rows, Length: t.lengths[i]})
 	}
 	return shapes
 }
@@ -162,6 +184,9 @@ func (t *Task) full(x *labelled.Examples) float64 {
 		return s
 	}
 	most := 1.0
+	if t.texts() == 1 {
+		return most
+	}
 	for i := range x.Len() {
 		most = max(most, math.Abs(x.Score(i)))
 	}

@@ -30,6 +30,9 @@ func Fits(c recipe.Config) error {
 	if _, embeds := c.Model.Sentences(); embeds && c.TaskKind() == "" {
 		return errors.New("[model] has a table sentence: the network gives vectors, not labels")
 	}
+	if _, reads := c.Model.Body().(model.Reader); reads && task.FitsLines(c, "texts") {
+		return nil
+	}
 	_, err := task.Fit[model.Reader, labelleddata.Source](c, "texts with labels")
 	return err
 }
@@ -37,6 +40,9 @@ func Fits(c recipe.Config) error {
 // Open takes tokenizer and labels of a checkpoint, if there is one.
 func Open(cfg recipe.Config, files task.Files) (*Task, error) {
 	from, ok := cfg.Data.Labelled()
+	if lines, text := cfg.Data.Lines(); text {
+		from, ok = lines, true
+	}
 	if !ok {
 		from = cfg.Data.Columns() // no source, as of an imported model: what there is to read comes in files
 	}
@@ -69,6 +75,9 @@ func (l *Task) Read(ctx context.Context) (err error) {
 	}
 	var d *labelleddata.Dataset
 	if l.labels == nil {
+		if _, text := l.cfg.Data.Text(); text {
+			return fmt.Errorf("[data] source = %q has no labels; want texts with labels", l.cfg.Data.Name)
+		}
 		d, err = labelleddata.Open(ctx, l.from)
 	} else {
 		d, err = labelleddata.OpenWith(ctx, l.from, l.tokenizer, l.labels.Names)
@@ -222,6 +231,11 @@ func (l *Task) Batches(ctx context.Context, s *model.Session, f task.Feed) (task
 // stream is Batches of which each batch is in b until the next.
 func (l *Task) stream(ctx context.Context, s *model.Session, f task.Feed, b *labelleddata.Batch) (task.Stream, error) {
 	f.Rows = cmp.Or(f.Rows, l.cfg.Train.BatchSize)
+	if _, text := l.cfg.Data.Text(); text && f.File == "" {
+		if err := task.NoLabels(l.cfg, f, "texts with labels"); err != nil {
+			return nil, err
+		}
+	}
 	fed := func() (*model.Program, int, error) {
 		p, err := f.Program(s, model.Shape{Rows: f.Rows, Length: b.SeqLen})
 		if err != nil {
