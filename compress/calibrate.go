@@ -9,7 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/kernel"
-	"sparrow/metrics"
+	"sparrow/metrics/progress"
 	"sparrow/model"
 	"sparrow/nn"
 )
@@ -107,7 +107,7 @@ func (c *collector) run(opts model.Options, after func(p *model.Program, lengths
 	steps := c.s.samples(c.batch) / c.batch
 	unit := facts.Each + "s"
 	fmt.Fprintf(c.s.out, "%s: %d layers over %d %s (%s)\n", c.kind, len(c.s.targets), steps*c.batch, unit, facts.Line)
-	progress := metrics.NewProgress(c.s.out, steps, 0)
+	progress := progress.New(c.s.out, steps, 0)
 	progress.Counts(unit)
 	defer progress.Close()
 	targets, loss := 0, 0.0

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"sparrow/internal/measure"
-	"sparrow/metrics"
+	"sparrow/metrics/progress"
 	"sparrow/model"
 	"sparrow/model/decode"
 	"sparrow/saved"
@@ -224,7 +224,7 @@ type estimate struct {
 	models int // that are measured alike, this one included
 	began  time.Time
 	first  time.Duration // of the first batch, which builds the graph
-	shown  *metrics.Progress
+	shown  *progress.Progress
 }
 
 // after is told of every batch.
@@ -239,7 +239,7 @@ func (e *estimate) after(done, total int, loss float64) {
 			return
 		}
 		fmt.Fprintf(e.out, "measuring: %d batches, about %s in all; --no-eval leaves that out\n", e.models*total, all.Round(time.Second))
-		e.shown = metrics.NewProgress(e.out, total, done-1)
+		e.shown = progress.New(e.out, total, done-1)
 		if math.IsNaN(loss) {
 			e.shown.Plain()
 		}

@@ -1,5 +1,5 @@
-// Package metrics is what a run measures, on its way to files and to a person at a terminal: records, their three files, and
-// a line of progress. It must not know what is trained, nor how.
+// Package metrics is what a run measures, on its way to files: records, and their three files. It must not know what is trained,
+// nor how.
 //
 // Everything takes one path: a [Record] goes into [Files], which appends it to metrics.csv, log.jsonl and a TensorBoard event
 // file; [Read] reads it back, and metrics/plot draws it.

@@ -47,14 +47,15 @@ var imports = map[string][]string{
 
 	"cost": {"configs"},
 
-	"data":            {"configs", "internal/rng"},
-	"data/tokenizers": {"data", "configs"},
-	"data/text":       {"data", "data/tokenizers", "configs", "internal/rng"},
-	"data/labelled":   {"data", "data/tokenizers", "configs"},
-	"data/images":     {"data", "configs", "internal/rng"},
-	"metrics":         {},
-	"metrics/plot":    {"metrics"},
-	"recipe":          {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs", "attention", "internal/machine", "kernel", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/vit", "nn"},
+	"data":             {"configs", "internal/rng"},
+	"data/tokenizers":  {"data", "configs"},
+	"data/text":        {"data", "data/tokenizers", "configs", "internal/rng"},
+	"data/labelled":    {"data", "data/tokenizers", "configs"},
+	"data/images":      {"data", "configs", "internal/rng"},
+	"metrics":          {},
+	"metrics/plot":     {"metrics"},
+	"metrics/progress": {"metrics"},
+	"recipe":           {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "configs", "attention", "internal/machine", "kernel", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/vit", "nn"},
 
 	"internal/machine": {},
 	"task":             {"checkpoints", "data", "data/tokenizers", "internal/shell", "kernel", "metrics", "model", "nn", "recipe"},
@@ -62,6 +63,7 @@ var imports = map[string][]string{
 	"task/language":    {"data", "data/tokenizers", "internal/machine", "model", "model/decode", "recipe", "task", "task/corpus", "data/text"},
 	"task/masked":      {"data", "data/tokenizers", "internal/rng", "model", "recipe", "task", "task/corpus", "data/text"},
 	"task/texts":       {"data", "data/labelled", "data/tokenizers", "model", "recipe", "task"},
+	"task/texts/page":  {"task"},
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task", "kernel", "metrics", "model/encoder", "nn"},
 	"task/vision":      {"checkpoints", "data", "data/images", "kernel", "model", "model/favit", "recipe", "task"},
 	"task/kinds":       {"recipe", "task", "task/language", "task/masked", "task/sentence", "task/texts", "task/vision"},
@@ -69,11 +71,11 @@ var imports = map[string][]string{
 	"interchange/hub":  {"checkpoints", "internal/shell"},
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 
-	"compress":        {"train", "metrics", "factor", "model", "model/decode", "nn", "kernel", "recipe", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task"},
+	"compress":        {"train", "metrics", "metrics/progress", "factor", "model", "model/decode", "nn", "kernel", "recipe", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
 	"train/optim":     {"checkpoints", "kernel", "nn", "recipe", "saved"},
 	"train/stf":       {"checkpoints", "factor", "kernel", "metrics", "model", "nn", "recipe", "saved", "train/optim"},
-	"train":           {"metrics", "metrics/plot", "cost", "model", "nn", "op", "kernel", "recipe", "checkpoints", "configs", "internal/shell", "internal/machine", "saved", "task", "train/optim", "train/stf"},
+	"train":           {"metrics", "metrics/progress", "metrics/plot", "cost", "model", "nn", "op", "kernel", "recipe", "checkpoints", "configs", "internal/shell", "internal/machine", "saved", "task", "train/optim", "train/stf"},
 
 	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
 
@@ -82,7 +84,7 @@ var imports = map[string][]string{
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "saved", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
-	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "interchange/hub", "metrics", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts"},
+	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts/page"},
 
 	// What is above everything, and imported by nothing.
 	"bench":          {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama"},
@@ -120,7 +122,7 @@ var modules = map[string][]string{
 	"github.com/gofrs/flock":     {"checkpoints"},
 	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "tests/attack", "internal/pages"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench", "internal/machine"},
-	"golang.org/x/term":          {"metrics"},
+	"golang.org/x/term":          {"metrics/progress"},
 	"github.com/ardanlabs/jinja": {"data/chat"},
 	"github.com/rivo/uniseg":     {"data/tokenizers"},
 	"golang.org/x/text":          {"data/tokenizers"},

@@ -11,6 +11,7 @@ import (
 	"sparrow/kernel"
 	"sparrow/metrics"
 	"sparrow/metrics/plot"
+	"sparrow/metrics/progress"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
@@ -43,7 +44,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		return Result{}, err
 	}
 	defer files.Close()
-	progress := metrics.NewProgress(t.out, t.last, t.state.Step)
+	progress := progress.New(t.out, t.last, t.state.Step)
 	progress.Counts(t.facts.Unit)
 	defer progress.Close()
 	t.progress.Store(progress)

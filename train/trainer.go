@@ -11,6 +11,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/metrics"
+	"sparrow/metrics/progress"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/op"
@@ -46,9 +47,9 @@ type Trainer struct {
 	state     saved.State
 	plan      MemoryPlan
 	parent    *checkpoints.Lineage
-	inherited map[string]bool                  // arrays that came from the parent
-	progress  atomic.Pointer[metrics.Progress] // while Run runs
-	unlock    func()                           // gives the folder back, when Run ends
+	inherited map[string]bool                   // arrays that came from the parent
+	progress  atomic.Pointer[progress.Progress] // while Run runs
+	unlock    func()                            // gives the folder back, when Run ends
 }
 
 // Message prints a line for the user: above the progress bar, if there is one.

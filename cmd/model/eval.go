@@ -17,7 +17,7 @@ import (
 
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
-	"sparrow/metrics"
+	"sparrow/metrics/progress"
 	"sparrow/model"
 	"sparrow/saved"
 	"sparrow/task"
@@ -131,7 +131,7 @@ type evalProgress struct {
 	began    time.Time
 	unit     string
 	perBatch int
-	shown    *metrics.Progress
+	shown    *progress.Progress
 }
 
 func newEvalProgress(goal task.Task) *evalProgress {
@@ -144,7 +144,7 @@ func (p *evalProgress) after(done, total int, loss float64) {
 		return
 	}
 	if p.shown == nil {
-		p.shown = metrics.NewProgress(os.Stderr, total, done-1)
+		p.shown = progress.New(os.Stderr, total, done-1)
 		p.shown.Counts(p.unit)
 		if math.IsNaN(loss) {
 			p.shown.Plain()

@@ -13,7 +13,7 @@ import (
 	"sparrow/interchange"
 	"sparrow/interchange/hub"
 	"sparrow/internal/shell"
-	"sparrow/metrics"
+	"sparrow/metrics/progress"
 )
 
 // hubPrefix marks a source that a hub has.
@@ -41,14 +41,14 @@ func local(ctx context.Context, source string) (string, error) {
 		need, weights, err = interchange.Needed(names)
 		return need, err
 	}
-	var shown *metrics.Progress
+	var shown *progress.Progress
 	var began time.Time
 	var first int64
 	dir, err := h.Fetch(ctx, id, choose, func(done, total int64) {
 		if shown == nil {
 			began, first = time.Now(), done
 			fmt.Fprintf(os.Stderr, "fetching %s from %s, %.1f MB\n", id.Repo(), h.Endpoint, float64(total)/1e6)
-			shown = metrics.NewProgress(os.Stderr, int(total), 0)
+			shown = progress.New(os.Stderr, int(total), 0)
 			shown.Bytes("fetched")
 		}
 		if now := time.Since(began); now > patience || done == total {

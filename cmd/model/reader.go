@@ -17,7 +17,7 @@ import (
 	"sparrow/internal/shell"
 	"sparrow/saved"
 	"sparrow/task"
-	"sparrow/task/texts"
+	"sparrow/task/texts/page"
 )
 
 // reader makes predictions of lines: of texts, of two with a tab between them, or of the images that they name.
@@ -127,7 +127,7 @@ func inOrder(x task.Prediction, names []string) []float64 {
 // writePage writes the attention of all texts to a file.
 func (r *reader) writePage(path string) error {
 	var b bytes.Buffer
-	if err := texts.WriteAttentionPage(&b, "Attention of "+r.l.Dir, r.predicted, r.seen); err != nil {
+	if err := page.Write(&b, "Attention of "+r.l.Dir, r.predicted, r.seen); err != nil {
 		return err
 	}
 	if err := checkpoints.WriteFileAtomic(path, b.Bytes()); err != nil {

@@ -1,4 +1,4 @@
-package texts
+package page
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 // weight and its largest; nothing comes from elsewhere.
 func TestAttentionPage(t *testing.T) {
 	var b bytes.Buffer
-	err := WriteAttentionPage(&b, "Attention of <run>", []task.Prediction{{{Name: "pos", X: 0.75}, {Name: "neg", X: 0.25}}, {{Name: "score", X: -1.5}}}, []task.Attention{
+	err := Write(&b, "Attention of <run>", []task.Prediction{{{Name: "pos", X: 0.75}, {Name: "neg", X: 0.25}}, {{Name: "score", X: -1.5}}}, []task.Attention{
 		{Tokens: []string{"a", "<b>&", "c"}, Heads: [][]float64{{0.1, 0.7, 0.2}, {0.25, 0.25, 0.5}}},
 		{Tokens: []string{"word"}, Heads: [][]float64{{1}}},
 	})

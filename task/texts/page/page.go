@@ -1,4 +1,4 @@
-package texts
+package page
 
 import (
 	"fmt"
@@ -9,12 +9,12 @@ import (
 	"sparrow/task"
 )
 
-// WriteAttentionPage writes one HTML page, complete in itself, that shades each word of each text by the weight that each
+// Write writes one HTML page, complete in itself, that shades each word of each text by the weight that each
 // head gives it, as the figures of LAMA's paper do: white for the head's smallest weight in that text, the strongest blue
 // for its largest. What these are, in shares of what even attention would give, stands at the end of the row, because
 // LAMA's bounded scores keep the weights of a text within a factor of e²; the weight itself is the word's tooltip. Above
 // the heads stands their mean.
-func WriteAttentionPage(w io.Writer, title string, predictions []task.Prediction, seen []task.Attention) error {
+func Write(w io.Writer, title string, predictions []task.Prediction, seen []task.Attention) error {
 	page := attentionPage{Title: title}
 	for i, p := range seen {
 		text := attentionText{Number: i + 1, Label: predictions[i][0].Name, Value: predictions[i][0].X}

@@ -1,4 +1,4 @@
-package metrics
+package progress
 
 import (
 	"fmt"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"sparrow/metrics"
 )
 
 const (
@@ -54,9 +56,9 @@ type mark struct {
 	at   time.Time
 }
 
-// NewProgress starts the progress of a run of total steps, of which start are done already. Nothing is written
+// New starts the progress of a run of total steps, of which start are done already. Nothing is written
 // before the first step or message.
-func NewProgress(w io.Writer, total, start int) *Progress {
+func New(w io.Writer, total, start int) *Progress {
 	p := newProgress(w, total, start, time.Now)
 	file, isFile := w.(*os.File)
 	if isFile && term.IsTerminal(int(file.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
@@ -195,7 +197,7 @@ func (p *Progress) fields(now time.Time) []string {
 		fields[0] = fmt.Sprintf("loss %.4g", p.loss)
 	}
 	if p.rate > 0 {
-		fields = append(fields, formatRate(p.rate)+" "+p.unit)
+		fields = append(fields, metrics.Short(p.rate)+" "+p.unit)
 	}
 	if p.step >= p.total {
 		return append(fields, "in "+formatDuration(now.Sub(p.began)))
@@ -244,20 +246,6 @@ func (p *Progress) bar(share float64, width int) string {
 		return "\x1b[36m" + strings.Repeat("=", done) + "\x1b[90m" + strings.Repeat("-", width-done) + "\x1b[0m"
 	}
 	return "\x1b[36m" + strings.Repeat("━", done) + "\x1b[90m" + strings.Repeat("━", width-done) + "\x1b[0m"
-}
-
-// Count writes a number of things as 12.3k or 1.2M.
-func Count(n int) string { return formatRate(float64(n)) }
-
-// formatRate writes 12345 as 12.3k.
-func formatRate(x float64) string {
-	switch {
-	case x >= 999_950:
-		return fmt.Sprintf("%.1fM", x/1e6)
-	case x >= 999.5:
-		return fmt.Sprintf("%.1fk", x/1e3)
-	}
-	return fmt.Sprintf("%.0f", x)
 }
 
 // formatDuration writes m:ss, h:mm:ss or, from a day on, 2d 03h.

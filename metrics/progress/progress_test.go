@@ -1,4 +1,4 @@
-package metrics
+package progress
 
 import (
 	"bytes"
@@ -13,6 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// stopped is where every clock of a test begins.
+func stopped() time.Time { return time.Unix(1_700_000_000, 250_000_000) }
 
 // clock is a time that tests move by hand.
 type clock struct{ at time.Time }
@@ -200,12 +203,12 @@ func TestProgressNoTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	p := NewProgress(file, 1, 0)
+	p := New(file, 1, 0)
 	p.Message("a message\n")
 	p.Step(1, math.NaN(), 0)
 	p.Close()
-	got := readFile(t, file.Name())
-	if want := "a message\nstep 1/1  loss NaN  in 0:00\n"; got != want {
+	got, err := os.ReadFile(file.Name())
+	if want := "a message\nstep 1/1  loss NaN  in 0:00\n"; err != nil || string(got) != want {
 		t.Errorf("a file got %q, want %q", got, want)
 	}
 }
@@ -242,15 +245,6 @@ func TestFormatDuration(t *testing.T) {
 	for d, want := range cases {
 		if got := formatDuration(d); got != want {
 			t.Errorf("formatDuration(%v) = %q, want %q", d, got, want)
-		}
-	}
-}
-
-func TestFormatRate(t *testing.T) {
-	cases := map[float64]string{0.4: "0", 999.4: "999", 999.6: "1.0k", 12345: "12.3k", 999_949: "999.9k", 999_950: "1.0M", 2.55e6: "2.5M"}
-	for x, want := range cases {
-		if got := formatRate(x); got != want {
-			t.Errorf("formatRate(%v) = %q, want %q", x, got, want)
 		}
 	}
 }
