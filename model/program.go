@@ -38,12 +38,19 @@ func (s *Session) build(m Mode, shape Shape, sites []string) (p *Program, err er
 	defer CatchShape(&err)
 	t := op.NewTape(s.store.Dtype, m == Train || m == Calibrate)
 	opts := nn.Options{Seed: s.opts.Seed, Linear: s.opts.Linear}
-	if len(sites) > 0 {
-		opts.Tapped = func(name string) bool {
-			return slices.ContainsFunc(sites, func(site string) bool { return matches(site, name) })
-		}
+	asked := func(name string) bool {
+		return slices.ContainsFunc(sites, func(site string) bool { return matches(site, name) })
 	}
 	p = &Program{Mode: m, Shape: shape, arena: &s.arena}
+	if len(sites) > 0 {
+		opts.Tapped = asked
+		opts.Added = func(name string, x *G.Node) *G.Node {
+			if !asked(AddTo(name)) {
+				return x
+			}
+			return op.Add(t, x, p.g.Floats(AddedLeaf(name), x.Shape()...))
+		}
+	}
 	if t.Training() {
 		opts.Sink, opts.Frozen = s.opts.Sink, s.opts.Frozen
 	}
@@ -60,13 +67,26 @@ func (s *Session) build(m Mode, shape Shape, sites []string) (p *Program, err er
 	if patterns := p.g.Unmatched(); len(patterns) > 0 {
 		return nil, fmt.Errorf("model: no linear layer is named like match = %q, or a later table replaces it", patterns)
 	}
+	names := slices.Collect(maps.Keys(p.g.Taps()))
+	for leaf := range p.g.floats {
+		if name, ok := strings.CutPrefix(leaf, AddedLeaf("")); ok {
+			names = append(names, AddTo(name))
+		}
+	}
 	for _, site := range sites {
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(p.g.Taps())), func(name string) bool { return matches(site, name) }) {
-			return nil, fmt.Errorf("%w: %q", ErrNoSite, site)
+		if !slices.ContainsFunc(names, func(name string) bool { return matches(site, name) }) {
+			return nil, fmt.Errorf("%w: %q", ErrNoSite, strings.TrimPrefix(site, AddTo("")))
 		}
 	}
 	return p, p.finish(s.opts.Poison)
 }
+
+// AddTo asks [Session.Program] for a site that something is added to, in place of one that is kept: the network goes on with the
+// sum of its value and of the leaf AddedLeaf(site), which has its shape and is 0 until it is fed.
+func AddTo(site string) string { return "+" + site }
+
+// AddedLeaf is the name of the leaf that is added to a site.
+func AddedLeaf(site string) string { return "site/" + site }
 
 // matches tells whether a site's name is meant.
 func matches(site, name string) bool {

@@ -107,7 +107,7 @@ func (s *Session) Decoding(slots, capacity int) *Session {
 }
 
 // Program is the network for a mode and a shape, with some more sites to keep, which
-// are path.Match patterns; one that matches none is an [ErrNoSite].
+// are path.Match patterns, or of [AddTo]; one that matches none is an [ErrNoSite].
 func (s *Session) Program(m Mode, shape Shape, sites ...string) (*Program, error) {
 	if m == Train && s.opts.Sink == nil {
 		return nil, errors.New("model: a session without a sink for gradients cannot train")

@@ -103,6 +103,9 @@ func TestSessionRefuses(t *testing.T) {
 	if _, err := s.Program(Score, Shape{Rows: 1, Length: 3}, "elsewhere"); !errors.Is(err, ErrNoSite) {
 		t.Errorf("a site that does not exist: %v", err)
 	}
+	if _, err := s.Program(Score, Shape{Rows: 1, Length: 3}, AddTo("elsewhere")); !errors.Is(err, ErrNoSite) || !strings.HasSuffix(err.Error(), `"elsewhere"`) {
+		t.Errorf("something added to a site that does not exist: %v", err)
+	}
 	if _, err := s.Program(Train, Shape{Rows: 1, Length: 3}); err == nil || !strings.Contains(err.Error(), "sink") {
 		t.Errorf("training without a sink: %v", err)
 	}

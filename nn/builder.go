@@ -20,7 +20,11 @@ type Options struct {
 	Sink   op.Sink                // receives gradients when the tape trains
 	Frozen func(name string) bool // parameters without gradients; nil: none
 	Tapped func(name string) bool // values to keep for reading; nil: none
-	Step   *G.Node                // [1], counts micro-batches, for dropout; nil: no dropout
+
+	// Added returns a site's value with something added to it; nil: none has.
+	Added func(name string, x *G.Node) *G.Node
+
+	Step *G.Node // [1], counts micro-batches, for dropout; nil: no dropout
 
 	STF *STF // latent values of dense_sparse layers; nil: none
 }
@@ -166,6 +170,15 @@ func (b *Builder) Tap(name string, x *G.Node) {
 	if b.opts.Tapped != nil && b.opts.Tapped(full) && b.taps[full] == nil {
 		b.taps[full] = x
 	}
+}
+
+// Site is Tap of a value that something can be added to: what it returns goes on.
+func (b *Builder) Site(name string, x *G.Node) *G.Node {
+	if b.opts.Added != nil {
+		x = b.opts.Added(b.Name(name), x)
+	}
+	b.Tap(name, x)
+	return x
 }
 
 // Taps returns the values that Options.Tapped asked for, by name.

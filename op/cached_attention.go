@@ -15,11 +15,13 @@ import (
 // to each query. It has no backward pass.
 //
 // q [B*T, H*K], k [B*T, G*K], v [B*T, G*V], nil if the cache's layout is Shared;
-// slots [B]: which of the cache's sequences each row goes on with, no two the same;
-// past [B]: tokens already in the cache; fresh [B]: how many of the T new rows of a
-// sequence count, the others are padding at its end and give zeros -> y [B*T, H*V].
-// An overflowing cache and a slot that does not exist are errors of the run. What a
-// sequence gets does not depend on the other rows, nor on its slot.
+// slots [B]: which of the cache's sequences each row goes on with; past [B]: the
+// tokens before it; fresh [B]: how many of the T new rows of a sequence count, the
+// others are padding at its end and give zeros -> y [B*T, H*V]. Rows that go on with
+// one sequence at different places see what those before them store: they get what
+// they would get one after the other, to the last bit where T = 1. An overflowing
+// cache, a slot that does not exist and two rows for one place are errors of the
+// run. What a sequence gets does not depend on the other sequences, nor on its slot.
 //
 // The heads that share keys and values are rows of one matrix, so that every byte
 // of the cache is read once for all of them. When there is one new token a
@@ -75,7 +77,7 @@ func cachedAttention[T kernel.Float](c *KVCache, partial *buffer, s AttentionSha
 					b, a.fresh[b], a.past[b], s.SeqLen, c.Capacity)
 			}
 			if slot := a.slots[b]; a.fresh[b] > 0 && (slot < 0 || slot >= c.Batch || a.taken(slot, b)) {
-				return fmt.Errorf("sequence %d: slot %d of %d does not exist or is another sequence's", b, slot, c.Batch)
+				return fmt.Errorf("sequence %d: slot %d of %d does not exist, or another row has its places", b, slot, c.Batch)
 			}
 		}
 		kernel.Parallel(s.Batch*s.KVHeads, func(i int) { a.store(i/s.KVHeads, i%s.KVHeads) })
@@ -106,10 +108,10 @@ type cachedRun[T kernel.Float] struct {
 // begin to end. piece is the place of its result in partial, -1: in y.
 type cachedTask struct{ b, g, r0, rows, begin, end, piece int }
 
-// taken tells whether one of the first n sequences goes on with a slot.
+// taken tells whether one of the first n rows has a place of a slot that row n has.
 func (a *cachedRun[T]) taken(slot, n int) bool {
 	for b, other := range a.slots[:n] {
-		if other == slot && a.fresh[b] > 0 {
+		if other == slot && a.past[b] < a.past[n]+a.fresh[n] && a.past[n] < a.past[b]+a.fresh[b] {
 			return true
 		}
 	}

@@ -2,7 +2,9 @@ package op
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	G "gorgonia.org/gorgonia"
@@ -199,9 +201,9 @@ func TestCachedAttentionErrors(t *testing.T) {
 		slots []int
 		want  string
 	}{
-		"no such slot": {[]int{0, 2}, "op: cached_attention: sequence 1: slot 2 of 2 does not exist or is another sequence's"},
-		"negative":     {[]int{-1, 0}, "op: cached_attention: sequence 0: slot -1 of 2 does not exist or is another sequence's"},
-		"twice":        {[]int{1, 1}, "op: cached_attention: sequence 1: slot 1 of 2 does not exist or is another sequence's"},
+		"no such slot": {[]int{0, 2}, "op: cached_attention: sequence 1: slot 2 of 2 does not exist, or another row has its places"},
+		"negative":     {[]int{-1, 0}, "op: cached_attention: sequence 0: slot -1 of 2 does not exist, or another row has its places"},
+		"twice":        {[]int{1, 1}, "op: cached_attention: sequence 1: slot 1 of 2 does not exist, or another row has its places"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDecoding(t, tensor.Float64, shape, cache)
@@ -220,6 +222,59 @@ func TestCachedAttentionErrors(t *testing.T) {
 				t.Error("no panic, want a ShapeError")
 			}
 		})
+	}
+}
+
+// TestPlacesOfOneSequence: rows for several places of one sequence get what they get one after the other, to the last bit, beside
+// a row of another sequence; before, at and behind the border of two pieces of keys.
+func TestPlacesOfOneSequence(t *testing.T) {
+	const n, capacity = 5, keyPiece + 8
+	for _, l := range []CacheLayout{
+		{KVHeads: 2, KeyDim: 16, ValueDim: 8}, {KVHeads: 1, KeyDim: 32, ValueDim: 16, Shared: true}, {KVHeads: 2, KeyDim: 16, ValueDim: 16, Int8: true},
+	} {
+		for _, dtype := range []tensor.Dtype{tensor.Float32, tensor.Float64} {
+			for _, past := range []int{0, 3, keyPiece - 2, keyPiece + 1} {
+				shape := AttentionShape{SeqLen: 1, Heads: 4, KVHeads: l.KVHeads, HeadDim: l.KeyDim, ValueDim: l.ValueDim}
+				run := func(d *decoding, rows ...int) []float64 {
+					for i, row := range rows {
+						for j, x := range []*tensor.Dense{d.q, d.k, d.v} {
+							if x == nil {
+								continue
+							}
+							width := x.Shape()[1]
+							drawn := make([]float64, (n+1)*width)
+							for k := range drawn {
+								drawn[k] = math.Sin(float64(k*k+j+past)) / 2
+							}
+							fillRows(x, append(make([]float64, i*width), drawn[row*width:]...), i, 1, 1, 0, 1)
+						}
+						d.past[i], d.fresh[i], d.slots[i] = past+row, 1, 1
+						if row == n { // another sequence's
+							d.past[i], d.slots[i] = 7, 0
+						}
+					}
+					y, err := d.run()
+					if err != nil {
+						t.Fatal(err)
+					}
+					return y
+				}
+				cache := func() *KVCache {
+					c := NewKVCache(dtype, 2, capacity, l)
+					c.Fill([]float64{0.3, -0.7, 0.2, 0.9, -0.1})
+					return c
+				}
+				shape.Batch = 1
+				one, want := newDecoding(t, dtype, shape, cache()), []float64(nil)
+				for row := range n + 1 {
+					want = append(want, run(one, row)...)
+				}
+				shape.Batch = n + 1
+				if got := run(newDecoding(t, dtype, shape, cache()), 0, 1, 2, 3, 4, n); !slices.Equal(got, want) {
+					t.Errorf("%+v of %v after %d: other values than one after the other", l, dtype, past)
+				}
+			}
+		}
 	}
 }
 

@@ -1,10 +1,8 @@
 package decode
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 
 	"sparrow/kernel"
@@ -41,12 +39,26 @@ type Request struct {
 	// Logprobs asks for the log-probability of each token, and of the likeliest ones beside it; 0: neither.
 	Logprobs int
 
+	// Draft, if not nil, guesses what comes behind what has been written. Guesses are scored in the step that would score the
+	// first of them, and those that the sequence would have written anyway are written then: they save steps and change
+	// nothing else.
+	Draft func(written []int) []int
+
+	// Steer is added to values inside the network, at every token of prompt and sequence.
+	Steer []Addition
+
 	// Allow, if not nil, changes the scores of the next token: -Inf forbids one. It has no state of its own, so that forks
 	// part.
 	Allow func(written []int, scores []float32)
 
 	// Stop, if not nil, ends the sequence behind what has been written.
 	Stop func(written []int) bool
+}
+
+// Addition adds a vector to a site of the network, such as "model.layers.3.output".
+type Addition struct {
+	Site   string
+	Vector []float32 // of the site's width
 }
 
 // Finish is why a sequence has ended.
@@ -56,6 +68,7 @@ type Finish string
 const (
 	Stopped Finish = "stop"   // Request.Stop said so of its last token
 	Length  Finish = "length" // it has all tokens that it wanted
+	Broken  Finish = "broken" // with what Request.Steer adds its scores are no numbers; it has no token then
 )
 
 // Token is what a step has written.
@@ -81,6 +94,7 @@ type slot struct {
 	order   int // of admission
 	past    int // places in the caches
 	written []int
+	sites   []string // that Steer adds to, as model.Session.Program is asked for them
 }
 
 // Batch is the sequences that share a session's caches. It belongs to one goroutine.
@@ -91,6 +105,7 @@ type Batch struct {
 	capacity int
 	admitted int
 	prefixes *prefixes
+	vocab    int       // tokens that there are, known with the first scores
 	scores   []float32 // of a row, scratch
 }
 
@@ -114,7 +129,7 @@ func New(s *model.Session, o Options) (*Batch, error) {
 	return &Batch{s: s, o: o, slots: make([]slot, n), capacity: capacity, prefixes: newPrefixes(o.PrefixBytes)}, nil
 }
 
-// Admit takes a slot and computes nothing.
+// Admit takes a slot and computes nothing. A site that the network lacks is a [model.ErrNoSite].
 func (b *Batch) Admit(r Request) (int, error) {
 	switch {
 	case len(r.Prompt) == 0:
@@ -128,10 +143,43 @@ func (b *Batch) Admit(r Request) (int, error) {
 	if i < 0 {
 		return 0, ErrFull
 	}
+	sites, err := b.steered(r.Steer)
+	if err != nil {
+		return 0, err
+	}
 	b.admitted++
 	r.Prompt = slices.Clone(r.Prompt)
-	b.slots[i] = slot{Request: r, used: true, order: b.admitted}
+	b.slots[i] = slot{Request: r, used: true, order: b.admitted, sites: sites}
 	return i, nil
+}
+
+// steered are the sites that additions are to, which the network must have in that width.
+func (b *Batch) steered(all []Addition) ([]string, error) {
+	var sites []string
+	for _, a := range all {
+		sites = append(sites, model.AddTo(a.Site))
+	}
+	slices.Sort(sites)
+	sites = slices.Compact(sites)
+	if len(sites) == 0 {
+		return nil, nil
+	}
+	p, err := b.s.Program(model.Infer, model.Shape{Rows: 1, Length: 1}, sites...)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range all {
+		if !p.Has(model.AddedLeaf(a.Site)) {
+			return nil, fmt.Errorf("%w: %q", model.ErrNoSite, a.Site)
+		}
+		if width := p.Floats(model.AddedLeaf(a.Site)).Width; len(a.Vector) != width {
+			return nil, fmt.Errorf("decode: %d values to add to %s, which has %d", len(a.Vector), a.Site, width)
+		}
+		if !kernel.AllFinite(a.Vector) {
+			return nil, fmt.Errorf("decode: not all values to add to %s are finite numbers", a.Site)
+		}
+	}
+	return sites, nil
 }
 
 // Release frees a slot, at whatever point its sequence is.
@@ -151,183 +199,4 @@ func (b *Batch) Fork(from, choice int) (int, error) {
 		c.SetPlaces(to, 0, f.past, c.Places(from, 0, f.past))
 	}
 	return to, nil
-}
-
-// Step reads a chunk of one prompt, the one that has waited longest, and continues
-// every sequence whose prompt is read by a token.
-func (b *Batch) Step(ctx context.Context) ([]Token, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	var live []int
-	reading := -1
-	for i := range b.slots {
-		switch s := &b.slots[i]; {
-		case !s.used || s.ended:
-		case s.past >= len(s.Prompt):
-			live = append(live, i)
-		case reading < 0 || s.order < b.slots[reading].order:
-			reading = i
-		}
-	}
-	var out []Token
-	if reading >= 0 {
-		t, err := b.read(reading)
-		if err != nil {
-			return nil, err
-		}
-		out = t
-	}
-	for len(live) > 0 {
-		n := min(maxRows, len(live))
-		t, err := b.advance(live[:n])
-		if err != nil {
-			return nil, err
-		}
-		out, live = append(out, t...), live[n:]
-	}
-	return out, nil
-}
-
-// read takes over or computes chunks of a prompt up to the first that it computes. The
-// last one gives the first token, so it is always computed.
-func (b *Batch) read(i int) ([]Token, error) {
-	s := &b.slots[i]
-	for s.past+b.o.Chunk < len(s.Prompt) && b.prefixes.restore(b.s.Caches(), i, s.Prompt[:s.past+b.o.Chunk], b.o.Chunk) {
-		s.past += b.o.Chunk
-	}
-	n := min(b.o.Chunk, len(s.Prompt)-s.past)
-	p, err := b.s.Program(model.Infer, model.Shape{Rows: 1, Length: b.length(n)})
-	if err != nil {
-		return nil, err
-	}
-	b.feed(p, 0, i, s.Prompt[s.past:s.past+n])
-	if err := p.Run(); err != nil {
-		return nil, err
-	}
-	if s.past += n; s.past < len(s.Prompt) {
-		b.prefixes.keep(b.s.Caches(), i, s.Prompt[:s.past], n)
-		return nil, nil
-	}
-	t, err := b.choose(i, p.Output("logits"), 0)
-	return []Token{t}, err
-}
-
-// length is that of the program for n tokens of a prompt: one of few, in which they
-// have the bits that they have in one of n tokens.
-func (b *Batch) length(n int) int {
-	length := 1
-	for length < n {
-		length *= 2
-	}
-	return max(n, min(length, b.o.Chunk))
-}
-
-// advance continues sequences by a token.
-func (b *Batch) advance(live []int) ([]Token, error) {
-	rows := 1
-	for rows < len(live) {
-		rows *= 2
-	}
-	p, err := b.s.Program(model.Infer, model.Shape{Rows: rows, Length: 1})
-	if err != nil {
-		return nil, err
-	}
-	for row := range rows {
-		if row < len(live) {
-			s := &b.slots[live[row]]
-			b.feed(p, row, live[row], s.written[len(s.written)-1:])
-		} else {
-			p.Ints("fresh")[row], p.Ints("past")[row] = 0, 0 // nobody's
-		}
-	}
-	if err := p.Run(); err != nil {
-		return nil, err
-	}
-	logits := p.Output("logits")
-	var out []Token
-	for row, i := range live {
-		b.slots[i].past++
-		t, err := b.choose(i, logits, row)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
-	}
-	return out, nil
-}
-
-// feed makes tokens a row of a program, behind those that are in the caches. Positions
-// of padding stay below the capacity.
-func (b *Batch) feed(p *model.Program, row, i int, ids []int) {
-	T, past := p.Shape.Length, b.slots[i].past
-	tokens, positions := p.Ints("tokens")[row*T:][:T], p.Ints("positions")[row*T:][:T]
-	clear(tokens)
-	copy(tokens, ids)
-	for j := range positions {
-		positions[j] = min(past+j, b.capacity-1)
-	}
-	p.Ints("slots")[row], p.Ints("past")[row], p.Ints("fresh")[row] = i, past, len(ids)
-	p.Ints("last")[row] = row*T + len(ids) - 1
-}
-
-// choose writes the next token of a sequence by its scores. Scores that are no numbers
-// are an error, since every choice among them would look like text.
-func (b *Batch) choose(i int, logits model.Rows, row int) (Token, error) {
-	s := &b.slots[i]
-	b.scores = logits.Row(slices.Grow(b.scores[:0], logits.Width), row)
-	wide := make([]float64, len(b.scores))
-	for j, x := range b.scores {
-		if wide[j] = float64(x); !kernel.Finite(wide[j]) {
-			return Token{}, fmt.Errorf("model: sequence %d: the score of token %d is %v: the weights are damaged or their training diverged", s.Choice, j, x)
-		}
-	}
-	if s.Sampler.Penalizes() {
-		s.Sampler.Penalize(b.scores, s.Prompt, s.written)
-	}
-	if s.Allow != nil {
-		s.Allow(s.written, b.scores)
-	}
-	if s.Sampler.Penalizes() || s.Allow != nil {
-		for j, x := range b.scores {
-			wide[j] = float64(x)
-		}
-	}
-	t := Token{Slot: i, ID: s.Sampler.Choose(wide, s.Choice, len(s.written))}
-	if s.Logprobs > 0 {
-		t.Logprob, t.Likely = logprobs(wide, t.ID, s.Logprobs)
-	}
-	s.written = append(s.written, t.ID)
-	switch {
-	case s.Stop != nil && s.Stop(s.written):
-		t.Finish = Stopped
-	case len(s.written) >= s.Tokens:
-		t.Finish = Length
-	}
-	s.ended = t.Finish != ""
-	return t, nil
-}
-
-// logprobs is the log-probability of a token, and the n likeliest ones; of equal ones
-// the smaller first.
-func logprobs(scores []float64, id, n int) (float64, []Candidate) {
-	top, sum := slices.Max(scores), 0.0
-	for _, x := range scores {
-		sum += math.Exp(x - top)
-	}
-	lse := top + math.Log(sum)
-	var likely []Candidate
-	for j, x := range scores {
-		at, _ := slices.BinarySearchFunc(likely, x, func(c Candidate, x float64) int {
-			if c.Logprob >= x-lse {
-				return -1
-			}
-			return 1
-		})
-		if at < n {
-			likely = slices.Insert(likely, at, Candidate{j, x - lse})
-			likely = likely[:min(n, len(likely))]
-		}
-	}
-	return scores[id] - lse, likely
 }

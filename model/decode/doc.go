@@ -9,5 +9,6 @@
 // gets does not depend on the others, to the last bit: a step has a program of few
 // rows, in which kernels give a row the same bits whatever is beside it, prompts are
 // read one at a time in chunks that are cut at fixed places from their start, and a
-// draw depends on the seed, the choice and the place.
+// draw depends on the seed, the choice and the place. Several places of one sequence
+// in a step (see Request.Draft) have the bits of one after the other.
 package decode

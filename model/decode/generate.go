@@ -35,22 +35,30 @@ func Generate(ctx context.Context, s *model.Session, prompts [][]int, r Request,
 			return err
 		}
 	}
+	done := make([]bool, len(prompts))
 	for live := len(prompts); live > 0; {
 		tokens, err := b.Step(ctx)
 		if err != nil {
 			return err
 		}
 		for _, t := range tokens {
+			if done[t.Slot] { // with guesses that were right beside the token at which its caller stopped
+				continue
+			}
 			if t.Finish != "" {
 				live--
 			}
 			if t.Finish == Stopped {
 				continue
 			}
+			if t.Finish == Broken {
+				return fmt.Errorf("model: sequence %d: with what is added to values inside the network its scores are no numbers", t.Slot)
+			}
 			err := emit(t.Slot, t.ID)
 			switch {
 			case errors.Is(err, Done) && t.Finish == "":
 				live--
+				done[t.Slot] = true
 				b.Release(t.Slot)
 			case err != nil && !errors.Is(err, Done):
 				return err

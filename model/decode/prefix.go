@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"crypto/sha256"
 	"encoding/binary"
+	"math"
 
 	"sparrow/op"
 )
@@ -17,7 +18,7 @@ type prefixes struct {
 	recent       *list.List                  // the most recently used first
 }
 
-// prefixKey is the hash of all tokens up to the end of a chunk.
+// prefixKey is the hash of all tokens up to the end of a chunk, and of what is added to values inside the network.
 type prefixKey [sha256.Size]byte
 
 // prefix is one chunk in each cache.
@@ -31,20 +32,28 @@ func newPrefixes(limit int64) *prefixes {
 	return &prefixes{limit: limit, kept: map[prefixKey]*list.Element{}, recent: list.New()}
 }
 
-func keyOf(tokens []int) prefixKey {
-	text := make([]byte, 0, 8*len(tokens))
+func keyOf(tokens []int, steer []Addition) prefixKey {
+	text := make([]byte, 0, 8*(len(tokens)+1))
+	text = binary.LittleEndian.AppendUint64(text, uint64(len(tokens)))
 	for _, id := range tokens {
 		text = binary.LittleEndian.AppendUint64(text, uint64(id))
+	}
+	for _, a := range steer {
+		text = binary.LittleEndian.AppendUint64(text, uint64(len(a.Site)))
+		text = append(text, a.Site...)
+		for _, x := range a.Vector {
+			text = binary.LittleEndian.AppendUint32(text, math.Float32bits(x))
+		}
 	}
 	return sha256.Sum256(text)
 }
 
 // keep copies the last n of the tokens that a slot begins with.
-func (p *prefixes) keep(caches []*op.KVCache, slot int, tokens []int, n int) {
+func (p *prefixes) keep(caches []*op.KVCache, slot int, tokens []int, steer []Addition, n int) {
 	if p.limit == 0 {
 		return
 	}
-	x := &prefix{key: keyOf(tokens)}
+	x := &prefix{key: keyOf(tokens, steer)}
 	if p.kept[x.key] != nil {
 		return
 	}
@@ -66,11 +75,11 @@ func (p *prefixes) keep(caches []*op.KVCache, slot int, tokens []int, n int) {
 
 // restore puts the last n of tokens into a slot that begins with the others, if they
 // are kept.
-func (p *prefixes) restore(caches []*op.KVCache, slot int, tokens []int, n int) bool {
+func (p *prefixes) restore(caches []*op.KVCache, slot int, tokens []int, steer []Addition, n int) bool {
 	if p.limit == 0 {
 		return false
 	}
-	at := p.kept[keyOf(tokens)]
+	at := p.kept[keyOf(tokens, steer)]
 	if at == nil {
 		return false
 	}

@@ -133,7 +133,7 @@ func (d *decoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 		} else {
 			x = forward(x)
 		}
-		l.b.Tap("output", x)
+		x = l.b.Site("output", x)
 	}
 	return d.norm.Forward(x)
 }
@@ -157,8 +157,7 @@ func (d *decoder) Logits(x *G.Node) *G.Node {
 
 func (l *block) forward(x *G.Node, seq nn.SeqInfo) *G.Node {
 	x = l.attend(x, seq)
-	m := l.mlp.Forward(l.postNorm.Forward(x))
-	l.b.Tap("mlp", m)
+	m := l.b.Site("mlp", l.mlp.Forward(l.postNorm.Forward(x)))
 	return op.Add(l.b.Tape, x, l.b.Dropout(m, "mlp", l.dropout))
 }
 
@@ -166,7 +165,6 @@ func (l *block) forward(x *G.Node, seq nn.SeqInfo) *G.Node {
 func (l *block) attend(x *G.Node, seq nn.SeqInfo) *G.Node {
 	n := l.inputNorm.Forward(x)
 	l.b.Tap("input_layernorm", n)
-	a := l.attn.Forward(n, seq, l.layer)
-	l.b.Tap("self_attn", a)
+	a := l.b.Site("self_attn", l.attn.Forward(n, seq, l.layer))
 	return op.Add(l.b.Tape, x, l.b.Dropout(a, "self_attn", l.dropout))
 }

@@ -131,7 +131,7 @@ func (e *encoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 		} else {
 			x = forward(x)
 		}
-		l.b.Tap("output", x)
+		x = l.b.Site("output", x)
 	}
 	return x
 }

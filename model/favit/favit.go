@@ -145,7 +145,7 @@ func (v *network) tokens(x *G.Node, batch int) *G.Node {
 			} else {
 				x = forward(x)
 			}
-			l.b.Tap("output", x)
+			x = l.b.Site("output", x)
 		}
 		x = s.norm.Forward(x)
 		s.b.Tap("output", x)
@@ -156,10 +156,10 @@ func (v *network) tokens(x *G.Node, batch int) *G.Node {
 func (l *block) forward(x *G.Node, m op.Map) *G.Node {
 	t := l.b.Tape
 	a := l.attn.Forward(l.norm1.Forward(x), m)
-	l.b.Tap("attn", a)
+	a = l.b.Site("attn", a)
 	x = op.Add(t, x, l.b.DropPath(a, "attn", m.Batch, l.dropPath))
 	h := l.dwconv.Activated(t, l.fc1.Forward(l.norm2.Forward(x)), m, "gelu") // [B*H*W, ratio C]
 	h = l.fc2.Forward(h)
-	l.b.Tap("mlp", h)
+	h = l.b.Site("mlp", h)
 	return op.Add(t, x, l.b.DropPath(h, "mlp", m.Batch, l.dropPath))
 }

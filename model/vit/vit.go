@@ -111,7 +111,7 @@ func (v *network) forward(x *G.Node) *G.Node {
 		} else {
 			x = forward(x)
 		}
-		l.b.Tap("output", x)
+		x = l.b.Site("output", x)
 	}
 	return x
 }
