@@ -49,11 +49,21 @@ func (s *compression) cached(ctx context.Context, kind string, layers []Target, 
 		return err
 	}
 	var arrays []checkpoints.Array
-	for _, t := range layers {
-		arrays = append(arrays, statisticsArrays(t, got[t.Name])...)
+	same := map[string]string{} // layers whose statistics are another's
+	for i, t := range layers {
+		for _, o := range layers[:i] {
+			if got[o.Name] == got[t.Name] && same[o.Name] == "" {
+				same[t.Name] = o.Name
+			}
+		}
+		if same[t.Name] == "" {
+			arrays = append(arrays, statisticsArrays(t, got[t.Name])...)
+		}
 		dst[t.Name].take(got[t.Name])
 	}
-	contents := checkpoints.Contents{Kind: "statistics", Arrays: map[string][]checkpoints.Array{"statistics.npz": arrays}}
+	contents := checkpoints.Contents{
+		Kind: "statistics", Arrays: map[string][]checkpoints.Array{"statistics.npz": arrays}, Files: map[string][]byte{sameFile: indented(same)},
+	}
 	err = share(dir, contents)
 	if stored, other := checkpoints.Open(dir); err != nil && other == nil && load(stored, layers, kind, dst) == nil {
 		return nil // another compression was faster
@@ -155,11 +165,24 @@ func (s *Statistics) take(o *Statistics) {
 	}
 }
 
+// sameFile of an entry says which layers have the statistics of another; earlier versions wrote none.
+const sameFile = "same.json"
+
 // load reads the statistics of a kind.
 func load(c *checkpoints.Checkpoint, layers []Target, kind string, dst map[string]*Statistics) error {
 	want := map[string]checkpoints.Array{}
 	got := map[string]*Statistics{}
+	same := map[string]string{}
+	if text, err := c.File(sameFile); err == nil {
+		if err := json.Unmarshal(text, &same); err != nil {
+			return err
+		}
+	}
 	for _, t := range layers {
+		if o := got[same[t.Name]]; o != nil {
+			got[t.Name] = o
+			continue
+		}
 		x := &Statistics{}
 		switch kind {
 		case "fisher":

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -128,5 +129,28 @@ func TestConcurrentCompressions(t *testing.T) {
 			})
 		}
 		all.Wait()
+	}
+}
+
+// TestSharedMoments: layers that read one value have its moments in one memory, computed and from the cache.
+func TestSharedMoments(t *testing.T) {
+	cfg := configOf(t, trainedRun(t), "svd_llm", 0.5)
+	cfg.Compress.Allocation = "uniform"
+	var before map[string]*Statistics
+	for _, from := range []string{"computed", "cached"} {
+		s := mustOpen(t, cfg)
+		if err := s.calibrate(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		at := func(layer string) *float64 { return &s.stats["model.layers.0."+layer].Moment[0] }
+		if q := at("self_attn.q_proj"); q != at("self_attn.k_proj") || q != at("self_attn.v_proj") || q == at("self_attn.o_proj") || at("mlp.gate_proj") != at("mlp.up_proj") {
+			t.Errorf("%s: layers that read one value have moments of their own, or others share them", from)
+		}
+		for name, x := range before {
+			if !slices.Equal(x.Moment, s.stats[name].Moment) || !slices.Equal(x.Size, s.stats[name].Size) {
+				t.Errorf("%s has other moments in the cache", name)
+			}
+		}
+		before = s.stats
 	}
 }

@@ -219,19 +219,37 @@ func (f *fisherSums) finish(targets int) {
 // siteSuffix follows a layer's name in the name of the value that it reads.
 const siteSuffix = ".input"
 
-// moments accumulates the inputs' moments of some layers, in float64.
+// moments accumulates the inputs' moments of some layers, in float64. Layers that read one value share the memory of its.
 type moments struct {
 	targets []Target
 	layers  map[string]*Statistics
-	rows    map[string]int // inputs seen
+	rows    map[string]int    // inputs seen
+	first   map[string]string // of the layers that read one value, by each of them; nil: not known yet
 }
 
 func newMoments(ts []Target) *moments {
 	m := &moments{targets: ts, layers: map[string]*Statistics{}, rows: map[string]int{}}
-	for _, t := range ts {
+	return m
+}
+
+// share finds out which layers read one value.
+func (m *moments) share(p *model.Program) {
+	m.first = map[string]string{}
+	for i, t := range m.targets {
+		site := p.Site(t.Name + siteSuffix)
+		m.first[t.Name] = t.Name
+		for _, o := range m.targets[:i] {
+			if p.Site(o.Name + siteSuffix).Same(site) {
+				m.first[t.Name] = m.first[o.Name]
+				break
+			}
+		}
+		if first := m.first[t.Name]; first != t.Name {
+			m.layers[t.Name] = m.layers[first]
+			continue
+		}
 		m.layers[t.Name] = &Statistics{Moment: make([]float64, t.In*t.In), Size: make([]float64, t.In)}
 	}
-	return m
 }
 
 // options makes a session keep the inputs of these layers.
@@ -245,7 +263,13 @@ func (m *moments) options() model.Options {
 
 // add takes the inputs of a run, of which those that belong to no token are left out.
 func (m *moments) add(p *model.Program, lengths []int) error {
+	if m.first == nil {
+		m.share(p)
+	}
 	for _, t := range m.targets {
+		if m.first[t.Name] != t.Name {
+			continue
+		}
 		site := p.Site(t.Name + siteSuffix)
 		x := site.Float64s()
 		n := valid(x, site.Count, t.In, lengths)
@@ -283,6 +307,9 @@ func valid(x []float64, rows, width int, lengths []int) int {
 // finish divides the sums by the number of inputs.
 func (m *moments) finish() {
 	for name, s := range m.layers {
+		if m.first[name] != name {
+			continue
+		}
 		scale := 1 / float64(max(m.rows[name], 1))
 		kernel.Scale(scale, s.Moment)
 		kernel.Scale(scale, s.Size)

@@ -167,6 +167,9 @@ func (s *compression) factorize(ctx context.Context, p *Plan, j journal, final s
 			}
 			forms[l.Name], got.Quality, chosen[l.Name] = form, q, form.Linear
 		}
+		if known := s.stats[l.Name]; known.Moment != nil { // of no use any more, and as large as the layer
+			s.stats[l.Name] = &Statistics{Rows: known.Rows, Cols: known.Cols}
+		}
 		r.Layers = append(r.Layers, got)
 		r.Loss += got.Quality.Loss
 		if time.Since(began) > patience || i == len(p.Layers)-1 {

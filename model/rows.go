@@ -34,6 +34,9 @@ func (r Rows) Float64s() []float64 {
 	return out
 }
 
+// Same tells whether two are one matrix of a program, not equal ones.
+func (r Rows) Same(o Rows) bool { return r.d == o.d }
+
 // Row copies row i to dst, which has room for it, and returns that.
 func (r Rows) Row(dst []float32, i int) []float32 {
 	dst = dst[:r.Width]
