@@ -27,6 +27,9 @@ type Options struct {
 	// write.
 	Old map[string]any
 
+	// Check, if not nil, is asked at last for what is wrong with the whole, beside what the structs report of themselves.
+	Check func(r *Report)
+
 	// Encoded says that the document is what Encode wrote, so that its keys need no check: those that a kind which Set
 	// chooses does not have are dropped.
 	Encoded bool
@@ -95,6 +98,9 @@ func Decode(name string, text []byte, dst any, o Options) error {
 		d.override(d.set[i])
 	}
 	d.validate(root, nil)
+	if o.Check != nil {
+		o.Check(&Report{d: d})
+	}
 	if len(d.problems) > 0 {
 		return sorted(d.problems, d.rank)
 	}

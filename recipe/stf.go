@@ -127,3 +127,28 @@ func (c *STF) Matches(layer string) bool {
 	ok, _ := path.Match(c.Match, layer)
 	return ok
 }
+
+// validateSTF reports settings that latent values cannot go with.
+func (c Train) validateSTF(r *configs.Report) {
+	if c.STF.Latent() == nil {
+		return
+	}
+	if c.PerLayerUpdate {
+		r.Errorf("per_layer_update", "does not go with [train.stf] kind = %q: the factorizer wants the gradients of a whole step", c.STF.Name)
+	}
+	if c.EMA > 0 {
+		r.Errorf("ema", "does not go with [train.stf] kind = %q: coefficients of atoms that change have no average", c.STF.Name)
+	}
+}
+
+// Settles is the step after which C and D train instead of latent values; 0: none.
+func (c Train) Settles() int {
+	latent := c.STF.Latent()
+	if latent == nil {
+		return 0
+	}
+	if last := int(math.Round(latent.FreezeShare * float64(c.Steps))); last > 0 {
+		return max(1, c.Steps-last)
+	}
+	return 0
+}

@@ -37,6 +37,11 @@ func (o Options) Task(cfg recipe.Config, files task.Files) (task.Task, error) {
 	return kinds.Open(Known(o).Tasks, cfg, files)
 }
 
+// Check is for configs.Options: it reports by its key why none of the tasks is cfg's.
+func (o Options) Check(cfg *recipe.Config) func(*configs.Report) {
+	return func(r *configs.Report) { kinds.Check(Known(o).Tasks, *cfg, r) }
+}
+
 // Config reads a checkpoint's config.
 func (o Options) Config(c *checkpoints.Checkpoint) (recipe.Config, error) {
 	cfg := recipe.Default()

@@ -314,7 +314,7 @@ func TestImageConfigs(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		_, err := recipe.Load(file, nil)
+		_, _, err := Load(file, nil)
 		return err
 	}
 	const mnist = "[data]\nsource = \"mnist\"\n"

@@ -33,7 +33,7 @@ func Load(file string, set []string, known ...saved.Options) (cfg recipe.Config,
 			like = l
 		}
 		if foreign && kind && !own {
-			if cfg, err = recipe.Load(file, set, o.Lists); err != nil {
+			if cfg, err = read(file, set, recipe.Default(), o); err != nil {
 				return cfg, nil, err
 			}
 			if _, reads := cfg.Data.Tokenizer(); reads {
@@ -42,24 +42,27 @@ func Load(file string, set []string, known ...saved.Options) (cfg recipe.Config,
 		}
 	}
 	if like == nil {
-		cfg, err = recipe.Load(file, set, o.Lists)
+		cfg, err = read(file, set, recipe.Default(), o)
 		return cfg, nil, err
 	}
-	load := func(set []string) error {
-		cfg = recipe.Default()
-		cfg.Model, cfg.Task = like.Config.Model, like.Config.Task
-		return configs.Load(file, &cfg, configs.Options{Lists: o.Lists, Set: set, Old: recipe.OldDefaults})
-	}
-	if err := load(set); err != nil {
+	defaults := recipe.Default()
+	defaults.Model, defaults.Task = like.Config.Model, like.Config.Task
+	if cfg, err = read(file, set, defaults, o); err != nil {
 		return cfg, nil, err
 	}
 	if own {
 		return cfg, nil, nil
 	}
 	if _, reads := cfg.Data.Tokenizer(); reads { // a run that is continued before its first checkpoint finds it there
-		err = load(append(slices.Clone(set), tokenizerOf(like)))
+		cfg, err = read(file, append(slices.Clone(set), tokenizerOf(like)), defaults, o)
 	}
 	return cfg, like, err
+}
+
+// read reads a config over its defaults, and refuses one that no task fits.
+func read(file string, set []string, cfg recipe.Config, o saved.Options) (recipe.Config, error) {
+	err := configs.Load(file, &cfg, configs.Options{Lists: o.Lists, Set: set, Old: recipe.OldDefaults, Check: o.Check(&cfg)})
+	return cfg, err
 }
 
 // noData is the message about a run that starts from a model from elsewhere and says nothing of its data.

@@ -47,7 +47,7 @@ func resume(ctx context.Context, dir, base string, set []string, from origin, ou
 
 // resumeLocked is resume of a run that nobody else continues.
 func resumeLocked(ctx context.Context, dir, base string, set []string, from origin, out io.Writer) (t *Trainer, done bool, err error) {
-	cfg, err := recipe.Load(filepath.Join(dir, "config.toml"), set, from.known.Lists)
+	cfg, err := read(filepath.Join(dir, "config.toml"), set, recipe.Default(), saved.Known(from.known))
 	if err != nil {
 		return nil, false, err
 	}

@@ -97,6 +97,9 @@ func (c *Corpus) Shapes(rows int) []model.Shape {
 // perplexity is the measure of tokens.
 var perplexity = []task.Metric{{Name: "loss", Falling: true, Unit: "nats a token", Digits: 4}, {Name: "perplexity", Falling: true, Digits: 2}}
 
+// Measured are the metrics that a config may choose.
+var Measured = []string{"loss", "perplexity"}
+
 // Metrics implements task.Task.
 func (c *Corpus) Metrics() []task.Metric { return perplexity }
 

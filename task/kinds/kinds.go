@@ -2,8 +2,10 @@ package kinds
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"sparrow/configs"
 	"sparrow/recipe"
 	"sparrow/task"
 	"sparrow/task/language"
@@ -39,27 +41,85 @@ func opened[T task.Task](open func(recipe.Config, task.Files) (T, error)) func(r
 // Open opens the task that a config names, or the one of all that fits it, with what a checkpoint keeps of its data if files is
 // not nil. It reads no data. A config that none fits or two fit is an error that matches task.ErrUsage.
 func Open(all []Kind, cfg recipe.Config, files task.Files) (task.Task, error) {
+	k, err := choose(all, cfg)
+	if err != nil {
+		return nil, task.Refusef("%w", err)
+	}
+	return k.Open(cfg, files)
+}
+
+// Check reports by its key what Open would say of a config that none fits.
+func Check(all []Kind, cfg recipe.Config, r *configs.Report) {
+	_, err := choose(all, cfg)
+	if m, ok := err.(*task.Misfit); ok {
+		r.Errorf(m.Key, "%s", m.Message)
+	}
+}
+
+// choose finds the task that a config names, or the one of all that fits it. Where none does, what speaks against the nearest
+// is a *task.Misfit.
+func choose(all []Kind, cfg recipe.Config) (k Kind, err error) {
 	var fit []Kind
 	var names, why []string
+	var against []*task.Misfit
 	named := cfg.TaskKind()
 	for _, k := range all {
 		names = append(names, fmt.Sprintf("%q", k.Name))
 		if named != "" && named != k.Name {
 			continue
 		}
-		if err := k.Fits(cfg); err != nil {
-			why = append(why, fmt.Sprintf("%s: %v", k.Name, err))
+		err := k.Fits(cfg)
+		if err == nil {
+			fit = append(fit, k)
 			continue
 		}
-		fit = append(fit, k)
+		why = append(why, fmt.Sprintf("%s: %v", k.Name, err))
+		if m, ok := err.(*task.Misfit); ok {
+			against = append(against, m)
+		}
 	}
 	switch {
 	case len(fit) == 1:
-		return fit[0].Open(cfg, files)
+		return fit[0], nil
 	case len(fit) > 1:
-		return nil, task.Refusef("[task] kind: both %q and %q fit data and network; say which", fit[0].Name, fit[1].Name)
+		return k, fmt.Errorf("[task] kind: both %q and %q fit data and network; say which", fit[0].Name, fit[1].Name)
 	case len(why) == 0:
-		return nil, task.Refusef("[task] kind = %q is unknown; want one of %s", named, strings.Join(names, ", "))
+		return k, fmt.Errorf("[task] kind = %q is unknown; want one of %s", named, strings.Join(names, ", "))
 	}
-	return nil, task.Refusef("[task] no kind fits data and network: %s", strings.Join(why, "; "))
+	if m := nearest(all, cfg, against); m != nil {
+		return k, m
+	}
+	return k, fmt.Errorf("[task] no kind fits data and network: %s", strings.Join(why, "; "))
+}
+
+// nearest is what speaks against the task that fits best: it has data and network but not all that is asked, or it has the data, and
+// other networks are for it. nil: no task has the data.
+func nearest(all []Kind, cfg recipe.Config, against []*task.Misfit) *task.Misfit {
+	for _, m := range against {
+		if m.Key != task.SourceKey && m.Key != task.NetworkKey {
+			return m
+		}
+	}
+	if cfg.TaskKind() != "" || cfg.Model.Of == nil { // the task's own words; or its table says what is wrong
+		return nil
+	}
+	var networks []string
+	for _, b := range recipe.Bodies() {
+		other := cfg
+		other.Model.Choose(b.Name, recipe.Lists())
+		if slices.ContainsFunc(all, func(k Kind) bool { return suits(k.Fits(other)) }) {
+			networks = append(networks, b.Name)
+		}
+	}
+	if len(networks) == 0 || !slices.ContainsFunc(against, func(m *task.Misfit) bool { return m.Key == task.NetworkKey }) {
+		return nil
+	}
+	return &task.Misfit{Key: task.NetworkKey, Value: cfg.Model.Name,
+		Message: fmt.Sprintf("is not for [data] source = %q; want %s", cfg.Data.Name, strings.Join(networks, " or "))}
+}
+
+// suits reports whether data and network are a task's, whatever else speaks against it.
+func suits(err error) bool {
+	m, ok := err.(*task.Misfit)
+	return err == nil || ok && m.Key != task.SourceKey && m.Key != task.NetworkKey
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"sparrow/configs"
+	"sparrow/model/favit"
 	"sparrow/recipe"
 	"sparrow/task"
 	"sparrow/task/kinds"
@@ -20,6 +22,10 @@ func config(source, network string) recipe.Config {
 		}
 	}
 	c.Model.Choose(network, recipe.Lists())
+	if body, ok := c.Model.Of.(favit.Body); ok {
+		body.Variant = "tiny" // which sees images of 28 pixels
+		c.Model.Of = body
+	}
 	return c
 }
 
@@ -43,6 +49,37 @@ func TestOneFits(t *testing.T) {
 		if (err == nil) != (c.want != "") || err != nil && !errors.Is(err, task.ErrUsage) {
 			t.Errorf("%q and %q: %v", c.source, c.network, err)
 		}
+	}
+}
+
+// TestNearest: where no task fits, what speaks against the nearest is said by its key, at its line.
+func TestNearest(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"[data]\nsource = 'imdb'\n", `run.toml:1: [model] kind = "decoder" is not for [data] source = "imdb"; want encoder or lama`},
+		{"[model]\nkind = 'lama'\n", `run.toml:2: [model] kind = "lama" is not for [data] source = "goroot"; want decoder or encoder`},
+		{"[model]\nkind = 'encoder'\n[data]\nsource = 'mnist'\n", `run.toml:2: [model] kind = "encoder" is not for [data] source = "mnist"; want favit or vit`},
+		{"[model]\nkind = 'favit'\n", `run.toml:2: [model] kind = "favit" is not for [data] source = "goroot"; want decoder or encoder`},
+		{"[model]\nkind = 'encoder'\n[data]\nseq_len = 7\n", `run.toml:4: [data] seq_len = 7 is too short for a masked language model; want at least 8`},
+		{"[model]\nkind = 'encoder'\n[sample]\nprompt = 'a'\n", `run.toml:4: [sample] prompt = "a" is for a decoder of text: other networks write none`},
+		{"[eval]\nexamples = 3\n", `run.toml:2: [eval] examples = 3 is for labelled data, but [data] source = "goroot"; want tokens`},
+		{"[eval]\nmetric = 'accuracy'\n", `run.toml:2: [eval] metric = "accuracy" is not measured on such data; want one of loss, perplexity`},
+		{"[data]\nsource = 'mnist'\n[model]\nkind = 'favit'\n", `run.toml:3: [model.favit] variant = "b0" cannot look at images of 28 pixels`},
+		{"[data]\nsource = 'imdb'\n[model]\nkind = 'encoder'\n[eval]\nmetric = 'f1'\nexamples = 3\n", ""},
+		{"[task]\nkind = 'language'\n[model]\nkind = 'encoder'\n", ""}, // which Open says
+	} {
+		cfg := recipe.Default()
+		check := func(r *configs.Report) { kinds.Check(kinds.All(), cfg, r) }
+		err := configs.Decode("run.toml", []byte(c.text), &cfg, configs.Options{Lists: recipe.Lists(), Check: check})
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
+			t.Errorf("%q: got %v, want %q", c.text, err, c.want)
+		}
+		if _, opened := kinds.Open(kinds.All(), cfg, nil); c.want != "" && (opened == nil || !errors.Is(opened, task.ErrUsage)) {
+			t.Errorf("%q is opened: %v", c.text, opened)
+		}
+	}
+	_, err := kinds.Open(kinds.All(), config("imdb", "decoder"), nil)
+	if want := `[model] kind = "decoder" is not for [data] source = "imdb"; want encoder or lama`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }
 

@@ -24,10 +24,13 @@ type Task struct{ corpus.Corpus }
 // before.
 func Fits(c recipe.Config) error {
 	body, err := task.Fit[model.Sequence, text.Source](c, "text without labels")
-	if err == nil && !body.Causal() {
-		err = fmt.Errorf("[model] kind = %q sees what follows a token", c.Model.Name)
+	switch {
+	case err != nil:
+		return err
+	case !body.Causal():
+		return &task.Misfit{Key: task.NetworkKey, Value: c.Model.Name, Message: "sees what follows a token"}
 	}
-	return err
+	return task.Offer{Writes: true, Metrics: corpus.Measured}.Check(c)
 }
 
 // Open opens the task of a config, with what a checkpoint keeps of its data if files is not nil.

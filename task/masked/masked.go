@@ -25,11 +25,19 @@ type Task struct{ corpus.Corpus }
 // Fits says why a config is not for a masked language model: it wants text without labels and a network that sees what follows.
 func Fits(c recipe.Config) error {
 	body, err := task.Fit[model.Sequence, text.Source](c, "text without labels")
-	if err == nil && body.Causal() {
-		err = fmt.Errorf("[model] kind = %q sees nothing that follows a token", c.Model.Name)
+	switch n := c.Data.SeqLen(); {
+	case err != nil:
+		return err
+	case body.Causal():
+		return &task.Misfit{Key: task.NetworkKey, Value: c.Model.Name, Message: "sees nothing that follows a token"}
+	case n < minSeqLen && !c.Data.IsNone():
+		return &task.Misfit{Key: "data.seq_len", Value: n, Message: fmt.Sprintf("is too short for a masked language model; want at least %d", minSeqLen)}
 	}
-	return err
+	return task.Offer{Metrics: corpus.Measured}.Check(c)
 }
+
+// minSeqLen is the shortest sequence: the two special tokens around it and a few words.
+const minSeqLen = 8
 
 // Open opens the task of a config, with what a checkpoint keeps of its data if files is not nil.
 func Open(cfg recipe.Config, files task.Files) (*Task, error) {

@@ -3,7 +3,6 @@ package sentence
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math"
 
 	"sparrow/data/labelled"
@@ -27,14 +26,18 @@ type Task struct {
 
 // Fits says why a config is not one of a sentence encoder.
 func Fits(c recipe.Config) error {
-	if _, ok := c.Model.Sentences(); !ok {
-		return errors.New("[model] has no table sentence, which says how to make one vector of a text")
-	}
-	if _, steps := c.Model.Body().(model.Sequence); steps && task.FitsLines(c, "sentence") {
+	_, steps := c.Model.Of.(model.Sequence)
+	_, embeds := c.Model.Sentences()
+	if steps && embeds && task.FitsLines(c, "sentence") {
 		return nil
 	}
-	_, err := task.Fit[model.Sequence, labelled.Source](c, "pairs of texts with scores")
-	return err
+	if _, err := task.Fit[model.Sequence, labelled.Source](c, "pairs of texts with scores"); err != nil {
+		return err
+	}
+	if !embeds {
+		return &task.Misfit{Key: task.NetworkKey, Value: c.Model.Name, Message: "has no table [model.sentence], which says how to make one vector of a text"}
+	}
+	return task.Offer{Examples: true, Metrics: []string{"loss", "pearson", "spearman"}}.Check(c)
 }
 
 // Open takes the tokenizer of a checkpoint, if there is one.

@@ -3,7 +3,6 @@ package texts
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -27,14 +26,20 @@ type Task struct {
 // Fits says why a config is not for texts with labels: it wants those and a network with a vector for each text, unless that
 // vector is what the network is for.
 func Fits(c recipe.Config) error {
-	if _, embeds := c.Model.Sentences(); embeds && c.TaskKind() == "" {
-		return errors.New("[model] has a table sentence: the network gives vectors, not labels")
-	}
-	if _, reads := c.Model.Body().(model.Reader); reads && task.FitsLines(c, "texts") {
+	if _, reads := c.Model.Of.(model.Reader); reads && task.FitsLines(c, "texts") {
 		return nil
 	}
-	_, err := task.Fit[model.Reader, labelleddata.Source](c, "texts with labels")
-	return err
+	if _, err := task.Fit[model.Reader, labelleddata.Source](c, "texts with labels"); err != nil {
+		return err
+	}
+	if _, embeds := c.Model.Sentences(); embeds && c.TaskKind() == "" {
+		return &task.Misfit{Key: task.NetworkKey, Value: c.Model.Name, Message: "has a table [model.sentence]: it gives vectors, not labels"}
+	}
+	metrics := []string{"loss", "accuracy", "f1", "macro_f1", "matthews"}
+	if from, ok := c.Data.Labelled(); ok && from.Scores() {
+		metrics = []string{"loss", "pearson", "spearman"}
+	}
+	return task.Offer{Examples: true, Metrics: metrics}.Check(c)
 }
 
 // Open takes tokenizer and labels of a checkpoint, if there is one.

@@ -3,10 +3,12 @@ package vision
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"sparrow/checkpoints"
+	"sparrow/configs"
 	imagedata "sparrow/data/images"
 	"sparrow/kernel"
 	"sparrow/model"
@@ -64,8 +66,31 @@ type Task struct {
 
 // Fits says why a config is not for images with labels: it wants those and a network with a vector for each image.
 func Fits(c recipe.Config) error {
-	_, err := task.Fit[model.Viewer, imagedata.Source](c, "images")
-	return err
+	if _, err := task.Fit[model.Viewer, imagedata.Source](c, "images"); err != nil {
+		return err
+	}
+	if err := fitsSize(c); err != nil {
+		return err
+	}
+	return task.Offer{Examples: true, Metrics: []string{"loss", "accuracy", "top5", "f1", "macro_f1", "matthews"}}.Check(c)
+}
+
+// fitsSize says why a network cannot look at images of the config's size, where the config tells it. What no network can have
+// its own table reports.
+func fitsSize(c recipe.Config) error {
+	fitted, ok := c.Model.Of.(model.Fitted)
+	from, has := c.Data.Images()
+	if !ok || !has {
+		return nil
+	}
+	side, channels := from.Shape()
+	if side == 0 {
+		return nil
+	}
+	if err := fitted.Check(model.Dims{Classes: 2, ImageSize: side, Channels: channels}); err != nil && !errors.Is(err, configs.ErrConfig) {
+		return &task.Misfit{Key: "model." + fitted.SizeKey(), Message: fmt.Sprintf("cannot look at images of %d pixels: %v", side, err)}
+	}
+	return nil
 }
 
 // Open takes labels and format of a checkpoint, if there is one.

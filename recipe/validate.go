@@ -1,0 +1,147 @@
+package recipe
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"sparrow/configs"
+	"sparrow/kernel"
+)
+
+// Validate reports what no run can use. Tasks say whether data and network suit each other.
+func (c Config) Validate(r *configs.Report) {
+	r.FolderName("name", "the run's folder")
+	if d := c.Train.Distill; d != nil && d.Teacher == "" {
+		r.Errorf("train.distill.teacher", "is empty; want the run or checkpoint to learn from")
+	}
+	labels, hasLabels := c.Data.Labelled()
+	key, longest := "data.seq_len", c.Data.SeqLen()
+	if hasLabels {
+		key, longest = "data.max_len", labels.Labelled().MaxLen
+	}
+	if context, _ := c.Model.bound(); context > 0 && context < longest {
+		r.Errorf(key, "is longer than [model] context = %d", context)
+	}
+	if c.Train.Patience > 0 && c.Eval.Every == 0 {
+		r.Errorf("train.patience", "counts evaluations, but [eval] every = 0 makes only the last; want every above 0")
+	}
+}
+
+// Validate reports what no training loop can use.
+func (c Train) Validate(r *configs.Report) {
+	atLeast(r, "steps", c.Steps, 1)
+	atLeast(r, "batch_size", c.BatchSize, 1)
+	atLeast(r, "grad_accum", c.GradAccum, 1)
+	atLeast(r, "patience", c.Patience, 0)
+	within := func(key string, v, low, high float64) {
+		if !(v >= low && v < high) {
+			r.Errorf(key, "is out of range; want at least %g and less than %g", low, high)
+		}
+	}
+	within("beta1", c.Beta1, 0, 1)
+	within("beta2", c.Beta2, 0, 1)
+	within("weight_decay", c.WeightDecay, 0, 10)
+	within("grad_clip", c.GradClip, 0, 1e9)
+	within("ema", c.EMA, 0, 1)
+	if !(c.Eps > 0 && c.Eps < 1) {
+		r.Errorf("eps", "is out of range; want more than 0 and less than 1")
+	}
+	c.validateOptimizer(r)
+	c.validateSchedule(r)
+	c.validateSTF(r)
+}
+
+// defaultAdamBlock is the block size of the authors' library.
+const defaultAdamBlock = 256
+
+func (c Train) validateOptimizer(r *configs.Report) {
+	if c.Optimizer != "adamw" && c.Optimizer != "adamw8bit" {
+		r.Errorf("optimizer", "is unknown; want \"adamw\" or \"adamw8bit\"")
+	}
+	switch n := c.AdamBlockSize; {
+	case n < 16 || n > kernel.AdamW8bitMaxBlock || n&(n-1) != 0:
+		r.Errorf("adam_block_size", "is out of range; want a power of two from 16 to %d", kernel.AdamW8bitMaxBlock)
+	case c.Optimizer == "adamw" && n != defaultAdamBlock:
+		r.Errorf("adam_block_size", "is for optimizer = \"adamw8bit\" only, but optimizer = %q", c.Optimizer)
+	}
+	if !c.PerLayerUpdate {
+		return
+	}
+	if c.GradAccum > 1 {
+		r.Errorf("per_layer_update", "wants grad_accum = 1, but it is %d: a parameter is updated, and its gradient forgotten, within one micro-batch", c.GradAccum)
+	}
+	if c.GradClip > 0 {
+		r.Errorf("per_layer_update", "wants grad_clip = 0, but it is %g: the norm of all gradients is known only after the last update", c.GradClip)
+	}
+}
+
+// validateSchedule reports by key what [Schedule.Validate] would refuse.
+func (c Train) validateSchedule(r *configs.Report) {
+	if !(c.LearningRate > 0) || math.IsInf(c.LearningRate, 1) {
+		r.Errorf("learning_rate", "is out of range; want a finite number above 0")
+	}
+	if !(c.MinLRRatio >= 0 && c.MinLRRatio <= 1) {
+		r.Errorf("min_lr_ratio", "is out of range; want 0 to 1")
+	}
+	if kinds := []string{"constant", "linear", "cosine", "wsd"}; !slices.Contains(kinds, c.Schedule) {
+		r.Errorf("schedule", "is unknown; want one of %s", strings.Join(kinds, ", "))
+	}
+	if c.Steps < 1 {
+		return
+	}
+	if c.WarmupSteps < 0 || c.WarmupSteps > c.Steps {
+		r.Errorf("warmup_steps", "is out of range; want 0 to steps = %d", c.Steps)
+		return
+	}
+	rest := c.Steps - c.WarmupSteps
+	switch {
+	case c.Schedule == "wsd" && (c.DecaySteps < 1 || c.DecaySteps > rest):
+		r.Errorf("decay_steps", "is out of range; wsd wants 1 to %d, the steps after the warm-up", rest)
+	case c.Schedule != "wsd" && c.DecaySteps != 0:
+		r.Errorf("decay_steps", "is for schedule = \"wsd\" only, but schedule = %q", c.Schedule)
+	}
+}
+
+func atLeast(r *configs.Report, key string, v, low int) {
+	if v < low {
+		r.Errorf(key, "is too small; want at least %d", low)
+	}
+}
+
+// Validate reports a pattern that cannot match.
+func (c Freeze) Validate(r *configs.Report) {
+	r.GlobPattern("match", "model.embed*")
+}
+
+// Validate reports negative numbers.
+func (c Eval) Validate(r *configs.Report) {
+	if c.Every < 0 {
+		r.Errorf("every", "is negative; want 0 (only at the end) or more steps")
+	}
+	if c.Tokens < 0 {
+		r.Errorf("tokens", "is negative; want 0 (all) or more")
+	}
+	if c.Examples < 0 {
+		r.Errorf("examples", "is negative; want 0 (all) or more")
+	}
+}
+
+// Validate reports negative numbers.
+func (c Checkpoint) Validate(r *configs.Report) {
+	if c.Every < 0 {
+		r.Errorf("every", "is negative; want 0 (only at the end) or more steps")
+	}
+	atLeast(r, "keep", c.Keep, 1)
+}
+
+// Validate reports a sample that cannot be drawn.
+func (c Sample) Validate(r *configs.Report) {
+	atLeast(r, "tokens", c.Tokens, 1)
+	if !(c.Temperature >= 0) {
+		r.Errorf("temperature", "is out of range; want 0 or more")
+	}
+	if !(c.TopP >= 0 && c.TopP <= 1) {
+		r.Errorf("top_p", "is out of range; want 0 to 1")
+	}
+}
