@@ -10,12 +10,14 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"sparrow"
@@ -56,6 +58,19 @@ func unzip(t testing.TB, name string) *sparrow.Model {
 		root = filepath.Join(dir, entries[0].Name())
 	}
 	m, err := sparrow.Open(context.Background(), root, sparrow.Options{Newest: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// open opens a tiny model of testdata, or one of the kept runs.
+func open(t testing.TB, name string) *sparrow.Model {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join("testdata", name)); err != nil {
+		return unzip(t, name)
+	}
+	m, err := sparrow.Open(context.Background(), filepath.Join("testdata", name), sparrow.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,12 +134,20 @@ func TestManyGoroutines(t *testing.T) {
 			}
 			return b.String(), nil
 		}},
+		{"encoder", func(m *sparrow.Model, i int) (string, error) {
+			v, err := m.Embed(context.Background(), []string{strings.Repeat("w1 ", 1+i%7), "w9 w8"}, sparrow.EmbedOptions{Dims: i % 5})
+			return fmt.Sprint(v), err
+		}},
+		{"reranker", func(m *sparrow.Model, i int) (string, error) {
+			r, err := m.Rerank(context.Background(), strings.Repeat("w1 ", 1+i%4), []string{"w2", "w9 w8", "w3 w4 w5"})
+			return fmt.Sprint(r), err
+		}},
 		{"compress_int8", func(m *sparrow.Model, i int) (string, error) {
 			return written(m, "of", sparrow.GenerateOptions{Tokens: 2 + i%5})
 		}},
 	} {
 		t.Run(c.run, func(t *testing.T) {
-			m := unzip(t, c.run)
+			m := open(t, c.run)
 			var want []string
 			for i := range 12 {
 				text, err := c.ask(m, i)
@@ -199,6 +222,115 @@ func TestStop(t *testing.T) {
 	}
 	if m.Defaults().Temperature != 0 {
 		t.Errorf("a model of no maker has defaults: %+v", m.Defaults())
+	}
+}
+
+// TestOpenFS: a model from a file system answers as one from a folder, also where its files can only be read from their beginning;
+// what is damaged there is an error.
+func TestOpenFS(t *testing.T) {
+	ctx := context.Background()
+	ask := func(m *sparrow.Model) string {
+		v, err := m.Embed(ctx, []string{"w1 w2"}, sparrow.EmbedOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(v)
+	}
+	want := ask(open(t, "encoder"))
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	if err := z.AddFS(os.DirFS("testdata/encoder")); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	zipped, err := zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := fstest.MapFS{}
+	for _, f := range zipped.File {
+		content, err := fs.ReadFile(zipped, f.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Name == "model.npz" {
+			content[len(content)/2] ^= 1
+		}
+		damaged[f.Name] = &fstest.MapFile{Data: content}
+	}
+	for name, fsys := range map[string]fs.FS{"folder": os.DirFS("testdata/encoder"), "zip": zipped} {
+		m, err := sparrow.OpenFS(ctx, fsys, sparrow.Options{})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := ask(m); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+	for name, c := range map[string]struct {
+		fsys fs.FS
+		o    sparrow.Options
+		want string
+	}{
+		"damaged": {damaged, sparrow.Options{}, "the file is damaged"},
+		"empty":   {fstest.MapFS{}, sparrow.Options{}, "not a checkpoint folder"},
+		"newest":  {zipped, sparrow.Options{Newest: true}, "Newest"},
+	} {
+		if _, err := sparrow.OpenFS(ctx, c.fsys, c.o); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	if _, err := sparrow.OpenFS(stopped, zipped, sparrow.Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a context that is done: %v", err)
+	}
+}
+
+// TestRank: documents come in the order of their scores, with their places, by either kind of model; others cannot rank.
+func TestRank(t *testing.T) {
+	ctx := context.Background()
+	documents := []string{"w9", "w1 w2", "w30 w31 w32"}
+	for _, name := range []string{"encoder", "reranker"} {
+		m := open(t, name)
+		all, err := m.Rerank(ctx, "w1 w2", documents)
+		if err != nil || len(all) != len(documents) {
+			t.Fatalf("%s: %v, %v", name, all, err)
+		}
+		for i, r := range all {
+			alone, err := m.Rerank(ctx, "w1 w2", documents[r.Index:r.Index+1])
+			if err != nil || math.Abs(alone[0].Score-r.Score) > 1e-5 {
+				t.Errorf("%s: document %d has score %g among others, %v alone: %v", name, r.Index, r.Score, alone, err)
+			}
+			if i > 0 && r.Score > all[i-1].Score {
+				t.Errorf("%s: %v is not in order", name, all)
+			}
+		}
+		if none, err := m.Rerank(ctx, "w1", nil); err != nil || len(none) != 0 {
+			t.Errorf("%s: no documents: %v, %v", name, none, err)
+		}
+		var input *sparrow.InputError
+		if _, err := m.Rerank(ctx, "w1", []string{"w1", "a\xff"}); !errors.As(err, &input) || input.Index != 1 {
+			t.Errorf("%s: a document that is not UTF-8: %v, want an InputError with index 1", name, err)
+		}
+	}
+	if all, err := open(t, "encoder").Rerank(ctx, "w1 w2", documents); err != nil || all[0].Index != 1 {
+		t.Errorf("the query itself is not the first: %v, %v", all, err)
+	}
+	for _, name := range []string{"classifier", "writer", "lama"} {
+		if _, err := open(t, name).Rerank(ctx, "w1", documents); !errors.Is(err, sparrow.ErrCannot) {
+			t.Errorf("%s: %v, want ErrCannot", name, err)
+		}
+	}
+	if _, err := open(t, "writer").Embed(ctx, documents, sparrow.EmbedOptions{}); !errors.Is(err, sparrow.ErrCannot) {
+		t.Errorf("vectors of a language model: %v, want ErrCannot", err)
+	}
+	for _, o := range []sparrow.EmbedOptions{{Dims: -1}, {Dims: 1000}, {Prompt: "query"}} {
+		if _, err := open(t, "encoder").Embed(ctx, documents, o); err == nil {
+			t.Errorf("%+v: no error", o)
+		}
 	}
 }
 

@@ -14,7 +14,7 @@ func (c *Checkpoint) Arrays(file string) ([]Array, error) {
 		return nil, err
 	}
 	arrays := make([]Array, len(f.Entries))
-	err = c.read(f, func(i int, e Entry) any {
+	err = c.readArrays(f, func(i int, e Entry) any {
 		dt, _ := dtypeNamed(e.DType)
 		arrays[i] = Array{e.Name, slices.Clone(e.Shape), newData(dt, e.elements())}
 		return arrays[i].Data
@@ -51,7 +51,7 @@ func (c *Checkpoint) ReadInto(file string, dst map[string]Array) error {
 		return failf(nil, "%s: %d arrays do not fit; want the checkpoint of the same model:\n  %s",
 			c.path(file), len(problems), strings.Join(problems, "\n  "))
 	}
-	return c.read(f, func(_ int, e Entry) any { return dst[e.Name].Data })
+	return c.readArrays(f, func(_ int, e Entry) any { return dst[e.Name].Data })
 }
 
 // Match fills the arrays in dst whose name, shape and type an npz file has, and returns the names: those loaded, those
@@ -78,7 +78,7 @@ func (c *Checkpoint) Match(file string, dst map[string]Array) (loaded, missing, 
 	sort.Strings(loaded)
 	sort.Strings(missing)
 	sort.Strings(unused)
-	err = c.read(f, func(_ int, e Entry) any {
+	err = c.readArrays(f, func(_ int, e Entry) any {
 		if _, ok := slices.BinarySearch(loaded, e.Name); ok {
 			return dst[e.Name].Data
 		}
@@ -117,8 +117,8 @@ func misfit(e Entry, a Array) string {
 	return ""
 }
 
-// read verifies an npz file and reads each array into the slice that place returns for it; nil skips the array.
-func (c *Checkpoint) read(f File, place func(i int, e Entry) any) error {
+// readArrays verifies an npz file and reads each array into the slice that place returns for it; nil skips the array.
+func (c *Checkpoint) readArrays(f File, place func(i int, e Entry) any) error {
 	file, err := c.openVerified(f)
 	if err != nil {
 		return err
@@ -135,7 +135,7 @@ func (c *Checkpoint) read(f File, place func(i int, e Entry) any) error {
 			continue
 		}
 		if err := readEntry(archive.File[i], e, data, buf); err != nil {
-			return failf(err, "%s: entry %q: %s; %s", c.path(f.Name), e.Name, err, advice(c.dir))
+			return failf(err, "%s: entry %q: %s; %s", c.path(f.Name), e.Name, err, c.advice())
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func scanSteps(parent string) (sound []string, damaged []Damage, err error) {
 	sort.Ints(steps)
 	for _, step := range steps {
 		dir := filepath.Join(parent, stepName(step))
-		_, err := readManifest(dir)
+		_, err := readManifest(place{dir: dir})
 		if err == nil || errors.Is(err, errVersion) {
 			sound = append(sound, dir)
 		} else if _, gone := os.Lstat(dir); gone == nil { // else a run has pruned it meanwhile

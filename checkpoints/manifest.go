@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -111,9 +109,9 @@ func hashOf(data []byte) string {
 var errVersion = errors.New("unknown format version")
 
 // readManifest reads and checks the manifest of a folder and the sizes of the files it lists.
-func readManifest(dir string) (Manifest, error) {
-	path := filepath.Join(dir, manifestName)
-	text, err := readLimited(path, maxManifest)
+func readManifest(p place) (Manifest, error) {
+	path := p.path(manifestName)
+	text, err := p.read(manifestName, maxManifest)
 	if err != nil {
 		return Manifest{}, failf(err, "%s: %s", path, reason(err))
 	}
@@ -122,8 +120,8 @@ func readManifest(dir string) (Manifest, error) {
 		return Manifest{}, failf(err, "%s: %s", path, err)
 	}
 	for _, f := range m.Files {
-		file := filepath.Join(dir, f.Name)
-		info, err := os.Stat(file)
+		file := p.path(f.Name)
+		info, err := p.stat(f.Name)
 		if err != nil {
 			return Manifest{}, failf(err, "%s: %s, but %s lists it", file, reason(err), manifestName)
 		}
@@ -132,27 +130,6 @@ func readManifest(dir string) (Manifest, error) {
 		}
 	}
 	return m, nil
-}
-
-// readLimited reads a file of at most limit bytes. What is no file is not opened: a pipe would wait for a writer.
-func readLimited(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a file; want the one that was written")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		err = fmt.Errorf("more than %d bytes; want a file of the size that was written", limit)
-	}
-	return text, err
 }
 
 // parseManifest accepts exactly the texts that encode writes.

@@ -13,7 +13,7 @@ import (
 
 // Checkpoint is an open checkpoint folder. It holds no file open and may be used by several goroutines.
 type Checkpoint struct {
-	dir      string
+	place
 	manifest Manifest
 }
 
@@ -27,26 +27,26 @@ func Open(dir string) (*Checkpoint, error) {
 	if !info.IsDir() {
 		return nil, failf(nil, "%s: is a file; want a checkpoint folder", dir)
 	}
-	m, err := readManifest(dir)
+	return open(place{dir: dir})
+}
+
+// OpenFS is Open of a checkpoint at the root of a file system, such as one that a program carries by go:embed. name stands for it
+// in messages.
+func OpenFS(fsys fs.FS, name string) (*Checkpoint, error) { return open(place{name, fsys}) }
+
+func open(p place) (*Checkpoint, error) {
+	m, err := readManifest(p)
 	switch {
 	case err == nil:
-		return &Checkpoint{dir, m}, nil
+		return &Checkpoint{p, m}, nil
 	case errors.Is(err, errVersion):
 		return nil, err
 	case errors.Is(err, fs.ErrNotExist):
-		if _, missing := os.Stat(filepath.Join(dir, manifestName)); missing != nil {
-			return nil, failf(err, "%s: no %s: not a checkpoint folder, or an incomplete copy of one", dir, manifestName)
+		if _, missing := p.stat(manifestName); missing != nil {
+			return nil, failf(err, "%s: no %s: not a checkpoint folder, or an incomplete copy of one", p.dir, manifestName)
 		}
 	}
-	return nil, failf(err, "%s; %s", err, advice(dir))
-}
-
-// advice says what to do about a damaged checkpoint.
-func advice(dir string) string {
-	if name, ok := older(dir); ok {
-		return "use an older checkpoint (" + name + ")"
-	}
-	return "restore it from a copy"
+	return nil, failf(err, "%s; %s", err, p.advice())
 }
 
 // Dir is the folder, as it was given to Open.
@@ -66,7 +66,7 @@ func (c *Checkpoint) File(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := readLimited(c.path(name), want.Size)
+	data, err := c.read(name, want.Size)
 	if err != nil {
 		return nil, c.damaged(name, err)
 	}
@@ -75,8 +75,6 @@ func (c *Checkpoint) File(name string) ([]byte, error) {
 	}
 	return data, nil
 }
-
-func (c *Checkpoint) path(name string) string { return filepath.Join(c.dir, name) }
 
 func (c *Checkpoint) find(name string) (File, error) {
 	f, ok := c.manifest.file(name)
@@ -99,8 +97,8 @@ func (c *Checkpoint) names() string {
 
 // openVerified opens a file after comparing its size and SHA-256, so that nothing interprets damaged bytes. The
 // caller closes it.
-func (c *Checkpoint) openVerified(want File) (*os.File, error) {
-	f, err := os.Open(c.path(want.Name))
+func (c *Checkpoint) openVerified(want File) (source, error) {
+	f, err := c.open(want.Name)
 	if err != nil {
 		return nil, c.damaged(want.Name, err)
 	}
@@ -120,7 +118,7 @@ func (c *Checkpoint) openVerified(want File) (*os.File, error) {
 }
 
 // locate describes a file whose SHA-256 is wrong, by its damaged array where one can be found.
-func (c *Checkpoint) locate(f *os.File, want File, got string) error {
+func (c *Checkpoint) locate(f source, want File, got string) error {
 	whole := c.mismatch(want.Name, got, want.SHA256)
 	archive, err := openNpz(f, want.Size, want.Entries)
 	if err != nil {
@@ -137,7 +135,7 @@ func (c *Checkpoint) locate(f *os.File, want File, got string) error {
 		}
 		if got := hex.EncodeToString(sum.Sum(nil)); got != e.SHA256 {
 			return failf(nil, "%s: entry %q: SHA-256 is %s, manifest says %s: the file is damaged; %s",
-				c.path(want.Name), e.Name, short(got), short(e.SHA256), advice(c.dir))
+				c.path(want.Name), e.Name, short(got), short(e.SHA256), c.advice())
 		}
 	}
 	return whole
@@ -145,9 +143,9 @@ func (c *Checkpoint) locate(f *os.File, want File, got string) error {
 
 func (c *Checkpoint) mismatch(name, got, want string) error {
 	return failf(nil, "%s: SHA-256 is %s, manifest says %s: the file is damaged; %s",
-		c.path(name), short(got), short(want), advice(c.dir))
+		c.path(name), short(got), short(want), c.advice())
 }
 
 func (c *Checkpoint) damaged(name string, err error) error {
-	return failf(err, "%s: %s: the file cannot be read; %s", c.path(name), reason(err), advice(c.dir))
+	return failf(err, "%s: %s: the file cannot be read; %s", c.path(name), reason(err), c.advice())
 }

@@ -271,7 +271,7 @@ func cleanLeftovers(parent, base string) error {
 		path := filepath.Join(parent, e.Name())
 		if name, ok := strings.CutPrefix(e.Name(), oldPrefix); ok && ours(name, base) {
 			_, missing := os.Lstat(filepath.Join(parent, name))
-			if _, err := readManifest(path); err == nil && errors.Is(missing, fs.ErrNotExist) {
+			if _, err := readManifest(place{dir: path}); err == nil && errors.Is(missing, fs.ErrNotExist) {
 				if err := os.Rename(path, filepath.Join(parent, name)); err != nil {
 					return err
 				}

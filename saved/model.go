@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 
 	"gorgonia.org/tensor"
@@ -11,6 +12,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/internal/machine"
+	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/recipe"
@@ -50,6 +52,27 @@ func OpenOn(path, base string, last bool, opts model.Options, known ...Options) 
 	return l, err
 }
 
+// OpenFS is Open of a checkpoint at the root of a file system, such as one that a program carries by go:embed. name stands for it in
+// messages. An adapter is an error: its base is not there.
+func OpenFS(fsys fs.FS, name string, opts model.Options, known ...Options) (*Model, error) {
+	c, err := checkpoints.OpenFS(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	l := &Model{Dir: name, Files: c, Known: Known(known...)}
+	if l.Config, err = l.Known.Config(c); err != nil {
+		return nil, err
+	}
+	if l.Config.Adapter() {
+		return nil, fmt.Errorf("%w: %s holds an adapter without its base: fold the two into a checkpoint first by: %s", task.ErrUsage, name, shell.Command("model", "merge", "ADAPTER", "-o", "NEW"))
+	}
+	if err := l.build(false, opts); err != nil {
+		return nil, err
+	}
+	_, err = ReadModel(c, nil, l.Session.Store())
+	return l, err
+}
+
 // Describe is OpenOn without the weights: enough to tell what a model is made of.
 func Describe(path, base string, last bool, known ...Options) (*Model, error) {
 	return open(path, base, last, true, model.Options{}, Known(known...))
@@ -77,25 +100,33 @@ func open(path, base string, last, virtual bool, opts model.Options, known Optio
 	case base != "":
 		return nil, fmt.Errorf("%w: --base %s: %s is no adapter, it needs no base", task.ErrUsage, base, dir)
 	}
-	if l.Task, err = known.Task(l.Config, c); err != nil {
+	if err := l.build(virtual, opts); err != nil {
 		return nil, err
+	}
+	return l, nil
+}
+
+// build makes task and session of a model whose config is read.
+func (l *Model) build(virtual bool, opts model.Options) (err error) {
+	if l.Task, err = l.Known.Task(l.Config, l.Files); err != nil {
+		return err
 	}
 	if l.Dims, err = l.Task.Dims(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := l.checkDims(virtual); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, dir, err)
+		return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, l.Dir, err)
 	}
 	// Names and shapes alone come first: they tell what memory is needed.
 	if err := l.checkArrays(opts); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, dir, err)
+		return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, l.Dir, err)
 	}
 	store := nn.NewStore(tensor.Float32)
 	store.Virtual = virtual
 	if l.Session, err = l.Config.Model.NewSession(l.Dims, store, opts); err != nil {
-		return nil, errors.Join(checkpoints.ErrCheckpoint, err)
+		return errors.Join(checkpoints.ErrCheckpoint, err)
 	}
-	return l, nil
+	return nil
 }
 
 // Room refuses texts, each of up to prompt and new tokens, that are longer than the

@@ -89,6 +89,12 @@ type (
 		Embed(ctx context.Context, s *model.Session, texts []string, v Vectors) ([][]float32, error)
 	}
 
+	// Ranker gives each document a score for how well it answers a query. An error about one is an *InputError.
+	Ranker interface {
+		Ranks() bool // whether the model can: a classifier may have read single texts
+		Rank(ctx context.Context, s *model.Session, query string, documents []string) ([]float64, error)
+	}
+
 	// Searcher measures how well a model finds the relevant ones of many documents, see [labelled.ReadRelevance]: NDCG@10 and
 	// recall@100.
 	Searcher interface {

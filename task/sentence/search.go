@@ -57,6 +57,31 @@ func (t *Task) Search(ctx context.Context, s *model.Session, dir string, m task.
 	return task.Score{Unit: "queries", Count: len(r.Queries), Values: []metrics.Value{{Name: "ndcg@10", X: mean(ndcg)}, {Name: "recall@100", X: mean(recall)}}}, nil
 }
 
+// Ranks implements task.Ranker.
+func (t *Task) Ranks() bool { return true }
+
+// Rank implements task.Ranker, by the cosine of the vectors, with the prompts of Search.
+func (t *Task) Rank(ctx context.Context, s *model.Session, query string, documents []string) ([]float64, error) {
+	p := t.prompts()
+	q, err := t.encoded([]string{p.first("query") + query})
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := t.encoded(before(p.first("document", "passage", "corpus"), documents))
+	if err != nil {
+		return nil, err
+	}
+	vectors, err := t.embed(ctx, s, append(tokens, q...), nil)
+	if err != nil {
+		return nil, err
+	}
+	scores := make([]float64, len(documents))
+	for i := range scores {
+		scores[i] = cosine(vectors[i], vectors[len(documents)])
+	}
+	return scores, nil
+}
+
 func textsOf(all []labelled.Document) []string {
 	out := make([]string, len(all))
 	for i, d := range all {

@@ -45,6 +45,32 @@ func (l *Task) Predict(ctx context.Context, s *model.Session, in []task.Input) (
 	return out, err
 }
 
+// Ranks implements Ranker: a model of pairs with one score, or two classes of which the second means that a document answers.
+func (l *Task) Ranks() bool {
+	return l.labels.Pairs && (l.labels.Regression || len(l.labels.Names) == 2)
+}
+
+// Rank implements Ranker: query and document are the two texts of a pair.
+func (l *Task) Rank(ctx context.Context, s *model.Session, query string, documents []string) ([]float64, error) {
+	pairs := make([]task.Input, len(documents))
+	for i, d := range documents {
+		pairs[i] = task.Input{Texts: []string{query, d}}
+	}
+	predictions, err := l.Predict(ctx, s, pairs)
+	if err != nil {
+		return nil, err
+	}
+	scores := make([]float64, len(documents))
+	for i, p := range predictions {
+		for _, v := range p {
+			if l.labels.Regression || v.Name == l.labels.Names[1] {
+				scores[i] = v.X
+			}
+		}
+	}
+	return scores, nil
+}
+
 // Attend implements Attender.
 func (l *Task) Attend(ctx context.Context, s *model.Session, in []task.Input) ([]task.Attention, error) {
 	encoder, err := l.encoder(s)
