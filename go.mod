@@ -26,11 +26,11 @@ require (
 	// Whether progress goes to a terminal. BSD-3, 1.4k lines, the Go team's.
 	golang.org/x/term v0.44.0
 	// Unicode normalisation in WordPiece. BSD-3, mostly tables, one package is used, the Go team's.
-	golang.org/x/text v0.28.0
+	golang.org/x/text v0.42.0
 	// Loss curves as SVG. BSD-3, 19k lines, active (September 2025).
 	gonum.org/v1/plot v0.17.0
 	// Wire format of TensorBoard events and of ONNX. BSD-3, 200k lines of which one package is used, Google's.
-	google.golang.org/protobuf v1.28.0
+	google.golang.org/protobuf v1.36.12
 	// Graphs, differentiation and the tape machine. Apache-2.0, 43k lines, quiet (October 2023).
 	gorgonia.org/gorgonia v0.9.18
 	// The values in Gorgonia's graphs. Apache-2.0, 93k lines, quiet (July 2022).
@@ -43,6 +43,12 @@ tool honnef.co/go/tools/cmd/staticcheck
 require honnef.co/go/tools v0.8.2 // indirect
 
 require (
+	// What Prometheus collects of a server. Apache-2.0, 20k lines, active (October 2026); only package serve uses it.
+	github.com/prometheus/client_golang v1.25.0
+	github.com/spf13/pflag v1.0.9
+)
+
+require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
 	codeberg.org/go-latex/latex v0.2.0 // indirect
 	codeberg.org/go-pdf/fpdf v0.11.1 // indirect
@@ -50,16 +56,21 @@ require (
 	github.com/ajstarks/svgo v0.0.0-20211024235047-1546f124cd8b // indirect
 	github.com/apache/arrow/go/arrow v0.0.0-20211112161151-bc219186db40 // indirect
 	github.com/awalterschulze/gographviz v2.0.3+incompatible // indirect
+	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/chewxy/math32 v1.10.1 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/golang/freetype v0.0.0-20170609003504-e2365dfdc4a0 // indirect
 	github.com/golang/protobuf v1.5.2 // indirect
 	github.com/google/flatbuffers v2.0.6+incompatible // indirect
-	github.com/google/uuid v1.3.0 // indirect
+	github.com/google/uuid v1.6.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/leesper/go_rng v0.0.0-20190531154944-a612b043e353 // indirect
+	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/pkg/errors v0.9.1 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
+	github.com/prometheus/client_model v0.6.3 // indirect
+	github.com/prometheus/common v0.72.0 // indirect
+	github.com/prometheus/procfs v0.22.0 // indirect
 	github.com/xtgo/set v1.0.0 // indirect
 	go4.org/unsafe/assume-no-moving-gc v0.0.0-20231121144256-b99613f794b6 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect

@@ -79,12 +79,13 @@ var imports = map[string][]string{
 
 	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
 
+	"serve":   {"data/chat", "data/tokenizers", "internal/machine", "kernel", "model", "model/decode", "saved", "task"},
 	"convert": {"attention", "factor", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"},
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "saved", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
-	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "task", "task/texts/page"},
+	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/texts/page"},
 
 	// What is above everything, and imported by nothing.
 	"bench":          {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama"},
@@ -101,6 +102,7 @@ var testImports = map[string][]string{
 	"compress/report": {"configs", "data/text", "model/decoder"},
 	"convert":         {"data/text", "train"},
 	"interchange":     {"configs", "model/decode", "op"},
+	"serve":           {"checkpoints", "configs", "internal/rng", "nn", "recipe", "task/kinds"},
 	"task/corpus":     {"configs", "model/decoder"},
 	"task/sentence":   {"configs", "model/encoder", "nn"},
 	"task/kinds":      {"model/favit"},
@@ -129,6 +131,9 @@ var modules = map[string][]string{
 	"golang.org/x/text":          {"data/tokenizers"},
 	"gonum.org/v1/plot":          {"metrics/plot", "tests/claims"},
 	"google.golang.org/protobuf": {"metrics", "checkpoints/onnx"},
+
+	"github.com/prometheus/client_golang": {"serve"},
+	"github.com/spf13/pflag":              {"cmd/model"},
 }
 
 func TestImportsPointDown(t *testing.T) {

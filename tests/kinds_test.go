@@ -40,6 +40,7 @@ var ownWords = map[string]string{
 	"data/tokenizers decoder": "a key of Hugging Face's tokenizer.json",
 	"data/tokenizers single":  "a key of Hugging Face's tokenizer.json",
 	"interchange none":        "a way of GGUF to scale rotary angles",
+	"serve text":              "a type of content parts and formats in OpenAI's interface",
 	"bench svd":               "a command of the worker's protocol",
 	"compress dense":          `[[compress.layer]] method = "dense": the layer stays as it is`,
 }

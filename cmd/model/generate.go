@@ -37,7 +37,7 @@ func generateCommand() *cobra.Command {
 With --afd N attention and FFN are separate stages that work at the same time on N micro-batches of the texts, as the
 Step-3 report proposes for serving; the tokens are the same. The stages share --threads: with two, each has one.
 
-Of an imported model its generation_config.json says how tokens are chosen, and which end a text; flags come before it.`,
+The generation_config.json of an imported model says how tokens are chosen, and which end a text; flags come before it.`,
 		Example: "  model generate runs/quickstart --prompt \"func \" --tokens 300 --temperature 0.8",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

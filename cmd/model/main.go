@@ -20,6 +20,6 @@ func main() {
 		Use:   "model",
 		Short: "Use trained models",
 	}
-	root.AddCommand(convertCommand(), costCommand(), embedCommand(), evalCommand(), explainCommand(), exportCommand(), generateCommand(), importCommand(), inspectCommand(), mergeCommand(), predictCommand())
+	root.AddCommand(convertCommand(), costCommand(), embedCommand(), evalCommand(), explainCommand(), exportCommand(), generateCommand(), importCommand(), inspectCommand(), mergeCommand(), predictCommand(), serveCommand())
 	os.Exit(cli.Main(root))
 }

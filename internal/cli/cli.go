@@ -57,13 +57,21 @@ func Threads(c *cobra.Command) {
 	n := c.Flags().Int("threads", 0, "worker threads (0: one a core)")
 	before := c.PreRunE
 	c.PreRunE = func(c *cobra.Command, args []string) error {
-		if *n < 0 || *n > maxThreads() {
-			return Usagef("--threads = %d; want 0 (one a core) to %d", *n, maxThreads())
+		if err := SetThreads(*n); err != nil {
+			return err
 		}
-		kernel.SetThreads(*n)
 		if before != nil {
 			return before(c, args)
 		}
 		return nil
 	}
+}
+
+// SetThreads sizes the worker pool; 0: one thread a core.
+func SetThreads(n int) error {
+	if n < 0 || n > maxThreads() {
+		return Usagef("--threads = %d; want 0 (one a core) to %d", n, maxThreads())
+	}
+	kernel.SetThreads(n)
+	return nil
 }

@@ -51,6 +51,9 @@ type Request struct {
 	// part.
 	Allow func(written []int, scores []float32)
 
+	// Begun, if not nil, is called by a [Loop] when it gives the request a slot.
+	Begun func()
+
 	// Stop, if not nil, ends the sequence behind what has been written.
 	Stop func(written []int) bool
 }

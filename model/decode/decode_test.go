@@ -301,7 +301,7 @@ func TestGenerate(t *testing.T) {
 
 // TestLogprobs: of the token and of the likeliest ones.
 func TestLogprobs(t *testing.T) {
-	p, likely := logprobs([]float64{0, math.Log(3), math.Log(2), math.Log(2)}, 2, 3)
+	p, likely := Logprobs([]float64{0, math.Log(3), math.Log(2), math.Log(2)}, 2, 3)
 	want := []Candidate{{1, math.Log(3. / 8)}, {2, math.Log(0.25)}, {3, math.Log(0.25)}}
 	for i, c := range likely {
 		if c.ID != want[i].ID || math.Abs(c.Logprob-want[i].Logprob) > 1e-12 {

@@ -170,6 +170,9 @@ func (l *Loop) admit(b *Batch, live map[int]*ask, waiting *ask) *ask {
 		switch {
 		case err == nil:
 			live[i] = waiting
+			if waiting.Begun != nil {
+				waiting.Begun()
+			}
 		case errors.Is(err, ErrFull):
 			return waiting
 		default:

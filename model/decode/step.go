@@ -248,7 +248,7 @@ func (b *Batch) choose(i int, logits model.Rows, row int) (Token, error) {
 	}
 	t := Token{Slot: i, ID: s.Sampler.Choose(wide, s.Choice, len(s.written))}
 	if s.Logprobs > 0 {
-		t.Logprob, t.Likely = logprobs(wide, t.ID, s.Logprobs)
+		t.Logprob, t.Likely = Logprobs(wide, t.ID, s.Logprobs)
 	}
 	s.written = append(s.written, t.ID)
 	switch {
@@ -261,9 +261,9 @@ func (b *Batch) choose(i int, logits model.Rows, row int) (Token, error) {
 	return t, nil
 }
 
-// logprobs is the log-probability of a token, and the n likeliest ones; of equal ones
+// Logprobs is the log-probability of a token, and the n likeliest ones; of equal ones
 // the smaller first.
-func logprobs(scores []float64, id, n int) (float64, []Candidate) {
+func Logprobs(scores []float64, id, n int) (float64, []Candidate) {
 	top, sum := slices.Max(scores), 0.0
 	for _, x := range scores {
 		sum += math.Exp(x - top)

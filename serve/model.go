@@ -1,0 +1,209 @@
+package serve
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"sparrow/data/chat"
+	"sparrow/data/tokenizers"
+	"sparrow/internal/machine"
+	"sparrow/model/decode"
+	"sparrow/task"
+)
+
+// served is a model with what it takes to answer for it.
+type served struct {
+	Model
+	context int // tokens of a slot
+
+	// These a model has that continues texts.
+	writer   task.Generator
+	loop     *decode.Loop
+	template *chat.Template // nil: it has none
+	specials chat.Tokens
+	scoring  sync.Mutex // of the log-probabilities of prompts, which take memory
+
+	embedder  task.Embedder
+	predictor task.Predictor
+}
+
+// serve prepares one model.
+func (s *Server) serve(m Model) (*served, error) {
+	x := &served{Model: m}
+	x.embedder, _ = m.Model.Task.(task.Embedder)
+	if p, ok := m.Model.Task.(task.Predictor); ok && p.Reads() != task.OneImage {
+		x.predictor = p
+	}
+	writer, ok := m.Model.Task.(task.Generator)
+	if !ok {
+		if x.embedder == nil && x.predictor == nil {
+			return nil, errors.New("it continues no text, labels none and gives none a vector")
+		}
+		return x, nil
+	}
+	x.writer = writer
+	if x.context = s.o.Context; x.context == 0 {
+		x.context = min(m.Model.Dims.Context, defaultContext)
+	}
+	if n := m.Model.Config.Longest(); n > 0 {
+		x.context = min(x.context, n)
+	}
+	perToken, err := m.Model.Session.CacheBytesPerToken()
+	if err != nil {
+		return nil, err
+	}
+	if err := machine.CacheFits(float64(s.o.Slots)*float64(x.context), perToken); err != nil {
+		return nil, err
+	}
+	batch, err := decode.New(m.Model.Session.Decoding(s.o.Slots, x.context), decode.Options{PrefixBytes: s.o.PrefixBytes})
+	if err != nil {
+		return nil, err
+	}
+	x.loop = decode.NewLoop(batch, s.o.Queue+s.o.Slots)
+	return x, x.readTemplate()
+}
+
+// readTemplate reads the chat template and the special tokens that it names.
+func (m *served) readTemplate() error {
+	text, err := m.Model.Model.Files.File("chat_template.jinja")
+	if err != nil {
+		return nil // it has none
+	}
+	if m.template, err = chat.Parse(string(text)); err != nil {
+		return err
+	}
+	var config map[string]json.RawMessage
+	if text, err := m.Model.Model.Files.File("tokenizer_config.json"); err == nil {
+		if err := json.Unmarshal(text, &config); err != nil {
+			return err
+		}
+	}
+	var generation struct {
+		BOS *int `json:"bos_token_id"`
+	}
+	if text, err := m.Model.Model.Files.File("generation_config.json"); err == nil {
+		_ = json.Unmarshal(text, &generation) // several begin tokens are of no use here
+	}
+	token := func(key string) string {
+		var plain string
+		var added struct{ Content string }
+		if json.Unmarshal(config[key], &plain) == nil {
+			return plain
+		}
+		_ = json.Unmarshal(config[key], &added) // null or absent: none
+		return added.Content
+	}
+	m.specials = chat.Tokens{BOS: token("bos_token"), EOS: token("eos_token"), Pad: token("pad_token"), Unknown: token("unk_token")}
+	tokenizer := m.writer.Tokenizer()
+	if id := generation.BOS; m.specials.BOS == "" && id != nil && *id >= 0 && *id < tokenizer.VocabSize() {
+		m.specials.BOS = tokenizer.Decode([]int{*id})
+	}
+	if ends := m.writer.Ends(); m.specials.EOS == "" && len(ends) > 0 {
+		m.specials.EOS = tokenizer.Decode(ends[:1])
+	}
+	return nil
+}
+
+func (m *served) close() {
+	if m.loop != nil {
+		m.loop.Close()
+	}
+}
+
+// job is a sequence that waits or runs.
+type job struct {
+	model  *served
+	begun  bool // of the server's mutex
+	cancel context.CancelCauseFunc
+}
+
+// submit queues a request and yields its tokens. A request for which there is no room is an error, and so is one that the end
+// of the server ends; errCut is not, for which the last token has the reason.
+func (s *Server) submit(ctx context.Context, m *served, r decode.Request, emit func(decode.Token) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	j := &job{model: m, cancel: cancel}
+	s.mu.Lock()
+	err := s.admit(j)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.jobs, j)
+		s.idle.Broadcast()
+	}()
+	arrived := time.Now()
+	r.Begun = func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		j.begun = true
+		s.metrics.queued.Observe(time.Since(arrived).Seconds())
+	}
+	last := arrived
+	first := true
+	for t, err := range m.loop.Submit(ctx, r) {
+		if cause := context.Cause(ctx); cause != nil && err != nil {
+			if errors.Is(cause, errCut) {
+				return emit(decode.Token{ID: -1, Finish: decode.Length})
+			}
+			return cause
+		}
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		if first {
+			s.metrics.firstToken.Observe(now.Sub(last).Seconds())
+		} else {
+			s.metrics.nextToken.Observe(now.Sub(last).Seconds())
+		}
+		first, last = false, now
+		s.metrics.written.Inc()
+		if err := emit(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// admit notes a job, if there is room for it. The caller holds mu.
+func (s *Server) admit(j *job) error {
+	waiting, running := s.count(j.model)
+	switch {
+	case s.draining:
+		return errDraining
+	case waiting >= s.o.Queue+max(0, s.o.Slots-running):
+		return errBusy
+	}
+	s.jobs[j] = struct{}{}
+	return nil
+}
+
+// count is how many sequences of a model wait for a slot, and how many have one. The caller holds mu.
+func (s *Server) count(m *served) (waiting, running int) {
+	for j := range s.jobs {
+		switch {
+		case j.model != m:
+		case j.begun:
+			running++
+		default:
+			waiting++
+		}
+	}
+	return waiting, running
+}
+
+// tokenText is the text of a token in the middle of a text.
+func tokenText(t tokenizers.Tokenizer, id int) string {
+	one := t.Decode([]int{id})
+	if two := t.Decode([]int{id, id}); len(two) > len(one) && two[:len(one)] == one {
+		return two[len(one):]
+	}
+	return one
+}

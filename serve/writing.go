@@ -1,0 +1,288 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"sparrow/data/tokenizers"
+	"sparrow/kernel"
+	"sparrow/model"
+	"sparrow/model/decode"
+)
+
+// Bounds of what a request may ask for.
+const (
+	maxChoices  = 128 // of all prompts
+	maxStops    = 16
+	maxLogprobs = 20
+)
+
+// plan is what a request asks for, checked, but for the prompts.
+type plan struct {
+	choices  int // of each prompt
+	request  decode.Request
+	stops    []string
+	bias     map[int]float32
+	presence float32
+	often    float32
+}
+
+// number checks a field; nil has the value preset.
+func number(field string, x *float64, preset, least, most float64) (float64, error) {
+	switch {
+	case x == nil:
+		return preset, nil
+	case !(*x >= least && *x <= most) || !kernel.Finite(*x):
+		return 0, badRequest(field, "%s = %g; want %g to %g", field, *x, least, most)
+	}
+	return *x, nil
+}
+
+func integer(field string, x *int, preset, least, most int) (int, error) {
+	switch {
+	case x == nil:
+		return preset, nil
+	case *x < least || *x > most:
+		return 0, badRequest(field, "%s = %d; want %d to %d", field, *x, least, most)
+	}
+	return *x, nil
+}
+
+// plan checks how tokens are to be chosen. What a request does not say the model's makers do.
+func (s Sampling) plan(m *served) (p plan, err error) {
+	var presence, often float64
+	sampler, preset := &p.request.Sampler, m.writer.Sampling(model.Sampler{Temperature: 1, TopP: 1, RepetitionPenalty: 1})
+	var errs [9]error
+	sampler.Temperature, errs[0] = number("temperature", s.Temperature, preset.Temperature, 0, 1e4)
+	sampler.TopP, errs[1] = number("top_p", s.TopP, preset.TopP, 0, 1)
+	sampler.TopK, errs[2] = integer("top_k", s.TopK, preset.TopK, -1, math.MaxInt)
+	sampler.MinP, errs[7] = number("min_p", s.MinP, preset.MinP, 0, 1)
+	sampler.RepetitionPenalty, errs[8] = number("repetition_penalty", s.Repetition, preset.RepetitionPenalty, 0.01, 100)
+	presence, errs[3] = number("presence_penalty", s.PresencePenalty, 0, -2, 2)
+	often, errs[4] = number("frequency_penalty", s.FrequencyPenalty, 0, -2, 2)
+	p.choices, errs[5] = integer("n", s.N, 1, 1, maxChoices)
+	p.bias, errs[6] = biases(s.LogitBias, m.writer.Tokenizer().VocabSize())
+	for _, err := range errs {
+		if err != nil {
+			return p, err
+		}
+	}
+	sampler.TopK = max(0, sampler.TopK) // some clients send -1 for all
+	if s.Seed != nil {
+		sampler.Seed = *s.Seed
+	} else {
+		sampler.Seed = rand.Uint64()
+	}
+	if len(s.Stop) > maxStops {
+		return p, badRequest("stop", "stop has %d texts; want at most %d", len(s.Stop), maxStops)
+	}
+	for _, stop := range s.Stop {
+		if stop == "" {
+			return p, badRequest("stop", "stop holds an empty text; want texts that end what is written")
+		}
+	}
+	p.stops = s.Stop
+	p.presence, p.often = float32(presence), float32(often)
+	p.request.Allow = p.allow()
+	return p, nil
+}
+
+func biases(given map[string]float64, vocab int) (map[int]float32, error) {
+	out := make(map[int]float32, len(given))
+	for text, x := range given {
+		id, err := strconv.Atoi(text)
+		if err != nil || id < 0 || id >= vocab {
+			return nil, badRequest("logit_bias", "logit_bias has the key %q; want ids of tokens, 0 to %d", clip(text), vocab-1)
+		}
+		if _, err := number("logit_bias", &x, 0, -100, 100); err != nil {
+			return nil, err
+		}
+		out[id] = float32(x)
+	}
+	return out, nil
+}
+
+// allow changes scores as penalties and biases say; nil: they say nothing. A bias of -100 forbids a token, as OpenAI's does.
+func (p plan) allow() func([]int, []float32) {
+	if len(p.bias) == 0 && p.presence == 0 && p.often == 0 {
+		return nil
+	}
+	return func(written []int, scores []float32) {
+		if p.presence != 0 || p.often != 0 {
+			times := make(map[int]int, len(written))
+			for _, id := range written {
+				times[id]++
+			}
+			for id, n := range times {
+				scores[id] -= p.presence + float32(n)*p.often
+			}
+		}
+		for id, x := range p.bias {
+			if x <= -100 {
+				scores[id] = float32(math.Inf(-1))
+			} else {
+				scores[id] += x
+			}
+		}
+	}
+}
+
+// piece is what a choice has written since the last one.
+type piece struct {
+	text   string
+	tokens []decode.Token // with their log-probabilities, those that the text is made of; a rune may take several
+	finish string         // "": it goes on
+}
+
+// write continues a prompt and gives the text piece by piece, without its end token and without what follows a stop text. It
+// returns how many tokens were written.
+func (s *Server) write(ctx context.Context, m *served, prompt []int, choice int, p plan, emit func(piece) error) (count int, err error) {
+	tokenizer := m.writer.Tokenizer()
+	stream := tokenizers.NewStream(tokenizer)
+	r := p.request
+	r.Prompt, r.Choice = prompt, choice
+	if ends := m.writer.Ends(); len(ends) > 0 {
+		r.Stop = decode.StopAt(ends...)
+	}
+	var held string // of the text, which may be the beginning of a stop text
+	var pending []decode.Token
+	done := errors.New("done")
+	err = s.submit(ctx, m, r, func(t decode.Token) error {
+		if t.ID >= 0 {
+			count++
+		}
+		out := piece{finish: string(t.Finish)}
+		if t.ID >= 0 && t.Finish != decode.Stopped {
+			held += stream.Push(t.ID)
+			pending = append(pending, t)
+		}
+		if t.Finish != "" {
+			held += stream.Flush()
+		}
+		cut, keep := findStop(held, p.stops)
+		switch {
+		case cut >= 0:
+			out.text, out.finish = held[:cut], string(decode.Stopped)
+			held = ""
+		case t.Finish != "":
+			out.text, held = held, ""
+		default:
+			out.text, held = held[:len(held)-keep], held[len(held)-keep:]
+		}
+		if held == "" || out.finish != "" {
+			out.tokens, pending = pending, nil
+		}
+		if out.text == "" && out.finish == "" && len(out.tokens) == 0 {
+			return nil
+		}
+		if err := emit(out); err != nil {
+			return err
+		}
+		if out.finish != "" {
+			return done
+		}
+		return nil
+	})
+	if errors.Is(err, done) {
+		err = nil
+	}
+	return count, err
+}
+
+// findStop tells where the first stop text begins, or else how many bytes at the end may be the beginning of one.
+func findStop(text string, stops []string) (cut, keep int) {
+	cut = -1
+	for _, stop := range stops {
+		if at := strings.Index(text, stop); at >= 0 && (cut < 0 || at < cut) {
+			cut = at
+		}
+		for n := min(len(stop)-1, len(text)); n > keep; n-- {
+			if strings.HasPrefix(stop, text[len(text)-n:]) {
+				keep = n
+				break
+			}
+		}
+	}
+	return cut, keep
+}
+
+// room checks a prompt and how much is to be written; absent, that is what the context has room for, or preset.
+func (m *served) room(field string, prompt []int, tokens *int, preset int) (int, error) {
+	if len(prompt) == 0 {
+		return 0, badRequest("prompt", "the prompt is empty: a model continues at least one token")
+	}
+	left := m.context - len(prompt)
+	if left < 1 || tokens != nil && *tokens > left {
+		want := 1
+		if tokens != nil {
+			want = *tokens
+		}
+		return 0, &Error{Status: 400, Type: "invalid_request_error", Code: "context_length_exceeded", Param: field,
+			Message: fmt.Sprintf("the prompt has %d tokens and %d are to follow; the context has room for %d", len(prompt), want, m.context)}
+	}
+	if tokens == nil {
+		if preset > 0 {
+			return min(preset, left), nil
+		}
+		return left, nil
+	}
+	if *tokens < 1 {
+		return 0, badRequest(field, "%s = %d; want at least 1", field, *tokens)
+	}
+	return *tokens, nil
+}
+
+// encode is the tokens of a prompt, which begins as the model's texts do.
+func (m *served) encode(text string) ([]int, error) {
+	if !utf8.ValidString(text) {
+		return nil, badRequest("prompt", "the prompt is no valid UTF-8")
+	}
+	t := m.writer.Tokenizer()
+	ids, err := t.Encode(text)
+	if err != nil {
+		return nil, badRequest("prompt", "the prompt: %v", err)
+	}
+	return tokenizers.FrameOf(t).Begin(ids), nil
+}
+
+// promptLogprobs are those of the tokens of a prompt, but the first, by a pass over all of it.
+func (m *served) promptLogprobs(ctx context.Context, prompt []int, n int) ([]decode.Token, error) {
+	m.scoring.Lock()
+	defer m.scoring.Unlock()
+	out := make([]decode.Token, len(prompt))
+	err := m.Model.Model.Do(ctx, func(s *model.Session) error {
+		length := 16
+		for length < len(prompt) {
+			length *= 2 // few programs; what follows a token does not change its scores
+		}
+		length = min(length, max(len(prompt), m.context))
+		p, err := s.Program(model.Score, model.Shape{Rows: 1, Length: length}, "logits")
+		if err != nil {
+			return err
+		}
+		tokens := make([]int, length)
+		copy(tokens, prompt)
+		p.Feed(map[string][]int{"tokens": tokens})
+		if err := p.Run(); err != nil {
+			return err
+		}
+		logits := p.Output("logits")
+		row, wide := make([]float32, logits.Width), make([]float64, logits.Width)
+		for i, id := range prompt {
+			if out[i].ID = id; i > 0 {
+				for j, x := range logits.Row(row, i-1) {
+					wide[j] = float64(x)
+				}
+				out[i].Logprob, out[i].Likely = decode.Logprobs(wide, id, max(1, n))
+			}
+		}
+		return nil
+	})
+	return out, err
+}

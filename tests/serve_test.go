@@ -1,0 +1,101 @@
+package tests
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"regexp"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestServe: the command answers as `model generate` does, and SIGTERM in the middle of a stream lets it end and exits with 0.
+func TestServe(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("it has no SIGTERM")
+	}
+	t.Parallel()
+	dir := workplace(t)
+	mustRun(t, dir, "train", "run", "-c", "tiny.toml", "-o", "out")
+	want := mustRun(t, dir, "model", "generate", "out", "--prompt", "func ", "--tokens", "24", "--temperature", "0").stdout
+	c := command(t, dir, "model", "serve", "tiny=out", "--listen", "127.0.0.1:0", "--slots", "2", "--context", "2100")
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Process.Kill() }()
+	var log strings.Builder
+	lines := bufio.NewScanner(stderr)
+	url := ""
+	for url == "" && lines.Scan() {
+		log.WriteString(lines.Text() + "\n")
+		if m := regexp.MustCompile(`msg=ready url=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+			url = m[1]
+		}
+	}
+	if url == "" {
+		t.Fatalf("it is never ready:\n%s", log.String())
+	}
+	rest := make(chan string, 1)
+	go func() {
+		for lines.Scan() {
+			log.WriteString(lines.Text() + "\n")
+		}
+		rest <- log.String()
+	}()
+	post := func(body string) *http.Response {
+		r, err := http.Post(url+"/v1/completions", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := post(`{"model": "tiny", "prompt": "func ", "max_tokens": 24, "temperature": 0, "echo": true}`)
+	text, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != 200 {
+		t.Fatalf("%v, status %d: %s", err, r.StatusCode, text)
+	}
+	if got := regexp.MustCompile(`"text":"((?:[^"\\]|\\.)*)"`).FindSubmatch(text); got == nil || unquote(t, string(got[1]))+"\n" != want {
+		t.Errorf("it says %s, and model generate %q", text, want)
+	}
+	stream := post(`{"model": "tiny", "prompt": "func ", "max_tokens": 2000, "temperature": 1, "stream": true}`)
+	first := make([]byte, 10)
+	if _, err := io.ReadFull(stream.Body, first); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(stream.Body)
+	if err != nil || !strings.HasSuffix(string(all), "data: [DONE]\n\n") {
+		t.Errorf("a stream under way: %v, it ends with %.100s", err, all[max(0, len(all)-100):])
+	}
+	done := make(chan error, 1)
+	said := <-rest
+	go func() { done <- c.Wait() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Errorf("after SIGTERM: %v\n%s", err, said)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatalf("it does not end:\n%s", said)
+	}
+}
+
+// unquote is the text of a JSON string without its quotes.
+func unquote(t *testing.T, s string) string {
+	t.Helper()
+	var text string
+	if err := json.Unmarshal([]byte(`"`+s+`"`), &text); err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
