@@ -29,6 +29,7 @@ type Shape struct {
 	QueryRank  int            // width between the two matrices that make a query; 0: one matrix
 	Shared     int            // width of the features that keys are made from
 	Parameters float64        // weights of the matrices, where they are dense; a config may ask for more than an int holds
+	Repeated   float64        // multiply-adds of decoding a token beyond one for each of those weights
 	Cache      op.CacheLayout // of one token in one layer
 	TurnsLater bool           // keys are cached before positions turn them
 }

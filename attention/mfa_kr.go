@@ -78,6 +78,7 @@ func (MFAKR) ValidateHeads(r *configs.Report, h Heads) { singleHeadOnly(r, "mfa_
 func (k MFAKR) Shape(h Heads, dModel int) Shape {
 	s, c := k.shape(h, dModel), float64(h.Dim(dModel))
 	s.Parameters += c*c - float64(dModel)*c
+	s.Repeated = float64(h.NHead-1) * c * c // N is applied to what each head has read
 	s.Cache.Shared = true
 	s.TurnsLater = true
 	return s

@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"sparrow/attention"
 	"sparrow/configs"
 )
 
@@ -15,19 +16,6 @@ type Config struct {
 	FFN       FFN       `toml:"ffn"`
 }
 
-// Attention is the [attention] table.
-type Attention struct {
-	Kind     string `toml:"kind" doc:"how keys and values are made"`
-	NHead    int    `toml:"n_head" doc:"query heads; m of mfa"`
-	NKVHead  int    `toml:"n_kv_head" doc:"key/value heads of gqa"`
-	HeadDim  int    `toml:"head_dim" doc:"width of a head; of mla without the rotary part; C of mfa"`
-	QRank    int    `toml:"q_rank" doc:"width between the two query projections: C_q of mfa; of mla (0: one full projection)"`
-	KVRank   int    `toml:"kv_rank" doc:"of mla: width of the latent that is cached"`
-	RopeDim  int    `toml:"rope_dim" doc:"of mla: width of the rotary key, cached beside the latent"`
-	VHeadDim int    `toml:"v_head_dim" doc:"of mla: width of a head's value; 0: head_dim"`
-	Output   string `toml:"output" doc:"of mfa: full | shared (C x C a head, summed, then one C x d)"`
-}
-
 // FFN is the [ffn] table: dense layers, mixture-of-experts (MoE) layers, or both.
 type FFN struct {
 	Gated       bool `toml:"gated" doc:"three matrices (SwiGLU) and not two"`
@@ -39,10 +27,15 @@ type FFN struct {
 	SharedWidth int  `toml:"shared_width" doc:"width inside the experts that every token uses, together"`
 }
 
-// Load reads a model's sizes from a TOML file; its errors are those of configs.Load.
-func Load(path string) (Config, error) {
-	c := Config{Attention: Attention{Output: "full"}, FFN: FFN{Gated: true}}
-	err := configs.Load(path, &c, configs.Options{})
+// Load reads a model's sizes from a TOML file; its errors are those of configs.Load. The file may choose an attention that is in
+// lists, without that one of package attention.
+func Load(path string, lists ...configs.Lists) (Config, error) {
+	c := Config{FFN: FFN{Gated: true}}
+	known := configs.With(configs.Lists{}, attention.Kinds()...)
+	if len(lists) > 0 {
+		known = lists[len(lists)-1]
+	}
+	err := configs.Load(path, &c, configs.Options{Lists: known})
 	return c, err
 }
 

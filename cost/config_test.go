@@ -7,47 +7,48 @@ import (
 	"strings"
 	"testing"
 
+	"sparrow/attention"
 	"sparrow/configs"
 )
 
 // a small model whose counts are easily done by hand: d = 10, two heads of 3, one layer.
-func small(kind string) Config {
+func small(kind attention.Kind) Config {
 	return Config{
 		Name: "small", NLayer: 1, DModel: 10, VocabSize: 7,
-		Attention: Attention{Kind: kind, NHead: 2, HeadDim: 3, Output: "full"},
+		Attention: Attention{OneOf: attention.As(kind), NHead: 2, HeadDim: 3},
 		FFN:       FFN{Gated: true, DenseLayers: 1, DenseWidth: 11},
 	}
 }
 
 // TestCountsByHand: cache, products, projections and parameters of each kind (core-papers 3.1, 3.6).
 func TestCountsByHand(t *testing.T) {
-	with := func(kind string, change func(*Config)) Config {
+	with := func(kind attention.Kind, change func(*Config)) Config {
 		c := small(kind)
 		change(&c)
 		return c
 	}
-	mfa := func(a *Attention) { a.QRank = 4 }
+	mha, rank := attention.MHA{}, attention.Factors{QRank: 4}
 	for _, c := range []struct {
 		name                                   string
 		model                                  Config
 		kv, attention, linear, ffn, parameters float64
 	}{
 		// q, k, v, o of 10 x 6
-		{"mha", small("mha"), 12 * 5, 4 * 2 * 3 * 5, 2 * 240, 2 * 330, 240},
-		{"gqa", with("gqa", func(c *Config) { c.Attention.NKVHead = 1 }), 6 * 5, 120, 2 * 180, 2 * 330, 180},
-		{"mqa", small("mqa"), 6 * 5, 120, 2 * 180, 2 * 330, 180},
+		{"mha", small(mha), 12 * 5, 4 * 2 * 3 * 5, 2 * 240, 2 * 330, 240},
+		{"gqa", with(attention.GQA{}, func(c *Config) { c.Attention.NKVHead = 1 }), 6 * 5, 120, 2 * 180, 2 * 330, 180},
+		{"mqa", small(attention.MQA{}), 6 * 5, 120, 2 * 180, 2 * 330, 180},
 		// S_Q 10 x 4, Q 4 x 6, S_K and S_V 10 x 3, W_O 6 x 10
-		{"mfa", with("mfa", func(c *Config) { mfa(&c.Attention) }), 6 * 5, 120, 2 * (40 + 24 + 60 + 60), 2 * 330, 184},
+		{"mfa", small(attention.MFA{Factors: rank}), 6 * 5, 120, 2 * (40 + 24 + 60 + 60), 2 * 330, 184},
 		// no S_V; N 3 x 3, applied to each of two heads
-		{"mfa_kr", with("mfa_kr", func(c *Config) { mfa(&c.Attention) }), 3 * 5, 120, 2 * (40 + 24 + 30 + 60 + 18), 2 * 330, 40 + 24 + 30 + 60 + 9},
+		{"mfa_kr", small(attention.MFAKR{Factors: rank}), 3 * 5, 120, 2 * (40 + 24 + 30 + 60 + 18), 2 * 330, 40 + 24 + 30 + 60 + 9},
 		// two O_c of 3 x 3 and one 3 x 10
-		{"mfa, shared output", with("mfa", func(c *Config) { mfa(&c.Attention); c.Attention.Output = "shared" }), 6 * 5, 120, 2 * (40 + 24 + 60 + 18 + 30), 2 * 330, 172},
+		{"mfa, shared output", small(attention.MFA{Factors: attention.Factors{QRank: 4, Output: "shared"}}), 6 * 5, 120, 2 * (40 + 24 + 60 + 18 + 30), 2 * 330, 172},
 		// query 10 x 4 x (2 x 5), latent 10 x (6 + 2), key and value 6 x 2 x (3 + 3), output 6 x 10
-		{"mla", with("mla", func(c *Config) { c.Attention.QRank, c.Attention.KVRank, c.Attention.RopeDim = 4, 6, 2 }), 8 * 5, 2 * 2 * 2 * 8 * 5, 2 * (40 + 40 + 80 + 72 + 60), 2 * 330, 292},
-		{"mla, full query", with("mla", func(c *Config) { c.Attention.KVRank, c.Attention.RopeDim = 6, 2 }), 8 * 5, 320, 2 * (100 + 80 + 72 + 60), 2 * 330, 312},
-		{"mla, wide values", with("mla", func(c *Config) { c.Attention.KVRank, c.Attention.RopeDim, c.Attention.VHeadDim = 6, 2, 5 }), 8 * 5, 320, 2 * (100 + 80 + 96 + 100), 2 * 330, 376},
-		{"two matrices", with("mha", func(c *Config) { c.FFN.Gated = false }), 60, 120, 480, 2 * 220, 240},
-		{"experts", with("mha", func(c *Config) { c.FFN = FFN{Gated: true, NExpert: 5, TopK: 2, ExpertWidth: 3, SharedWidth: 1} }), 60, 120, 480, 2 * 3 * 10 * 7, 240},
+		{"mla", small(attention.MLA{QRank: 4, KVRank: 6, RopeDim: 2}), 8 * 5, 2 * 2 * 2 * 8 * 5, 2 * (40 + 40 + 80 + 72 + 60), 2 * 330, 292},
+		{"mla, full query", small(attention.MLA{KVRank: 6, RopeDim: 2}), 8 * 5, 320, 2 * (100 + 80 + 72 + 60), 2 * 330, 312},
+		{"mla, wide values", small(attention.MLA{KVRank: 6, RopeDim: 2, VHeadDim: 5}), 8 * 5, 320, 2 * (100 + 80 + 96 + 100), 2 * 330, 376},
+		{"two matrices", with(mha, func(c *Config) { c.FFN.Gated = false }), 60, 120, 480, 2 * 220, 240},
+		{"experts", with(mha, func(c *Config) { c.FFN = FFN{Gated: true, NExpert: 5, TopK: 2, ExpertWidth: 3, SharedWidth: 1} }), 60, 120, 480, 2 * 3 * 10 * 7, 240},
 	} {
 		w := c.model.Work(5)
 		if want := (Work{c.kv, c.attention, c.linear, c.ffn}); w != want {
@@ -61,7 +62,7 @@ func TestCountsByHand(t *testing.T) {
 
 // TestParametersByHand: embeddings once or twice, experts all in total and some in activated, the router in both.
 func TestParametersByHand(t *testing.T) {
-	c := small("mha")
+	c := small(attention.MHA{})
 	if p := c.Parameters(); p.Total != 240+330+140 || p.Activated != 240+330+70 {
 		t.Errorf("dense: %+v, want 710 and 640", p)
 	}
@@ -85,11 +86,14 @@ func TestMistakes(t *testing.T) {
 		{"unknown key", "n_layer =", "n_layers =", `unknown key "n_layers"; did you mean "n_layer"?`},
 		{"no name", `name = "Step-3"`, "", "name"},
 		{"no layers", "n_layer = 61", "n_layer = 0", "n_layer = 0 is out of range; want 1 to 16777216"},
-		{"unknown kind", `kind = "mfa"`, `kind = "mfo"`, "is unknown; want one of mha, gqa, mqa, mla, mfa, mfa_kr"},
-		{"no C_q", "q_rank = 2048", "", "q_rank = 0 is out of range; want 1"},
-		{"a size of another kind", "head_dim = 256", "head_dim = 256\nkv_rank = 4", "kv_rank = 4 is not a size of mfa"},
+		{"unknown kind", `kind = "mfa"`, `kind = "mfo"`, "is unknown; want one of mha, gqa, mqa, mfa, mfa_kr, mla"},
+		{"negative C_q", "q_rank = 2048", "q_rank = -1", "q_rank = -1 is negative"},
+		{"huge C_q", "q_rank = 2048", "q_rank = 9000000000000000000", "[attention] kind = \"mfa\" makes something of a size that is out of range; want at most 33554432"},
+		{"huge kv_rank", "kind = \"mfa\"\nn_head = 64\nhead_dim = 256", "kind = \"mla\"\nn_head = 64\nhead_dim = 256\nrope_dim = 64\nkv_rank = 9223372036854775807", "[attention] kind = \"mla\" makes something of a size that is out of range"},
+		{"no head_dim", "head_dim = 256", "", "head_dim = 0 is out of range; want 1 to 16777216"},
+		{"a size of another kind", "head_dim = 256", "head_dim = 256\nkv_rank = 4", `unknown key "kv_rank" in [attention] of kind = "mfa"; it is a key of mla`},
 		{"key heads that do not divide", `kind = "mfa"`, "kind = \"gqa\"\nn_kv_head = 5", "n_kv_head = 5 does not divide n_head = 64"},
-		{"an output of another kind", "q_rank = 2048", "q_rank = 2048\noutput = \"half\"", `output = "half" is not an output of mfa; want "full" or, of mfa and mfa_kr, "shared"`},
+		{"an output of another kind", "q_rank = 2048", "q_rank = 2048\noutput = \"half\"", `output = "half" is unknown; want one of full, shared`},
 		{"dense layers", "dense_layers = 5", "dense_layers = 62", "dense_layers = 62 is more than n_layer = 61"},
 		{"no room for experts", "dense_layers = 5", "dense_layers = 61", "n_expert = 48 has no layer to be in"},
 		{"layers without FFN", "n_expert = 48\ntop_k = 3\nexpert_width = 5120\nshared_width = 5120", "", "leaves 56 of n_layer = 61 layers without an FFN"},
@@ -115,7 +119,7 @@ func TestMistakes(t *testing.T) {
 
 // TestCheapestFirstOfEquals: equal cards leave the first; one card is its own pair.
 func TestCheapestFirstOfEquals(t *testing.T) {
-	w := small("mha").Work(100)
+	w := small(attention.MHA{}).Work(100)
 	twin := Cards[0]
 	twin.Name = "twin"
 	if p := Cheapest(w, []Card{Cards[0], twin}); p.Attention.Name != "h800" || p.FFN.Name != "h800" {

@@ -15,12 +15,11 @@ type Work struct {
 // (kv_rank + rope_dim), although the second needs kv_rank only. Norms, softmax, router, embedding and output head are left
 // out, as there.
 func (c Config) Work(context int) Work {
-	a, layers := c.Attention, float64(c.NLayer)
-	of := a.kind()
+	s, layers := c.Attention.shape(c.DModel), float64(c.NLayer)
 	return Work{
-		KVBytes:        layers * of.cached(a) * float64(context),
-		AttentionFLOPs: layers * 2 * of.products(a) * float64(context),
-		LinearFLOPs:    layers * 2 * of.projections(a, float64(c.DModel), false),
+		KVBytes:        layers * float64(s.Cache.Elements()) * float64(context),
+		AttentionFLOPs: layers * 2 * c.Attention.products(s) * float64(context),
+		LinearFLOPs:    layers * 2 * (s.Parameters + s.Repeated),
 		FFNFLOPs:       2 * (float64(c.FFN.DenseLayers)*c.ffn(c.FFN.DenseWidth) + float64(c.NLayer-c.FFN.DenseLayers)*c.ffn(c.activeWidth())),
 	}
 }
@@ -40,7 +39,7 @@ func (c Config) Parameters() Parameters {
 	f := c.FFN
 	dense, moe := float64(f.DenseLayers), float64(c.NLayer-f.DenseLayers)
 	embedding := float64(c.VocabSize) * float64(c.DModel)
-	p := Parameters{AttentionPerLayer: c.Attention.kind().projections(c.Attention, float64(c.DModel), true)}
+	p := Parameters{AttentionPerLayer: c.Attention.shape(c.DModel).Parameters}
 	common := float64(c.NLayer)*p.AttentionPerLayer + dense*c.ffn(f.DenseWidth) + moe*float64(c.DModel)*float64(f.NExpert) + embedding
 	p.Total = common + moe*c.ffn(f.NExpert*f.ExpertWidth+f.SharedWidth)
 	if !c.Tied {

@@ -12,6 +12,7 @@ import (
 
 	"sparrow/attention"
 	"sparrow/configs"
+	"sparrow/model/decoder"
 	"sparrow/nn"
 	"sparrow/op"
 	"sparrow/recipe"
@@ -68,6 +69,14 @@ func TestAttentionKindFromOutside(t *testing.T) {
 	o.train(t)
 	o.holds(t, "model.layers.0.self_attn.", "o_proj.weight", "qk_proj.bias", "qk_proj.weight", "v_proj.weight")
 	o.compress(t, map[string]string{"model.layers.0.self_attn.qk_proj": "low_rank"})
+	cfg, err := recipe.Load(filepath.Join(dir, "tiny.toml"), o.set, o.lists)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sizes := cfg.Model.Body().(decoder.Config).Sizes(256)
+	if w, p := sizes.Work(10), sizes.Parameters(); w.KVBytes != 10*2*16 || w.LinearFLOPs != 2*3*16*16 || p.AttentionPerLayer != 3*16*16 {
+		t.Errorf("it costs %+v of %+v", w, p)
+	}
 }
 
 // rows is a kind of attention over maps from outside: every pixel attends to those of its row.

@@ -45,7 +45,7 @@ var imports = map[string][]string{
 	"model/vit":     {"model", "attention", "nn", "op", "configs", "internal/rng"},
 	"model/favit":   {"model", "attention", "nn", "op", "kernel", "configs", "internal/rng"},
 
-	"cost": {"configs"},
+	"cost": {"attention", "configs"},
 
 	"data":             {"configs", "internal/rng"},
 	"data/tokenizers":  {"data", "configs"},

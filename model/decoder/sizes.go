@@ -1,35 +1,21 @@
 package decoder
 
 import (
-	"cmp"
 	"fmt"
 
 	"gorgonia.org/tensor"
 
-	"sparrow/attention"
 	"sparrow/cost"
 )
 
 // Sizes is a decoder as package cost counts it, with factored layers as the dense ones that they stand for.
 func (c Config) Sizes(vocab int) cost.Config {
 	a := c.Attention
-	s := cost.Config{
+	return cost.Config{
 		NLayer: c.NLayer, DModel: c.DModel, VocabSize: vocab, Tied: c.Tied,
-		Attention: cost.Attention{Kind: a.Name, NHead: a.NHead, HeadDim: a.Dim(c.DModel), Output: "full"},
+		Attention: cost.Attention{OneOf: a.OneOf, NHead: a.NHead, NKVHead: a.NKVHead, HeadDim: a.Dim(c.DModel)},
 		FFN:       cost.FFN{Gated: c.MLP == "swiglu", DenseLayers: c.NLayer, DenseWidth: c.HiddenWidth()},
 	}
-	s.Attention.QRank = a.Shape(c.DModel).QueryRank
-	switch k := a.Of.(type) {
-	case attention.GQA:
-		s.Attention.NKVHead = a.KVHeads()
-	case attention.MFA:
-		s.Attention.Output = cmp.Or(k.Output, "full")
-	case attention.MFAKR:
-		s.Attention.Output = cmp.Or(k.Output, "full")
-	case attention.MLA:
-		s.Attention.KVRank, s.Attention.RopeDim, s.Attention.VHeadDim = k.KVRank, k.RopeDim, k.VHeadDim
-	}
-	return s
 }
 
 // AttentionCost is what a decoder's attention holds and does.
