@@ -48,8 +48,15 @@ func compare(ctx context.Context, before, after *saved.Model, out io.Writer) (*P
 			if round > 0 {
 				m = forTheClock(goal)
 			}
-			m.After = func(int, int, float64) { clock.tick() } // the first batch prepares the program
+			e := &estimate{out: out, models: len(both) - i, began: time.Now()}
+			m.After = func(done, total int, loss float64) {
+				clock.tick() // the first batch prepares the program
+				if round == 0 {
+					e.after(done, total, loss)
+				}
+			}
 			score, err := goal.Evaluate(ctx, l.Session, m)
+			e.close()
 			if err != nil {
 				return nil, nil, err
 			}

@@ -97,6 +97,8 @@ func DefaultConfig() Config {
 type Options struct {
 	saved.Options
 	Methods []Choice // beside [Methods]
+
+	Unmeasured bool // Verify evaluates and times neither model
 }
 
 // Load reads a config file; set are overrides of the form "compress.ratio=0.5". The file may choose what more lists, which

@@ -12,6 +12,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/factor"
+	"sparrow/internal/machine"
 	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/nn"
@@ -69,14 +70,17 @@ func Verify(ctx context.Context, dir string, out io.Writer, more ...Options) (*V
 	if err := v.open(more); err != nil {
 		return nil, err
 	}
+	defer machine.LimitGarbage(v.source.Session.Store().Bytes())()
 	if v.oneoff != nil {
 		v.lineage()
 		v.count()
 		v.tight()
 		v.errors()
 		v.others()
-		if err := v.measure(ctx, out); err != nil {
-			return nil, err
+		if !slices.ContainsFunc(more, func(o Options) bool { return o.Unmeasured }) {
+			if err := v.measure(ctx, out); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return &v.Verification, checkpoints.WriteFileAtomic(filepath.Join(dir, verifyFile), indented(v.Verification))

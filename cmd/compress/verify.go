@@ -13,9 +13,9 @@ import (
 )
 
 func verifyCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, noEval bool
 	c := &cobra.Command{
-		Use:   "verify DIR",
+		Use:   "verify DIR [--no-eval]",
 		Short: "Check a compression against its promises",
 		Long: "Check a compression against its promises: read everything again, count values and bytes against the plan, compute\n" +
 			"errors again, evaluate and time both models on the same data. Exit code 3 if a promise is broken.",
@@ -24,7 +24,7 @@ func verifyCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			ctx, stop := interruptible()
 			defer stop()
-			v, err := compress.Verify(ctx, args[0], os.Stderr)
+			v, err := compress.Verify(ctx, args[0], os.Stderr, compress.Options{Unmeasured: noEval})
 			if err != nil {
 				return stopped(ctx, err, "")
 			}
@@ -40,6 +40,7 @@ func verifyCommand() *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
+	c.Flags().BoolVar(&noEval, "no-eval", false, "evaluate and time neither model")
 	cli.Threads(c)
 	return c
 }
