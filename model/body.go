@@ -51,6 +51,13 @@ type Cached interface {
 	CacheBytes(int8s bool) int
 }
 
+// Whole is a body with a head and a loss of its own, for a task of its own: of a family whose networks neither read nor see as
+// others do.
+type Whole interface {
+	// Network is the network for data of those sizes.
+	Network(d Dims) (Network, error)
+}
+
 // Sentenced is a body that can give each text a vector, without labels.
 type Sentenced interface {
 	// Sentences is the network that does; ok is false where the config does not ask for it.

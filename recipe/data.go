@@ -124,7 +124,10 @@ func (d Data) Gives() string {
 	if _, ok := d.Labelled(); ok {
 		return "labelled texts"
 	}
-	return "text without labels"
+	if _, ok := d.Text(); ok || d.IsNone() {
+		return "text without labels"
+	}
+	return "data of its own kind"
 }
 
 // Kept is what a checkpoint keeps of its [data] table, so that a later one has no say in it.

@@ -95,6 +95,9 @@ func (m Model) Network(d model.Dims) (model.Network, error) {
 	if err := configs.Validate("model", &table, Lists()); err != nil {
 		return nil, err
 	}
+	if body, ok := m.Of.(model.Whole); ok {
+		return body.Network(d)
+	}
 	text := model.Text{Vocab: d.VocabSize, Length: d.Context, Types: m.Types()}
 	if body, ok := m.Of.(model.Padded); ok && body.Words() > 0 {
 		if text.Vocab = body.Words(); text.Vocab < d.VocabSize {

@@ -19,6 +19,7 @@ import (
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
+	"sparrow/task/kinds"
 	"sparrow/train"
 )
 
@@ -27,7 +28,8 @@ type outsider struct {
 	name        string // of the kind
 	beside      string // one that the message about a kind that nobody knows offers
 	lists       configs.Lists
-	dir         string // with the config tiny.toml
+	tasks       []kinds.Kind // nil: the program's
+	dir         string       // with the config tiny.toml
 	set         []string
 	steps, stop int    // of training, and of its interruption
 	around      string // the layers that are compressed
@@ -38,7 +40,7 @@ func corpusIn(dir string) string {
 	return fmt.Sprintf("data.paths=[%q]", filepath.ToSlash(filepath.Join(dir, "corpus.txt")))
 }
 
-func (o outsider) known() saved.Options { return saved.Options{Lists: o.lists} }
+func (o outsider) known() saved.Options { return saved.Options{Lists: o.lists, Tasks: o.tasks} }
 func (o outsider) run() string          { return filepath.Join(o.dir, "out") }
 
 // unknown wants an error that names the kind, and those there are where it is read.
