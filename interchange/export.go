@@ -22,7 +22,7 @@ import (
 // ErrExport marks a model that a format has no place for.
 var ErrExport = shell.Sentinel(shell.ExitUsage, "interchange: cannot export this model")
 
-// Checkpoint is a model of this project on its way out. Its linear layers are dense.
+// Checkpoint is a model of this project on its way out, with dense linear layers.
 type Checkpoint struct {
 	Network recipe.Model
 	Dims    model.Dims
@@ -31,6 +31,9 @@ type Checkpoint struct {
 	Names   []string
 	Shape   func(name string) []int
 	Values  func(name string) []float32
+
+	// Factored are layers that stay as they are in a folder, by name; nil: all are merged into Names.
+	Factored map[string]Factored
 }
 
 // Formats are those that Export writes.
@@ -39,16 +42,18 @@ var Formats = []string{"hf", "gguf", "onnx", "npz"}
 // Export writes the model at path, completely or not at all: a folder for "hf" and "onnx", which may not be there yet, else a file.
 // ftype is the type of the matrices of a GGUF file, "F32" or another of gguf.FileTypes.
 func Export(c Checkpoint, format, path, ftype string) error {
-	switch format {
-	case "hf":
+	switch {
+	case format == "hf" && c.Factored != nil:
+		return c.exportFactored(path)
+	case format == "hf":
 		return c.exportFolder(path, "model.safetensors", func(file string, m *Model) error {
 			return safetensors.WriteFile(file, c.tensors(m), map[string]string{"format": "pt"})
 		})
-	case "onnx":
+	case format == "onnx":
 		return c.exportONNX(path)
-	case "gguf":
+	case format == "gguf":
 		return c.exportGGUF(path, ftype)
-	case "npz":
+	case format == "npz":
 		return c.exportNpz(path)
 	}
 	return fmt.Errorf("%w: format %q is unknown; want one of %s", ErrExport, format, strings.Join(Formats, ", "))

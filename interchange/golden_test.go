@@ -29,6 +29,8 @@ type golden struct {
 	Targets [][]int   `json:"targets"`
 	Truth   []float64 `json:"truth"`
 	Places  []int     `json:"places"`
+
+	Pixels []float32 `json:"pixels,omitempty"` // of a test: [B*H*W, C]
 }
 
 func readGolden(t *testing.T, dir string) (g golden) {

@@ -46,7 +46,18 @@ func compared(t *testing.T, python, format string, dirs []string) map[string]flo
 	if err := os.WriteFile(list, []byte(pairs.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	all := differences(t, python, format, list)
+	if len(all) != len(dirs) {
+		t.Fatalf("%d of %d models were compared: %v", len(all), len(dirs), all)
+	}
+	return all
+}
+
+// differences runs testdata/interop.py on a list of pairs.
+func differences(t *testing.T, python, format, list string, environment ...string) map[string]float64 {
+	t.Helper()
 	command := exec.Command(python, filepath.Join("testdata", "interop.py"), format, list)
+	command.Env = append(os.Environ(), environment...)
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	if err != nil {
@@ -60,9 +71,6 @@ func compared(t *testing.T, python, format string, dirs []string) map[string]flo
 			t.Fatalf("%q: %v", line, err)
 		}
 		all[name] = off
-	}
-	if len(all) != len(dirs) {
-		t.Fatalf("%d of %d models were compared: %s", len(all), len(dirs), out)
 	}
 	return all
 }

@@ -41,10 +41,10 @@ func Views(names []string, prefix string, get func(string) *tensor.Dense) []chec
 	return out
 }
 
-// modelArrays views all of a model: parameters, those stored in few bits as copies
+// Arrays views all of a model as a checkpoint has it in model.npz: parameters, those stored in few bits as copies
 // unless they are so in memory, then fixed integers, of which those of dense_sparse layers are packed copies, then
 // the frozen weights of lora layers.
-func modelArrays(s *nn.Store) []checkpoints.Array {
+func Arrays(s *nn.Store) []checkpoints.Array {
 	var out []checkpoints.Array
 	for _, n := range s.Names() {
 		if s.Quantization(n).Bits > 0 {
@@ -122,7 +122,7 @@ func readWeights(c, base *checkpoints.Checkpoint, s *nn.Store) (inherited map[st
 	if base != nil {
 		return readAdapter(c, base, s)
 	}
-	arrays := ByName(modelArrays(s))
+	arrays := ByName(Arrays(s))
 	if err := c.ReadInto("model.npz", arrays); err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ type denseBases map[string]checkpoints.Array
 // place of each packed base its dense weight, which settle rounds, and in place of
 // codes of parameters their values. Until then the bases' weights are all in memory.
 func denseArrays(s *nn.Store) (dst map[string]checkpoints.Array, dense denseBases) {
-	dst, dense = ByName(modelArrays(s)), denseBases{}
+	dst, dense = ByName(Arrays(s)), denseBases{}
 	for _, name := range s.BaseNames() {
 		b := s.Base(name)
 		if b.Stored.Bits == 0 {
@@ -93,7 +93,7 @@ func readAdapter(c, base *checkpoints.Checkpoint, s *nn.Store) (map[string]bool,
 			}
 		}
 	}
-	mine := ByName(modelArrays(s))
+	mine := ByName(Arrays(s))
 	rest, dense := denseArrays(s)
 	for name := range mine {
 		if own[name] {

@@ -196,7 +196,7 @@ func Contents(cfg recipe.Config, t task.Task, s *nn.Store, more map[string][]byt
 		return checkpoints.Contents{}, err
 	}
 	c := checkpoints.Contents{
-		Kind: cfg.Model.Name, Files: map[string][]byte{"config.toml": config}, Arrays: map[string][]checkpoints.Array{"model.npz": modelArrays(s)},
+		Kind: cfg.Model.Name, Files: map[string][]byte{"config.toml": config}, Arrays: map[string][]checkpoints.Array{"model.npz": Arrays(s)},
 	}
 	maps.Copy(c.Files, t.Facts().Files)
 	maps.Copy(c.Files, more)

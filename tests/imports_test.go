@@ -101,7 +101,7 @@ var testImports = map[string][]string{
 	"compress":        {"data/images", "data/labelled", "data/text", "model/decoder", "model/encoder", "model/favit"},
 	"compress/report": {"configs", "data/text", "model/decoder"},
 	"convert":         {"data/text", "train"},
-	"interchange":     {"configs", "model/decode", "op"},
+	"interchange":     {"configs", "saved", "model/decode", "op"},
 	"serve":           {"checkpoints", "configs", "internal/rng", "nn", "recipe", "task/kinds"},
 	"task/corpus":     {"configs", "model/decoder"},
 	"task/sentence":   {"configs", "model/encoder", "nn"},

@@ -17,13 +17,13 @@ import (
 
 func exportCommand() *cobra.Command {
 	var out, format, ftype, base string
-	var last bool
+	var last, factored bool
 	c := &cobra.Command{
 		Use:   "export RUN|CHECKPOINT --format FORMAT -o PATH",
 		Short: "Write a model for other tools",
 		Long: `Write a model for other tools: a folder that transformers and sentence-transformers load (hf), a file that llama.cpp
 loads (gguf), of an encoder a folder with an ONNX file (onnx), or the arrays for numpy (npz). Factored layers are folded into dense
-ones first.`,
+ones first, or with --factored kept in a folder of format hf, which the loader of docs/factored.md reads.`,
 		Example: "  model export models/smollm2 --format gguf --type Q8_0 -o smollm2.gguf\n  model export models/minilm --format hf -o minilm",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -36,6 +36,9 @@ ones first.`,
 			if c.Flags().Changed("type") && format != "gguf" {
 				return cli.Usagef("--type is for --format gguf: other formats hold float32")
 			}
+			if factored && format != "hf" {
+				return cli.Usagef("--factored is for --format hf: other formats have dense layers only")
+			}
 			l, err := saved.OpenOn(args[0], base, last, model.Options{Packed: true})
 			if err != nil {
 				return err
@@ -43,6 +46,9 @@ ones first.`,
 			e, err := outgoing(l)
 			if err != nil {
 				return err
+			}
+			if store := l.Session.Store(); factored {
+				e.Factored = interchange.FactoredLayers(store, saved.Arrays(store))
 			}
 			if err := interchange.Export(e, format, out, ftype); err != nil {
 				return err
@@ -55,6 +61,7 @@ ones first.`,
 	c.Flags().StringVar(&format, "format", "hf", "of what is written: "+strings.Join(interchange.Formats, ", "))
 	c.Flags().StringVar(&ftype, "type", "F32", "of the matrices of a gguf: F32, F16, BF16, Q8_0, Q4_0 or Q4_K_M")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
+	c.Flags().BoolVar(&factored, "factored", false, "keep layers of few bytes as they are, of hf")
 	baseFlag(c, &base)
 	cli.Threads(c)
 	return c

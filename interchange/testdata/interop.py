@@ -21,6 +21,33 @@ def run_onnx(folder, golden):
     return session.run(None, {k: v.astype(np.int64) for k, v in batch(golden).items() if k in names})[0]
 
 
+def run_model(model, golden):
+    import torch
+    with torch.no_grad():
+        if golden["output"] == "images":
+            side, channels = model.config.image_size, model.config.num_channels
+            pixels = torch.tensor(golden["pixels"]).reshape(-1, side, side, channels).permute(0, 3, 1, 2)
+            return model(pixel_values=pixels).logits.numpy()
+        args = {k: torch.tensor(v) for k, v in batch(golden).items()}
+        if golden["types"] is None:
+            del args["token_type_ids"]
+        y = model(**args)
+    return (y.last_hidden_state if golden["output"] == "states" else y.logits).numpy()
+
+
+def run_factored(folder, golden):
+    import loader  # of docs/factored.md
+    model = loader.load(folder)
+    assert any(isinstance(m, loader.LowRank) for m in model.modules()) or model.config.model_type in ("gpt2", "vit")
+    return run_model(model, golden)
+
+
+def run_hf(folder, golden):
+    import transformers
+    config = transformers.AutoConfig.from_pretrained(folder)
+    return run_model(getattr(transformers, config.architectures[0]).from_pretrained(folder).eval(), golden)
+
+
 def difference(got, golden):
     want = np.array(golden["values"]).reshape(golden["shape"])
     if want.ndim == 2:
@@ -28,7 +55,7 @@ def difference(got, golden):
     return max(abs(got[i, :len(r)] - want[i, :len(r)]).max() for i, r in enumerate(golden["rows"]))
 
 
-run = {"onnx": run_onnx}[sys.argv[1]]
+run = {"onnx": run_onnx, "hf": run_hf, "factored": run_factored}[sys.argv[1]]
 for line in open(sys.argv[2]):
     source, folder = line.split()
     golden = json.load(open(os.path.join(source, "golden.json")))
