@@ -57,55 +57,94 @@ func (c Sampler) Choose(scores []float64, sequence, place int) int {
 		}
 		return best
 	}
-	order, prob, sum := c.candidates(scores)
+	r := newRanking(scores, c.Temperature)
+	n, sum := c.restrict(r)
 	random := rng.New(c.Seed, "sample", uint64(sequence)<<32)
 	random.Skip(uint64(place))
 	u := random.Float64() * sum
-	for i, p := range prob {
-		if u -= p; u < 0 {
-			return order[i]
+	for i := range n {
+		if u -= r.probability(i); u < 0 {
+			return r.order[i]
 		}
 	}
-	return order[len(prob)-1]
+	return r.order[n-1]
 }
 
-// candidates are the tokens that may be drawn, the best first, and what their probabilities are in proportion to.
-func (c Sampler) candidates(scores []float64) (order []int, prob []float64, sum float64) {
-	order = make([]int, len(scores))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int {
-		return cmp.Or(cmp.Compare(scores[b], scores[a]), cmp.Compare(a, b))
-	})
-	if c.TopK > 0 && c.TopK < len(order) {
-		order = order[:c.TopK]
-	}
-	for _, i := range order {
-		p := math.Exp((scores[i] - scores[order[0]]) / c.Temperature)
-		prob = append(prob, p)
-		sum += p
+// restrict tells how many of the likeliest tokens may be drawn, and the sum of their probabilities.
+func (c Sampler) restrict(r *ranking) (n int, sum float64) {
+	n = len(r.scores)
+	if c.TopK > 0 && c.TopK < n {
+		n = c.TopK
+		sum = r.sum(n)
+	} else {
+		for _, x := range r.scores {
+			sum += math.Exp((x - r.top) / r.temperature)
+		}
 	}
 	if c.TopP > 0 && c.TopP < 1 {
 		var reached float64
-		for i, p := range prob {
-			if reached += p; reached >= c.TopP*sum {
-				prob, sum = prob[:i+1], reached
+		for i := range n {
+			if reached += r.probability(i); reached >= c.TopP*sum {
+				n, sum = i+1, reached
 				break
 			}
 		}
 	}
 	if c.MinP > 0 {
-		for i, p := range prob {
-			if p < c.MinP*prob[0] {
-				prob = prob[:i]
+		for i := range n {
+			if r.probability(i) < c.MinP*r.probability(0) {
+				n = i
 				break
 			}
 		}
-		sum = 0
-		for _, p := range prob {
-			sum += p
+		sum = r.sum(n)
+	}
+	return n, sum
+}
+
+// ranking is the tokens from the likeliest on, sorted as far as anyone has asked: a draw seldom looks at more than some hundred of
+// a large vocabulary.
+type ranking struct {
+	scores           []float64
+	temperature, top float64
+	order            []int   // of the tokens whose scores are at least taken
+	taken, width     float64 // the next band is as wide as that, in nats
+}
+
+func newRanking(scores []float64, temperature float64) *ranking {
+	return &ranking{scores: scores, temperature: temperature, top: slices.Max(scores), taken: math.Inf(1), width: 2}
+}
+
+// probability is what that of the i-th likeliest token is in proportion to.
+func (r *ranking) probability(i int) float64 {
+	for i >= len(r.order) {
+		r.extend()
+	}
+	return math.Exp((r.scores[r.order[i]] - r.top) / r.temperature)
+}
+
+// extend sorts the next band of tokens.
+func (r *ranking) extend() {
+	low := r.top - r.width*r.temperature
+	if r.width *= 2; r.width > 1<<11 { // beyond which all probabilities are 0
+		low = math.Inf(-1)
+	}
+	n := len(r.order)
+	for i, x := range r.scores {
+		if x >= low && x < r.taken {
+			r.order = append(r.order, i)
 		}
 	}
-	return order[:len(prob)], prob, sum
+	r.taken = low
+	slices.SortFunc(r.order[n:], func(a, b int) int {
+		return cmp.Or(cmp.Compare(r.scores[b], r.scores[a]), cmp.Compare(a, b))
+	})
+}
+
+// sum is that of the n likeliest tokens.
+func (r *ranking) sum(n int) (sum float64) {
+	for i := range n {
+		sum += r.probability(i)
+	}
+	return sum
 }

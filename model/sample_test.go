@@ -1,11 +1,14 @@
 package model
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
 	"os"
 	"slices"
 	"testing"
+
+	"sparrow/internal/rng"
 )
 
 // TestSampler: the options restrict the draw as documented, and frequencies
@@ -117,7 +120,13 @@ func TestSamplerAsTransformers(t *testing.T) {
 		for i, x := range scores {
 			wide[i] = float64(x)
 		}
-		order, prob, sum := s.candidates(wide)
+		r := newRanking(wide, s.Temperature)
+		n, sum := s.restrict(r)
+		var prob []float64
+		for i := range n {
+			prob = append(prob, r.probability(i))
+		}
+		order := r.order[:n]
 		if len(order) != len(c.Probabilities) {
 			t.Errorf("%+v: %d tokens may come, want %d", c.Options, len(order), len(c.Probabilities))
 			continue
@@ -127,5 +136,44 @@ func TestSamplerAsTransformers(t *testing.T) {
 				t.Errorf("%+v: token %d has probability %g, want %g", c.Options, token, prob[i]/sum, want)
 			}
 		}
+	}
+}
+
+// TestRanking: tokens come in the order of a full sort, also forbidden ones and those that tie.
+func TestRanking(t *testing.T) {
+	drawn := make([]float64, 3000)
+	rng.FillNormal(rng.New(1, "scores", 0), drawn, 0, 5)
+	for _, temperature := range []float64{0.01, 0.7, 1, 30} {
+		scores := make([]float64, 3000)
+		for i := range scores {
+			scores[i] = math.Round(8*drawn[i]) / 8 // with ties
+			if i%7 == 0 {
+				scores[i] = math.Inf(-1)
+			}
+		}
+		want := make([]int, len(scores))
+		for i := range want {
+			want[i] = i
+		}
+		slices.SortStableFunc(want, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
+		r := newRanking(scores, temperature)
+		for i := range want {
+			if p := r.probability(i); r.order[i] != want[i] || p != math.Exp((scores[want[i]]-r.top)/temperature) {
+				t.Fatalf("temperature %g: place %d has token %d of %g, want %d", temperature, i, r.order[i], p, want[i])
+			}
+		}
+	}
+}
+
+// BenchmarkChoose draws from a vocabulary as large as that of SmolLM2.
+func BenchmarkChoose(b *testing.B) {
+	scores := make([]float64, 49152)
+	rng.FillNormal(rng.New(1, "scores", 0), scores, 0, 3)
+	for name, s := range map[string]Sampler{"greedy": {}, "all": {Temperature: 0.8}, "top_p": {Temperature: 0.8, TopP: 0.95}, "top_k": {Temperature: 0.8, TopK: 50}} {
+		b.Run(name, func(b *testing.B) {
+			for i := range b.N {
+				s.Choose(scores, 0, i)
+			}
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -22,7 +23,8 @@ type served struct {
 	// These a model has that continues texts.
 	writer   task.Generator
 	loop     *decode.Loop
-	template *chat.Template // nil: it has none
+	drafter  *decode.Drafter // nil: none
+	template *chat.Template  // nil: it has none
 	specials chat.Tokens
 	scoring  sync.Mutex // of the log-probabilities of prompts, which take memory
 
@@ -57,6 +59,14 @@ func (s *Server) serve(m Model) (*served, error) {
 	}
 	if err := machine.CacheFits(float64(s.o.Slots)*float64(x.context), perToken); err != nil {
 		return nil, err
+	}
+	if m.Draft != nil {
+		if x.drafter, err = decode.NewDrafter(m.Draft.Session.Decoding(1, x.context)); err != nil {
+			return nil, fmt.Errorf("the draft: %w", err)
+		}
+		if err := x.drafter.Fits(m.Model.Session); err != nil {
+			return nil, err
+		}
 	}
 	batch, err := decode.New(m.Model.Session.Decoding(s.o.Slots, x.context), decode.Options{PrefixBytes: s.o.PrefixBytes})
 	if err != nil {
@@ -139,6 +149,18 @@ func (s *Server) submit(ctx context.Context, m *served, r decode.Request, emit f
 		s.idle.Broadcast()
 	}()
 	arrived := time.Now()
+	if m.drafter != nil {
+		guess := m.drafter.Draft(r.Prompt)
+		r.Draft = func(written []int) []int {
+			s.mu.Lock()
+			_, running := s.count(m)
+			s.mu.Unlock()
+			if running > 1 { // beside others a step costs as much as the guesses save
+				return nil
+			}
+			return guess(written)
+		}
+	}
 	r.Begun = func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()

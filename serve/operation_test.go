@@ -61,6 +61,7 @@ func TestSameAsAlone(t *testing.T) {
 		t.Run(fmt.Sprint(v), func(t *testing.T) {
 			t.Parallel()
 			m := writer(t, v.quantize, model.Options{Int8Cache: v.cache})
+			draft := writer(t, "int8", model.Options{}) // which is often right
 			type question struct {
 				prompt  string
 				n       int
@@ -80,8 +81,12 @@ func TestSameAsAlone(t *testing.T) {
 			for i, q := range all {
 				want[i] = generated(t, m, q.prompt, q.n, q.choice, q.sampler)
 			}
-			for _, o := range []Options{{Slots: 1}, {Slots: 3, PrefixBytes: -1}, {Slots: 16}} {
-				_, url := start(t, o, Model{"writer", m})
+			for i, o := range []Options{{Slots: 1}, {Slots: 3, PrefixBytes: -1}, {Slots: 16}, {Slots: 1}, {Slots: 2}} {
+				served := Model{Name: "writer", Model: m}
+				if i > 2 {
+					served.Draft = draft
+				}
+				_, url := start(t, o, served)
 				var wg sync.WaitGroup
 				for i, q := range all {
 					wg.Go(func() {
@@ -102,7 +107,7 @@ func TestSameAsAlone(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	bare := made(t, writerConfig, files{}, model.Options{Packed: true})
-	_, url := start(t, Options{MaxBody: 4096}, Model{"writer", writer(t, "", model.Options{})}, Model{"encoder", made(t, encoderConfig, files{}, model.Options{})}, Model{"bare", bare})
+	_, url := start(t, Options{MaxBody: 4096}, Model{Name: "writer", Model: writer(t, "", model.Options{})}, Model{Name: "encoder", Model: made(t, encoderConfig, files{}, model.Options{})}, Model{Name: "bare", Model: bare})
 	long := strings.Repeat("x", 600)
 	for _, c := range []struct {
 		path, body string
@@ -181,7 +186,7 @@ func TestRefused(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	t.Parallel()
-	_, url := start(t, Options{Keys: []string{"first", "second"}}, Model{"encoder", made(t, encoderConfig, files{}, model.Options{})})
+	_, url := start(t, Options{Keys: []string{"first", "second"}}, Model{Name: "encoder", Model: made(t, encoderConfig, files{}, model.Options{})})
 	for key, want := range map[string]int{"": 401, "Bearer third": 401, "first": 401, "Bearer first": 200, "Bearer second": 200} {
 		r, err := http.NewRequest("GET", url+"/v1/models", nil)
 		if err != nil {
@@ -237,7 +242,7 @@ func settled(t *testing.T, s *Server, waiting, running int) {
 // TestQueue: beyond the queue the answer is 429 with Retry-After; a client that hangs up makes room.
 func TestQueue(t *testing.T) {
 	t.Parallel()
-	s, url := start(t, Options{Slots: 1, Queue: 1, Context: 8192}, Model{"writer", longWriter(t)})
+	s, url := start(t, Options{Slots: 1, Queue: 1, Context: 8192}, Model{Name: "writer", Model: longWriter(t)})
 	ctx, hangUp := context.WithCancel(context.Background())
 	defer hangUp()
 	first := slow(t, ctx, url)
@@ -273,7 +278,7 @@ func TestQueue(t *testing.T) {
 // TestDrain: those that wait get 503, those that run end with the reason length, new ones get 503.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	s, url := start(t, Options{Slots: 1, Context: 8192}, Model{"writer", longWriter(t)})
+	s, url := start(t, Options{Slots: 1, Context: 8192}, Model{Name: "writer", Model: longWriter(t)})
 	first := slow(t, context.Background(), url)
 	settled(t, s, 0, 1)
 	status := make(chan int, 1)
@@ -308,7 +313,7 @@ func TestDrain(t *testing.T) {
 // TestLoad: many clients of all sorts, of whom some hang up and some send nonsense; each gets an answer, and nothing is left.
 func TestLoad(t *testing.T) {
 	m := writer(t, "", model.Options{})
-	s, url := start(t, Options{Slots: 8, Queue: 1000}, Model{"writer", m})
+	s, url := start(t, Options{Slots: 8, Queue: 1000}, Model{Name: "writer", Model: m})
 	requests := 400
 	if testing.Short() {
 		requests = 100
@@ -423,7 +428,7 @@ func TestDescription(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	_, url := start(t, Options{}, Model{"writer", writer(t, "", model.Options{})})
+	_, url := start(t, Options{}, Model{Name: "writer", Model: writer(t, "", model.Options{})})
 	ask[Completion](t, url+"/v1/completions", fields{"model": "writer", "prompt": "x", "max_tokens": 5, "unheard_of": 1, "logit_bias": fields{"3": -100}}, 200)
 	r, err := http.Get(url + "/metrics")
 	if err != nil {
@@ -445,7 +450,7 @@ func TestMetrics(t *testing.T) {
 
 // FuzzRequest: whatever is sent, the answer is a success or a mistake of the client.
 func FuzzRequest(f *testing.F) {
-	s, err := New(Options{Slots: 2}, Model{"m", writer(f, "", model.Options{})}, Model{"e", made(f, encoderConfig, files{}, model.Options{})})
+	s, err := New(Options{Slots: 2}, Model{Name: "m", Model: writer(f, "", model.Options{})}, Model{Name: "e", Model: made(f, encoderConfig, files{}, model.Options{})})
 	if err != nil {
 		f.Fatal(err)
 	}

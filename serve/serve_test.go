@@ -237,7 +237,7 @@ type failure struct{ Error Error }
 
 func TestCompletionsStream(t *testing.T) {
 	t.Parallel()
-	_, url := start(t, Options{}, Model{"writer", writer(t, "", model.Options{})})
+	_, url := start(t, Options{}, Model{Name: "writer", Model: writer(t, "", model.Options{})})
 	for _, q := range []fields{
 		{"prompt": "once upon", "max_tokens": 30, "temperature": 0},
 		{"prompt": "once upon", "max_tokens": 30, "seed": 4, "n": 3, "logprobs": 2},
@@ -285,7 +285,7 @@ func text(t testing.TB, x any) string {
 // TestStops: what is written ends before the first stop text, in a stream too, wherever its bytes lie.
 func TestStops(t *testing.T) {
 	t.Parallel()
-	_, url := start(t, Options{}, Model{"writer", writer(t, "", model.Options{})})
+	_, url := start(t, Options{}, Model{Name: "writer", Model: writer(t, "", model.Options{})})
 	q := fields{"model": "writer", "prompt": "abc", "max_tokens": 40, "temperature": 1, "seed": 11, "logit_bias": fields{"3": -100}}
 	for i := range 128 { // plain letters alone, so that a text has no half runes
 		if i < 'a' || i > 'e' {
@@ -338,7 +338,7 @@ func TestFindStop(t *testing.T) {
 func TestChat(t *testing.T) {
 	t.Parallel()
 	m := writer(t, "", model.Options{})
-	_, url := start(t, Options{}, Model{"writer", m})
+	_, url := start(t, Options{}, Model{Name: "writer", Model: m})
 	q := fields{"model": "writer", "messages": []fields{{"role": "system", "content": "be kind"}, {"role": "user", "content": []fields{{"type": "text", "text": "hello"}}}},
 		"max_tokens": 20, "seed": 2, "logprobs": true, "top_logprobs": 3}
 	whole, _ := ask[ChatCompletion](t, url+"/v1/chat/completions", q, 200)
@@ -398,7 +398,7 @@ func TestToolCalls(t *testing.T) {
 func TestEmbeddings(t *testing.T) {
 	t.Parallel()
 	m := made(t, encoderConfig, files{}, model.Options{})
-	_, url := start(t, Options{}, Model{"encoder", m})
+	_, url := start(t, Options{}, Model{Name: "encoder", Model: m})
 	in := []string{"one text", "and another, which is longer", "one text"}
 	want, err := m.Task.(task.Embedder).Embed(context.Background(), m.Session, in, task.Vectors{})
 	if err != nil {
@@ -441,7 +441,7 @@ func TestEmbeddings(t *testing.T) {
 func TestClassify(t *testing.T) {
 	t.Parallel()
 	reviews, pairs := kept(t, "reviews"), kept(t, "pairs")
-	_, url := start(t, Options{}, Model{"reviews", reviews}, Model{"pairs", pairs})
+	_, url := start(t, Options{}, Model{Name: "reviews", Model: reviews}, Model{Name: "pairs", Model: pairs})
 	want, err := reviews.Task.(task.Predictor).Predict(context.Background(), reviews.Session, []task.Input{{Texts: []string{"a good film"}}})
 	if err != nil {
 		t.Fatal(err)

@@ -42,9 +42,10 @@ type serveConfig struct {
 
 // serveModel is a model that is served.
 type serveModel struct {
-	Name string `toml:"name" doc:"by which clients ask for it; empty: the name of its folder"`
-	Path string `toml:"path" doc:"run or checkpoint"`
-	Base string `toml:"base" doc:"of an adapter: the run or checkpoint it was trained on, if that has moved"`
+	Name  string `toml:"name" doc:"by which clients ask for it; empty: the name of its folder"`
+	Path  string `toml:"path" doc:"run or checkpoint"`
+	Base  string `toml:"base" doc:"of an adapter: the run or checkpoint it was trained on, if that has moved"`
+	Draft string `toml:"draft" doc:"smaller model with the same tokens that guesses what it writes, such as a compressed version; empty: none"`
 }
 
 func defaultServe() serveConfig {
@@ -69,7 +70,7 @@ func (c serveConfig) Validate(r *configs.Report) {
 func (c serveConfig) drain() (time.Duration, error) { return time.ParseDuration(c.Drain) }
 
 func serveCommand() *cobra.Command {
-	var file string
+	var file, draft string
 	c := &cobra.Command{
 		Use:   "serve [NAME=]RUN|CHECKPOINT...",
 		Short: "Answer requests over HTTP, in the manner of OpenAI's interface",
@@ -103,6 +104,7 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 	f.Int("prefix-mb", preset.PrefixMB, doc("prefix_mb"))
 	f.Int("threads", preset.Threads, doc("threads"))
 	f.String("drain", preset.Drain, doc("drain"))
+	f.StringVar(&draft, "draft", "", "of the one model: a smaller one with the same tokens that guesses what it writes")
 	f.String("api-key-file", "", doc("api_key_file"))
 	c.RunE = func(c *cobra.Command, args []string) error {
 		cfg := preset
@@ -112,7 +114,7 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 			if f.Value.Type() == "string" {
 				value = strconv.Quote(value)
 			}
-			if f.Name != "config" {
+			if f.Name != "config" && f.Name != "draft" {
 				o.Set = append(o.Set, strings.ReplaceAll(f.Name, "-", "_")+"="+value)
 			}
 		})
@@ -134,6 +136,12 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 		}
 		if len(cfg.Models) == 0 {
 			return cli.Usagef("no models to serve; name a run or checkpoint, or a file with [[models]] by -c")
+		}
+		if draft != "" {
+			if len(cfg.Models) > 1 {
+				return cli.Usagef("--draft is of one model and there are %d; give each its draft in a file, by -c", len(cfg.Models))
+			}
+			cfg.Models[0].Draft = draft
 		}
 		return serveModels(cfg)
 	}
@@ -157,14 +165,21 @@ func serveModels(cfg serveConfig) error {
 	began := time.Now()
 	var models []serve.Model
 	for _, m := range cfg.Models {
-		l, err := saved.OpenOn(m.Path, m.Base, false, model.Options{Packed: true, Int8Cache: cfg.CacheDType == "int8"})
+		o := model.Options{Packed: true, Int8Cache: cfg.CacheDType == "int8"}
+		l, err := saved.OpenOn(m.Path, m.Base, false, o)
 		if err != nil {
 			return err
+		}
+		var draft *saved.Model
+		if m.Draft != "" {
+			if draft, err = saved.Open(m.Draft, false, o); err != nil {
+				return err
+			}
 		}
 		if m.Name == "" {
 			m.Name = filepath.Base(filepath.Clean(m.Path))
 		}
-		models = append(models, serve.Model{Name: m.Name, Model: l})
+		models = append(models, serve.Model{Name: m.Name, Model: l, Draft: draft})
 	}
 	prefix := int64(cfg.PrefixMB) << 20
 	if prefix == 0 {
