@@ -97,17 +97,15 @@ func (s *compression) plan(ctx context.Context, j journal) (*Plan, error) {
 		p.Measure = "fisher"
 	}
 	options := make([][]Option, len(s.targets))
-	began := time.Now()
+	shown, done := newLayerProgress(s.out, "options", s.targets), 0
 	for i, t := range s.targets {
 		x, err := s.options(ctx, j, t)
 		if err != nil {
 			return nil, err
 		}
 		options[i], p.spectra[t.Name] = x.Options, x
-		if time.Since(began) > patience || i == len(s.targets)-1 {
-			began = time.Now()
-			fmt.Fprintf(s.out, "options: %d of %d layers\n", i+1, len(s.targets))
-		}
+		done += t.DenseParams()
+		shown.layer(i+1, done)
 	}
 	uniform, whole := cfg.Allocation == "uniform", 0.0
 	chosen, err := allocate(options, p.Budget, uniform)
@@ -142,6 +140,34 @@ func (s *compression) plan(ctx context.Context, j journal) (*Plan, error) {
 
 // patience is how long something may take before it shows its progress.
 const patience = 5 * time.Second
+
+// layerProgress tells now and then how many layers something has done, and when it will have done all, by their weights.
+type layerProgress struct {
+	out          io.Writer
+	what         string
+	layers, all  int
+	began, shown time.Time
+}
+
+func newLayerProgress(out io.Writer, what string, ts []Target) *layerProgress {
+	p := &layerProgress{out: out, what: what, layers: len(ts), began: time.Now(), shown: time.Now()}
+	for _, t := range ts {
+		p.all += t.DenseParams()
+	}
+	return p
+}
+
+// layer is told that so many layers are done, which have so many weights.
+func (p *layerProgress) layer(n, weights int) {
+	switch {
+	case n == p.layers:
+		fmt.Fprintf(p.out, "%s: %d of %d layers\n", p.what, n, p.layers)
+	case time.Since(p.shown) > patience:
+		p.shown = time.Now()
+		left := time.Duration(float64(time.Since(p.began)) * float64(p.all-weights) / float64(weights))
+		fmt.Fprintf(p.out, "%s: %d of %d layers, %s left\n", p.what, n, p.layers, left.Round(time.Second))
+	}
+}
 
 func (s Size) plus(o Option) Size { return Size{s.Params + o.Params, s.Bytes + o.Bytes} }
 

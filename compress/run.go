@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"time"
 
 	"gorgonia.org/tensor"
 
@@ -157,7 +156,7 @@ func unchanged(dir string, plan []byte) error {
 func (s *compression) factorize(ctx context.Context, p *Plan, j journal, final string, r *Result) error {
 	forms := map[string]*Form{}
 	chosen := map[string]nn.Rule{}
-	began := time.Now()
+	shown, done := newLayerProgress(s.out, "factorized", s.targets), 0
 	for i, l := range p.Layers {
 		got := LayerResult{Name: l.Name, Option: l.Option}
 		if !l.Option.Untouched() {
@@ -172,10 +171,8 @@ func (s *compression) factorize(ctx context.Context, p *Plan, j journal, final s
 		}
 		r.Layers = append(r.Layers, got)
 		r.Loss += got.Quality.Loss
-		if time.Since(began) > patience || i == len(p.Layers)-1 {
-			began = time.Now()
-			fmt.Fprintf(s.out, "factorized: %d of %d layers\n", i+1, len(p.Layers))
-		}
+		done += l.target().DenseParams()
+		shown.layer(i+1, done)
 	}
 	_, absent := os.Lstat(final)
 	_, err := checkpoints.Open(final)
