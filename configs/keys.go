@@ -14,7 +14,7 @@ import (
 //	Axis string `toml:"axis" doc:"side that is cut into blocks" choices:"in|out"`
 type Key struct {
 	Table   string   // as messages write it: "[model]", "[[model.linear]]", "" at the top
-	Kind    string   // the kind whose key it is, the innermost where there are several; "": it is there whatever the kinds
+	Kinds   []Kind   // whose key it is, from the outermost; none: it is there whatever the kinds
 	Name    string   // of the key
 	Type    string   // in words: "an integer"
 	Default string   // as TOML; "" where there is none: of a pointer, of a kind that must be given
@@ -22,6 +22,9 @@ type Key struct {
 	Unit    string   // "" where it has none
 	Choices []string // the texts it may be; of a key that chooses a kind the kinds' names; nil: any
 }
+
+// Kind is one that a table has chosen: [data] source = "tsv".
+type Kind struct{ Table, Key, Name string }
 
 // Keys lists the keys of src, a struct or a pointer to one with the defaults, and of every kind that its OneOfs may become, in
 // the order in which [Encode] would write them.
@@ -34,7 +37,7 @@ func Keys(src any, l Lists) ([]Key, error) {
 		return nil, err
 	}
 	w := &keyWalk{lists: l}
-	w.table(addressable(v), "", nil, false, "")
+	w.table(addressable(v), "", nil, false, nil)
 	return w.keys, nil
 }
 
@@ -46,36 +49,36 @@ type keyWalk struct {
 }
 
 // table lists the keys of the struct v, whose field has a tag, and then those of its tables. names is the table's name without
-// indices, element that it is one of an array, kind what it belongs to.
-func (w *keyWalk) table(v reflect.Value, tag reflect.StructTag, names toml.Key, element bool, kind string) {
+// indices, element that it is one of an array, kinds what it belongs to.
+func (w *keyWalk) table(v reflect.Value, tag reflect.StructTag, names toml.Key, element bool, kinds []Kind) {
 	var tables []func()
-	w.fields(v, tag, names, element, kind, &tables)
+	w.fields(v, tag, names, element, kinds, &tables)
 	for _, list := range tables {
 		list()
 	}
 }
 
 // fields lists the keys of v, which may be only a part of a table, and leaves the tables in it for later.
-func (w *keyWalk) fields(v reflect.Value, tag reflect.StructTag, names toml.Key, element bool, kind string, tables *[]func()) {
+func (w *keyWalk) fields(v reflect.Value, tag reflect.StructTag, names toml.Key, element bool, kinds []Kind, tables *[]func()) {
 	if one, ok := asOneOf(v); ok {
-		w.kinds(one, kindKey, tag, names, element, kind, tables)
+		w.kinds(one, kindKey, tag, names, element, kinds, tables)
 		return
 	}
 	for i := range v.NumField() {
 		sf, at := v.Type().Field(i), v.Field(i)
 		name := tagName(sf)
 		if one, ok := asOneOf(at); ok && name == "" {
-			w.kinds(one, kindKeyOf(sf), sf.Tag, names, element, kind, tables)
+			w.kinds(one, kindKeyOf(sf), sf.Tag, names, element, kinds, tables)
 			continue
 		}
 		switch {
 		case sf.Anonymous && name == "" && sf.Type.Kind() == reflect.Struct:
-			w.fields(at, "", names, element, kind, tables)
+			w.fields(at, "", names, element, kinds, tables)
 		case sf.IsExported() && name != "" && name != "-":
 			f := field{name: name, v: at, tag: sf.Tag}
 			table, array := isTable(at.Type())
 			if !table && !array {
-				w.add(f, names, element, kind)
+				w.add(f, names, element, kinds)
 				continue
 			}
 			inner := sample(at)
@@ -87,7 +90,7 @@ func (w *keyWalk) fields(v reflect.Value, tag reflect.StructTag, names toml.Key,
 			*tables = append(*tables, func() {
 				defer func(now []reflect.Type) { w.above = now }(w.above)
 				w.above = above
-				w.table(sample(inner), sf.Tag, child(names, name), array, kind)
+				w.table(sample(inner), sf.Tag, child(names, name), array, kinds)
 			})
 		}
 	}
@@ -102,10 +105,10 @@ func elementType(t reflect.Type) reflect.Type {
 }
 
 // kinds lists the key that chooses a kind, and the keys of each.
-func (w *keyWalk) kinds(one oneOf, key string, tag reflect.StructTag, names toml.Key, element bool, kind string, tables *[]func()) {
+func (w *keyWalk) kinds(one oneOf, key string, tag reflect.StructTag, names toml.Key, element bool, kinds []Kind, tables *[]func()) {
 	chosen := reflect.New(reflect.TypeFor[string]()).Elem()
 	chosen.SetString(one.chosen())
-	w.add(field{name: key, v: chosen, tag: tag, one: one}, names, element, kind)
+	w.add(field{name: key, v: chosen, tag: tag, one: one}, names, element, kinds)
 	if slices.Contains(w.above, one.concept()) {
 		return // its kinds are listed above
 	}
@@ -116,13 +119,14 @@ func (w *keyWalk) kinds(one oneOf, key string, tag reflect.StructTag, names toml
 		if c.name == one.chosen() && one.value() != nil {
 			value = one.value()
 		}
-		w.fields(addressable(reflect.ValueOf(value)), "", names, element, c.name, tables)
+		inner := append(kinds[:len(kinds):len(kinds)], Kind{header(names, element), key, c.name})
+		w.fields(addressable(reflect.ValueOf(value)), "", names, element, inner, tables)
 	}
 }
 
-func (w *keyWalk) add(f field, names toml.Key, element bool, kind string) {
+func (w *keyWalk) add(f field, names toml.Key, element bool, kinds []Kind) {
 	k := Key{
-		Table: header(names, element), Kind: kind, Name: f.name, Type: wantWord(f.v.Type()),
+		Table: header(names, element), Kinds: kinds, Name: f.name, Type: wantWord(f.v.Type()),
 		Doc: f.tag.Get("doc"), Unit: f.tag.Get("unit"), Choices: offered(choicesOf(f)),
 	}
 	switch {

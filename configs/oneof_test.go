@@ -378,22 +378,24 @@ func TestKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	kinds := []string{"disc", "box", "crate"}
+	top := func(name string) []Kind { return []Kind{{"", "kind", name}} }
+	main := func(name string) []Kind { return []Kind{{"[main]", "kind", name}} }
 	want := []Key{
-		{"", "", "match", "a string", `""`, "", "", nil},
-		{"", "", "kind", "a string", `"disc"`, "", "", kinds},
-		{"", "disc", "radius", "a number", "7.0", "from the middle to the edge", "cm", nil},
-		{"", "box", "width", "an integer", "2", "", "", nil},
-		{"", "box", "notes", "an array of integers", "[]", "", "", nil},
-		{"", "crate", "count", "an integer", "8", "", "", nil},
-		{"", "crate", "wood", "a string", `""`, "", "", []string{"oak", "pine"}},
-		{"", "crate", "finish", "a string", "", "", "", []string{"raw", "varnish"}},
-		{"", "varnish", "coats", "an integer", "3", "", "", nil},
-		{"", "", "scale", "a number", "0.0", "", "", nil},
-		{"", "", "title", "a string", `"t"`, "", "", nil},
-		{"[corner]", "box", "depth", "an integer", "1", "", "", nil},
-		{"[main]", "", "kind", "a string", `"box"`, "the first", "", kinds},
-		{"[main]", "disc", "radius", "a number", "1.0", "from the middle to the edge", "cm", nil},
-		{"[main]", "box", "width", "an integer", "5", "", "", nil},
+		{"", nil, "match", "a string", `""`, "", "", nil},
+		{"", nil, "kind", "a string", `"disc"`, "", "", kinds},
+		{"", top("disc"), "radius", "a number", "7.0", "from the middle to the edge", "cm", nil},
+		{"", top("box"), "width", "an integer", "2", "", "", nil},
+		{"", top("box"), "notes", "an array of integers", "[]", "", "", nil},
+		{"", top("crate"), "count", "an integer", "8", "", "", nil},
+		{"", top("crate"), "wood", "a string", `""`, "", "", []string{"oak", "pine"}},
+		{"", top("crate"), "finish", "a string", "", "", "", []string{"raw", "varnish"}},
+		{"", append(top("crate"), Kind{"", "finish", "varnish"}), "coats", "an integer", "3", "", "", nil},
+		{"", nil, "scale", "a number", "0.0", "", "", nil},
+		{"", nil, "title", "a string", `"t"`, "", "", nil},
+		{"[corner]", top("box"), "depth", "an integer", "1", "", "", nil},
+		{"[main]", nil, "kind", "a string", `"box"`, "the first", "", kinds},
+		{"[main]", main("disc"), "radius", "a number", "1.0", "from the middle to the edge", "cm", nil},
+		{"[main]", main("box"), "width", "an integer", "5", "", "", nil},
 	}
 	if d := cmp.Diff(want, got[:len(want)]); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

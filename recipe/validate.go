@@ -1,9 +1,8 @@
 package recipe
 
 import (
+	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"sparrow/configs"
 	"sparrow/kernel"
@@ -30,23 +29,19 @@ func (c Config) Validate(r *configs.Report) {
 
 // Validate reports what no training loop can use.
 func (c Train) Validate(r *configs.Report) {
-	atLeast(r, "steps", c.Steps, 1)
-	atLeast(r, "batch_size", c.BatchSize, 1)
-	atLeast(r, "grad_accum", c.GradAccum, 1)
-	atLeast(r, "patience", c.Patience, 0)
+	r.AtLeast("steps", 1)
+	r.AtLeast("batch_size", 1)
+	r.AtLeast("grad_accum", 1)
+	r.AtLeast("patience", 0)
 	within := func(key string, v, low, high float64) {
-		if !(v >= low && v < high) {
-			r.Errorf(key, "is out of range; want at least %g and less than %g", low, high)
-		}
+		r.Within(key, v >= low && v < high, fmt.Sprintf("at least %g and less than %g", low, high))
 	}
 	within("beta1", c.Beta1, 0, 1)
 	within("beta2", c.Beta2, 0, 1)
 	within("weight_decay", c.WeightDecay, 0, 10)
 	within("grad_clip", c.GradClip, 0, 1e9)
 	within("ema", c.EMA, 0, 1)
-	if !(c.Eps > 0 && c.Eps < 1) {
-		r.Errorf("eps", "is out of range; want more than 0 and less than 1")
-	}
+	r.Within("eps", c.Eps > 0 && c.Eps < 1, "more than 0 and less than 1")
 	c.validateOptimizer(r)
 	c.validateSchedule(r)
 	c.validateSTF(r)
@@ -56,9 +51,7 @@ func (c Train) Validate(r *configs.Report) {
 const defaultAdamBlock = 256
 
 func (c Train) validateOptimizer(r *configs.Report) {
-	if c.Optimizer != "adamw" && c.Optimizer != "adamw8bit" {
-		r.Errorf("optimizer", "is unknown; want \"adamw\" or \"adamw8bit\"")
-	}
+	r.OneOf("optimizer")
 	switch n := c.AdamBlockSize; {
 	case n < 16 || n > kernel.AdamW8bitMaxBlock || n&(n-1) != 0:
 		r.Errorf("adam_block_size", "is out of range; want a power of two from 16 to %d", kernel.AdamW8bitMaxBlock)
@@ -78,15 +71,9 @@ func (c Train) validateOptimizer(r *configs.Report) {
 
 // validateSchedule reports by key what [Schedule.Validate] would refuse.
 func (c Train) validateSchedule(r *configs.Report) {
-	if !(c.LearningRate > 0) || math.IsInf(c.LearningRate, 1) {
-		r.Errorf("learning_rate", "is out of range; want a finite number above 0")
-	}
-	if !(c.MinLRRatio >= 0 && c.MinLRRatio <= 1) {
-		r.Errorf("min_lr_ratio", "is out of range; want 0 to 1")
-	}
-	if kinds := []string{"constant", "linear", "cosine", "wsd"}; !slices.Contains(kinds, c.Schedule) {
-		r.Errorf("schedule", "is unknown; want one of %s", strings.Join(kinds, ", "))
-	}
+	r.Within("learning_rate", c.LearningRate > 0 && !math.IsInf(c.LearningRate, 1), "a finite number above 0")
+	r.Within("min_lr_ratio", c.MinLRRatio >= 0 && c.MinLRRatio <= 1, "0 to 1")
+	r.OneOf("schedule")
 	if c.Steps < 1 {
 		return
 	}
@@ -100,12 +87,6 @@ func (c Train) validateSchedule(r *configs.Report) {
 		r.Errorf("decay_steps", "is out of range; wsd wants 1 to %d, the steps after the warm-up", rest)
 	case c.Schedule != "wsd" && c.DecaySteps != 0:
 		r.Errorf("decay_steps", "is for schedule = \"wsd\" only, but schedule = %q", c.Schedule)
-	}
-}
-
-func atLeast(r *configs.Report, key string, v, low int) {
-	if v < low {
-		r.Errorf(key, "is too small; want at least %d", low)
 	}
 }
 
@@ -132,16 +113,12 @@ func (c Checkpoint) Validate(r *configs.Report) {
 	if c.Every < 0 {
 		r.Errorf("every", "is negative; want 0 (only at the end) or more steps")
 	}
-	atLeast(r, "keep", c.Keep, 1)
+	r.AtLeast("keep", 1)
 }
 
 // Validate reports a sample that cannot be drawn.
 func (c Sample) Validate(r *configs.Report) {
-	atLeast(r, "tokens", c.Tokens, 1)
-	if !(c.Temperature >= 0) {
-		r.Errorf("temperature", "is out of range; want 0 or more")
-	}
-	if !(c.TopP >= 0 && c.TopP <= 1) {
-		r.Errorf("top_p", "is out of range; want 0 to 1")
-	}
+	r.AtLeast("tokens", 1)
+	r.Within("temperature", c.Temperature >= 0, "0 or more")
+	r.Within("top_p", c.TopP >= 0 && c.TopP <= 1, "0 to 1")
 }

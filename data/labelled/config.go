@@ -113,9 +113,7 @@ func (c Lengths) Validate(r *configs.Report) {
 	if c.MaxLen < MinMaxLen || c.MaxLen > MaxMaxLen {
 		r.Errorf("max_len", "is out of range; want %d to %d tokens", MinMaxLen, MaxMaxLen)
 	}
-	if c.Cut != "head" && c.Cut != "head_tail" {
-		r.Errorf("cut", `is unknown; want one of "head", "head_tail"`)
-	}
+	r.OneOf("cut")
 }
 
 // Validate reports every key that is wrong, as far as that shows without reading a file.

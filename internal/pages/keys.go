@@ -47,52 +47,102 @@ func keysPage() ([]byte, error) {
 		}
 		writeKeys(&b, slices.DeleteFunc(keys, func(k configs.Key) bool { return said(k, known) }))
 		for _, k := range keys {
-			known[place{k.Table, k.Kind, k.Name}] = k.Default
+			known[place{k.Table, names(k), k.Name}] = k.Default
 		}
 	}
 	return []byte(strings.TrimSuffix(b.String(), "\n")), nil
 }
 
 // place is where a key stands.
-type place struct{ table, kind, name string }
+type place struct{ table, kinds, name string }
+
+// names are those of a key's kinds.
+func names(k configs.Key) string {
+	var all []string
+	for _, kind := range k.Kinds {
+		all = append(all, kind.Name)
+	}
+	return strings.Join(all, " ")
+}
 
 // said tells whether a key of a compression is one of a run, with the same default.
 func said(k configs.Key, run map[place]string) bool {
 	for inner, outer := range map[string]string{"compress.finetune": "train", "compress.data": "data"} {
 		if table := strings.Replace(k.Table, inner, outer, 1); table != k.Table {
-			value, known := run[place{table, k.Kind, k.Name}]
+			value, known := run[place{table, names(k), k.Name}]
 			return known && value == k.Default
 		}
 	}
 	return false
 }
 
-// writeKeys writes a table of Markdown for each table of TOML, and within it for each kind.
+// section are the keys of a table that belong to the same kinds.
+type section struct {
+	table string
+	kinds [][]configs.Kind // all that have these keys
+	rows  string
+}
+
+// writeKeys writes a table of Markdown for each table of TOML, and within it for each kind; one for kinds with the same keys.
 func writeKeys(b *strings.Builder, keys []configs.Key) {
-	type group struct{ table, kind string }
-	var groups []group
-	members := map[group][]configs.Key{}
-	for _, k := range keys {
-		g := group{k.Table, k.Kind}
-		if members[g] == nil {
-			groups = append(groups, g)
-		}
-		members[g] = append(members[g], k)
-	}
-	for _, g := range groups {
+	said := map[string]bool{}
+	for _, s := range sections(keys) {
 		head := "the top"
-		if g.table != "" {
-			head = "`" + g.table + "`"
+		if s.table != "" {
+			head = "`" + s.table + "`"
 		}
-		if g.kind != "" {
-			head += ", kind `" + g.kind + "`"
+		var of []string
+		for _, kinds := range s.kinds {
+			if len(kinds) == 0 {
+				continue
+			}
+			last := kinds[len(kinds)-1]
+			label := "`" + labelOf(s.table, last) + "`"
+			if n := len(kinds) - 2; n >= 0 && said[s.table+label] { // of the same kind, but for what is around it
+				label += " in `" + labelOf(s.table, kinds[n]) + "`"
+			}
+			if !slices.Contains(of, label) {
+				of = append(of, label)
+			}
 		}
-		fmt.Fprintf(b, "### %s\n\n| key | type | default | meaning |\n|---|---|---|---|\n", head)
-		for _, k := range members[g] {
-			fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", k.Name, typeOf(k), code(k.Default), meaning(k))
+		for _, label := range of {
+			said[s.table+label] = true
 		}
-		b.WriteString("\n")
+		if len(of) > 0 {
+			head += ", " + strings.Join(of, " or ")
+		}
+		fmt.Fprintf(b, "### %s\n\n| key | type | default | meaning |\n|---|---|---|---|\n%s\n", head, s.rows)
 	}
+}
+
+// sections puts together the keys of the same table and kinds, and then the kinds of a table with the same keys.
+func sections(keys []configs.Key) (all []*section) {
+	var parts []*section
+	for _, k := range keys {
+		i := slices.IndexFunc(parts, func(s *section) bool { return s.table == k.Table && slices.Equal(s.kinds[0], k.Kinds) })
+		if i < 0 {
+			i, parts = len(parts), append(parts, &section{table: k.Table, kinds: [][]configs.Kind{k.Kinds}})
+		}
+		parts[i].rows += fmt.Sprintf("| `%s` | %s | %s | %s |\n", k.Name, typeOf(k), code(k.Default), meaning(k))
+	}
+	for _, s := range parts {
+		i := slices.IndexFunc(all, func(old *section) bool { return old.table == s.table && old.rows == s.rows })
+		if i < 0 {
+			all = append(all, s)
+		} else {
+			all[i].kinds = append(all[i].kinds, s.kinds...)
+		}
+	}
+	return all
+}
+
+// labelOf names a kind that has keys of a table.
+func labelOf(table string, k configs.Kind) string {
+	label := fmt.Sprintf("%s = %q", k.Key, k.Name)
+	if k.Table != table && k.Table != "" {
+		label = k.Table + " " + label
+	}
+	return label
 }
 
 // typeOf is the type of a key in a word or two, with its unit.

@@ -48,14 +48,30 @@ func TestWriteKeys(t *testing.T) {
 	keys := []configs.Key{
 		{Name: "name", Type: "a string", Default: `"x"`, Doc: "goes to runs/<name>"},
 		{Table: "[a]", Name: "kind", Type: "a string", Default: `"b"`, Doc: "which one", Choices: []string{"b", "c"}},
-		{Table: "[a]", Kind: "b", Name: "width", Type: "an integer", Default: "0", Doc: "inside", Unit: "neurons"},
+		{Table: "[a]", Kinds: []configs.Kind{{Table: "[a]", Key: "kind", Name: "b"}}, Name: "width", Type: "an integer", Default: "0", Doc: "inside", Unit: "neurons"},
 	}
+	for _, table := range []string{"[c]", "[d]"} { // of both kinds, once the same and once not
+		for i, around := range []string{"x", "y"} {
+			kinds := []configs.Kind{{Table: "[b]", Key: "source", Name: around}, {Table: table, Key: "kind", Name: "deep"}}
+			k := configs.Key{Table: table, Kinds: kinds, Name: "last", Type: "an integer", Default: "1", Doc: "inside"}
+			if table == "[d]" {
+				k.Default = []string{"1", "2"}[i]
+			}
+			keys = append(keys, k)
+		}
+	}
+	keys = append(keys, configs.Key{Table: "[e]", Kinds: []configs.Kind{{Table: "[b]", Key: "source", Name: "x"}}, Name: "n", Type: "an integer", Default: "1"},
+		configs.Key{Table: "[e]", Kinds: []configs.Kind{{Table: "[b]", Key: "source", Name: "y"}}, Name: "n", Type: "an integer", Default: "1"})
 	var b strings.Builder
 	writeKeys(&b, keys)
 	const head = "| key | type | default | meaning |\n|---|---|---|---|\n"
 	want := "### the top\n\n" + head + "| `name` | string | `\"x\"` | goes to runs/\\<name> |\n\n" +
 		"### `[a]`\n\n" + head + "| `kind` | string | `\"b\"` | which one; one of `b`, `c` |\n\n" +
-		"### `[a]`, kind `b`\n\n" + head + "| `width` | integer, neurons | `0` | inside |\n\n"
+		"### `[a]`, `kind = \"b\"`\n\n" + head + "| `width` | integer, neurons | `0` | inside |\n\n" +
+		"### `[c]`, `kind = \"deep\"`\n\n" + head + "| `last` | integer | `1` | inside |\n\n" +
+		"### `[d]`, `kind = \"deep\"`\n\n" + head + "| `last` | integer | `1` | inside |\n\n" +
+		"### `[d]`, `kind = \"deep\"` in `[b] source = \"y\"`\n\n" + head + "| `last` | integer | `2` | inside |\n\n" +
+		"### `[e]`, `[b] source = \"x\"` or `[b] source = \"y\"`\n\n" + head + "| `n` | integer | `1` |  |\n\n"
 	if b.String() != want {
 		t.Errorf("writeKeys wrote\n%s\nwant\n%s", b.String(), want)
 	}
