@@ -13,15 +13,21 @@ import (
 // Types are in what a checkpoint can hold the matrices of an import.
 var Types = []string{"float32", "int8", "int4"}
 
-// Store says that the matrices of linear layers are to be held in a type of [Types]: rounded in blocks of 64 values. Embeddings,
-// norms and biases stay as they are.
-func (m *Model) Store(dtype string) error {
+// Store says that the matrices of linear layers are to be held in a type of [Types]: rounded in blocks of 64 values, with embeddings
+// those of embeddings too. Norms and biases stay as they are.
+func (m *Model) Store(dtype string, embeddings bool) error {
 	if !slices.Contains(Types, dtype) {
 		return fmt.Errorf("%w: type %q is unknown; want float32, int8 or int4", ErrSource, dtype)
 	}
 	m.Network.Linear = nil
+	if embeddings && dtype == "float32" {
+		return fmt.Errorf("%w: embeddings can be rounded to int8 or int4, not to float32", ErrSource)
+	}
 	if dtype != "float32" {
 		rule := nn.Rule{Match: "*", Storage: nn.Storage{Quantize: dtype}}
+		if embeddings {
+			rule.Embeddings = &embeddings
+		}
 		rule.Name, rule.Of = "dense", nn.Dense{}
 		m.Network.Linear = []nn.Rule{rule}
 	}

@@ -75,6 +75,17 @@ func (b *Builder) rule() Rule {
 	return Rule{OneOf: As(Dense{})}
 }
 
+// tableStorage is how a checkpoint holds the embedding b.Name(""): as the last rule says that is of embeddings too.
+func (b *Builder) tableStorage() Quantization {
+	for i, c := range slices.Backward(b.opts.Linear) {
+		if ok, _ := path.Match(c.Match, b.prefix); ok && c.Embeddings != nil && *c.Embeddings {
+			b.matched[i] = true
+			return c.Quantization()
+		}
+	}
+	return Quantization{}
+}
+
 // Unmatched lists the patterns of Options.Linear that decided no layer's
 // representation, after the whole model is built.
 func (b *Builder) Unmatched() []string {

@@ -11,6 +11,9 @@ type Embedding struct{ weight Weight }
 
 // NewEmbedding makes the table b.Name("weight").
 func NewEmbedding(b *Builder, count, width int, init Init) *Embedding {
+	if q := b.tableStorage(); q.Bits > 0 {
+		b.Store.quantized[b.Name("weight")] = q
+	}
 	return &Embedding{b.Weight("weight", init, count, width)}
 }
 

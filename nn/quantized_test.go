@@ -11,6 +11,7 @@ import (
 
 	"sparrow/configs"
 	"sparrow/nn"
+	"sparrow/op"
 )
 
 // TestQuantizeConfig: which tables may ask for few bits, in one line each.
@@ -123,6 +124,32 @@ func TestRoundRefuses(t *testing.T) {
 		err := nn.Quantization{Bits: 4, Block: 64}.Round(w)
 		if err == nil || !strings.Contains(err.Error(), "int4 are not all finite numbers") || w[2] != 0.3 {
 			t.Errorf("%g: %v, %v", x, err, w)
+		}
+	}
+}
+
+// TestEmbeddingsInFewBits: a rule that is of embeddings says how a checkpoint holds them; in memory they stay as they are, and rules
+// that are not change nothing.
+func TestEmbeddingsInFewBits(t *testing.T) {
+	yes := true
+	for _, c := range []struct {
+		rule nn.Rule
+		bits int
+	}{
+		{nn.Rule{Match: "*", Storage: nn.Storage{Quantize: "int8"}, OneOf: nn.As(nn.Dense{})}, 0},
+		{nn.Rule{Match: "*", Storage: nn.Storage{Quantize: "int8", Embeddings: &yes}, OneOf: nn.As(nn.Dense{})}, 8},
+		{nn.Rule{Match: "other", Storage: nn.Storage{Quantize: "int8", Embeddings: &yes}, OneOf: nn.As(nn.Dense{})}, 0},
+		{nn.Rule{Match: "*", Storage: nn.Storage{Quantize: "int4", Embeddings: &yes}, OneOf: nn.As(nn.Dense{})}, 4},
+	} {
+		s := nn.NewStore(tensor.Float32)
+		s.Packed = true
+		b := nn.NewBuilder(op.NewTape(tensor.Float32, false), s, nn.Options{Linear: []nn.Rule{c.rule}})
+		nn.NewEmbedding(b.Sub("words"), 10, 8, nn.Normal(1))
+		if got := s.Quantization("words.weight"); got.Bits != c.bits {
+			t.Errorf("%+v: %d bits, want %d", c.rule, got.Bits, c.bits)
+		}
+		if s.InFewBits("words.weight") {
+			t.Errorf("%+v: the embedding is in few bits in memory", c.rule)
 		}
 	}
 }

@@ -14,6 +14,7 @@ type Rule struct {
 // Storage is in how many bits a checkpoint holds a layer's values; such layers do not train.
 type Storage struct {
 	Quantize   string `toml:"quantize" doc:"type of the stored values, of all kinds but lora; empty: float32" choices:"|int8|int4"`
+	Embeddings *bool  `toml:"embeddings" doc:"embeddings whose names match are stored so too, and are float32 in memory; left out: no"`
 	QuantBlock int    `toml:"quant_block" doc:"values that share a scale; 0: 64, of a lora layer's base 256" unit:"values"`
 }
 
@@ -28,6 +29,7 @@ func (c Rule) Validate(r *configs.Report) {
 	if ok {
 		r.Only("quantize", c.Quantize == "", "kind = \""+c.Name+"\"", "none: its values train and are stored as they are")
 	}
+	r.Only("embeddings", c.Embeddings == nil || !*c.Embeddings || c.Quantization().Bits > 0, "quantize", "false: there is nothing to store them in")
 	switch {
 	case c.QuantBlock == 0:
 	case c.QuantBlock < minBlock || c.QuantBlock > maxBlock:

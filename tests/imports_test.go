@@ -88,12 +88,15 @@ var imports = map[string][]string{
 	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/texts/page"},
 
 	// What is above everything, and imported by nothing.
-	"bench":          {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama"},
-	"internal/pages": {"internal/cli", "compress", "configs", "cost", "recipe"},
-	"tests/attack":   {"checkpoints", "internal/cli", "internal/shell"},
-	"tests/walks":    {"internal/cli", "compress", "recipe"},
-	"tests/claims":   {"compress", "train", "model", "model/decoder", "model/encoder", "model/favit", "model/lama", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
-	"tests":          {"attention", "compress", "train", "train/optim", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data", "data/text"},
+	"internal/rename":  {},
+	"examples/notes":   {},
+	"examples/service": {},
+	"bench":            {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama"},
+	"internal/pages":   {"internal/cli", "compress", "configs", "cost", "recipe"},
+	"tests/attack":     {"checkpoints", "internal/cli", "internal/shell"},
+	"tests/walks":      {"internal/cli", "compress", "recipe"},
+	"tests/claims":     {"compress", "train", "model", "model/decoder", "model/encoder", "model/favit", "model/lama", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
+	"tests":            {"attention", "compress", "train", "train/optim", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data", "data/text"},
 }
 
 // testImports are what the tests of a package may import beside that.

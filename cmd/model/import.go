@@ -23,7 +23,7 @@ import (
 
 func importCommand() *cobra.Command {
 	var out, dtype, tokenizer string
-	var pairs bool
+	var pairs, embeddings bool
 	c := &cobra.Command{
 		Use:   "import SOURCE -o CHECKPOINT",
 		Short: "Make a checkpoint of a model from elsewhere",
@@ -57,7 +57,7 @@ All that is not supported, missing, superfluous or of a wrong shape is said at o
 			if err != nil {
 				return err
 			}
-			if err := m.Store(dtype); err != nil {
+			if err := m.Store(dtype, embeddings); err != nil {
 				return cli.Usagef("--dtype: %w", err)
 			}
 			if err := writeImport(os.Stderr, m, out); err != nil {
@@ -76,6 +76,7 @@ All that is not supported, missing, superfluous or of a wrong shape is said at o
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "folder of the new checkpoint")
 	c.Flags().StringVar(&dtype, "dtype", "float32", "in what the matrices are held: float32, int8 or int4")
+	c.Flags().BoolVar(&embeddings, "embeddings", false, "hold embeddings in the type of --dtype too; in memory they are float32")
 	c.Flags().StringVar(&tokenizer, "tokenizer", "", "of a .bin of llama2.c: its tokenizer, as tok512.bin")
 	c.Flags().BoolVar(&pairs, "pairs", false, "of a classifier whose config does not say so: its texts come in pairs")
 	cli.Threads(c)
