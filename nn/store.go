@@ -75,6 +75,9 @@ func (s *Store) IndexNames() []string { return s.indexNames }
 // Index returns the named integers, nil if there are none or the store is virtual.
 func (s *Store) Index(name string) []int32 { return s.indices[name] }
 
+// IndexLen is how many integers the named ones are.
+func (s *Store) IndexLen(name string) int { return s.sizes[name] }
+
 // AtomNames lists the index tables of dense_sparse layers in the order of their creation.
 func (s *Store) AtomNames() []string { return s.atomNames }
 

@@ -8,6 +8,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/data"
+	"sparrow/kernel"
 	"sparrow/nn"
 	"sparrow/task"
 )
@@ -105,31 +106,57 @@ func ByName(as []checkpoints.Array) map[string]checkpoints.Array {
 	return m
 }
 
-// ReadModel fills the store, which must have exactly the arrays of model.npz or,
+// blankArrays are the arrays of model.npz of a declared store, with memory that is to be filled.
+func blankArrays(s *nn.Store) []checkpoints.Array {
+	var out []checkpoints.Array
+	parameter := func(name string, shape []int, q nn.Quantization) {
+		if n := tensor.Shape(shape).TotalSize(); q.Bits > 0 {
+			out = append(out, packedArrays(name, shape, kernel.NewQuantized(q.Bits, q.Block, n))...)
+		} else {
+			out = append(out, checkpoints.Array{Name: name, Shape: shape, Data: make([]float32, n)})
+		}
+	}
+	for _, n := range s.Names() {
+		parameter(n, s.Shape(n), s.Quantization(n))
+	}
+	for _, n := range s.IndexNames() {
+		out = append(out, checkpoints.Array{Name: n, Shape: []int{s.IndexLen(n)}, Data: make([]int32, s.IndexLen(n))})
+	}
+	for _, n := range s.AtomNames() {
+		size := s.Atoms(n).PackedLen()
+		out = append(out, checkpoints.Array{Name: n, Shape: []int{size}, Data: make([]uint8, size)})
+	}
+	for _, n := range s.BaseNames() {
+		b := s.Base(n)
+		parameter(n, []int{b.Out, b.In}, b.Stored)
+	}
+	return out
+}
+
+// ReadModel fills a declared store, which must have exactly the arrays of model.npz or,
 // of an adapter, of that and its base. It returns the names of the base's arrays.
 // A weight that is no finite number is an error: nothing that it says would be one.
 func ReadModel(c, base *checkpoints.Checkpoint, s *nn.Store) (inherited map[string]bool, err error) {
-	if inherited, err = readWeights(c, base, s); err != nil {
+	arrays := ByName(blankArrays(s))
+	if base != nil {
+		arrays, inherited, err = adapterArrays(c, base, s, arrays)
+	} else {
+		err = c.ReadInto("model.npz", arrays)
+	}
+	if err != nil {
 		return nil, err
 	}
-	if err := checkFinite(s); err != nil {
+	if err := checkFinite(s, arrays); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w: its training has diverged, or another program wrote it; use another checkpoint", checkpoints.ErrCheckpoint, c.Dir(), err)
 	}
+	values := make(map[string]nn.Array, len(arrays))
+	for name, a := range arrays {
+		values[name] = nn.Array{Shape: a.Shape, Data: a.Data}
+	}
+	if _, _, err := s.Fill(values); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, c.Dir(), err)
+	}
 	return inherited, nil
-}
-
-func readWeights(c, base *checkpoints.Checkpoint, s *nn.Store) (inherited map[string]bool, err error) {
-	if base != nil {
-		return readAdapter(c, base, s)
-	}
-	arrays := ByName(Arrays(s))
-	if err := c.ReadInto("model.npz", arrays); err != nil {
-		return nil, err
-	}
-	if err := unpack(s, arrays); err != nil {
-		return nil, err
-	}
-	return nil, s.CheckIndices()
 }
 
 // ReadState reads a checkpoint's state.json, whose numbers are checked.

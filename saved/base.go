@@ -82,9 +82,9 @@ func (d denseBases) settle(s *nn.Store, loaded []string) (map[string]bool, error
 	return names, s.CheckIndices()
 }
 
-// readAdapter fills the store from an adapter's checkpoint and its base, and
-// returns the names of the arrays that are the base's.
-func readAdapter(c, base *checkpoints.Checkpoint, s *nn.Store) (map[string]bool, error) {
+// adapterArrays reads the arrays of an adapter's checkpoint and of its base, of which all are those of a store. What the base
+// gives are values, as it holds them or of its codes. inherited are the names of the arrays that are the base's.
+func adapterArrays(c, base *checkpoints.Checkpoint, s *nn.Store, all map[string]checkpoints.Array) (arrays map[string]checkpoints.Array, inherited map[string]bool, err error) {
 	own := map[string]bool{}
 	for _, f := range c.Manifest().Files {
 		if f.Name == "model.npz" {
@@ -93,36 +93,46 @@ func readAdapter(c, base *checkpoints.Checkpoint, s *nn.Store) (map[string]bool,
 			}
 		}
 	}
-	mine := ByName(Arrays(s))
-	rest, dense := denseArrays(s)
-	for name := range mine {
-		if own[name] {
-			delete(rest, name)
-		} else {
-			delete(mine, name)
-		}
-		if held, packed := strings.CutSuffix(name, codesSuffix); packed && own[name] {
-			delete(rest, held)
+	mine, rest := map[string]checkpoints.Array{}, map[string]checkpoints.Array{}
+	coded := map[string]bool{} // of rest, what the store holds in few bits
+	for name, a := range all {
+		held, codes := strings.CutSuffix(name, codesSuffix)
+		_, scales := strings.CutSuffix(name, scalesSuffix)
+		switch {
+		case own[name]:
+			mine[name] = a
+		case codes:
+			shape := []int(s.Shape(held))
+			if b := s.Base(held); b != nil {
+				shape = []int{b.Out, b.In}
+			}
+			rest[held] = checkpoints.Array{Name: held, Shape: shape, Data: make([]float32, tensor.Shape(shape).TotalSize())}
+			coded[held] = true
+		case !scales:
+			rest[name] = a
 		}
 	}
 	if err := c.ReadInto("model.npz", mine); err != nil {
-		return nil, err
-	}
-	if err := unpack(s, mine); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	loaded, missing, _, err := matchValues(base, rest)
 	if err != nil {
-		return nil, damagedBase(c, err)
+		return nil, nil, damagedBase(c, err)
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("%w: %s: %d weights are neither in the adapter nor, in that shape, in its base %s; the first is %s",
+		return nil, nil, fmt.Errorf("%w: %s: %d weights are neither in the adapter nor, in that shape, in its base %s; the first is %s",
 			checkpoints.ErrCheckpoint, c.Dir(), len(missing), base.Dir(), missing[0])
 	}
-	if err := unpack(s, rest); err != nil {
-		return nil, damagedBase(c, err)
+	inherited = map[string]bool{}
+	for _, name := range loaded {
+		mine[name] = rest[name]
+		if coded[name] {
+			inherited[name+codesSuffix], inherited[name+scalesSuffix] = true, true
+		} else {
+			inherited[name] = true
+		}
 	}
-	return dense.settle(s, loaded)
+	return mine, inherited, nil
 }
 
 // FindBase opens the checkpoint that the adapter c was trained on. It is looked

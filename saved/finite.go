@@ -2,39 +2,28 @@ package saved
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
-	"gorgonia.org/tensor"
-
+	"sparrow/checkpoints"
 	"sparrow/kernel"
 	"sparrow/nn"
 )
 
-// checkFinite names a weight of a store that is no finite number. The scales of those in few bits have been checked.
-func checkFinite(s *nn.Store) error {
-	for _, name := range s.Names() {
-		if s.InFewBits(name) {
-			continue
-		}
-		if err := finite(name, s.Get(name)); err != nil {
-			return err
-		}
-	}
-	for _, name := range s.BaseNames() {
-		b := s.Base(name)
-		if b.Stored.Bits > 0 {
-			continue
-		}
-		if err := finite(name, b.Weight); err != nil {
-			return err
+// checkFinite names a weight of a store's arrays that is no finite number. Those that are held in few bits are checked as such.
+func checkFinite(s *nn.Store, arrays map[string]checkpoints.Array) error {
+	for _, name := range slices.Concat(s.Names(), s.BaseNames()) {
+		if values, ok := arrays[name].Data.([]float32); ok {
+			if err := finite(name, arrays[name].Shape, values); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func finite(name string, d *tensor.Dense) error {
-	values := d.Float32s()
+func finite(name string, shape []int, values []float32) error {
 	if kernel.AllFinite(values) {
 		return nil
 	}
@@ -42,7 +31,6 @@ func finite(name string, d *tensor.Dense) error {
 		if kernel.Finite(float64(v)) {
 			continue
 		}
-		shape := d.Shape()
 		at := make([]string, len(shape))
 		for axis := len(shape) - 1; axis >= 0; axis-- {
 			at[axis], i = strconv.Itoa(i%shape[axis]), i/shape[axis]

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"maps"
 
-	"gorgonia.org/tensor"
-
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/internal/machine"
@@ -44,12 +42,7 @@ func Open(path string, last bool, opts model.Options, known ...Options) (*Model,
 // OpenOn is Open of an adapter whose base, a run or a checkpoint, is at base; "":
 // where it was when the adapter was trained.
 func OpenOn(path, base string, last bool, opts model.Options, known ...Options) (*Model, error) {
-	l, err := open(path, base, last, false, opts, Known(known...))
-	if err != nil {
-		return nil, err
-	}
-	_, err = ReadModel(l.Files, l.Base, l.Session.Store())
-	return l, err
+	return open(path, base, last, false, opts, Known(known...))
 }
 
 // OpenFS is Open of a checkpoint at the root of a file system, such as one that a program carries by go:embed. name stands for it in
@@ -69,8 +62,7 @@ func OpenFS(fsys fs.FS, name string, opts model.Options, known ...Options) (*Mod
 	if err := l.build(false, opts); err != nil {
 		return nil, err
 	}
-	_, err = ReadModel(c, nil, l.Session.Store())
-	return l, err
+	return l, nil
 }
 
 // Describe is OpenOn without the weights: enough to tell what a model is made of.
@@ -106,7 +98,7 @@ func open(path, base string, last, virtual bool, opts model.Options, known Optio
 	return l, nil
 }
 
-// build makes task and session of a model whose config is read.
+// build makes task and session of a model whose config is read, with its weights unless it is to be virtual.
 func (l *Model) build(virtual bool, opts model.Options) (err error) {
 	if l.Task, err = l.Known.Task(l.Config, l.Files); err != nil {
 		return err
@@ -117,12 +109,16 @@ func (l *Model) build(virtual bool, opts model.Options) (err error) {
 	if err := l.checkDims(virtual); err != nil {
 		return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, l.Dir, err)
 	}
-	// Names and shapes alone come first: they tell what memory is needed.
-	if err := l.checkArrays(opts); err != nil {
+	// Names and shapes alone come first: they tell what memory is needed, and a session draws no values for what is filled.
+	store, err := l.declare(opts)
+	if err != nil {
 		return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, l.Dir, err)
 	}
-	store := nn.NewStore(tensor.Float32)
-	store.Virtual = virtual
+	if store.Virtual = virtual; !virtual {
+		if _, err := ReadModel(l.Files, l.Base, store); err != nil {
+			return err
+		}
+	}
 	if l.Session, err = l.Config.Model.NewSession(l.Dims, store, opts); err != nil {
 		return errors.Join(checkpoints.ErrCheckpoint, err)
 	}

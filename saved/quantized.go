@@ -129,7 +129,7 @@ func SameWeights(m checkpoints.Manifest, s *nn.Store, adapter bool) bool {
 			continue
 		}
 		for _, e := range f.Entries {
-			if d := s.Get(e.Name); d != nil && !slices.Equal(d.Shape(), e.Shape) {
+			if shape := s.Shape(e.Name); shape != nil && !slices.Equal(shape, e.Shape) {
 				return false
 			}
 		}

@@ -32,16 +32,16 @@ func (l *Model) checkDims(virtual bool) error {
 	return recipe.Plausible(cfg, l.Dims, 1, limit)
 }
 
-// checkArrays refuses a network that the arrays cannot fill.
-func (l *Model) checkArrays(opts model.Options) error {
+// declare names the arrays of the network, and refuses one that those of the checkpoint cannot fill.
+func (l *Model) declare(opts model.Options) (*nn.Store, error) {
 	network, err := l.Config.Model.Network(l.Dims)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	store := nn.NewStore(tensor.Float32)
 	opts.Linear = l.Config.Model.Linear
 	if err := model.Declare(network, store, opts); err != nil {
-		return err
+		return nil, err
 	}
 	want := 0.0 // in float64: the sizes may overflow
 	for _, name := range store.Names() {
@@ -56,9 +56,9 @@ func (l *Model) checkArrays(opts model.Options) error {
 		want += float64(b.Out) * float64(b.In)
 	}
 	if have := mostValues(l.Files) + mostValues(l.Base); want > have {
-		return fmt.Errorf("its config is of a network of %.0f values, and its arrays hold at most %.0f; want those of one model", want, have)
+		return nil, fmt.Errorf("its config is of a network of %.0f values, and its arrays hold at most %.0f; want those of one model", want, have)
 	}
-	return nil
+	return store, nil
 }
 
 // mostValues is how many values the arrays of a checkpoint can stand for: a byte holds two at most.

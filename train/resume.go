@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"sparrow/checkpoints"
+	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
@@ -109,11 +110,21 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from orig
 			return nil, false, err
 		}
 	}
-	if t, err = prepare(ctx, cfg, dir, own, from.known, out); err != nil {
-		return nil, false, err
+	var inherited map[string]bool
+	var unread error // why the store is not filled
+	fill := func(s *nn.Store) error {
+		inherited, unread = saved.ReadModel(c, parent, s)
+		if unread != nil && !saved.SameWeights(c.Manifest(), s, cfg.Adapter()) { // the config has changed, the checkpoint is sound
+			unread = fmt.Errorf("%w: %w", task.ErrUsage, unread)
+		}
+		return unread
 	}
-	if err := t.restore(c, parent); err != nil {
-		if !saved.SameWeights(c.Manifest(), t.store, t.cfg.Adapter()) { // the config has changed, the checkpoint is sound
+	if t, err = prepare(ctx, cfg, dir, own, from.known, out, fill); err != nil {
+		return nil, false, cmp.Or(unread, err)
+	}
+	t.inherited = inherited
+	if err := t.restore(c); err != nil {
+		if !saved.SameWeights(c.Manifest(), t.store, t.cfg.Adapter()) {
 			err = fmt.Errorf("%w: %w", task.ErrUsage, err)
 		}
 		return nil, false, err
@@ -132,7 +143,7 @@ func fromStart(ctx context.Context, cfg recipe.Config, dir, base string, from or
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
-	t, err := prepare(ctx, cfg, dir, own, from.known, out)
+	t, err := prepare(ctx, cfg, dir, own, from.known, out, nil)
 	if err != nil {
 		return t, err
 	}

@@ -42,14 +42,10 @@ func (t *Trainer) write(state []byte) error {
 	return checkpoints.Write(checkpoints.StepDir(t.dir, t.state.Step), c)
 }
 
-// restore continues from a checkpoint of this very run, whose base is nil unless
-// it is an adapter's.
-func (t *Trainer) restore(c, base *checkpoints.Checkpoint) error {
+// restore continues from a checkpoint of this very run, whose weights the store has.
+func (t *Trainer) restore(c *checkpoints.Checkpoint) error {
 	var err error
 	if t.state, err = saved.ReadState(c); err != nil {
-		return err
-	}
-	if t.inherited, err = saved.ReadModel(c, base, t.store); err != nil {
 		return err
 	}
 	if t.parent = c.Manifest().Parent; t.solved != nil {

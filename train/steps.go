@@ -11,7 +11,7 @@ import (
 )
 
 // prepareSteps builds what steps of an optimizer take: the session with its gradients, the stream, moments and averages.
-func (t *Trainer) prepareSteps() (err error) {
+func (t *Trainer) prepareSteps(fill func(*nn.Store) error) (err error) {
 	cfg := t.cfg
 	t.grads = nn.NewGradients(t.store)
 	var layers *nn.LayerGradients
@@ -23,7 +23,7 @@ func (t *Trainer) prepareSteps() (err error) {
 	if t.teacher, err = openTeacher(cfg.Train.Distill, t.facts.Files, t.dims, t.known); err != nil {
 		return err
 	}
-	if t.session, err = t.newSession(); err == nil {
+	if t.session, err = t.newSession(fill); err == nil {
 		err = t.feed()
 	}
 	if err == nil {
@@ -49,14 +49,25 @@ func (t *Trainer) feed() (err error) {
 	return err
 }
 
-// newSession prepares to run the network over the store.
-func (t *Trainer) newSession() (*model.Session, error) {
+// newSession prepares to run the network over the store, which fill, if there is one, fills when it is declared.
+func (t *Trainer) newSession(fill func(*nn.Store) error) (*model.Session, error) {
 	n, err := networkOf(t.cfg, t.dims)
 	if err != nil {
 		return nil, err
 	}
-	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear, Sink: t.sink, Frozen: t.cfg.Train.Frozen, Sites: stageOutputs(t.cfg.Model.Body())}
-	t.stf.Apply(&opts)
+	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear}
+	if t.solved == nil {
+		opts.Sink, opts.Frozen, opts.Sites = t.sink, t.cfg.Train.Frozen, stageOutputs(t.cfg.Model.Body())
+		t.stf.Apply(&opts)
+	}
+	if fill != nil {
+		if err := model.Declare(n, t.store, opts); err != nil {
+			return nil, err
+		}
+		if err := fill(t.store); err != nil {
+			return nil, err
+		}
+	}
 	return model.NewSession(n, t.store, opts)
 }
 
@@ -87,7 +98,7 @@ func (t *Trainer) settle() (err error) {
 	if err := t.stf.Settle(t.state.Settled); err != nil {
 		return err
 	}
-	if t.session, err = t.newSession(); err != nil {
+	if t.session, err = t.newSession(nil); err != nil {
 		return err
 	}
 	at := t.stream.Cursor()

@@ -113,7 +113,7 @@ func newRun(ctx context.Context, cfg recipe.Config, dir string, force bool, from
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
-	t, err := prepare(ctx, cfg, dir, own, from.known, out)
+	t, err := prepare(ctx, cfg, dir, own, from.known, out, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -156,8 +156,9 @@ func (t *Trainer) initialize() error {
 	return nil
 }
 
-// prepare builds everything in memory.
-func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, known saved.Options, out io.Writer) (*Trainer, error) {
+// prepare builds everything in memory. fill, if there is one, gives the declared store its values, of which else the first ones are
+// drawn.
+func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, known saved.Options, out io.Writer, fill func(*nn.Store) error) (*Trainer, error) {
 	t := &Trainer{cfg: cfg, dir: dir, out: out, task: own, known: known, schedule: optim.ScheduleOf(cfg.Train)}
 	plan, err := examine(ctx, cfg, own, known)
 	if err != nil {
@@ -173,9 +174,9 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 	t.store = nn.NewStore(tensor.Float32)
 	t.state.Corpus = t.facts.Hash
 	if t.solved, err = solvedOf(own, cfg); err == nil && t.solved == nil {
-		err = t.prepareSteps()
+		err = t.prepareSteps(fill)
 	} else if err == nil {
-		t.session, err = cfg.Model.NewSession(t.dims, t.store, model.Options{Seed: cfg.Seed})
+		t.session, err = t.newSession(fill)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
