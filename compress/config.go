@@ -113,12 +113,15 @@ func Load(file string, set []string, more ...Options) (Config, error) {
 	return cfg, err
 }
 
-// oldDefaults are those of [recipe.OldDefaults] that a fine-tuning has.
+// oldDefaults are those of [recipe.OldDefaults] that a fine-tuning and the data of a calibration have.
 func oldDefaults() map[string]any {
 	old := map[string]any{}
 	for name, x := range recipe.OldDefaults {
 		if rest, ok := strings.CutPrefix(name, "train."); ok {
 			old["compress.finetune."+rest] = x
+		}
+		if rest, ok := strings.CutPrefix(name, "data."); ok {
+			old["compress.data."+rest] = x
 		}
 	}
 	return old

@@ -410,3 +410,28 @@ func TestKeys(t *testing.T) {
 		t.Errorf("tables (-want +got):\n%s", d)
 	}
 }
+
+// TestEdit: a kind is changed in place, its name stays; another one than is there is a programmer's mistake. A kind is chosen by
+// its name, and keeps what it has if it is that already.
+func TestEdit(t *testing.T) {
+	one := OneOf[shape]{"box", box{Width: 5}}
+	Edit(&one, func(b *box) { b.Width++ })
+	if want := (OneOf[shape]{"box", box{Width: 6}}); !cmp.Equal(one, want) {
+		t.Errorf("got %+v, want %+v", one, want)
+	}
+	if !one.Choose("box", shapes()) || one.Of.(box).Width != 6 {
+		t.Errorf("chosen again: %+v", one)
+	}
+	if one.Choose("ring", shapes()) || one.Name != "box" {
+		t.Errorf("chosen what there is not: %+v", one)
+	}
+	if !one.Choose("disc", shapes()) || !cmp.Equal(one, OneOf[shape]{"disc", disc{1}}) {
+		t.Errorf("chosen: %+v", one)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a disc was edited as a box")
+		}
+	}()
+	Edit(&one, func(*box) {})
+}
