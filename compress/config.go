@@ -104,12 +104,31 @@ type Options struct {
 // Load reads a config file; set are overrides of the form "compress.ratio=0.5". The file may choose what more lists, which
 // the compression knows too.
 func Load(file string, set []string, more ...Options) (Config, error) {
+	cfg := blank(more)
+	err := configs.Load(file, &cfg, configs.Options{Lists: saved.Known(cfg.Compress.Known).Lists, Set: set, Old: oldDefaults()})
+	return cfg, err
+}
+
+// blank is the default config of a compression that knows more.
+func blank(more []Options) Config {
 	cfg := DefaultConfig()
 	for _, o := range more {
 		cfg.Compress.Methods = append(cfg.Compress.Methods, o.Methods...)
 		cfg.Compress.Known = saved.Known(cfg.Compress.Known, o.Options)
 	}
-	err := configs.Load(file, &cfg, configs.Options{Lists: saved.Known(cfg.Compress.Known).Lists, Set: set, Old: oldDefaults()})
+	return cfg
+}
+
+// stored reads the config that a compression has written into its folder, also one of an earlier version, which spelled out the
+// keys of every source of data.
+func stored(file string, text []byte, more []Options) (Config, error) {
+	cfg, old := blank(more), oldDefaults()
+	for name, x := range recipe.OldDefaults {
+		if rest, ok := strings.CutPrefix(name, "data."); ok && rest != "source" {
+			old["compress.data."+rest] = x
+		}
+	}
+	err := configs.Decode(file, text, &cfg, configs.Options{Lists: saved.Known(cfg.Compress.Known).Lists, Old: old})
 	return cfg, err
 }
 

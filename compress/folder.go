@@ -101,7 +101,7 @@ func (s *compression) begin(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := vacant(dir, text); err != nil { // before anything is written there
+	if _, err := s.vacant(dir, text); err != nil { // before anything is written there
 		return nil, err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -110,7 +110,7 @@ func (s *compression) begin(dir string) (unlock func(), err error) {
 	if unlock, err = checkpoints.Lock(dir); err != nil {
 		return nil, refusef("%s is %w: wait until that has ended, or choose another folder with -o", dir, err)
 	}
-	fresh, err := vacant(dir, text)
+	fresh, err := s.vacant(dir, text)
 	switch {
 	case err == nil && fresh:
 		err = checkpoints.WriteFileAtomic(filepath.Join(dir, configFile), text)
@@ -124,11 +124,22 @@ func (s *compression) begin(dir string) (unlock func(), err error) {
 	return unlock, nil
 }
 
+// written tells whether what a folder has is how an earlier version wrote that config.
+func (s *compression) written(have, config []byte) bool {
+	known := Options{Options: s.cfg.Compress.Known, Methods: s.cfg.Compress.Methods[len(Methods()):]}
+	cfg, err := stored(configFile, have, []Options{known})
+	if err != nil {
+		return false
+	}
+	text, err := configs.Encode(cfg)
+	return err == nil && bytes.Equal(text, config)
+}
+
 // vacant tells whether nothing was begun in a folder, and refuses one with anything but a compression by that config.
-func vacant(dir string, config []byte) (bool, error) {
+func (s *compression) vacant(dir string, config []byte) (bool, error) {
 	have, err := os.ReadFile(filepath.Join(dir, configFile))
 	switch {
-	case err == nil && bytes.Equal(have, config):
+	case err == nil && (bytes.Equal(have, config) || s.written(have, config)):
 		return false, nil
 	case err == nil:
 		return false, refusef("%s holds a compression by another config: choose another folder with -o", dir)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,7 +106,11 @@ func (v *verifier) open(more []Options) error {
 	if err != nil {
 		return err
 	}
-	if v.cfg, err = Load(filepath.Join(v.Dir, configFile), nil, more...); err != nil {
+	text, err := os.ReadFile(filepath.Join(v.Dir, configFile))
+	if err != nil {
+		return fmt.Errorf("compress: %w", err)
+	}
+	if v.cfg, err = stored(filepath.Join(v.Dir, configFile), text, more); err != nil {
 		return err
 	}
 	if v.source, err = saved.Open(v.cfg.Compress.From, false, model.Options{}, v.cfg.Compress.Known); err != nil {

@@ -272,3 +272,33 @@ func flip(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 }
+
+// TestVerifyOldConfig: the config of a compression by an earlier version, which spelled out the keys of every source, is that of the
+// same compression: it is verified, and run again it goes on there.
+func TestVerifyOldConfig(t *testing.T) {
+	cfg := configOf(t, trainedRun(t), "svd", 0.5)
+	cfg.Compress.Allocation = "uniform"
+	cfg.Compress.Data = &DataConfig{filesOf(textFile(t, t.TempDir()))}
+	dir := filepath.Join(t.TempDir(), "out")
+	mustRun(t, cfg, dir)
+	path := filepath.Join(dir, configFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		keys string
+		ok   bool
+	}{{"root = \"\"\nheader = true\nmean = []\n", true}, {"root = \"there\"\n", false}} {
+		old := strings.Replace(string(text), "[compress.data]\n", "[compress.data]\n"+c.keys, 1)
+		if err := os.WriteFile(path, []byte(old), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Verify(context.Background(), dir, io.Discard); (err == nil) != c.ok {
+			t.Errorf("%q: verify: %v", c.keys, err)
+		}
+		if _, err := Run(context.Background(), cfg, dir, io.Discard); (err == nil) != c.ok {
+			t.Errorf("%q: run: %v", c.keys, err)
+		}
+	}
+}
