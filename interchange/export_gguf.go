@@ -117,19 +117,18 @@ func (c Checkpoint) ggufMetadata(m *Model, config map[string]any, t gguf.FileTyp
 	}
 	md = append(md, tokenizer...)
 	g := c.generation()
-	for key, name := range map[string]string{"bos_token_id": "bos_token_id", "eos_token_id": "eos_token_id", "pad_token_id": "padding_token_id"} {
-		id := g[key]
+	for _, k := range []struct{ key, name string }{{"bos_token_id", "bos_token_id"}, {"eos_token_id", "eos_token_id"}, {"pad_token_id", "padding_token_id"}} {
+		id := g[k.key]
 		if several, ok := id.([]any); ok && len(several) > 0 {
 			id = several[len(several)-1]
 		}
 		if x, ok := id.(float64); ok && x >= 0 && int(x) < c.Dims.VocabSize {
-			add("tokenizer.ggml."+name, uint32(x))
+			add("tokenizer.ggml."+k.name, uint32(x))
 		}
 	}
 	if text, ok := c.Files["chat_template.jinja"]; ok {
 		add("tokenizer.chat_template", string(text))
 	}
-	slices.SortStableFunc(md[len(md):], func(a, b gguf.Pair) int { return strings.Compare(a.Key, b.Key) })
 	return md, nil
 }
 

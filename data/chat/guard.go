@@ -159,7 +159,11 @@ func check(source string) error {
 	if err != nil {
 		return err
 	}
+	if err := closed(all); err != nil {
+		return err
+	}
 	calls := map[string][]string{} // of each macro
+	lines := map[string]int{}      // on which each begins
 	macro, level := "", 0
 	var loops []bool // whether each open loop counts a range
 	for i, b := range all {
@@ -188,6 +192,7 @@ func check(source string) error {
 			if m := macroHead.FindStringSubmatch(text); m != nil {
 				macro = m[1]
 				calls[macro] = append(calls[macro], "")
+				lines[macro] = b.line
 			}
 			level++
 		case word == "endmacro":
@@ -215,7 +220,7 @@ func check(source string) error {
 			return fmt.Errorf("line %d: nested deeper than %d", b.line, maxLevels)
 		}
 	}
-	return recursion(calls)
+	return recursion(calls, lines)
 }
 
 // mentions counts a name in what is made of it: conditions make nothing.
@@ -263,14 +268,14 @@ func checkExpression(text string) error {
 }
 
 // recursion refuses macros that call themselves, on whatever way.
-func recursion(calls map[string][]string) error {
+func recursion(calls map[string][]string, lines map[string]int) error {
 	const visiting, done = 1, 2
 	state := map[string]int{}
 	var visit func(name string) error
 	visit = func(name string) error {
 		switch state[name] {
 		case visiting:
-			return fmt.Errorf("the macro %.40q calls itself", name)
+			return fmt.Errorf("line %d: the macro %.40q calls itself", lines[name], name)
 		case done:
 			return nil
 		}

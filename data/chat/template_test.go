@@ -123,11 +123,33 @@ func TestHostileTemplates(t *testing.T) {
 		"open comment":     {"{# a", "comment that does not end"},
 		"recursive loop":   {"{% for x in messages recursive %}{% endfor %}", "recursive loops"},
 		"lost space":       {"Effort: {{ x }}{%- if y %}z{% endif %}", "lose that space"},
+		"open if":          {"a\n{% for m in messages %}\n{% if m %}x\n{% endfor %}", "line 4: endfor, but the if of line 3 is open"},
+		"open for":         {"a\n\n{% for m in messages %}x", "line 3: the for is not closed: there is no endfor"},
+		"open macro":       {"{% macro f(x) %}\n{{ x }}", "line 1: the macro is not closed"},
+		"open set":         {"\n{% set x %}a", "line 2: the set is not closed"},
+		"end of nothing":   {"a\n{% endif %}", "line 2: endif, but nothing is open"},
+		"far recursion":    {"a\n{% macro f(x) %}{{ g(x) }}{% endmacro %}\n{% macro g(x) %}{{ h(x) }}{% endmacro %}{% macro h(x) %}{{ f(x) }}{% endmacro %}", "line 2: the macro \"f\" calls itself"},
 		"syntax":           {"{% if %}", "cannot be used"},
 	} {
 		_, err := Parse(c.source)
 		if err == nil || !errors.Is(err, ErrTemplate) || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 500 {
 			t.Errorf("%s: %v; want ErrTemplate with %q", name, err, c.want)
+		}
+	}
+}
+
+// TestClosed: what Jinja2 takes as closed is.
+func TestClosed(t *testing.T) {
+	for _, source := range []string{
+		"{% if a %}{% for x in b %}{% else %}{% endfor %}{% elif c %}{% endif %}", "{% set x = '{% if %}' %}", "{% set x %}{% endset %}",
+		"{% generation %}a{% endgeneration %}", "{% raw %}{% if %}{% endfor %}{% endraw %}", "{%- set ns = namespace(a=1) -%}{%- set ns.a = 2 -%}",
+	} {
+		all, err := blocks(source)
+		if err == nil {
+			err = closed(all)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", source, err)
 		}
 	}
 }
