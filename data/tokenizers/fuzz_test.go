@@ -1,6 +1,7 @@
 package tokenizers
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -78,6 +79,47 @@ func FuzzLoadTokenizer(f *testing.F) {
 				t.Fatalf("id %d with a vocabulary of %d", id, tokenizer.VocabSize())
 			}
 		}
+		tokenizer.Decode(ids)
+	})
+}
+
+// FuzzEncode checks that no text makes a tokenizer of a model's kind panic, or give ids that it does not have, and that what it
+// streams is valid UTF-8.
+func FuzzEncode(f *testing.F) {
+	paths, err := filepath.Glob("testdata/pipeline/*.json.gz")
+	if err != nil || len(paths) < 10 {
+		f.Fatalf("%d tokenizers, %v", len(paths), err)
+	}
+	var all []Tokenizer
+	for _, path := range paths {
+		t, err := Load(readPipelineGolden(f, path).Tokenizer)
+		if err != nil {
+			f.Fatalf("%s: %v", path, err)
+		}
+		all = append(all, t)
+	}
+	for i, text := range []string{"", " a  b", "Hello, wörld!\n\t世界 \U0001f469\u200d\U0001f4bb", "\u0000\u0301\u0301 x", "<s></s><|im_start|>user", "0123456789 don't I'LL", "\xff\xfe"} {
+		f.Add(byte(i), text)
+	}
+	f.Fuzz(func(t *testing.T, which byte, text string) {
+		tokenizer := all[int(which)%len(all)]
+		ids, err := tokenizer.Encode(text)
+		if err != nil {
+			if utf8.ValidString(text) {
+				t.Errorf("%s: Encode(%q): %v", paths[int(which)%len(all)], text, err)
+			}
+			return
+		}
+		stream := NewStream(tokenizer)
+		for _, id := range ids {
+			if id < 0 || id >= tokenizer.VocabSize() {
+				t.Fatalf("%s: id %d with a vocabulary of %d", paths[int(which)%len(all)], id, tokenizer.VocabSize())
+			}
+			if piece := stream.Push(id); !utf8.ValidString(piece) {
+				t.Errorf("%s: streamed piece %q is not valid UTF-8", paths[int(which)%len(all)], piece)
+			}
+		}
+		stream.Flush()
 		tokenizer.Decode(ids)
 	})
 }

@@ -22,7 +22,7 @@ type pipelineGolden struct {
 	Types []int `json:"types"`
 }
 
-func readPipelineGolden(t *testing.T, path string) (g pipelineGolden) {
+func readPipelineGolden(t testing.TB, path string) (g pipelineGolden) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
