@@ -49,7 +49,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := plainText(q.ResponseFormat); err != nil {
+	if p.shape, err = m.shape(q, tools); err != nil {
 		return err
 	}
 	prompt, err := m.conversation(q, tools)
@@ -99,18 +99,6 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	}
 	out.Choices, out.Usage = choices, a.counted()
 	answer(w, http.StatusOK, out)
-	return nil
-}
-
-// plainText refuses formats that constrain the output.
-func plainText(format json.RawMessage) error {
-	if len(format) == 0 || string(format) == "null" {
-		return nil
-	}
-	var f struct{ Type string }
-	if err := json.Unmarshal(format, &f); err != nil || f.Type != "text" {
-		return badRequest("response_format", "response_format %s is not supported; want {\"type\": \"text\"}", clip(string(format)))
-	}
 	return nil
 }
 

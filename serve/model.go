@@ -12,6 +12,7 @@ import (
 	"sparrow/data/tokenizers"
 	"sparrow/internal/machine"
 	"sparrow/model/decode"
+	"sparrow/serve/constrain"
 	"sparrow/task"
 )
 
@@ -27,6 +28,11 @@ type served struct {
 	template *chat.Template  // nil: it has none
 	specials chat.Tokens
 	scoring  sync.Mutex // of the log-probabilities of prompts, which take memory
+
+	words struct { // for texts that must have a shape
+		once sync.Once
+		all  *constrain.Vocabulary
+	}
 
 	embedder  task.Embedder
 	predictor task.Predictor

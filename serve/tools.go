@@ -15,20 +15,52 @@ func (q ChatRequest) tools() ([]Tool, error) {
 			return nil, badRequest("tools", "tools[%d] is of type %q; want function", i, clip(tool.Type))
 		case tool.Function.Name == "":
 			return nil, badRequest("tools", "tools[%d] has no function.name", i)
-		case tool.Function.Strict != nil && *tool.Function.Strict:
-			return nil, badRequest("tools", "tools[%d]: strict = true is not supported: the arguments are as the model writes them", i)
 		}
 	}
-	switch choice := string(q.ToolChoice); {
-	case choice == `"none"`:
-		return nil, nil
-	case choice == "" || choice == "null" || choice == `"auto"`:
-		return q.Tools, nil
-	case len(q.Tools) == 0:
-		return nil, badRequest("tool_choice", "tool_choice = %s wants tools", clip(choice))
-	default:
-		return nil, badRequest("tool_choice", "tool_choice = %s is not supported; want none or auto", clip(choice))
+	choice, err := q.choice()
+	if err != nil || choice.none {
+		return nil, err
 	}
+	if choice.required && len(q.Tools) == 0 {
+		return nil, badRequest("tool_choice", "tool_choice = %s wants tools", clip(string(q.ToolChoice)))
+	}
+	if choice.name != "" && !slices.ContainsFunc(q.Tools, func(t Tool) bool { return t.Function.Name == choice.name }) {
+		return nil, badRequest("tool_choice", "tool_choice names %q, which is none of the tools", clip(choice.name))
+	}
+	return q.Tools, nil
+}
+
+// toolChoice is what tool_choice says.
+type toolChoice struct {
+	none     bool
+	required bool   // some call must come
+	name     string // of the function that must be called; "": any
+}
+
+func (q ChatRequest) choice() (c toolChoice, err error) {
+	if word, ok := as[string](q.ToolChoice); ok {
+		switch word {
+		case "auto":
+		case "none":
+			c.none = true
+		case "required":
+			c.required = true
+		default:
+			return c, badRequest("tool_choice", "tool_choice = %q; want none, auto, required or a function", clip(word))
+		}
+		return c, nil
+	}
+	if text := string(q.ToolChoice); text == "" || text == "null" {
+		return c, nil
+	}
+	named, ok := as[struct {
+		Type     string
+		Function struct{ Name string }
+	}](q.ToolChoice)
+	if !ok || named.Type != "function" || named.Function.Name == "" {
+		return c, badRequest("tool_choice", "tool_choice = %s; want none, auto, required or {\"type\": \"function\", \"function\": {\"name\": …}}", clip(string(q.ToolChoice)))
+	}
+	return toolChoice{required: true, name: named.Function.Name}, nil
 }
 
 // Forms in which models write calls.

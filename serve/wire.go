@@ -28,9 +28,9 @@ type ChatRequest struct {
 	Logprobs            bool            `json:"logprobs,omitempty" doc:"whether log-probabilities of the tokens are given"`
 	TopLogprobs         *int            `json:"top_logprobs,omitempty" doc:"how many of the likeliest tokens are given, 0 to 20"`
 	Tools               []Tool          `json:"tools,omitempty" doc:"functions that the model may call, if its template knows tools"`
-	ToolChoice          json.RawMessage `json:"tool_choice,omitempty" doc:"none or auto"`
+	ToolChoice          json.RawMessage `json:"tool_choice,omitempty" doc:"none, auto, required, or the function that must be called"`
 	ParallelToolCalls   *bool           `json:"parallel_tool_calls,omitempty" doc:"whether several calls may come at once; false keeps the first"`
-	ResponseFormat      json.RawMessage `json:"response_format,omitempty" doc:"{type: text}"`
+	ResponseFormat      json.RawMessage `json:"response_format,omitempty" doc:"text, json_object, or json_schema with a schema that the message will be valid by"`
 	TemplateArguments   map[string]any  `json:"chat_template_kwargs,omitempty" doc:"further variables of the template, such as enable_thinking"`
 	Sampling
 }
@@ -78,7 +78,7 @@ type ToolFunction struct {
 	Name        string          `json:"name" doc:"of the function"`
 	Description string          `json:"description,omitempty" doc:"what it does"`
 	Parameters  json.RawMessage `json:"parameters,omitempty" doc:"JSON schema of its arguments"`
-	Strict      *bool           `json:"strict,omitempty" doc:"false or absent"`
+	Strict      *bool           `json:"strict,omitempty" doc:"calls that are required are valid by the schema in any case"`
 }
 
 // ToolCall is a call that a model makes.

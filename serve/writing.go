@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,6 +15,7 @@ import (
 	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/model/decode"
+	"sparrow/serve/constrain"
 )
 
 // Bounds of what a request may ask for.
@@ -31,6 +33,7 @@ type plan struct {
 	bias     map[int]float32
 	presence float32
 	often    float32
+	shape    *constrain.Constraint // of what is written; nil: any text
 }
 
 // number checks a field; nil has the value preset.
@@ -89,7 +92,6 @@ func (s Sampling) plan(m *served) (p plan, err error) {
 	}
 	p.stops = s.Stop
 	p.presence, p.often = float32(presence), float32(often)
-	p.request.Allow = p.allow()
 	return p, nil
 }
 
@@ -108,11 +110,13 @@ func biases(given map[string]float64, vocab int) (map[int]float32, error) {
 	return out, nil
 }
 
-// allow changes scores as penalties and biases say; nil: they say nothing. A bias of -100 forbids a token, as OpenAI's does.
-func (p plan) allow() func([]int, []float32) {
-	if len(p.bias) == 0 && p.presence == 0 && p.often == 0 {
+// allow changes scores as penalties, biases and the shape of the text say; nil: they say nothing. A bias of -100 forbids a token, as
+// OpenAI's does, unless the shape leaves no other.
+func (p plan) allow(w *constrain.Writing) func([]int, []float32) {
+	if len(p.bias) == 0 && p.presence == 0 && p.often == 0 && w == nil {
 		return nil
 	}
+	never := float32(math.Inf(-1))
 	return func(written []int, scores []float32) {
 		if p.presence != 0 || p.often != 0 {
 			times := make(map[int]int, len(written))
@@ -124,11 +128,14 @@ func (p plan) allow() func([]int, []float32) {
 			}
 		}
 		for id, x := range p.bias {
-			if x <= -100 {
-				scores[id] = float32(math.Inf(-1))
+			if x <= -100 && w == nil {
+				scores[id] = never
 			} else {
 				scores[id] += x
 			}
+		}
+		if w != nil {
+			w.Apply(written, scores, never)
 		}
 	}
 }
@@ -147,8 +154,14 @@ func (s *Server) write(ctx context.Context, m *served, prompt []int, choice int,
 	stream := tokenizers.NewStream(tokenizer)
 	r := p.request
 	r.Prompt, r.Choice = prompt, choice
-	if ends := m.writer.Ends(); len(ends) > 0 {
-		r.Stop = decode.StopAt(ends...)
+	ends := m.writer.Ends()
+	var shape *constrain.Writing
+	if p.shape != nil {
+		shape = p.shape.Writing()
+	}
+	r.Allow = p.allow(shape)
+	r.Stop = func(written []int) bool {
+		return slices.Contains(ends, written[len(written)-1]) || shape != nil && shape.Done(written)
 	}
 	var held string // of the text, which may be the beginning of a stop text
 	var pending []decode.Token
@@ -158,7 +171,7 @@ func (s *Server) write(ctx context.Context, m *served, prompt []int, choice int,
 			count++
 		}
 		out := piece{finish: string(t.Finish)}
-		if t.ID >= 0 && t.Finish != decode.Stopped {
+		if t.ID >= 0 && !slices.Contains(ends, t.ID) {
 			held += stream.Push(t.ID)
 			pending = append(pending, t)
 		}

@@ -79,8 +79,9 @@ var imports = map[string][]string{
 
 	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
 
-	"serve":   {"data/chat", "data/tokenizers", "internal/machine", "kernel", "model", "model/decode", "saved", "task"},
-	"convert": {"attention", "factor", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"},
+	"serve":           {"data/chat", "data/tokenizers", "internal/machine", "kernel", "model", "model/decode", "saved", "serve/constrain", "task"},
+	"serve/constrain": {"data/chat"},
+	"convert":         {"attention", "factor", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"},
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "saved", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
@@ -135,8 +136,9 @@ var modules = map[string][]string{
 	"gonum.org/v1/plot":          {"metrics/plot", "tests/claims"},
 	"google.golang.org/protobuf": {"metrics", "checkpoints/onnx"},
 
-	"github.com/prometheus/client_golang": {"serve"},
-	"github.com/spf13/pflag":              {"cmd/model"},
+	"github.com/prometheus/client_golang":      {"serve"},
+	"github.com/santhosh-tekuri/jsonschema/v6": {"serve/constrain"},
+	"github.com/spf13/pflag":                   {"cmd/model"},
 }
 
 func TestImportsPointDown(t *testing.T) {

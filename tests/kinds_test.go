@@ -41,6 +41,8 @@ var ownWords = map[string]string{
 	"data/tokenizers single":  "a key of Hugging Face's tokenizer.json",
 	"interchange none":        "a way of GGUF to scale rotary angles",
 	"serve text":              "a type of content parts and formats in OpenAI's interface",
+	"serve auto":              "leaves it to the model whether it calls a tool, in OpenAI's interface",
+	"serve none":              "no tool is to be called, in OpenAI's interface",
 	"bench svd":               "a command of the worker's protocol",
 	"compress dense":          `[[compress.layer]] method = "dense": the layer stays as it is`,
 }

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -158,6 +159,9 @@ func quoted(b *strings.Builder, text string) {
 
 // ParseJSON reads a JSON value with the order of its keys: objects become []Field, arrays []any.
 func ParseJSON(content []byte) (any, error) {
+	if !json.Valid(content) { // which also bounds how deeply values nest
+		return nil, errors.New("chat: no valid JSON")
+	}
 	d := json.NewDecoder(strings.NewReader(string(content)))
 	d.UseNumber()
 	v, err := readJSON(d)
