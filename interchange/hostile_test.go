@@ -72,12 +72,39 @@ func TestRefused(t *testing.T) {
 		{"qwen2", map[string]any{"model_type": "mamba"}, []string{"model_type = \"mamba\" is not supported; want one of bert, "}},
 		{"bert", map[string]any{"position_embedding_type": "relative_key", "hidden_act": "quick_gelu", "is_decoder": true}, []string{"position_embedding_type", "quick_gelu", "is_decoder"}},
 		{"bert-classifier", map[string]any{"problem_type": "multi_label_classification"}, []string{"problem_type"}},
+		{"vit", map[string]any{"image_size": 4096, "patch_size": 1}, []string{"position_embeddings\" has shape [1 5 16]; want [1 16777217 16]"}},
+		{"vit", map[string]any{"image_size": 12}, []string{"position_embeddings\" has shape [1 5 16]; want [1 10 16]", "size = {\"height\":8,\"width\":8}, crop_size = null are not supported"}},
+		{"vit", map[string]any{"num_channels": 2, "hidden_act": "quick_gelu", "architectures": []string{"ViTModel"}, "id2label": map[string]string{"0": "a"}}, []string{
+			"num_channels = 2", "quick_gelu", "architecture ViTModel is not supported", "one label"}},
 		{"gpt2", map[string]any{"scale_attn_by_inverse_layer_idx": true}, []string{"scale_attn_by_inverse_layer_idx"}},
 	} {
 		got := problems(t, altered(t, c.model, c.change))
 		for _, want := range c.want {
 			if !strings.Contains(got, want) {
 				t.Errorf("%s with %v: %s\nwant %q", c.model, c.change, got, want)
+			}
+		}
+	}
+}
+
+// TestPreprocessorRefused: what images would have to become and cannot is one error that lists all of it.
+func TestPreprocessorRefused(t *testing.T) {
+	for text, wants := range map[string][]string{
+		`{"do_resize": false, "do_rescale": false, "resample": 0, "image_mean": [1], "image_std": [0, 1, 1]}`: {"do_resize", "do_rescale", "resample = 0", "image_mean and image_std"},
+		`{"size": {"shortest_edge": 9}, "do_center_crop": true, "crop_size": 8}`:                              {"size = {\"shortest_edge\":9}"},
+		`{"size": {"height": 8, "width": 9}}`:                                                                 {"want height and width 8"},
+		`{"size": 8, "do_pad": true, "rescale_factor": 1}`:                                                    {"do_pad", "rescale_factor"},
+		`{"size": 8, "image_mean": "x", "image_std": [1, "y", 1], "resample": 1e9}`:                           {"image_mean = x", "image_std = ", "resample"},
+		`[]`: {"preprocessor_config.json"},
+	} {
+		dir := altered(t, "vit", nil)
+		if err := os.WriteFile(filepath.Join(dir, "preprocessor_config.json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := problems(t, dir)
+		for _, want := range wants {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: %s\nwant %q", text, got, want)
 			}
 		}
 	}

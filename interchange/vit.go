@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sparrow/attention"
+	"sparrow/checkpoints/foreign"
 	"sparrow/data/images"
 	"sparrow/model"
 	"sparrow/model/vit"
@@ -55,6 +56,14 @@ func (transformer) read(s *Source, m *Model, r *report) {
 		r.add("config: one label; want at least 2 classes of images")
 	}
 	m.Dims = model.ImageDims(m.Dims.Classes, side, channels)
+	// The places are looked at first: of a side that no file has the network alone would take memory.
+	if places, ok := m.find(m.family.origin(m, "vit.embeddings.position_embeddings")); ok && len(r.lines) == 0 {
+		if want := []int{1, 1 + (side/n.Patch)*(side/n.Patch), n.DModel}; !slices.Equal(places.Shape, want) {
+			r.add("tensor %s has shape %v; want %v of image_size %d and patch_size %d", foreign.Quote(places.Name), places.Shape, want, side, n.Patch)
+		}
+	} else if !ok {
+		r.add("tensor vit.embeddings.position_embeddings is missing")
+	}
 	m.readPreprocessor(r)
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,6 +45,8 @@ func TestMiniLM(t *testing.T) {
 	must("export", "minilm", "--format", "hf", "-o", "out")
 	must("import", "out", "-o", "back")
 	vectors("back")
+	must("export", "minilm", "--format", "onnx", "-o", "onnx")
+	compareSentences(t, dir, wheels[0], must)
 	const pairs = "../../shared/data/glue/STS-B/sts-test.tsv"
 	file, err := filepath.Abs(pairs)
 	if _, missing := os.Stat(file); err != nil || missing != nil {
@@ -53,4 +56,51 @@ func TestMiniLM(t *testing.T) {
 	if !strings.Contains(score, "spearman    0.8203\n") {
 		t.Errorf("STS-B: %s", score)
 	}
+}
+
+// compareSentences holds vectors of texts against those of sentence-transformers and onnxruntime, where SPARROW_PYTHON has both:
+// of the model itself, of out and of onnx, which were exported of it.
+func compareSentences(t *testing.T, dir, wheel string, must func(args ...string) string) {
+	t.Helper()
+	python := os.Getenv("SPARROW_PYTHON")
+	if python == "" || exec.Command(python, "-c", "import sentence_transformers, onnxruntime").Run() != nil {
+		t.Log("SPARROW_PYTHON names no Python with sentence-transformers and onnxruntime: not compared with them")
+		return
+	}
+	texts := []string{"A cat sat on the mat.", "Ein Satz über Katzen, naïve café 東京 🙂", "x", strings.Repeat("word after word ", 200)}
+	text, err := json.Marshal(texts)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "texts.json"), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	script, err := filepath.Abs("testdata/sentences.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(python, script, wheel, "out", "onnx", "texts.json")
+	command.Dir, command.Stderr = dir, os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var theirs map[string][][]float64
+	if err := json.Unmarshal(out, &theirs); err != nil || len(theirs) != 3 {
+		t.Fatalf("%v: %.200s", err, out)
+	}
+	for i, line := range strings.Split(strings.TrimSpace(must(append([]string{"embed", "minilm", "--json"}, texts...)...)), "\n") {
+		var ours struct{ Embedding []float64 }
+		if err := json.Unmarshal([]byte(line), &ours); err != nil {
+			t.Fatal(err)
+		}
+		for who, vectors := range theirs {
+			for j, x := range ours.Embedding {
+				if math.Abs(vectors[i][j]-x) > 1e-5 {
+					t.Fatalf("text %d, number %d is %v, %s has %v", i, j, x, who, vectors[i][j])
+				}
+			}
+		}
+	}
+	t.Log("compared with sentence-transformers and onnxruntime")
 }

@@ -22,14 +22,14 @@ L.llama_backend_init()
 
 
 class Model:
-    def __init__(self, path, context=512):
+    def __init__(self, path, context=512, threads=1):
         p = L.llama_model_default_params()
         self.model = L.llama_model_load_from_file(path.encode(), p)
         assert self.model, path
         self.vocab = L.llama_model_get_vocab(self.model)
         c = L.llama_context_default_params()
         c.n_ctx = c.n_batch = c.n_ubatch = context
-        c.n_threads = c.n_threads_batch = 2
+        c.n_threads = c.n_threads_batch = threads
         c.flash_attn_type, c.type_k, c.type_v = 0, 0, 0  # caches in float32
         self.context = L.llama_init_from_model(self.model, c)
 
@@ -66,11 +66,11 @@ def quantize(source, to, kind, pure):
     assert L.llama_model_quantize(source.encode(), to.encode(), ctypes.byref(p)) == 0
 
 
-def ratio(source, ours, ids, window):
+def ratio(source, ours, ids, window, threads=1):
     with tempfile.TemporaryDirectory() as temp:
         theirs = os.path.join(temp, "theirs.gguf")
         quantize(source, theirs, 15, False)
-        return float(np.exp(Model(ours).loss(ids, window) - Model(theirs).loss(ids, window)))
+        return float(np.exp(Model(ours, threads=threads).loss(ids, window) - Model(theirs, threads=threads).loss(ids, window)))
 
 
 what, args = sys.argv[1], sys.argv[2:]
@@ -101,7 +101,7 @@ if what == "mix":
         ids.append(int(random.choice(len(p), p=p / p.sum())))
     print(ratio(args[0], args[1], ids, 256))
 if what == "text":
-    model, n = Model(args[0]), int(args[1])
+    model, n = Model(args[0], threads=2), int(args[1])
     ids, written = model.ids(args[2]), []
     first = model.logits(ids, len(ids) - 1)[0].tolist()
     for _ in range(n):
@@ -110,4 +110,4 @@ if what == "text":
 if what == "file":
     model = Model(args[0])
     ids = model.ids(open(args[2], encoding="utf-8").read())[:1024]
-    print(ratio(args[0], args[1], ids, 512))
+    print(ratio(args[0], args[1], ids, 512, threads=2))
