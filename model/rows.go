@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"gorgonia.org/tensor"
+
+	"sparrow/nn"
 )
 
 // Rows are floating-point numbers of a program, of the store's type: a leaf to
@@ -63,19 +65,12 @@ func (r Rows) Set(x []float32) {
 
 // Put sets the number in column j of row i.
 func (r Rows) Put(i, j int, x float64) {
-	if r.d.Dtype() == tensor.Float32 {
-		r.d.Float32s()[i*r.Width+j] = float32(x)
-	} else {
-		r.d.Float64s()[i*r.Width+j] = x
-	}
+	nn.SetAt(r.d, i*r.Width+j, x)
 }
 
 // At is the number in column j of row i.
 func (r Rows) At(i, j int) float64 {
-	if r.d.Dtype() == tensor.Float32 {
-		return float64(r.d.Float32s()[i*r.Width+j])
-	}
-	return r.d.Float64s()[i*r.Width+j]
+	return nn.At(r.d, i*r.Width+j)
 }
 
 // Copy takes the numbers of other rows of the same size and type.

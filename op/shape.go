@@ -8,7 +8,7 @@ import (
 )
 
 // ShapeError is what an operator panics with when a graph is built from nodes of
-// the wrong shape: a programmer's error, which model.Build turns into an error.
+// the wrong shape: a programmer's error, which model.CatchShape turns into an error.
 type ShapeError struct {
 	Op   string // operator
 	What string // operand
