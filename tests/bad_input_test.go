@@ -38,7 +38,7 @@ func TestRefusedConfigs(t *testing.T) {
 		args []string // more arguments
 		want []string // patterns, one for each line of the error that matters, in order
 	}{
-		{"typo", "d_model = 16", "d_modle = 16", nil, []string{`^bad\.toml:10: unknown key "d_modle" in \[model\]; did you mean "d_model"\?$`}},
+		{"typo", "d_model = 16", "d_modle = 16", nil, []string{`^bad\.toml:10: unknown key "d_modle" in \[model\] of kind = "decoder"; did you mean "d_model"\?$`}},
 		{"unknown table", "[eval]", "[evil]", nil, []string{`^bad\.toml:\d+: unknown .*"evil".*did you mean "eval"\?$`}},
 		{"no TOML", "seq_len = 16", "seq_len = = 16", nil, []string{`^bad\.toml:7: invalid TOML`}},
 		{"wrong type", "steps = 6", `steps = "six"`, nil, []string{`^bad\.toml:17: \[train\] steps = "six" is a string; want an integer$`}},
