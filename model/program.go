@@ -211,6 +211,10 @@ func (p *Program) SetStep(n int) {
 	}
 }
 
+// Reserve takes the memory of a run. Called of the largest of a session's programs, before any has run, it spares the others from
+// taking some that is then too small.
+func (p *Program) Reserve() { p.plan.Bind(p.arena) }
+
 // Run executes the program.
 func (p *Program) Run() error {
 	if p.vm == nil {

@@ -113,3 +113,29 @@ func TestSessionRefuses(t *testing.T) {
 		t.Errorf("too long: %v", err)
 	}
 }
+
+// TestReserve: programs that run after the largest has taken its memory take none.
+func TestReserve(t *testing.T) {
+	s := toySession(t)
+	large, err := s.Program(Score, Shape{Rows: 4, Length: 30})
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := s.Program(Score, Shape{Rows: 1, Length: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	large.Reserve()
+	before := s.arena.Bytes()
+	if before < large.ActivationBytes() {
+		t.Errorf("%d bytes are reserved, want %d", before, large.ActivationBytes())
+	}
+	for _, p := range []*Program{small, large} {
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.arena.Bytes() != before {
+		t.Errorf("runs take %d bytes, want the %d reserved", s.arena.Bytes(), before)
+	}
+}

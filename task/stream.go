@@ -77,9 +77,13 @@ func (f Feed) Program(s *model.Session, shape model.Shape) (*model.Program, erro
 
 // Prepare builds the programs of all shapes, from the largest down, so that all fit into the memory of the first.
 func (f Feed) Prepare(s *model.Session, shapes []model.Shape) error {
-	for _, shape := range shapes {
-		if _, err := f.Program(s, shape); err != nil {
+	for i, shape := range shapes {
+		p, err := f.Program(s, shape)
+		if err != nil {
 			return err
+		}
+		if i == 0 {
+			p.Reserve()
 		}
 	}
 	return nil
