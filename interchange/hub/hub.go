@@ -156,28 +156,32 @@ func (h *Hub) Fetch(ctx context.Context, id ID, want Choose, after Progress) (st
 	}
 	var done int64
 	for _, f := range missing {
-		if !c.holds(f) {
-			err := h.download(ctx, c.partial(f), f, func(n int64) {
-				if after != nil {
-					after(done+n, total)
-				}
-			})
-			if err != nil {
-				return "", err
-			}
-			if err := c.keep(f); err != nil {
-				return "", err
+		told := func(n int64) {
+			if after != nil {
+				after(done+n, total)
 			}
 		}
-		done += f.size
-		if after != nil {
-			after(done, total)
+		if err := h.bring(ctx, c, f, told); err != nil {
+			return "", err
 		}
 		if err := c.link(commit, f); err != nil {
 			return "", err
 		}
+		done += f.size
 	}
 	return c.folder(commit), c.refer(commit)
+}
+
+// bring puts the bytes of a file into the cache, if they are not there under another name.
+func (h *Hub) bring(ctx context.Context, c cache, f file, after func(done int64)) error {
+	if c.holds(f) {
+		after(f.size)
+		return nil
+	}
+	if err := h.download(ctx, c.partial(f), f, after); err != nil {
+		return err
+	}
+	return c.keep(f)
 }
 
 // prepare checks the endpoint and fills in the client.
