@@ -190,6 +190,9 @@ func (h *Hub) prepare() error {
 	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
 		return fmt.Errorf("%w: HF_ENDPOINT = %q; want the address of a hub, as https://huggingface.co", ErrHub, h.Endpoint)
 	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%w: HF_ENDPOINT holds more than an address; secrets belong in HF_TOKEN", ErrHub)
+	}
 	h.Endpoint = strings.TrimRight(h.Endpoint, "/")
 	h.pause, h.stall = cmp.Or(h.pause, time.Second), cmp.Or(h.stall, time.Minute)
 	transport := http.DefaultTransport.(*http.Transport).Clone()

@@ -386,6 +386,10 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}
+	f.client.Endpoint = "https://me:secret@hub.example"
+	if _, err := f.fetch(t, "o/n"); err == nil || strings.Contains(err.Error(), "secret@") {
+		t.Errorf("endpoint with a password: %v", err)
+	}
 	f.client.Endpoint = "ftp://x"
 	if _, err := f.fetch(t, "o/n"); err == nil || !strings.Contains(err.Error(), "HF_ENDPOINT") {
 		t.Errorf("endpoint of no hub: %v", err)
