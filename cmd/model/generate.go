@@ -198,7 +198,7 @@ func (w *writing) emit(i, token int) error {
 	}
 	if stopped {
 		w.untils[i] = nil
-		return decode.Done
+		return decode.ErrDone
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func TestDraftEnds(t *testing.T) {
 	err := Generate(context.Background(), s, [][]int{r.Prompt, r.Prompt}, r, func(i, token int) error {
 		if i == 0 {
 			if got = append(got, token); len(got) == 4 {
-				return Done
+				return ErrDone
 			}
 		}
 		return nil

@@ -56,11 +56,11 @@ func Generate(ctx context.Context, s *model.Session, prompts [][]int, r Request,
 			}
 			err := emit(t.Slot, t.ID)
 			switch {
-			case errors.Is(err, Done) && t.Finish == "":
+			case errors.Is(err, ErrDone) && t.Finish == "":
 				live--
 				done[t.Slot] = true
 				b.Release(t.Slot)
-			case err != nil && !errors.Is(err, Done):
+			case err != nil && !errors.Is(err, ErrDone):
 				return err
 			}
 		}
@@ -68,8 +68,8 @@ func Generate(ctx context.Context, s *model.Session, prompts [][]int, r Request,
 	return nil
 }
 
-// Done is what the emit of [Generate] returns of a sequence that needs no more tokens.
-var Done = errors.New("decode: the sequence is done")
+// ErrDone is what the emit of [Generate] returns of a sequence that needs no more tokens.
+var ErrDone = errors.New("decode: the sequence is done")
 
 // StopAt is a Request.Stop that ends a sequence at one of some tokens.
 func StopAt(tokens ...int) func(written []int) bool {

@@ -49,7 +49,7 @@ func TestDone(t *testing.T) {
 		err := Generate(context.Background(), session(t, variants[0], 1, 64), prompts, Request{Tokens: 6}, func(seq, token int) error {
 			out[seq] = append(out[seq], token)
 			if enough(seq, len(out[seq])) {
-				return Done
+				return ErrDone
 			}
 			return nil
 		})
