@@ -9,6 +9,7 @@ import (
 	"sparrow/checkpoints/foreign"
 	"sparrow/checkpoints/onnx"
 	"sparrow/model/encoder"
+	"sparrow/model/vit"
 )
 
 // Shapes: B texts, T tokens each, D model width, H heads, K head width, V vocabulary, C classes.
@@ -16,18 +17,21 @@ import (
 // exportONNX writes a folder as optimum lays it out: model.onnx beside config and tokenizer. Texts and their length are free; what
 // pads a text stands behind it.
 func (c Checkpoint) exportONNX(path string) error {
-	body, ok := c.Network.Body().(encoder.Config)
-	if !ok {
-		return fmt.Errorf("%w: ONNX files are written of encoders, not of kind = %q", ErrExport, c.Network.Name)
+	var graph onnx.Graph
+	switch body := c.Network.Body().(type) {
+	case encoder.Config:
+		graph = c.textGraph(body)
+	case vit.Body:
+		graph = c.imageGraph(body)
+	default:
+		return fmt.Errorf("%w: ONNX files are written of encoders of texts and of kind = \"vit\", not of kind = %q", ErrExport, c.Network.Name)
 	}
-	return c.exportFolder(path, "model.onnx", func(file string, _ *Model) error {
-		return onnx.WriteFile(file, c.onnxGraph(body))
-	})
+	return c.exportFolder(path, "model.onnx", func(file string, _ *Model) error { return onnx.WriteFile(file, graph) })
 }
 
-// onnxGraph is an encoder with its head.
-func (c Checkpoint) onnxGraph(body encoder.Config) onnx.Graph {
-	b := &onnxBuilder{c: c, body: body}
+// textGraph is an encoder of texts with its head.
+func (c Checkpoint) textGraph(body encoder.Config) onnx.Graph {
+	b := &onnxBuilder{c: c, body: body, eps: body.NormEps}
 	inputs := []string{"input_ids", "attention_mask"}
 	if body.Types() > 1 {
 		inputs = append(inputs, "token_type_ids")
@@ -63,7 +67,8 @@ func (c Checkpoint) onnxGraph(body encoder.Config) onnx.Graph {
 type onnxBuilder struct {
 	onnx.Graph
 	c    Checkpoint
-	body encoder.Config
+	body encoder.Config  // of texts
+	eps  float64         // of norms
 	made map[string]bool // tensors that the graph has
 }
 
@@ -112,7 +117,7 @@ func (b *onnxBuilder) number(name string, x float64) string {
 	return b.tensor(foreign.Source{Name: "constant." + name, Shape: []int{}, Type: foreign.F32, Values: func() ([]float32, error) { return []float32{float32(x)}, nil }})
 }
 
-// linear is x Wᵀ + b, with W transposed as MatMul takes it.
+// linear is x Wᵀ + b, with W transposed as MatMul takes it, and b if there is one.
 func (b *onnxBuilder) linear(name, x string) string {
 	weight := name + ".weight"
 	shape := slices.Clone(b.c.Shape(weight))
@@ -127,12 +132,16 @@ func (b *onnxBuilder) linear(name, x string) string {
 		}
 		return out, nil
 	}})
-	return b.node("Add", []string{b.node("MatMul", []string{x, w}), b.weight(name + ".bias")})
+	y := b.node("MatMul", []string{x, w})
+	if b.c.Shape(name+".bias") == nil {
+		return y
+	}
+	return b.node("Add", []string{y, b.weight(name + ".bias")})
 }
 
 func (b *onnxBuilder) norm(name, x string) string {
 	return b.node("LayerNormalization", []string{x, b.weight(name + ".weight"), b.weight(name + ".bias")},
-		onnx.Attribute{Name: "axis", Value: -1}, onnx.Attribute{Name: "epsilon", Value: float32(b.body.NormEps)})
+		onnx.Attribute{Name: "axis", Value: -1}, onnx.Attribute{Name: "epsilon", Value: float32(b.eps)})
 }
 
 // activation is one of op.Activation's, or tanh.
@@ -177,7 +186,9 @@ func (b *onnxBuilder) hidden() string {
 	hides = b.node("Unsqueeze", []string{hides, b.ints("axes", []int{2}, 1, 2)}) // [B, 1, 1, T]
 	for i := range b.body.NLayer {
 		layer := fmt.Sprintf("bert.encoder.layer.%d.", i)
-		y := b.linear(layer+"attention.output.dense", b.attention(layer+"attention.self.", x, hides))
+		self, a := layer+"attention.self.", b.body.Attention
+		y := b.attention([3]string{self + "query", self + "key", self + "value"}, x, hides, a.NHead, a.Dim(b.body.DModel))
+		y = b.linear(layer+"attention.output.dense", y)
 		x = b.norm(layer+"attention.output.LayerNorm", b.node("Add", []string{x, y}))
 		y = b.activation(b.body.MLP, b.linear(layer+"intermediate.dense", x))
 		x = b.norm(layer+"output.LayerNorm", b.node("Add", []string{x, b.linear(layer+"output.dense", y)}))
@@ -190,20 +201,47 @@ func (b *onnxBuilder) mask() string {
 	return b.node("Cast", []string{"attention_mask"}, onnx.Attribute{Name: "to", Value: int(onnx.Float)})
 }
 
-// attention maps x [B, T, D] to [B, T, H*K]; hides is added to the scores.
-func (b *onnxBuilder) attention(name, x, hides string) string {
-	a := b.body.Attention
-	k := a.Dim(b.body.DModel)
-	split := b.ints("heads", []int{4}, 0, 0, a.NHead, k)
-	heads := func(part string, order ...int) string {
-		y := b.node("Reshape", []string{b.linear(name+part, x), split}) // [B, T, H, K]
+// attention maps x [B, T, D] to [B, T, H*K] by the layers of queries, keys and values; hides, if not "", is added to the scores.
+func (b *onnxBuilder) attention(layers [3]string, x, hides string, n, k int) string {
+	split := b.ints("heads", []int{4}, 0, 0, n, k)
+	heads := func(layer string, order ...int) string {
+		y := b.node("Reshape", []string{b.linear(layer, x), split}) // [B, T, H, K]
 		return b.node("Transpose", []string{y}, onnx.Attribute{Name: "perm", Value: order})
 	}
-	q, keys, v := heads("query", 0, 2, 1, 3), heads("key", 0, 2, 3, 1), heads("value", 0, 2, 1, 3) // [B, H, T, K], [B, H, K, T], [B, H, T, K]
+	q, keys, v := heads(layers[0], 0, 2, 1, 3), heads(layers[1], 0, 2, 3, 1), heads(layers[2], 0, 2, 1, 3) // [B, H, T, K], [B, H, K, T], [B, H, T, K]
 	scores := b.node("Div", []string{b.node("MatMul", []string{q, keys}), b.number("scale", math.Sqrt(float64(k)))})
-	scores = b.node("Softmax", []string{b.node("Add", []string{scores, hides})}, onnx.Attribute{Name: "axis", Value: -1})
+	if hides != "" {
+		scores = b.node("Add", []string{scores, hides})
+	}
+	scores = b.node("Softmax", []string{scores}, onnx.Attribute{Name: "axis", Value: -1})
 	y := b.node("Transpose", []string{b.node("MatMul", []string{scores, v})}, onnx.Attribute{Name: "perm", Value: []int{0, 2, 1, 3}}) // [B, T, H, K]
-	return b.node("Reshape", []string{y, b.ints("width", []int{3}, 0, 0, a.NHead*k)})
+	return b.node("Reshape", []string{y, b.ints("width", []int{3}, 0, 0, n*k)})
+}
+
+// imageGraph is a vision transformer with its head, over pixel_values [B, C, H, W] that are normalised.
+func (c Checkpoint) imageGraph(body vit.Body) onnx.Graph {
+	b := &onnxBuilder{c: c, eps: body.NormEps}
+	side := c.Dims.ImageSize
+	b.Name, b.Inputs = c.Network.Name, []onnx.Value{{Name: "pixel_values", Type: onnx.Float, Shape: []any{"batch", c.Dims.Channels, side, side}}}
+	const embed, projection = "vit.embeddings.", "vit.embeddings.patch_embeddings.projection"
+	x := b.node("Conv", []string{"pixel_values", b.weight(projection + ".weight"), b.weight(projection + ".bias")}, onnx.Attribute{Name: "strides", Value: []int{body.Patch, body.Patch}})
+	x = b.node("Reshape", []string{x, b.ints("patches", []int{3}, 0, body.DModel, -1)})
+	x = b.node("Transpose", []string{x}, onnx.Attribute{Name: "perm", Value: []int{0, 2, 1}}) // [B, N, D]
+	batch := b.node("Shape", []string{"pixel_values"}, onnx.Attribute{Name: "start", Value: 0}, onnx.Attribute{Name: "end", Value: 1})
+	one := b.node("Concat", []string{batch, b.ints("token", []int{2}, 1, body.DModel)}, onnx.Attribute{Name: "axis", Value: 0})
+	class := b.node("Expand", []string{b.weight(embed + "cls_token"), one}) // [B, 1, D]
+	x = b.node("Add", []string{b.node("Concat", []string{class, x}, onnx.Attribute{Name: "axis", Value: 1}), b.weight(embed + "position_embeddings")})
+	for i := range body.NLayer {
+		layer := fmt.Sprintf("vit.encoder.layer.%d.", i)
+		self := layer + "attention."
+		y := b.attention([3]string{self + "q_proj", self + "k_proj", self + "v_proj"}, b.norm(layer+"layernorm_before", x), "", body.Attention.NHead, body.Attention.Dim(body.DModel))
+		x = b.node("Add", []string{x, b.linear(self+"o_proj", y)})
+		y = b.activation(body.MLP, b.linear(layer+"intermediate.dense", b.norm(layer+"layernorm_after", x)))
+		x = b.node("Add", []string{x, b.linear(layer+"output.dense", y)})
+	}
+	x = b.node("Gather", []string{x, b.ints("first", []int{}, 0)}, onnx.Attribute{Name: "axis", Value: 1}) // [B, D]
+	b.output("logits", b.linear("classifier", b.norm("vit.layernorm", x)), "batch", c.Dims.Classes)
+	return b.Graph
 }
 
 // pooled makes the vector of a text, [B, D], of states [B, T, D].

@@ -140,36 +140,6 @@ func writeGolden(t *testing.T, m *interchange.Model, s *model.Session, dir, sour
 	}
 }
 
-// TestTransformersLoads: transformers computes of an export what it computed of the model of every family.
-func TestTransformersLoads(t *testing.T) {
-	python := interpreter(t, "torch", "transformers", "safetensors", "numpy")
-	var pairs strings.Builder
-	temp := t.TempDir()
-	for _, dir := range goldens(t) {
-		source := dir
-		if strings.HasPrefix(filepath.Base(dir), "vit") { // the pixels are this project's
-			m, store := imported(t, dir)
-			s, err := m.Network.NewSession(m.Dims, store, model.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			source = filepath.Join(temp, filepath.Base(dir))
-			writeGolden(t, m, s, dir, source)
-		}
-		fmt.Fprintln(&pairs, source, export(t, dir, "hf"))
-	}
-	list := filepath.Join(temp, "pairs.txt")
-	if err := os.WriteFile(list, []byte(pairs.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, off := range differences(t, python, "hf", list) {
-		if !(off <= 1e-4) {
-			t.Errorf("%s differs by %g", name, off)
-		}
-		t.Logf("%s: %.2g", name, off)
-	}
-}
-
 // TestFactoredWrites: a factored layer is its arrays and nothing else, and takes fewer bytes; a kind from outside is refused.
 func TestFactoredWrites(t *testing.T) {
 	temp := t.TempDir()

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"sparrow/interchange"
+	"sparrow/model"
 )
 
 // interpreter is the Python that SPARROW_PYTHON names, if it has the packages.
@@ -40,7 +41,17 @@ func compared(t *testing.T, python, format string, dirs []string) map[string]flo
 	t.Helper()
 	var pairs strings.Builder
 	for _, dir := range dirs {
-		fmt.Fprintln(&pairs, dir, export(t, dir, format))
+		source := dir
+		if strings.HasPrefix(filepath.Base(dir), "vit") { // the pixels are this project's
+			m, store := imported(t, dir)
+			s, err := m.Network.NewSession(m.Dims, store, model.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			source = filepath.Join(t.TempDir(), filepath.Base(dir))
+			writeGolden(t, m, s, dir, source)
+		}
+		fmt.Fprintln(&pairs, source, export(t, dir, format))
 	}
 	list := filepath.Join(t.TempDir(), "pairs.txt")
 	if err := os.WriteFile(list, []byte(pairs.String()), 0o600); err != nil {
@@ -75,14 +86,25 @@ func differences(t *testing.T, python, format, list string, environment ...strin
 	return all
 }
 
-// encoders are the models of testdata that read whole texts.
+// encoders are the models of testdata that read whole texts or images.
 func encoders(t *testing.T) (dirs []string) {
 	for _, dir := range goldens(t) {
-		if strings.Contains(filepath.Base(dir), "bert") {
+		if name := filepath.Base(dir); strings.Contains(name, "bert") || strings.HasPrefix(name, "vit") {
 			dirs = append(dirs, dir)
 		}
 	}
 	return dirs
+}
+
+// TestTransformersLoads: transformers computes of an export what it computed of the model of every family.
+func TestTransformersLoads(t *testing.T) {
+	python := interpreter(t, "torch", "transformers", "safetensors", "numpy")
+	for name, off := range compared(t, python, "hf", goldens(t)) {
+		if !(off <= 1e-4) {
+			t.Errorf("%s differs by %g", name, off)
+		}
+		t.Logf("%s: %.2g", name, off)
+	}
 }
 
 // TestONNX: onnxruntime computes of an export what transformers computes of its model.
@@ -100,7 +122,11 @@ func TestONNX(t *testing.T) {
 func TestONNXWrites(t *testing.T) {
 	for _, dir := range encoders(t) {
 		out := export(t, dir, "onnx")
-		for _, name := range []string{"model.onnx", "config.json", "tokenizer.json"} {
+		beside := "tokenizer.json"
+		if strings.HasPrefix(filepath.Base(dir), "vit") {
+			beside = "preprocessor_config.json"
+		}
+		for _, name := range []string{"model.onnx", "config.json", beside} {
 			if info, err := os.Stat(filepath.Join(out, name)); err != nil || info.Size() == 0 {
 				t.Errorf("%s: %s: %v", dir, name, err)
 			}

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -22,7 +24,7 @@ func exportCommand() *cobra.Command {
 		Use:   "export RUN|CHECKPOINT --format FORMAT -o PATH",
 		Short: "Write a model for other tools",
 		Long: `Write a model for other tools: a folder that transformers and sentence-transformers load (hf), a file that llama.cpp
-loads (gguf), of an encoder a folder with an ONNX file (onnx), or the arrays for numpy (npz). Factored layers are folded into dense
+loads (gguf), of an encoder or a vision transformer a folder with an ONNX file (onnx), or the arrays for numpy (npz). Factored layers are folded into dense
 ones first, or with --factored kept in a folder of format hf, which the loader of docs/factored.md reads.`,
 		Example: "  model export models/smollm2 --format gguf --type Q8_0 -o smollm2.gguf\n  model export models/minilm --format hf -o minilm",
 		Args:    cobra.ExactArgs(1),
@@ -50,6 +52,7 @@ ones first, or with --factored kept in a folder of format hf, which the loader o
 			if store := l.Session.Store(); factored {
 				e.Factored = interchange.FactoredLayers(store, saved.Arrays(store))
 			}
+			e.Values = counted(os.Stderr, "exporting", e.Values, len(e.Names))
 			if err := interchange.Export(e, format, out, ftype); err != nil {
 				return err
 			}
@@ -65,6 +68,16 @@ ones first, or with --factored kept in a folder of format hf, which the loader o
 	baseFlag(c, &base)
 	cli.Threads(c)
 	return c
+}
+
+// counted is values of total arrays, each asked for once, with progress on w if it takes long.
+func counted(w io.Writer, what string, values func(name string) []float32, total int) func(name string) []float32 {
+	progress, done := tensorProgress(w, what), 0
+	return func(name string) []float32 {
+		done++
+		progress(done, total)
+		return values(name)
+	}
 }
 
 // outgoing is a model with dense layers and what belongs to it.

@@ -83,15 +83,20 @@ All that is not supported, missing, superfluous or of a wrong shape is said at o
 	return c
 }
 
-// writeImport converts the arrays and writes the checkpoint, with progress on w if it takes long.
-func writeImport(w io.Writer, m *interchange.Model, out string) error {
+// tensorProgress shows on w how many tensors are done, once a second, if it takes long.
+func tensorProgress(w io.Writer, what string) func(done, total int) {
 	began, shown := time.Now(), time.Time{}
-	arrays, err := m.Arrays(func(done, total int) {
+	return func(done, total int) {
 		if now := time.Now(); now.Sub(began) > patience && (now.Sub(shown) > time.Second || done == total) {
 			shown = now
-			fmt.Fprintf(w, "converting  %d of %d tensors\n", done, total)
+			fmt.Fprintf(w, "%-10s  %d of %d tensors\n", what, done, total)
 		}
-	})
+	}
+}
+
+// writeImport converts the arrays and writes the checkpoint, with progress on w if it takes long.
+func writeImport(w io.Writer, m *interchange.Model, out string) error {
+	arrays, err := m.Arrays(tensorProgress(w, "converting"))
 	if err != nil {
 		return err
 	}
