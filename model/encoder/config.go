@@ -59,7 +59,7 @@ func (c Config) Validate(r *configs.Report) {
 	if c.DFF < 0 {
 		r.Errorf("d_ff", "is negative; want 0 (chosen from d_model) or more")
 	}
-	r.OneOf("norm", nn.NormKinds...)
+	r.OneOf("norm")
 	r.OneOf("mlp", nn.MLPKinds...)
 	r.Within("norm_eps", c.NormEps > 0 && c.NormEps < 1, "more than 0 and less than 1")
 	r.Within("dropout", c.Dropout >= 0 && c.Dropout < 1, "0 or more and less than 1")
@@ -72,9 +72,7 @@ func (c Config) Validate(r *configs.Report) {
 	if c.TokenTypes != nil && (*c.TokenTypes < 0 || *c.TokenTypes > maxTokenTypes) {
 		r.Errorf("token_types", "is out of range; want 0 to %d", maxTokenTypes)
 	}
-	if c.Pooler != nil && *c.Pooler != "tanh" && *c.Pooler != "relu" {
-		r.Errorf("pooler", "is unknown; want tanh or relu")
-	}
+	r.OneOf("pooler")
 	own, _ := c.Attention.Projections()
 	only("attention.output_bias", own.OutputBias == nil, "none: bias is of all four projections")
 	only("attention.qk_norm", !own.NormedHeads(), "none")

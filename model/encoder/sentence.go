@@ -2,8 +2,6 @@ package encoder
 
 import (
 	"math"
-	"slices"
-	"strings"
 
 	"sparrow/configs"
 	"sparrow/model"
@@ -24,9 +22,7 @@ var Poolings = []string{"mean", "cls", "mean_sqrt"}
 
 // Validate reports a pooling that does not exist.
 func (c Sentence) Validate(r *configs.Report) {
-	if !slices.Contains(Poolings, c.Pooling) {
-		r.Errorf("pooling", "is unknown; want one of %s", strings.Join(Poolings, ", "))
-	}
+	r.OneOf("pooling")
 	if c.MaxTokens < 0 {
 		r.Errorf("max_tokens", "is negative; want 0 or more")
 	}
