@@ -74,6 +74,19 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from orig
 	if err != nil {
 		return nil, false, err
 	}
+	if t, done, err = continued(ctx, cfg, dir, base, c, from, out); t == nil || err != nil {
+		return nil, done, err
+	}
+	if err := setAside(saved.NewerThan(damaged, newest), t.Message); err != nil {
+		return nil, false, err
+	}
+	t.Message("continuing %s at step %d of %d", dir, t.state.Step, t.last)
+	t.warnChanges()
+	return t, false, t.create()
+}
+
+// continued is a run as its checkpoint c left it. done says that there is nothing left to do.
+func continued(ctx context.Context, cfg recipe.Config, dir, base string, c *checkpoints.Checkpoint, from origin, out io.Writer) (t *Trainer, done bool, err error) {
 	state, err := saved.ReadState(c)
 	if err != nil {
 		return nil, false, err
@@ -86,15 +99,7 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from orig
 	if err != nil {
 		return nil, false, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
-	if last := lastStep(cfg, solved); state.Step >= last || exhausted(cfg.Train, state) {
-		longer := "train.steps=N"
-		if state.Step < last {
-			longer = "train.patience=0"
-		} else if solved != nil {
-			fmt.Fprintf(out, "%s has ended already, with all its rounds\n", dir)
-			return nil, true, nil
-		}
-		fmt.Fprintf(out, "%s has ended already; train it longer by: %s\n", dir, saved.ResumeCommand(dir, "--set", longer))
+	if ended(cfg, state, solved, dir, out) {
 		return nil, true, nil
 	}
 	before, err := from.known.Config(c)
@@ -129,12 +134,25 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from orig
 		}
 		return nil, false, err
 	}
-	if err := setAside(saved.NewerThan(damaged, newest), t.Message); err != nil {
-		return nil, false, err
+	return t, false, nil
+}
+
+// ended tells whether a run of that state has nothing left to do, and out how it could have.
+func ended(cfg recipe.Config, state saved.State, solved task.Solved, dir string, out io.Writer) bool {
+	last := lastStep(cfg, solved)
+	switch {
+	case state.Step < last && !exhausted(cfg.Train, state):
+		return false
+	case state.Step >= last && solved != nil:
+		fmt.Fprintf(out, "%s has ended already, with all its rounds\n", dir)
+		return true
 	}
-	t.Message("continuing %s at step %d of %d", dir, t.state.Step, t.last)
-	t.warnChanges()
-	return t, false, t.create()
+	longer := "train.steps=N"
+	if state.Step < last {
+		longer = "train.patience=0"
+	}
+	fmt.Fprintf(out, "%s has ended already; train it longer by: %s\n", dir, saved.ResumeCommand(dir, "--set", longer))
+	return true
 }
 
 // fromStart prepares a run that has no checkpoint yet.
