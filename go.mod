@@ -19,7 +19,7 @@ require (
 	github.com/rogpeppe/go-internal v1.16.0
 	// Checks values of JSON schemas that requests bring. Apache-2.0, 6k lines, active (June 2026); guarded, see package serve/constrain.
 	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
-	// Reads npy arrays. BSD-3, 2.5k lines, quiet (January 2022); guarded, see package checkpoints.
+	// Reads npy arrays in tests and in bench. BSD-3, 2.5k lines, quiet (January 2022).
 	github.com/sbinet/npyio v0.6.0
 	// Commands, flags and help. Apache-2.0, 7k lines, active (December 2025).
 	github.com/spf13/cobra v1.10.2

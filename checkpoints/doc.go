@@ -17,14 +17,7 @@
 //
 // # npz
 //
-// The format is that of github.com/sbinet/npyio, which parses the headers here and, in the tests, reads whole files.
-// The rest of npyio 0.6.0 does not hold for weights, so this package does it:
-//
-//   - Its npz writer always compresses. Its array writer takes an N-d shape only from a Go array type, for which it
-//     copies the array three times (192 MiB for 64 MiB of float32), loses the dimensions after one of length 0
-//     ([0][3] becomes (0,)), and does not align the data. Here a header is aligned to 64 bytes, as numpy writes it,
-//     and the data is streamed through one small buffer.
-//   - Its reader asks for each element by itself (three times the processor time of the reading here, SHA-256 included;
-//     25 MB/s for uint8), takes a short read or an early end for zeros, allocates what a header asks for, and panics
-//     on a header without a line end. Here a header must be, byte for byte, the one the manifest calls for.
+// The format is numpy's: the tests read whole files by github.com/sbinet/npyio. A header is aligned to 64 bytes, as numpy writes
+// it, and must be, byte for byte, the one that the manifest calls for, so that none is parsed; data is streamed through one small
+// buffer.
 package checkpoints

@@ -125,7 +125,7 @@ var modules = map[string][]string{
 	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "model/vit", "train", "train/optim", "train/stf", "convert", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
-	"github.com/sbinet/npyio":    {"checkpoints", "bench"},
+	"github.com/sbinet/npyio":    {"bench"},
 	"github.com/gofrs/flock":     {"checkpoints"},
 	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "tests/attack", "internal/pages"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench", "internal/machine"},
