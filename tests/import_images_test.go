@@ -75,6 +75,16 @@ func TestImportImages(t *testing.T) {
 			t.Errorf("%s has other bytes", name)
 		}
 	}
+	config := "name = \"ft\"\n[data]\nsource = \"image_folder\"\nroot = \".\"\nimage_size = 8\n[train]\ninit_from = \"vit\"\nsteps = 2\nbatch_size = 2\n[eval]\nmetric = \"loss\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "ft.toml"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if o := run(t, dir, "train", "run", "-c", "ft.toml", "-o", "ft"); o.code != 0 {
+		t.Fatalf("train: %s", o.stderr)
+	}
+	if tuned := read("ft/checkpoints/step-000002/images.json"); !bytes.Equal(tuned, read("vit/images.json")) {
+		t.Errorf("a run that starts from it takes images otherwise: %s", tuned)
+	}
 	if out := model(2, "explain", "vit", "a.png", "-o", "x.html"); !strings.Contains(out, `want kind = "favit"`) {
 		t.Errorf("explain says %s", out)
 	}
