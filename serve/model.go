@@ -34,7 +34,9 @@ type served struct {
 		all  *constrain.Vocabulary
 	}
 
+	tokenizer tokenizers.Tokenizer // nil: the model reads no texts
 	embedder  task.Embedder
+	ranker    task.Ranker
 	predictor task.Predictor
 }
 
@@ -42,6 +44,14 @@ type served struct {
 func (s *Server) serve(m Model) (*served, error) {
 	x := &served{Model: m}
 	x.embedder, _ = m.Model.Task.(task.Embedder)
+	if r, ok := m.Model.Task.(task.Ranker); ok && r.Ranks() {
+		x.ranker = r
+	}
+	if text, err := m.Model.Files.File("tokenizer.json"); err == nil {
+		if x.tokenizer, err = tokenizers.Load(text); err != nil {
+			return nil, err
+		}
+	}
 	if p, ok := m.Model.Task.(task.Predictor); ok && p.Reads() != task.OneImage {
 		x.predictor = p
 	}

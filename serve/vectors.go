@@ -99,13 +99,9 @@ func (m *served) embed(r *http.Request, in []string, dims int) (out [][]float32,
 
 // count is how many tokens texts have, with those around them.
 func (m *served) count(in []string) (n int) {
-	t, ok := m.Model.Model.Task.(interface{ Tokenizer() tokenizers.Tokenizer })
-	if !ok {
-		return 0
-	}
 	for _, text := range in {
-		if ids, err := t.Tokenizer().Encode(text); err == nil {
-			n += len(ids) + tokenizers.FrameOf(t.Tokenizer()).Tokens(1)
+		if ids, err := m.tokenizer.Encode(text); err == nil {
+			n += len(ids) + tokenizers.FrameOf(m.tokenizer).Tokens(1)
 		}
 	}
 	return n
@@ -169,7 +165,7 @@ func (m *served) predict(r *http.Request, in []task.Input) (out []task.Predictio
 	return out, err
 }
 
-// rerank answers /v1/rerank: by a model of pairs, or by the cosine of vectors.
+// rerank answers /v1/rerank, as sparrow.Model.Rerank does.
 func (s *Server) rerank(w http.ResponseWriter, r *http.Request) error {
 	var q RerankRequest
 	if err := s.read(r, &q); err != nil {
@@ -197,8 +193,14 @@ func (s *Server) rerank(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	scores, err := m.relevance(r, q.Query, documents)
-	if err != nil {
+	if m.ranker == nil {
+		return cannot(m.Name, "is no model of pairs and gives texts no vectors")
+	}
+	var scores []float64
+	if err := m.Model.Model.Do(r.Context(), func(s *model.Session) (err error) {
+		scores, err = m.ranker.Rank(r.Context(), s, q.Query, documents)
+		return err
+	}); err != nil {
 		return aboutInput("documents", err)
 	}
 	out := Ranking{Model: m.Name}
@@ -213,59 +215,4 @@ func (s *Server) rerank(w http.ResponseWriter, r *http.Request) error {
 	out.Results = out.Results[:min(top, len(out.Results))]
 	answer(w, http.StatusOK, out)
 	return nil
-}
-
-// relevance scores documents: by the only score or the last class of a model of pairs, which is the one that says yes, or by
-// the cosine of vectors.
-func (m *served) relevance(r *http.Request, query string, documents []string) ([]float64, error) {
-	scores := make([]float64, len(documents))
-	switch {
-	case m.predictor != nil && m.predictor.Reads() == task.TwoTexts:
-		in := make([]task.Input, len(documents))
-		for i, d := range documents {
-			in[i] = task.Input{Texts: []string{query, d}}
-		}
-		predictions, err := m.predict(r, in)
-		if err != nil {
-			return nil, err
-		}
-		names := m.predictor.Names()
-		for i, p := range predictions {
-			for _, v := range p {
-				if v.Name == names[len(names)-1] {
-					scores[i] = v.X
-				}
-			}
-		}
-	case m.embedder != nil:
-		vectors, err := m.embed(r, append([]string{query}, documents...), 0)
-		if err != nil {
-			var about *task.InputError
-			if errors.As(err, &about) && about.Index == 0 {
-				return nil, badRequest("query", "query: %v", about.Err)
-			} else if errors.As(err, &about) {
-				return nil, &task.InputError{Index: about.Index - 1, Err: about.Err}
-			}
-			return nil, err
-		}
-		for i, v := range vectors[1:] {
-			scores[i] = cosine(vectors[0], v)
-		}
-	default:
-		return nil, cannot(m.Name, "is no model of pairs and gives texts no vectors")
-	}
-	return scores, nil
-}
-
-func cosine(a, b []float32) float64 {
-	var ab, aa, bb float64
-	for i := range a {
-		ab += float64(a[i]) * float64(b[i])
-		aa += float64(a[i]) * float64(a[i])
-		bb += float64(b[i]) * float64(b[i])
-	}
-	if aa == 0 || bb == 0 {
-		return 0
-	}
-	return ab / math.Sqrt(aa*bb)
 }
