@@ -17,8 +17,8 @@ import (
 	"github.com/openai/openai-go/v3/option"
 )
 
-// served starts `model serve` over a writer and an encoder and gives a client of it.
-func served(t *testing.T) openai.Client {
+// served starts `model serve` over a writer and an encoder and gives its address; the key is "a-key".
+func served(t *testing.T) string {
 	t.Helper()
 	bin := filepath.Join(t.TempDir(), "model")
 	build := exec.Command("go", "build", "-o", bin, "./cmd/model")
@@ -56,15 +56,15 @@ func served(t *testing.T) openai.Client {
 				for lines.Scan() { // so that it is not held up
 				}
 			}()
-			return openai.NewClient(option.WithBaseURL(m[1]+"/v1/"), option.WithAPIKey("a-key"), option.WithMaxRetries(0))
+			return m[1]
 		}
 	}
 	t.Fatalf("it is never ready:\n%s", log.String())
-	return openai.Client{}
+	return ""
 }
 
 func TestClient(t *testing.T) {
-	client, ctx := served(t), context.Background()
+	client, ctx := openai.NewClient(option.WithBaseURL(served(t)+"/v1/"), option.WithAPIKey("a-key"), option.WithMaxRetries(0)), context.Background()
 
 	t.Run("models", func(t *testing.T) {
 		page, err := client.Models.List(ctx)
