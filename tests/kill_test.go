@@ -295,14 +295,14 @@ func TestKillAtOnce(t *testing.T) {
 	}
 }
 
-// TestInterrupt: SIGINT and SIGTERM finish the step, save, name the command that
+// TestInterrupt: SIGINT, SIGTERM and SIGHUP finish the step, save, name the command that
 // continues and exit with 130; that command ends with the same bytes.
 func TestInterrupt(t *testing.T) {
 	needSignals(t)
 	dir, args := killable(t)
 	mustRun(t, dir, "train", append([]string{"run", "-o", "whole"}, args...)...)
 	want := readTrained(t, filepath.Join(dir, "whole"))
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		name := fmt.Sprint("stopped", int(signal))
 		c, stderr := startAndSee(t, dir, "step 8/24", append([]string{"run", "-o", name}, args...)...)
 		if err := c.Process.Signal(signal); err != nil {
@@ -327,6 +327,37 @@ func TestInterrupt(t *testing.T) {
 		}
 		readTrained(t, filepath.Join(dir, name)).equal(t, want)
 	}
+}
+
+// TestNobodyReads: a run whose messages nobody reads any more goes on to its end, with the same bytes.
+func TestNobodyReads(t *testing.T) {
+	needSignals(t)
+	dir, args := killable(t)
+	mustRun(t, dir, "train", append([]string{"run", "-o", "whole"}, args...)...)
+	c := command(t, dir, "train", append([]string{"run", "-o", "unread"}, args...)...)
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stderr = w
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	// The signals are caught once the run writes what it measures.
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(dir, "unread", "metrics.csv")); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the run does not begin")
+		}
+	}
+	r.Close()
+	if err := c.Wait(); err != nil {
+		t.Fatalf("it ends with %v", err)
+	}
+	readTrained(t, filepath.Join(dir, "unread")).equal(t, readTrained(t, filepath.Join(dir, "whole")))
 }
 
 // TestInterruptTwice: the second SIGINT does not wait for the step.

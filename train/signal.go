@@ -9,7 +9,7 @@ import (
 	"sparrow/internal/shell"
 )
 
-// Interrupt turns SIGINT and SIGTERM into a request to stop that a training loop can follow between two steps.
+// Interrupt turns SIGINT, SIGTERM and SIGHUP into a request to stop that a training loop can follow between two steps.
 type Interrupt struct {
 	done     chan struct{} // closed at the first signal
 	quit     chan struct{} // closed by Stop
@@ -18,14 +18,17 @@ type Interrupt struct {
 	release  func()
 }
 
-// NotifyInterrupt catches SIGINT and SIGTERM until Stop. The first sets Interrupted and passes one line for
+// NotifyInterrupt catches SIGINT, SIGTERM and SIGHUP, which a terminal sends that is closed, until Stop. The first sets Interrupted and passes one line for
 // the user to message. The second means "now": it calls exit(shell.ExitInterrupted), which the caller sets to
 // os.Exit, because a library does not end the process by itself. Both are called from a goroutine of the
 // Interrupt's own; Progress.Message fits.
 func NotifyInterrupt(message func(format string, args ...any), exit func(code int)) *Interrupt {
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	return newInterrupt(signals, func() { signal.Stop(signals) }, message, exit)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// One who no longer reads what a run tells, as after a connection is lost, does not end it: writing fails and nothing else.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	return newInterrupt(signals, func() { signal.Stop(signals); signal.Stop(broken) }, message, exit)
 }
 
 func newInterrupt(signals <-chan os.Signal, release func(), message func(string, ...any), exit func(int)) *Interrupt {
