@@ -57,10 +57,11 @@ func (v *Verification) Err() error {
 type verifier struct {
 	Verification
 	*Record
-	cfg    Config
-	source *saved.Model
-	oneoff *saved.Model // the compressed checkpoint, before any fine-tuning; nil if it or the result cannot be used
-	final  *saved.Model // the result: the same, or what fine-tuning has made of it
+	cfg     Config
+	restore func() // the collection of garbage as it was before
+	source  *saved.Model
+	oneoff  *saved.Model // the compressed checkpoint, before any fine-tuning; nil if it or the result cannot be used
+	final   *saved.Model // the result: the same, or what fine-tuning has made of it
 }
 
 // Verify checks a compression's folder against what it promises, without trust in what the compression itself has
@@ -68,10 +69,11 @@ type verifier struct {
 // promises are in the result, see [Verification.Err]. more is what Load was told.
 func Verify(ctx context.Context, dir string, out io.Writer, more ...Options) (*Verification, error) {
 	v := &verifier{Record: &Record{Dir: dir}}
+	v.restore = func() {}
+	defer func() { v.restore() }()
 	if err := v.open(more); err != nil {
 		return nil, err
 	}
-	defer machine.LimitGarbage(v.source.Session.Store().Bytes())()
 	if v.oneoff != nil {
 		v.lineage()
 		v.count()
@@ -112,6 +114,11 @@ func (v *verifier) open(more []Options) error {
 	}
 	if v.cfg, err = stored(filepath.Join(v.Dir, configFile), text, more); err != nil {
 		return err
+	}
+	if dir, err := saved.Find(v.cfg.Compress.From, false); err == nil { // whose arrays are read several times from here on
+		if info, err := os.Stat(filepath.Join(dir, "model.npz")); err == nil {
+			v.restore = machine.LimitGarbage(int(info.Size()))
+		}
 	}
 	if v.source, err = saved.Open(v.cfg.Compress.From, false, model.Options{}, v.cfg.Compress.Known); err != nil {
 		return err
