@@ -89,7 +89,7 @@ var imports = map[string][]string{
 	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/texts/page"},
 
 	// What is above everything, and imported by nothing.
-	"internal/rename":  {},
+	"internal/rename":  {"internal/cli"},
 	"examples/notes":   {},
 	"examples/service": {},
 	"bench":            {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama"},
@@ -127,7 +127,7 @@ var modules = map[string][]string{
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"bench"},
 	"github.com/gofrs/flock":     {"checkpoints"},
-	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "tests/attack", "internal/pages"},
+	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "tests/attack", "internal/pages", "internal/rename"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench", "internal/machine"},
 	"golang.org/x/term":          {"metrics/progress"},
 	"github.com/ardanlabs/jinja": {"data/chat"},

@@ -18,18 +18,26 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sparrow/internal/cli"
 )
 
 func main() {
-	n, err := 0, errors.New("usage: go run ./internal/rename MODULE")
-	if len(os.Args) == 2 {
-		n, err = rename(".", os.Args[1])
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "rename:", err)
-		os.Exit(2)
-	}
-	fmt.Printf("%s: %d files changed\n", os.Args[1], n)
+	os.Exit(cli.Main(&cobra.Command{
+		Use:   "rename MODULE",
+		Short: "Give the module another path, in go.mod and in every import",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			n, err := rename(".", args[0])
+			if err != nil {
+				return cli.Usagef("rename: %w", err)
+			}
+			fmt.Printf("%s: %d files changed\n", args[0], n)
+			return nil
+		},
+	}))
 }
 
 // modulePath is what the go command takes for the path of a module, as far as a mistake is likely.
