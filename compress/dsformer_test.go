@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -245,7 +246,7 @@ func TestHostileMatrices(t *testing.T) {
 	ctx := context.Background()
 	r := rand.New(rand.NewPCG(8, 2))
 	target := Target{Name: "x", Out: 24, In: 32}
-	for name, change := range map[string]func(w *factor.Matrix, s *Statistics){
+	changes := map[string]func(w *factor.Matrix, s *Statistics){
 		"zero":          func(w *factor.Matrix, _ *Statistics) { clear(w.Data) },
 		"one value":     func(w *factor.Matrix, _ *Statistics) { clear(w.Data); w.Data[77] = 3 },
 		"constant":      func(w *factor.Matrix, _ *Statistics) { fill(w.Data, 0.25) },
@@ -255,8 +256,11 @@ func TestHostileMatrices(t *testing.T) {
 		"dead inputs":   func(_ *factor.Matrix, s *Statistics) { clear(s.Cols[3:20]) },
 		"dead outputs":  func(_ *factor.Matrix, s *Statistics) { clear(s.Rows[:23]) },
 		"equal vectors": func(w *factor.Matrix, _ *Statistics) { equalRows(w) },
-	} {
-		for layout, c := range layouts {
+	}
+	for _, name := range slices.Sorted(maps.Keys(changes)) { // so that each has the same numbers each time
+		change := changes[name]
+		for _, layout := range slices.Sorted(maps.Keys(layouts)) {
+			c := layouts[layout]
 			w, s := randomMatrix(r, target.Out, target.In), randomStatistics(r, target.Out, target.In)
 			change(w, s)
 			m := tried{"dsformer", dsformerSettings(c)}
