@@ -318,23 +318,6 @@ func TestStops(t *testing.T) {
 	}
 }
 
-func TestFindStop(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		text      string
-		stops     []string
-		cut, keep int
-	}{
-		{"hello", nil, -1, 0}, {"hello", []string{"lo"}, 3, 0}, {"hello", []string{"low"}, -1, 2}, {"hello", []string{"ell", "he"}, 0, 0},
-		{"aaa", []string{"aab"}, -1, 2}, {"ab\n", []string{"\n\n", "\nx"}, -1, 1},
-	} {
-		cut, keep := findStop(c.text, c.stops)
-		if cut != c.cut || cut < 0 && keep != c.keep {
-			t.Errorf("%q, %q: %d, %d; want %d, %d", c.text, c.stops, cut, keep, c.cut, c.keep)
-		}
-	}
-}
-
 func TestChat(t *testing.T) {
 	t.Parallel()
 	m := writer(t, "", model.Options{})

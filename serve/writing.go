@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"sparrow/data/tokenizers"
@@ -163,66 +162,43 @@ func (s *Server) write(ctx context.Context, m *served, prompt []int, choice int,
 	r.Stop = func(written []int) bool {
 		return slices.Contains(ends, written[len(written)-1]) || shape != nil && shape.Done(written)
 	}
-	var held string // of the text, which may be the beginning of a stop text
-	var pending []decode.Token
-	done := errors.New("done")
+	until := tokenizers.NewUntil(p.stops...)
+	var pending []decode.Token // whose text is held back: half of a rune, or the beginning of a stop text
 	err = s.submit(ctx, m, r, func(t decode.Token) error {
+		var text string
 		if t.ID >= 0 {
 			count++
-		}
-		out := piece{finish: string(t.Finish)}
-		if t.ID >= 0 && !slices.Contains(ends, t.ID) {
-			held += stream.Push(t.ID)
-			pending = append(pending, t)
+			if !slices.Contains(ends, t.ID) {
+				text = stream.Push(t.ID)
+				pending = append(pending, t)
+			}
 		}
 		if t.Finish != "" {
-			held += stream.Flush()
+			text += stream.Flush()
 		}
-		cut, keep := findStop(held, p.stops)
-		switch {
-		case cut >= 0:
-			out.text, out.finish = held[:cut], string(decode.Stopped)
-			held = ""
-		case t.Finish != "":
-			out.text, held = held, ""
-		default:
-			out.text, held = held[:len(held)-keep], held[len(held)-keep:]
+		out := piece{finish: string(t.Finish)}
+		var stopped bool
+		if out.text, stopped = until.Push(text); stopped {
+			out.finish = string(decode.Stopped)
+		} else if t.Finish != "" {
+			out.text += until.Flush()
 		}
-		if held == "" || out.finish != "" {
-			out.tokens, pending = pending, nil
-		}
-		if out.text == "" && out.finish == "" && len(out.tokens) == 0 {
+		if out.text == "" && out.finish == "" {
 			return nil
 		}
+		out.tokens, pending = pending, nil
 		if err := emit(out); err != nil {
 			return err
 		}
 		if out.finish != "" {
-			return done
+			return decode.ErrDone
 		}
 		return nil
 	})
-	if errors.Is(err, done) {
+	if errors.Is(err, decode.ErrDone) {
 		err = nil
 	}
 	return count, err
-}
-
-// findStop tells where the first stop text begins, or else how many bytes at the end may be the beginning of one.
-func findStop(text string, stops []string) (cut, keep int) {
-	cut = -1
-	for _, stop := range stops {
-		if at := strings.Index(text, stop); at >= 0 && (cut < 0 || at < cut) {
-			cut = at
-		}
-		for n := min(len(stop)-1, len(text)); n > keep; n-- {
-			if strings.HasPrefix(stop, text[len(text)-n:]) {
-				keep = n
-				break
-			}
-		}
-	}
-	return cut, keep
 }
 
 // room checks a prompt and how much is to be written; absent, that is what the context has room for, or preset.

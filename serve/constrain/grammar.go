@@ -49,9 +49,9 @@ func oneOf(text string) *node {
 	return n
 }
 
-func seq(parts ...*node) *node  { return &node{kind: sequence, parts: parts} }
-func any1(parts ...*node) *node { return &node{kind: choice, parts: parts} }
-func maybe(n *node) *node       { return any1(seq(), n) }
+func seq(parts ...*node) *node    { return &node{kind: sequence, parts: parts} }
+func either(parts ...*node) *node { return &node{kind: choice, parts: parts} }
+func maybe(n *node) *node         { return either(seq(), n) }
 
 // star is n any number of times.
 func star(n *node) *node {

@@ -65,7 +65,7 @@ func numbers(b bounds, integer bool) (n *node, ok bool) {
 	if len(parts) == 0 {
 		return nil, true
 	}
-	return any1(parts...), true
+	return either(parts...), true
 }
 
 // magnitudes is numbers of bounds that are not negative; least is there.
@@ -98,7 +98,7 @@ func magnitudes(b bounds, integer bool) (*node, bool) {
 	if len(parts) == 0 {
 		return nil, true
 	}
-	return any1(parts...), true
+	return either(parts...), true
 }
 
 // ranges makes grammars of decimals with as many digits before the point as low has, between that and high.
@@ -158,7 +158,7 @@ func (r *ranges) make(at int, onLow, onHigh bool) *node {
 	if len(parts) == 0 {
 		return nil
 	}
-	return any1(parts...)
+	return either(parts...)
 }
 
 // mayEnd tells whether the digits so far are a number within the bounds.
@@ -233,13 +233,13 @@ func (r *ranges) branch(at int, onLow, onHigh bool) *node {
 	if len(parts) == 0 {
 		return nil
 	}
-	return any1(parts...)
+	return either(parts...)
 }
 
 // anyNumber is one of no bounds, as models write them.
 func anyNumber(integer bool) *node {
 	digit := span('0', '9')
-	whole := any1(literal("0"), seq(span('1', '9'), times(digit, 0, maxDigits-1)))
+	whole := either(literal("0"), seq(span('1', '9'), times(digit, 0, maxDigits-1)))
 	n := seq(maybe(literal("-")), whole)
 	if !integer {
 		n = seq(n, maybe(seq(literal("."), times(digit, 1, maxDigits))), maybe(seq(oneOf("eE"), maybe(oneOf("+-")), times(digit, 1, 2))))

@@ -41,7 +41,7 @@ func runes(low, high rune) *node {
 	case 1:
 		return parts[0]
 	}
-	return any1(parts...)
+	return either(parts...)
 }
 
 // first is the smallest byte of a set.
@@ -184,9 +184,9 @@ func expression(re *syntax.Regexp) (*node, error) {
 		if len(parts) == 0 {
 			return nil, errors.New("a class has no characters")
 		}
-		return any1(parts...), nil
+		return either(parts...), nil
 	case syntax.OpAnyCharNotNL:
-		return any1(runes(0, '\n'-1), runes('\n'+1, unicode.MaxRune)), nil
+		return either(runes(0, '\n'-1), runes('\n'+1, unicode.MaxRune)), nil
 	case syntax.OpAnyChar:
 		return character(), nil
 	case syntax.OpCapture:
@@ -199,7 +199,7 @@ func expression(re *syntax.Regexp) (*node, error) {
 		if re.Op == syntax.OpConcat {
 			return seq(parts...), nil
 		}
-		return any1(parts...), nil
+		return either(parts...), nil
 	case syntax.OpStar, syntax.OpPlus, syntax.OpQuest, syntax.OpRepeat:
 		n, err := expression(re.Sub[0])
 		if err != nil {
