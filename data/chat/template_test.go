@@ -212,4 +212,9 @@ func TestPublishedTemplates(t *testing.T) {
 	}
 	equal, differ, refused := compare(t, path)
 	t.Logf("%d equal, %d different, %d templates refused", equal, differ, refused)
+	// Of the 70 templates of llama-cpp-python 0.3.36 some print values that the engine writes in another way than Python, and some recurse.
+	const mostDiffer, mostRefused = 17, 13
+	if equal == 0 || differ > mostDiffer || refused > mostRefused {
+		t.Errorf("want at most %d different and %d refused", mostDiffer, mostRefused)
+	}
 }
