@@ -103,7 +103,7 @@ func mean(x []float64) float64 {
 	return sum / float64(max(len(x), 1))
 }
 
-// spearman is pearson of the ranks; equal values share the mean of their ranks.
+// spearman is pearson of the ranks; equal values share the mean of their ranks. It is NaN where a value is.
 func spearman(x, y []float64) float64 { return pearson(ranks(x), ranks(y)) }
 
 func ranks(x []float64) []float64 {
@@ -114,12 +114,16 @@ func ranks(x []float64) []float64 {
 	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(x[a], x[b]) })
 	r := make([]float64, len(x))
 	for i := 0; i < len(order); {
-		j := i
+		j := i + 1 // past the first, which equals nothing if it is NaN
 		for j < len(order) && x[order[j]] == x[order[i]] {
 			j++
 		}
+		rank := float64(i+j-1) / 2
+		if math.IsNaN(x[order[i]]) {
+			rank = math.NaN()
+		}
 		for _, k := range order[i:j] {
-			r[k] = float64(i+j-1) / 2
+			r[k] = rank
 		}
 		i = j
 	}

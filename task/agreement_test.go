@@ -68,6 +68,9 @@ func TestCorrelations(t *testing.T) {
 	near(t, "spearman of a falling curve", spearman(line, curve), -1)
 	near(t, "pearson of a constant", pearson(line, []float64{2, 2, 2, 2}), 0)
 	near(t, "spearman of nothing", spearman(nil, nil), 0)
+	if got := spearman([]float64{2, math.NaN(), 1, math.NaN()}, []float64{1, 2, 3, 4}); !math.IsNaN(got) {
+		t.Errorf("spearman of what is no number: got %g, want NaN", got)
+	}
 }
 
 // TestBetter: of losses less is better, of agreement more, and of no two equal values one is.
