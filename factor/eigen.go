@@ -1,5 +1,35 @@
 package factor
 
+import (
+	"context"
+	"fmt"
+)
+
+// SymmetricEigen returns all eigenvalues of the symmetric matrix a [n, n], the largest first, and the eigenvectors of the first
+// `top` as the rows of a matrix [top, n]. Only symmetric matrices have an answer; what is below the diagonal is taken to be above it.
+// A matrix that is not square, or a top that it does not have, is ErrShape.
+//
+// Cost: 8/3 n³ + 2 n² top operations at most.
+func SymmetricEigen(ctx context.Context, a *Matrix, top int) (values []float64, vectors *Matrix, err error) {
+	const where = "symmetric eigen"
+	if err := a.check(where); err != nil {
+		return nil, nil, err
+	}
+	if a.Rows != a.Cols {
+		return nil, nil, fmt.Errorf("factor: %s: %w: got %d x %d, want as many rows as columns", where, ErrShape, a.Rows, a.Cols)
+	}
+	if err := a.checkRank(where, top); err != nil {
+		return nil, nil, err
+	}
+	work := a.Clone()
+	mirror(work.Data, a.Rows)
+	values, rows, err := symmetricEigen(&job{ctx: ctx}, work.Data, a.Rows, top)
+	if err != nil {
+		return nil, nil, err
+	}
+	return values, &Matrix{Rows: top, Cols: a.Rows, Data: rows}, nil
+}
+
 // symmetricEigen diagonalises the symmetric matrix a [n, n] (destroyed): all eigenvalues in descending order and the
 // eigenvectors of the first `top` as rows [top, n]. Vectors are orthonormal and residuals small to rounding, relative to
 // the largest eigenvalue.
