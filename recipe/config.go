@@ -74,7 +74,7 @@ type Freeze struct {
 
 // Eval is the [eval] table.
 type Eval struct {
-	Every  int `toml:"every" doc:"steps between evaluations; the last step is always evaluated; 0: only that" unit:"steps"`
+	Every  int `toml:"every" doc:"steps between evaluations, of which one comes before the first step; the last step is always evaluated; 0: only that" unit:"steps"`
 	Tokens int `toml:"tokens" doc:"tokens of the validation split that are measured, a fixed subset; 0: all" unit:"tokens"`
 
 	Examples int    `toml:"examples" doc:"examples of the validation split of labelled data or images, a fixed subset; 0: all"`

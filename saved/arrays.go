@@ -30,6 +30,7 @@ type State struct {
 	Swaps   int `json:"swaps,omitempty"`   // atoms that [train.stf] has put in the place of others
 
 	Averaged bool `json:"averaged,omitempty"` // the model is made of averages; see averages
+	Pending  bool `json:"pending,omitempty"`  // an interrupted run left out the evaluation of this step
 }
 
 // Views views parameters as checkpoint arrays, without a copy.

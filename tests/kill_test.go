@@ -313,7 +313,7 @@ func TestInterrupt(t *testing.T) {
 		if c.ProcessState.ExitCode() != 130 {
 			t.Fatalf("%v: exit code %d, want 130\n%s", signal, c.ProcessState.ExitCode(), text)
 		}
-		if !strings.Contains(text, "finishing the step, saving a checkpoint (again to stop at once)\n") {
+		if !strings.Contains(text, "stopping at the next batch, saving a checkpoint (again to stop at once)\n") {
 			t.Errorf("%v: no message that it is stopping\n%s", signal, text)
 		}
 		_, advised, ok := strings.Cut(strings.TrimSpace(text), "train: interrupted; the state is saved, continue it by: ")

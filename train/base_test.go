@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"sparrow/checkpoints"
-	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/recipe"
@@ -162,10 +161,7 @@ func checkAdapterFiles(t *testing.T, dir, base string) {
 func checkAdapterResumes(t *testing.T, cfg recipe.Config, whole string) {
 	for stop := 1; stop < cfg.Train.Steps; stop++ {
 		dir := filepath.Join(t.TempDir(), "out")
-		steps := 0
-		if _, err := mustTrain(t, cfg, dir, func() bool { steps++; return steps == stop }); !errors.Is(err, shell.ErrInterrupted) {
-			t.Fatal(err)
-		}
+		trainUntil(t, cfg, dir, stop)
 		trainer, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
 		if err != nil {
 			t.Fatal(err)

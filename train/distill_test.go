@@ -11,7 +11,6 @@ import (
 
 	"sparrow/configs"
 	"sparrow/data/text"
-	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/model/decoder"
 	"sparrow/recipe"
@@ -44,10 +43,7 @@ func TestDistillResumes(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "run")
-	asked := 0
-	if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == 3 }); !errors.Is(err, shell.ErrInterrupted) {
-		t.Fatal(err)
-	}
+	trainUntil(t, cfg, dir, 3)
 	again, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/internal/shell"
-	"sparrow/kernel"
 	"sparrow/metrics"
 	"sparrow/metrics/plot"
 	"sparrow/metrics/progress"
@@ -34,11 +33,19 @@ type Result struct {
 	task.Suggestion // what to try
 }
 
-// Run trains to the last step. interrupted is asked after every step whether to
-// save and stop; it may be nil. When ctx ends, the run saves and stops likewise.
-// The folder, which nobody else could continue so far, is given back.
+// Run trains to the last step. interrupted is asked after every micro-batch, and in an evaluation after every batch, whether to
+// save and stop; it may be nil. When ctx ends, the run saves and stops likewise. What a step or an evaluation has done by then is
+// dropped, and done again when the run is resumed. The folder, which nobody else could continue so far, is given back.
 func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, error) {
 	defer t.unlock()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	t.stopping = func() bool {
+		if interrupted != nil && interrupted() {
+			stop()
+		}
+		return ctx.Err() != nil
+	}
 	files, err := metrics.Open(t.dir, t.state.Step)
 	if err != nil {
 		return Result{}, err
@@ -50,12 +57,12 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	t.progress.Store(progress)
 	defer t.plan.limitGarbage()()
 	began := time.Now()
-	var score task.Score
-	for t.state.Step < t.last && !exhausted(t.cfg.Train, t.state) {
+	score, err := t.begin(ctx, files)
+	for err == nil && t.state.Step < t.last && !exhausted(t.cfg.Train, t.state) {
 		stepBegan, before := time.Now(), t.state.Tokens
-		record, err := t.advance(context.WithoutCancel(ctx)) // what has begun ends, like an evaluation
-		if err != nil {
-			return Result{}, errors.Join(err, t.plot()) // the curve shows how it came to that
+		var record metrics.Record
+		if record, err = t.advance(ctx); err != nil {
+			break
 		}
 		loss, _ := record.Value("loss")
 		speed := float64(t.state.Tokens-before) / time.Since(stepBegan).Seconds()
@@ -64,17 +71,14 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 			return Result{}, err
 		}
 		progress.Step(t.state.Step, loss, speed)
-		stop := interrupted != nil && interrupted() || ctx.Err() != nil
-		// An evaluation that has begun ends: without it a resumed run would lack its record.
-		if score, err = t.afterStep(context.WithoutCancel(ctx), files, stop); err != nil {
-			if diverged := new(DivergedError); errors.As(err, &diverged) {
-				err = errors.Join(err, t.plot())
-			}
-			return Result{}, err
-		}
-		if stop && t.state.Step < t.last && !exhausted(t.cfg.Train, t.state) {
-			return Result{}, errors.Join(shell.ErrInterrupted, t.plot())
-		}
+		t.trainLoss = loss
+		score, err = t.afterStep(ctx, files)
+	}
+	if errors.Is(err, shell.ErrInterrupted) || errors.As(err, new(*DivergedError)) {
+		return Result{}, errors.Join(err, t.plot()) // the curve shows how it came to that
+	}
+	if err != nil {
+		return Result{}, err
 	}
 	if err := errors.Join(files.Close(), t.plot()); err != nil {
 		return Result{}, err
@@ -98,65 +102,6 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	return r, err
 }
 
-// afterStep evaluates and saves when it is time to: evaluation first, so that
-// its record lies before the checkpoint that a resumed run starts from.
-func (t *Trainer) afterStep(ctx context.Context, files *metrics.Files, stop bool) (task.Score, error) {
-	step := t.state.Step
-	var score task.Score
-	best := false
-	if t.due(t.cfg.Eval.Every) {
-		err := t.averaged(func() (err error) {
-			score, err = t.task.Evaluate(ctx, t.session, task.Measure{})
-			return err
-		})
-		if !kernel.Finite(score.Loss()) {
-			diverged := t.diverged(validationLoss, score.Loss())
-			diverged.Step = step
-			return score, diverged
-		}
-		if err != nil {
-			return score, err
-		}
-		if err := files.Write(recordOf(score, step)); err != nil {
-			return score, err
-		}
-		t.Message("step %d: validation loss %s", step, score.Summary(t.task))
-		best = t.rank(score)
-	}
-	if exhausted(t.cfg.Train, t.state) {
-		t.Message("stopping: no better %s in the last %d evaluations", t.cfg.Eval.Metric, t.state.Stale)
-		stop = true
-	}
-	if best || stop || t.due(t.cfg.Checkpoint.Every) {
-		return score, t.save()
-	}
-	return score, nil
-}
-
-// best is the [eval] metric of the best evaluation so far.
-func (t *Trainer) best() float64 {
-	if t.cfg.Eval.Metric == "loss" {
-		return t.state.BestLoss
-	}
-	return t.state.BestMetric
-}
-
-// rank notes an evaluation and tells whether it is the best so far; of equal ones that of the lower loss is.
-func (t *Trainer) rank(score task.Score) bool {
-	metric := task.MetricOf(t.task, t.cfg.Eval.Metric)
-	value, _ := score.Value(metric.Name)
-	tied := value == t.best() && score.Loss() < t.state.BestLoss
-	if t.state.BestStep > 0 && !tied && !metric.Better(value, t.best()) {
-		t.state.Stale++
-		return false
-	}
-	t.state.BestStep, t.state.BestLoss, t.state.Stale = t.state.Step, score.Loss(), 0
-	if metric.Name != "loss" {
-		t.state.BestMetric = value
-	}
-	return true
-}
-
 // plot draws loss.svg from what has been written so far.
 func (t *Trainer) plot() error {
 	records, err := metrics.Read(filepath.Join(t.dir, "metrics.csv"))
@@ -168,10 +113,3 @@ func (t *Trainer) plot() error {
 
 // exhausted tells whether patience ends the run.
 func exhausted(c recipe.Train, s saved.State) bool { return c.Patience > 0 && s.Stale >= c.Patience }
-
-// recordOf is what the files of a run keep of an evaluation.
-func recordOf(s task.Score, step int) metrics.Record {
-	values := append([]metrics.Value(nil), s.Values...)
-	values[0].Name = "validation_loss"
-	return metrics.Record{Step: step, Kind: metrics.KindEval, Values: values}
-}

@@ -22,9 +22,8 @@ import (
 	"sparrow/recipe"
 )
 
-// TestCancelledRunContinues: a context that ends stops the run between two steps
-// with its state saved, also at a step that evaluates; resumed, it comes to the
-// bytes of a run that was not stopped.
+// TestCancelledRunContinues: a context that ends stops the run after that step with its state saved, also where an evaluation is
+// still to be made, of the last step too; resumed, it comes to the bytes of a run that was not stopped.
 func TestCancelledRunContinues(t *testing.T) {
 	cfg := smallConfig(t) // evaluates every second step
 	cfg.Sample.Prompt, cfg.Sample.Tokens = "line", 3
@@ -47,25 +46,21 @@ func TestCancelledRunContinues(t *testing.T) {
 			return false
 		})
 		cancel()
-		if stop < cfg.Train.Steps {
-			if !errors.Is(err, shell.ErrInterrupted) || errors.Is(err, context.Canceled) {
-				t.Errorf("cancelled in step %d: %v, want ErrInterrupted", stop, err)
-			}
-			resumed, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if resumed.state.Step != stop {
-				t.Errorf("cancelled in step %d: resumed at step %d", stop, resumed.state.Step)
-			}
-			if got, err = resumed.Run(context.Background(), nil); err != nil {
-				t.Fatal(err)
-			}
-			if got.Sample != want.Sample {
-				t.Errorf("cancelled in step %d: sample %q, want %q", stop, got.Sample, want.Sample)
-			}
-		} else if err != nil || got.Sample != "" {
-			t.Errorf("cancelled in the last step: sample %q, %v; want a finished run without a sample", got.Sample, err)
+		if !errors.Is(err, shell.ErrInterrupted) || errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled in step %d: %v, want ErrInterrupted", stop, err)
+		}
+		resumed, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resumed.state.Step != stop || resumed.state.Pending != (stop%2 == 0) {
+			t.Errorf("cancelled in step %d: resumed at step %d, evaluation pending %v", stop, resumed.state.Step, resumed.state.Pending)
+		}
+		if got, err = resumed.Run(context.Background(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if got.Sample != want.Sample {
+			t.Errorf("cancelled in step %d: sample %q, want %q", stop, got.Sample, want.Sample)
 		}
 		if !reflect.DeepEqual(got.Score, want.Score) || !bytes.Equal(modelBytes(t, dir, 6), modelBytes(t, whole, 6)) {
 			t.Errorf("cancelled in step %d: score %+v, want %+v and equal weights", stop, got.Score, want.Score)
@@ -114,6 +109,45 @@ func TestDivergedValidation(t *testing.T) {
 		}
 		if _, err := os.Stat(filepath.Join(dir, "loss.svg")); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestDivergedFinite: a run whose validation loss rises above twice that of the start and above guessing ends and says so, with the best
+// checkpoint as it was; one that memorizes does not.
+func TestDivergedFinite(t *testing.T) {
+	for _, memorizes := range []bool{false, true} {
+		dir := filepath.Join(t.TempDir(), "out")
+		trainer, err := New(context.Background(), smallConfig(t), dir, false, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = trainer.Run(context.Background(), func() bool {
+			if trainer.state.Step < 4 {
+				return false
+			}
+			for i, w := 0, trainer.store.Get("lm_head.weight").Float32s(); i < len(w) && trainer.state.Step == 4; i++ {
+				w[i] = float32(40 * (i%7 - 3)) // sure of what is wrong
+			}
+			if trainer.trainLoss = 50; memorizes {
+				trainer.trainLoss = 0.1
+			}
+			return false
+		})
+		if memorizes {
+			if errors.As(err, new(*DivergedError)) {
+				t.Errorf("a low training loss: %v", err)
+			}
+			continue
+		}
+		var d *DivergedError
+		if !errors.As(err, &d) || d.Step < 4 || d.Start < 4 || d.Start > 7 || d.Value < 2*d.Start || trainer.state.BestStep != 2 {
+			t.Fatalf("%v (%+v), best step %d, want a DivergedError and step 2", err, d, trainer.state.BestStep)
+		}
+		for _, w := range []string{"more than twice the", "of the start: the run diverged", "train resume", "learning_rate=0.001"} {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%q lacks %q", err, w)
+			}
 		}
 	}
 }

@@ -141,7 +141,7 @@ func continued(ctx context.Context, cfg recipe.Config, dir, base string, c *chec
 func ended(cfg recipe.Config, state saved.State, solved task.Solved, dir string, out io.Writer) bool {
 	last := lastStep(cfg, solved)
 	switch {
-	case state.Step < last && !exhausted(cfg.Train, state):
+	case state.Pending, state.Step < last && !exhausted(cfg.Train, state):
 		return false
 	case state.Step >= last && solved != nil:
 		fmt.Fprintf(out, "%s has ended already, with all its rounds\n", dir)

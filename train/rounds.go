@@ -64,7 +64,7 @@ func planSolved(cfg recipe.Config, dims model.Dims, length int) (MemoryPlan, err
 // advance makes a step of the optimizer or a round of the solver.
 func (t *Trainer) advance(ctx context.Context) (metrics.Record, error) {
 	if t.solved != nil {
-		return t.round(ctx)
+		return t.round(context.WithoutCancel(ctx)) // what has begun ends
 	}
 	return t.step()
 }

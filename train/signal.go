@@ -41,7 +41,7 @@ func newInterrupt(signals <-chan os.Signal, release func(), message func(string,
 			return
 		}
 		close(i.done)
-		message("finishing the step, saving a checkpoint (again to stop at once)")
+		message("stopping at the next batch, saving a checkpoint (again to stop at once)")
 		select {
 		case <-signals:
 			exit(shell.ExitInterrupted)

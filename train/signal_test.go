@@ -28,7 +28,7 @@ func TestInterruptTwice(t *testing.T) {
 	if !i.Interrupted() {
 		t.Error("not interrupted after a signal")
 	}
-	if got, want := <-messages, "finishing the step, saving a checkpoint (again to stop at once)"; got != want {
+	if got, want := <-messages, "stopping at the next batch, saving a checkpoint (again to stop at once)"; got != want {
 		t.Errorf("message %q, want %q", got, want)
 	}
 	select {

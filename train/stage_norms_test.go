@@ -129,7 +129,7 @@ func TestStageActivations(t *testing.T) {
 			sum += v * v
 		}
 		want := math.Sqrt(sum / float64(len(x)))
-		if got, _ := records[0].Value(fmt.Sprintf("stage%d_activation_rms", i+1)); math.Abs(got/want-1) > 1e-6 {
+		if got, _ := records[1].Value(fmt.Sprintf("stage%d_activation_rms", i+1)); math.Abs(got/want-1) > 1e-6 {
 			t.Errorf("stage %d: activations of root mean square %g, want %g", i+1, got, want)
 		}
 	}

@@ -15,6 +15,15 @@ import (
 	"sparrow/task"
 )
 
+// keep saves the present step in the run's folder. One that has gone is not made anew: what was in it is not there any more.
+func (t *Trainer) keep() error {
+	if !saved.IsRun(t.dir) {
+		return fmt.Errorf("train: %s, the run's folder, has gone, or its config.toml has: step %d cannot be saved. Put the folder back and continue by: %s; or start again",
+			t.dir, t.state.Step, saved.ResumeCommand(t.dir))
+	}
+	return t.save()
+}
+
 // save writes the checkpoint of the present step and deletes old ones.
 func (t *Trainer) save() error {
 	state, err := json.MarshalIndent(t.state, "", "  ")

@@ -9,14 +9,18 @@ import (
 )
 
 // step makes one update: the gradient of the loss summed over all micro-batches,
-// divided once by the number of targets.
+// divided once by the number of targets. A run that is to stop drops what it has of the step.
 func (t *Trainer) step() (metrics.Record, error) {
 	c := t.cfg.Train
 	rate := t.schedule.At(t.state.Step)
 	var loss float64
-	count := 0
+	count, first := 0, t.state.MicroBatch
 	var last *model.Program
 	for micro := range c.GradAccum {
+		if micro > 0 && t.stopping() {
+			t.state.MicroBatch = first
+			return metrics.Record{}, t.interrupted()
+		}
 		program, targets, err := t.stream.Next()
 		if err != nil {
 			return metrics.Record{}, err

@@ -11,7 +11,6 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
-	"sparrow/internal/shell"
 	"sparrow/kernel"
 	"sparrow/metrics"
 	"sparrow/model"
@@ -192,10 +191,7 @@ func TestSTFResumes(t *testing.T) {
 			}
 			for _, stop := range stops {
 				dir := filepath.Join(t.TempDir(), "run")
-				asked := 0
-				if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == stop }); !errors.Is(err, shell.ErrInterrupted) {
-					t.Fatalf("stopped after step %d: %v", stop, err)
-				}
+				trainUntil(t, cfg, dir, stop)
 				again, _, err := Resume(context.Background(), dir, "", nil, io.Discard)
 				if err != nil {
 					t.Fatal(err)
@@ -310,10 +306,7 @@ func sparseRun(t *testing.T, cfg recipe.Config) string {
 func TestSTFKeepsItsKind(t *testing.T) {
 	cfg := stfConfig(t, "support", "in", true)
 	dir := filepath.Join(t.TempDir(), "run")
-	asked := 0
-	if _, err := mustTrain(t, cfg, dir, func() bool { asked++; return asked == 6 }); !errors.Is(err, shell.ErrInterrupted) {
-		t.Fatal(err)
-	}
+	trainUntil(t, cfg, dir, 6)
 	for _, set := range [][]string{{`train.stf.kind="latent"`, "train.stf.refresh=5"}, {`train.stf.kind="frozen"`, "train.stf.rate=0", "train.stf.freeze_share=0"}, {`train.stf.match="model.layers.0.*"`}} {
 		if _, _, err := Resume(context.Background(), dir, "", set, io.Discard); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "[train.stf] has another kind or match") {
 			t.Errorf("--set %s: %v", set, err)

@@ -45,6 +45,9 @@ type Trainer struct {
 	averages  *optim.Averages // nil without [train] ema
 	teacher   *model.Session  // nil without [train.distill]
 	state     saved.State
+	stopping  func() bool // whether Run was asked to stop
+	start     float64     // validation loss before the first step; 0: not measured
+	trainLoss float64     // of the last step
 	plan      MemoryPlan
 	parent    *checkpoints.Lineage
 	inherited map[string]bool                   // arrays that came from the parent
@@ -159,7 +162,7 @@ func (t *Trainer) initialize() error {
 // prepare builds everything in memory. fill, if there is one, gives the declared store its values, of which else the first ones are
 // drawn.
 func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, known saved.Options, out io.Writer, fill func(*nn.Store) error) (*Trainer, error) {
-	t := &Trainer{cfg: cfg, dir: dir, out: out, task: own, known: known, schedule: optim.ScheduleOf(cfg.Train)}
+	t := &Trainer{cfg: cfg, dir: dir, out: out, stopping: func() bool { return false }, task: own, known: known, schedule: optim.ScheduleOf(cfg.Train)}
 	plan, err := examine(ctx, cfg, own, known)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +57,18 @@ func mustTrain(t *testing.T, cfg recipe.Config, dir string, interrupted func() b
 	return trainer.Run(context.Background(), interrupted)
 }
 
+// trainUntil interrupts a run after that step.
+func trainUntil(t *testing.T, cfg recipe.Config, dir string, step int) {
+	t.Helper()
+	trainer, err := New(context.Background(), cfg, dir, false, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := trainer.Run(context.Background(), func() bool { return trainer.state.Step == step }); !errors.Is(err, shell.ErrInterrupted) {
+		t.Fatalf("stopped after step %d: %v, want ErrInterrupted", step, err)
+	}
+}
+
 func modelBytes(t *testing.T, dir string, step int) []byte {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(checkpoints.StepDir(dir, step), "model.npz"))
@@ -78,11 +91,7 @@ func TestInterruptedRunContinues(t *testing.T) {
 	}
 	for stop := 1; stop < cfg.Train.Steps; stop++ {
 		dir := filepath.Join(t.TempDir(), "out")
-		steps := 0
-		_, err := mustTrain(t, cfg, dir, func() bool { steps++; return steps == stop })
-		if !errors.Is(err, shell.ErrInterrupted) {
-			t.Fatalf("stopped after step %d: %v, want ErrInterrupted", stop, err)
-		}
+		trainUntil(t, cfg, dir, stop)
 		if _, err := os.Stat(checkpoints.StepDir(dir, stop)); err != nil {
 			t.Errorf("stopped after step %d: %v", stop, err)
 		}
@@ -110,15 +119,80 @@ func TestInterruptedRunContinues(t *testing.T) {
 	}
 }
 
-// TestInterruptAtTheEnd: a request that comes with the last step changes nothing.
-func TestInterruptAtTheEnd(t *testing.T) {
+// TestInterruptedAnywhere: a run that is asked to stop at any of its micro-batches or batches of an evaluation stops there, and comes
+// to the weights and the records of one that was not.
+func TestInterruptedAnywhere(t *testing.T) {
 	cfg := smallConfig(t)
-	if _, err := mustTrain(t, cfg, filepath.Join(t.TempDir(), "out"), nil); err != nil {
+	cfg.Train.Steps, cfg.Train.GradAccum, cfg.Eval.Tokens = 4, 3, 64
+	measured := regexp.MustCompile(`(?m)^([^,]*(,[^,]*){7}),[^,\n]*`) // all but tokens_per_second
+	read := func(dir string) string {
+		text, err := os.ReadFile(filepath.Join(dir, "metrics.csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return measured.ReplaceAllString(string(text), "$1")
+	}
+	whole, asked := filepath.Join(t.TempDir(), "whole"), 0
+	if _, err := mustTrain(t, cfg, whole, func() bool { asked++; return false }); err != nil {
 		t.Fatal(err)
 	}
-	steps := 0
-	if _, err := mustTrain(t, cfg, filepath.Join(t.TempDir(), "out"), func() bool { steps++; return steps == 6 }); err != nil {
-		t.Errorf("interrupted in the last step: %v, want a finished run", err)
+	dropped, pending := 0, 0
+	for stop := 1; stop <= asked; stop++ {
+		dir := filepath.Join(t.TempDir(), "out")
+		trainer, err := New(context.Background(), cfg, dir, false, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls := 0
+		if _, err = trainer.Run(context.Background(), func() bool { calls++; return calls == stop }); err == nil {
+			continue // it had all that there was to do
+		}
+		if !errors.Is(err, shell.ErrInterrupted) || calls != stop {
+			t.Fatalf("stopped at call %d of %d: %v after %d calls, want ErrInterrupted at once", stop, asked, err, calls)
+		}
+		if trainer.state.Pending {
+			pending++
+		} else if trainer.stream.Cursor() != trainer.state.Cursor {
+			dropped++
+		}
+		again, done, err := Resume(context.Background(), dir, "", nil, io.Discard)
+		if err != nil || done {
+			t.Fatalf("stopped at call %d: resumed: done %v, %v", stop, done, err)
+		}
+		if _, err := again.Run(context.Background(), nil); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(modelBytes(t, dir, 4), modelBytes(t, whole, 4)) {
+			t.Errorf("stopped at call %d: other weights", stop)
+		}
+		if got, want := read(dir), read(whole); got != want {
+			t.Errorf("stopped at call %d: records\n%s\nwant\n%s", stop, got, want)
+		}
+	}
+	if dropped < 6 || pending < 3 {
+		t.Errorf("%d steps and %d evaluations were dropped, want some of each", dropped, pending)
+	}
+}
+
+// TestFolderGone: a run whose folder has gone ends at the next checkpoint, and does not make another.
+func TestFolderGone(t *testing.T) {
+	cfg := smallConfig(t)
+	dir := filepath.Join(t.TempDir(), "out")
+	trainer, err := New(context.Background(), cfg, dir, false, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = trainer.Run(context.Background(), func() bool {
+		if trainer.state.Step == 3 {
+			os.RemoveAll(dir)
+		}
+		return false
+	})
+	if err == nil || !strings.Contains(err.Error(), dir+", the run's folder, has gone") || !strings.Contains(err.Error(), "step 4 cannot be saved") {
+		t.Errorf("%v", err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder is there again: %v", err)
 	}
 }
 
