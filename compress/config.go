@@ -55,7 +55,7 @@ type Settings struct {
 
 // LayerConfig is one [[compress.layer]] table.
 type LayerConfig struct {
-	Match  string `toml:"match" doc:"glob over layer names, \"*\" also matches dots"`
+	Match  string `toml:"match" doc:"glob over layer names, \"*\" also matches dots; the embedding of words is matched by its name in full only"`
 	Method string `toml:"method" doc:"\"\": that of [compress]; dense: the layer stays as it is and counts in no budget"`
 }
 

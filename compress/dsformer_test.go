@@ -133,7 +133,7 @@ func TestStoredFormIsTheTrainedOne(t *testing.T) {
 			}
 		}
 		old := s.loaded.Session.Store()
-		store, err := s.assemble(s.loaded.Session.Store(), representation(s.loaded.Config.Model.Linear, old.Layers(), chosen), forms)
+		store, err := s.assemble(s.loaded.Session.Store(), represented(s.loaded.Config.Model, old, chosen), forms)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}

@@ -60,7 +60,7 @@ func (s *compression) trainer(ctx context.Context, run, from string) (*train.Tra
 		cfg.Data = s.table
 	}
 	cfg.Name, cfg.Seed = s.cfg.Name+"-"+tunedDir, s.cfg.Seed
-	cfg.Model.Linear = float32Tables(cfg.Model.Linear)
+	cfg.Model.Linear = representation(float32Tables(cfg.Model.Linear), l.Session.Store(), nil)
 	cfg.Train = s.tuning(from, l.Session.Store())
 	t, err := train.NewFrom(ctx, s.loaded, cfg, run, true, s.out)
 	return t, false, err
@@ -106,7 +106,7 @@ func isDenseSparse(s *nn.Store, layer string) bool {
 func float32Tables(tables []nn.Rule) []nn.Rule {
 	tables = slices.Clone(tables)
 	for i := range tables {
-		tables[i].Quantize, tables[i].QuantBlock = "", 0
+		tables[i].Storage = nn.Storage{}
 	}
 	return tables
 }
@@ -119,7 +119,7 @@ func (s *compression) requantize(best string, before *saved.Model, to string) er
 	}
 	network := tuned.Config.Model
 	network.Linear = before.Config.Model.Linear
-	store, err := s.assemble(tuned.Session.Store(), network.Linear, nil)
+	store, err := s.assemble(tuned.Session.Store(), network, nil)
 	if err != nil {
 		return err
 	}

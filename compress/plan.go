@@ -230,8 +230,7 @@ func (s *compression) whole(p *Plan) ([2]Size, error) {
 		}
 	}
 	before := s.loaded.Session.Store()
-	cfg := s.loaded.Config.Model
-	cfg.Linear = representation(cfg.Linear, before.Layers(), chosen)
+	cfg := represented(s.loaded.Config.Model, before, chosen)
 	after := nn.NewStore(tensor.Float32)
 	after.Virtual = true
 	if _, err := cfg.NewSession(s.loaded.Dims, after, model.Options{}); err != nil {

@@ -15,6 +15,7 @@ import (
 	"sparrow/internal/machine"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
 )
@@ -183,13 +184,11 @@ func (s *compression) factorize(ctx context.Context, p *Plan, j journal, final s
 		fmt.Fprintf(s.out, "written again: %v\n", err)
 	}
 	old := s.loaded.Session.Store()
-	linear := representation(s.loaded.Config.Model.Linear, old.Layers(), chosen)
-	store, err := s.assemble(old, linear, forms)
+	network := represented(s.loaded.Config.Model, old, chosen)
+	store, err := s.assemble(old, network, forms)
 	if err != nil {
 		return err
 	}
-	network := s.loaded.Config.Model
-	network.Linear = linear
 	return s.loaded.DeriveFresh(final, network, store, s.calibration())
 }
 
@@ -211,13 +210,11 @@ func (s *compression) calibration() *checkpoints.Calibration {
 
 // assemble makes the store of the network in its new representation, with forms in place of layers of the old one, whose
 // memory it shares where nothing changes.
-func (s *compression) assemble(old *nn.Store, linear []nn.Rule, forms map[string]*Form) (*nn.Store, error) {
+func (s *compression) assemble(old *nn.Store, cfg recipe.Model, forms map[string]*Form) (*nn.Store, error) {
 	store := nn.NewStore(tensor.Float32)
-	cfg := s.loaded.Config.Model
-	cfg.Linear = linear
 	n, err := cfg.Network(s.loaded.Dims)
 	if err == nil {
-		err = model.Declare(n, store, model.Options{Linear: linear, Packed: true})
+		err = model.Declare(n, store, cfg.Represented(model.Options{Packed: true}))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("compress: %w", err)

@@ -3,8 +3,10 @@ package compress
 import (
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"sparrow/factor"
 	"sparrow/internal/shell"
@@ -99,7 +101,8 @@ func (s *compression) needs() Needs {
 // valueBytes is the size of a stored value, float32.
 const valueBytes = 4
 
-// targets lists the linear layers of a store that the tables choose, in the store's order. The last of the tables that match
+// targets lists the linear layers of a store that the tables choose, in the store's order, and the embedding of words if a table
+// gives its name in full. The last of the tables that match
 // a layer decides; without tables all but the heads, after which nothing comes, are compressed. A pattern that decides over no
 // layer is an error, and so is a layer that is not dense.
 func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
@@ -114,13 +117,13 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 	}
 	decided := make([]bool, len(tables))
 	var out []Target
-	for _, name := range s.Layers() {
+	for _, name := range layersAndWords(s) {
+		l := s.Layer(name)
 		for i, table := range slices.Backward(tables) {
-			if ok, _ := path.Match(table.Match, name); !ok {
+			if ok, _ := path.Match(table.Match, name); !ok || l.Words && table.Match != name {
 				continue
 			}
 			decided[i] = true
-			l := s.Layer(name)
 			t := Target{Name: name, Out: l.Out, In: l.In, Method: table.Method, Storage: cfg.Quantize.storage()}
 			if t.Method == "" {
 				t.Method = cfg.Method
@@ -130,6 +133,11 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 			}
 			if err := refuse(from, name, l); err != nil {
 				return nil, err
+			}
+			if l.Words {
+				if err := cfg.looksUp(t); err != nil {
+					return nil, err
+				}
 			}
 			out = append(out, t)
 			break
@@ -145,6 +153,41 @@ func targets(s *nn.Store, cfg Settings, from string) ([]Target, error) {
 		return nil, refusef("[[compress.layer]] leaves every layer of %s dense: nothing to compress", from)
 	}
 	return out, nil
+}
+
+// layersAndWords are the linear layers of a store and, last if it is none of them, the embedding of words.
+func layersAndWords(s *nn.Store) []string {
+	names := s.Layers()
+	if name, l, ok := s.Words(); ok && l.Rule.Dense() {
+		names = append(slices.Clip(names), name)
+	}
+	return names
+}
+
+// looksUp refuses methods that make of an embedding what has no rows to look up.
+func (c Settings) looksUp(t Target) error {
+	var want []string
+	for _, m := range c.Methods {
+		if m.New != nil && c.tabulates(m.Name, t) {
+			want = append(want, m.Name)
+		}
+	}
+	if slices.Contains(want, t.Method) {
+		return nil
+	}
+	return refusef("[[compress.layer]] match = %q is the embedding of words, and method = %q makes no table of it whose rows can be looked up; want one of %s",
+		t.Name, t.Method, strings.Join(want, ", "))
+}
+
+// tabulates tells whether a method makes a table of factors, from the weight or its gradients alone: an embedding has no input.
+func (c Settings) tabulates(method string, t Target) bool {
+	m := c.methods(method)[0].Method
+	rule, err := m.Linear(t, Option{Method: method, Rank: 1})
+	if err != nil || m.Needs().Moments {
+		return false
+	}
+	_, ok := rule.Of.(nn.Table)
+	return ok && !rule.Dense()
 }
 
 // refuse is the error of a layer whose weight is no dense one in float32.
@@ -171,9 +214,30 @@ func (t Target) of(s *nn.Store) (Target, error) {
 	return t, nil
 }
 
-// representation returns the [[model.linear]] tables of a network whose layers are as old says but for those in chosen.
-func representation(old []nn.Rule, names []string, chosen map[string]nn.Rule) []nn.Rule {
-	tables := slices.Clone(old)
+// represented is the network with other representations of some layers, by name.
+func represented(m recipe.Model, s *nn.Store, chosen map[string]nn.Rule) recipe.Model {
+	if words, _, ok := s.Words(); ok {
+		if rule, made := chosen[words]; made {
+			if table, ok := rule.Of.(nn.Table); ok && !rule.Dense() {
+				m.Embedding = &recipe.Embedding{OneOf: nn.AsTable(table)}
+			}
+			yes := true // factors are stored in few bits as tables are: float32 in memory
+			rule.OneOf, rule.Embeddings = nn.As(nn.Dense{}), &yes
+			if chosen = maps.Clone(chosen); rule.Quantize == "" {
+				delete(chosen, words)
+			} else {
+				chosen[words] = rule
+			}
+		}
+	}
+	m.Linear = representation(m.Linear, s, chosen)
+	return m
+}
+
+// representation returns the [[model.linear]] tables of a network whose layers are as old says but for those in chosen. Of the
+// embedding of words they say how it is stored.
+func representation(old []nn.Rule, s *nn.Store, chosen map[string]nn.Rule) []nn.Rule {
+	tables, names := slices.Clone(old), layersAndWords(s)
 	for _, name := range names {
 		if c, ok := chosen[name]; ok {
 			c.Match = name
@@ -183,7 +247,8 @@ func representation(old []nn.Rule, names []string, chosen map[string]nn.Rule) []
 	decides := make([]bool, len(tables)) // a table that decides nothing is refused when the network is built
 	for _, name := range names {
 		for i, c := range slices.Backward(tables) {
-			if ok, _ := path.Match(c.Match, name); ok {
+			ok, _ := path.Match(c.Match, name)
+			if ok && (!s.Layer(name).Words || c.Embeddings != nil && *c.Embeddings) {
 				decides[i] = true
 				break
 			}

@@ -51,8 +51,7 @@ func ToMFA(ctx context.Context, parent *saved.Model, goal task.Task, sizes Sizes
 	if err := convertible(parent); err != nil {
 		return nil, task.Refusef("%s: %w", parent.Dir, err)
 	}
-	network := parent.Config.Model
-	network.Linear = nil
+	network := parent.Config.Model.Dense()
 	body := network.Of.(decoder.Config)
 	dense := parent.Session.Store().Dense()
 	sizes, err := sizes.complete(body)

@@ -143,12 +143,12 @@ func plainSource(name string, a checkpoints.Array) foreign.Source {
 	return s
 }
 
-// FactoredLayers are the layers of a store that are not dense in float32, of the arrays that a checkpoint has of it.
+// FactoredLayers are the linear layers of a store that are not dense in float32, of the arrays that a checkpoint has of it.
 func FactoredLayers(s *nn.Store, arrays []checkpoints.Array) map[string]Factored {
 	layers := map[string]Factored{}
 	for _, name := range s.Layers() {
 		l := s.Layer(name)
-		if l.Rule.Dense() && l.Rule.Quantization().Bits == 0 {
+		if l.Rule.Dense() && l.Rule.Quantization().Bits == 0 || l.Words { // an embedding is exported whole
 			continue
 		}
 		f := Factored{Layer: l}

@@ -133,7 +133,7 @@ func (m *Model) declared() (*nn.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return store, model.Declare(network, store, model.Options{Linear: m.Network.Linear})
+	return store, model.Declare(network, store, m.Network.Represented(model.Options{}))
 }
 
 // check holds the tensors against the arrays that the network has.

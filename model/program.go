@@ -37,7 +37,7 @@ var ErrNoSite = errors.New("model: the network has no such site")
 func (s *Session) build(m Mode, shape Shape, sites []string) (p *Program, err error) {
 	defer CatchShape(&err)
 	t := op.NewTape(s.store.Dtype, m == Train || m == Calibrate)
-	opts := nn.Options{Seed: s.opts.Seed, Linear: s.opts.Linear}
+	opts := nn.Options{Seed: s.opts.Seed, Linear: s.opts.Linear, Words: s.opts.Words}
 	asked := func(name string) bool {
 		return slices.ContainsFunc(sites, func(site string) bool { return matches(site, name) })
 	}

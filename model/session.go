@@ -13,6 +13,7 @@ import (
 type Options struct {
 	Seed   uint64                 // of initial values and dropout
 	Linear []nn.Rule              // representation of linear layers by name; later entries win
+	Words  nn.Table               // and of the words' embedding; nil: dense
 	Sink   op.Sink                // receives gradients; nil: a session that does not train
 	Frozen func(name string) bool // parameters that do not train; nil: none
 	Sites  []string               // values inside the network that every program keeps; path.Match patterns

@@ -17,6 +17,7 @@ import (
 type Options struct {
 	Seed   uint64                 // of initial values and dropout
 	Linear []Rule                 // how linear layers are represented; later entries win
+	Words  Table                  // and the embedding of words; nil: dense
 	Sink   op.Sink                // receives gradients when the tape trains
 	Frozen func(name string) bool // parameters without gradients; nil: none
 	Tapped func(name string) bool // values to keep for reading; nil: none

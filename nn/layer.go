@@ -56,6 +56,7 @@ type Layer struct {
 	In, Out int
 	Rule    Rule
 	Head    bool // nothing comes after it
+	Words   bool // the embedding of the words, whose rows are looked up too
 }
 
 // Layout is what the layer is made of, the bias left out, as it is stored.

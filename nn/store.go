@@ -35,6 +35,8 @@ type Store struct {
 	quantized map[string]Quantization     // parameters that a checkpoint holds in few bits
 	packed    map[string]kernel.Quantized // of those, the ones that are so in memory
 
+	words string // layer of the words' embedding; "": there is none
+
 	layerNames []string // linear layers in the order of their creation
 	layers     map[string]Layer
 }

@@ -25,7 +25,11 @@ func fanouts() []subject {
 		},
 		"linear and residual": func(g *graph, x *G.Node) *G.Node { return Add(g.tape, x, Linear(x, g.p("w"), nil)) },
 		"residual and linear": func(g *graph, x *G.Node) *G.Node { return Add(g.tape, Linear(x, g.p("w"), nil), x) },
-		"norm and residual":   func(g *graph, x *G.Node) *G.Node { return Add(g.tape, x, RMSNorm(x, g.p("n"), 1e-5)) },
+		"expand and residual": func(g *graph, x *G.Node) *G.Node { return Add(g.tape, x, Expand(x, g.p("w"))) },
+		"tied factor": func(g *graph, x *G.Node) *G.Node {
+			return Add(g.tape, Linear(x, g.p("w"), nil), Expand(x, g.p("w")))
+		},
+		"norm and residual": func(g *graph, x *G.Node) *G.Node { return Add(g.tape, x, RMSNorm(x, g.p("n"), 1e-5)) },
 		"layer norm and residual": func(g *graph, x *G.Node) *G.Node {
 			return Add(g.tape, x, LayerNorm(x, g.p("n"), g.p("m"), 1e-5))
 		},

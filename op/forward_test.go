@@ -20,6 +20,7 @@ func TestForward(t *testing.T) {
 	}{
 		{linearOf("linear", 7, 5, 3, false), naiveLinear},
 		{linearOf("linear with bias", 67, 5, 3, true), naiveLinear},
+		{expandOf("expand", 67, 5, 3), naiveExpand},
 		{normOf("rms norm", 5, 7, false), naiveRMSNorm},
 		{normOf("layer norm", 5, 7, true), naiveLayerNorm},
 		{activationOf("silu", 5, 7), pointwise(func(x float64) float64 { return x / (1 + math.Exp(-x)) })},
@@ -56,6 +57,20 @@ func naiveLinear(s subject) []float64 {
 			}
 			if b, ok := s.floats["b"]; ok {
 				y[i*out+o] += b.data[o]
+			}
+		}
+	}
+	return y
+}
+
+func naiveExpand(s subject) []float64 {
+	x, w := s.floats["x"], s.floats["w"]
+	n, in, out := x.shape[0], x.shape[1], w.shape[1]
+	y := make([]float64, n*out)
+	for i := range n {
+		for o := range out {
+			for j := range in {
+				y[i*out+o] += x.data[i*in+j] * w.data[j*out+o]
 			}
 		}
 	}

@@ -17,8 +17,8 @@ var goldenTol = map[tensor.Dtype]float64{tensor.Float64: 1e-11, tensor.Float32: 
 // TestGolden compares every case of testdata/operators.npz with PyTorch.
 func TestGolden(t *testing.T) {
 	cases := goldenCases(t, "operators.npz")
-	if len(cases) != 63 {
-		t.Fatalf("%d golden cases, want 63", len(cases))
+	if len(cases) != 65 {
+		t.Fatalf("%d golden cases, want 65", len(cases))
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -118,6 +118,10 @@ func (c golden) subject(t *testing.T, name string) (s subject, padded [][2]int) 
 			}
 			return Linear(x, w, nil)
 		}
+	case kind == "expand":
+		s.floats["x"] = c.matrix("x", 1)
+		params("weight")
+		s.build = func(g *graph) *G.Node { return Expand(g.x("x"), g.p("weight")) }
 	case kind == "rms":
 		s.floats["x"] = c.matrix("x", 1)
 		params("weight")

@@ -39,6 +39,9 @@ func TestShapeErrors(t *testing.T) {
 			b := param(tp, "b", 4)
 			Linear(float(tp, "x", 2, 4), param(tp, "w", 3, 4), &b)
 		}},
+		{"expand of a vector", "expand", "x", func(tp *Tape) { Expand(float(tp, "x", 4), param(tp, "w", 4, 3)) }},
+		{"expand of another width", "expand", "x", func(tp *Tape) { Expand(float(tp, "x", 2, 3), param(tp, "w", 4, 3)) }},
+		{"expand with a vector for weight", "expand", "weight", func(tp *Tape) { Expand(float(tp, "x", 2, 5), param(tp, "w", 5)) }},
 		{"rms norm of a vector", "rms_norm", "x", func(tp *Tape) { RMSNorm(float(tp, "x", 4), param(tp, "w", 4), 1e-5) }},
 		{"rms norm weight", "rms_norm", "weight", func(tp *Tape) { RMSNorm(float(tp, "x", 2, 4), param(tp, "w", 3), 1e-5) }},
 		{"layer norm of a vector", "layer_norm", "x", func(tp *Tape) { LayerNorm(float(tp, "x", 4), param(tp, "w", 4), param(tp, "b", 4), 1e-5) }},

@@ -35,6 +35,12 @@ func linearOf(name string, n, in, out int, bias bool) subject {
 	return s
 }
 
+// expandOf is a product by [in, out].
+func expandOf(name string, n, in, out int) subject {
+	return subject{name: name, floats: draws("x", []int{n, in}, "w", []int{in, out}),
+		build: func(g *graph) *G.Node { return Expand(g.x("x"), g.p("w")) }}
+}
+
 func normOf(name string, n, d int, layer bool) subject {
 	s := subject{name: name, floats: draws("x", []int{n, d}, "w", []int{d})}
 	if layer {
@@ -178,6 +184,8 @@ func tinySubjects() []subject {
 		linearOf("linear with bias", 3, 4, 5, true),
 		linearOf("linear of one row", 1, 2, 3, true),
 		linearOf("linear square", 2, 3, 3, true),
+		expandOf("expand", 3, 4, 5),
+		expandOf("expand of one row", 1, 3, 2),
 		normOf("rms norm", 3, 5, false),
 		normOf("rms norm over pieces", rowGrain+2, 3, false),
 		normOf("layer norm", 3, 5, true),
@@ -236,6 +244,7 @@ func oddSubjects() []subject {
 		linearOf("linear 129x67x35", 129, 67, 35, true),
 		linearOf("linear 1x131x7", 1, 131, 7, false),
 		linearOf("linear 33x1x1", 33, 1, 1, true),
+		expandOf("expand 129x35x67", 129, 35, 67),
 		normOf("rms norm 131x67", 131, 67, false),
 		normOf("rms norm 3x2", 3, 2, false),
 		normOf("layer norm 131x67", 131, 67, true),

@@ -10,6 +10,7 @@ import (
 // Lists are the kinds that come with the program: what the tables of a config may choose.
 func Lists() configs.Lists {
 	l := configs.With(configs.Lists{}, nn.Kinds()...)
+	l = configs.With(l, nn.Tables()...)
 	l = configs.With(l, attention.Kinds()...)
 	l = configs.With(l, attention.Maps()...)
 	l = configs.With(l, attention.Pools()...)

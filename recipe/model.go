@@ -19,7 +19,34 @@ import (
 type Model struct {
 	configs.OneOf[model.Body] `doc:"network"`
 
-	Linear []nn.Rule `toml:"linear"` // representation of linear layers by name; later tables win
+	Linear    []nn.Rule  `toml:"linear"`    // representation of linear layers by name; later tables win
+	Embedding *Embedding `toml:"embedding"` // and of the words' embedding; nil: dense
+}
+
+// Embedding is the [model.embedding] table.
+type Embedding struct {
+	configs.OneOf[nn.Table] `doc:"how the embedding of the words is represented, and with it a head that is tied to it"`
+}
+
+// Validate reports a network without words.
+func (m Model) Validate(r *configs.Report) {
+	_, worded := m.Of.(model.Worded)
+	r.Only("embedding", m.Embedding == nil || worded, "kind = \""+m.Name+"\"", "no such table: the network has no embedding of words")
+}
+
+// Dense is the table of the same network with dense layers.
+func (m Model) Dense() Model {
+	m.Linear, m.Embedding = nil, nil
+	return m
+}
+
+// Represented are options with how the table's layers are represented.
+func (m Model) Represented(o model.Options) model.Options {
+	o.Linear, o.Words = m.Linear, nil
+	if m.Embedding != nil {
+		o.Words = m.Embedding.Of
+	}
+	return o
 }
 
 // Bodies are the networks that come with the program, in the order in which messages name them.
@@ -142,6 +169,5 @@ func (m Model) NewSession(d model.Dims, store *nn.Store, o model.Options) (*mode
 	if err != nil {
 		return nil, err
 	}
-	o.Linear = m.Linear
-	return model.NewSession(n, store, o)
+	return model.NewSession(n, store, m.Represented(o))
 }

@@ -144,9 +144,7 @@ func (l *Model) Room(texts, prompt, tokens int) error {
 // alone, also if l is an adapter.
 func (l *Model) Merge(out string) (*nn.Store, error) {
 	dense := l.Session.Store().Dense()
-	cfg := l.Config.Model
-	cfg.Linear = nil
-	return dense, l.Derive(out, cfg, dense, l.Files.Manifest().Calibration)
+	return dense, l.Derive(out, l.Config.Model.Dense(), dense, l.Files.Manifest().Calibration)
 }
 
 // Derive writes a checkpoint folder at out that holds another network, of the

@@ -39,8 +39,7 @@ func (l *Model) declare(opts model.Options) (*nn.Store, error) {
 		return nil, err
 	}
 	store := nn.NewStore(tensor.Float32)
-	opts.Linear = l.Config.Model.Linear
-	if err := model.Declare(network, store, opts); err != nil {
+	if err := model.Declare(network, store, l.Config.Model.Represented(opts)); err != nil {
 		return nil, err
 	}
 	want := 0.0 // in float64: the sizes may overflow

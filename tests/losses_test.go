@@ -187,6 +187,8 @@ func TestVariantsLearn(t *testing.T) {
 		"low rank":             {`model.linear=[{match="*.mlp.*",kind="low_rank",rank=8}]`},
 		"sltrain":              {`model.linear=[{match="model.layers.*",kind="sltrain",rank=8,density=0.1,alpha=16.0}]`},
 		"dense-sparse":         {`model.linear=[{match="model.layers.*",kind="dense_sparse",block=8,atoms=32,nonzeros=[4]}]`},
+		"words of low rank":    {`model.embedding={kind="low_rank",rank=12}`},
+		"tied, of low rank":    {"model.tie_embeddings=true", `model.embedding={kind="low_rank",rank=12}`},
 		"byte-pair vocabulary": {"data.tokenizer=bpe", "data.vocab_size=300"},
 	} {
 		got, _ := losses(t, base, set)

@@ -41,7 +41,7 @@ func accountsOf(cfg recipe.Config, dims model.Dims) (accounts, error) {
 		return a, err
 	}
 	full, low := cfg, cfg
-	full.Model.Linear = nil
+	full.Model = cfg.Model.Dense()
 	low.Model.Linear = append([]nn.Rule(nil), cfg.Model.Linear...)
 	for i := range low.Model.Linear {
 		l := &low.Model.Linear[i]

@@ -40,7 +40,7 @@ func planMemory(cfg recipe.Config, dims model.Dims, largest model.Shape, o saved
 	if err != nil {
 		return MemoryPlan{}, err
 	}
-	latent, opts := stf.New(cfg.Train, store), model.Options{Linear: cfg.Model.Linear, Sink: sink, Frozen: cfg.Train.Frozen, Sites: stageOutputs(cfg.Model.Body())}
+	latent, opts := stf.New(cfg.Train, store), cfg.Model.Represented(model.Options{Sink: sink, Frozen: cfg.Train.Frozen, Sites: stageOutputs(cfg.Model.Body())})
 	latent.Apply(&opts)
 	s, err := model.NewSession(n, store, opts)
 	if err != nil {

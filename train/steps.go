@@ -55,7 +55,7 @@ func (t *Trainer) newSession(fill func(*nn.Store) error) (*model.Session, error)
 	if err != nil {
 		return nil, err
 	}
-	opts := model.Options{Seed: t.cfg.Seed, Linear: t.cfg.Model.Linear}
+	opts := t.cfg.Model.Represented(model.Options{Seed: t.cfg.Seed})
 	if t.solved == nil {
 		opts.Sink, opts.Frozen, opts.Sites = t.sink, t.cfg.Train.Frozen, stageOutputs(t.cfg.Model.Body())
 		t.stf.Apply(&opts)

@@ -83,8 +83,7 @@ func counted(w io.Writer, what string, values func(name string) []float32, total
 // outgoing is a model with dense layers and what belongs to it.
 func outgoing(l *saved.Model) (interchange.Checkpoint, error) {
 	dense := l.Session.Store().Dense()
-	network := l.Config.Model
-	network.Linear = nil
+	network := l.Config.Model.Dense()
 	e := interchange.Checkpoint{
 		Network: network, Dims: l.Dims, Files: map[string][]byte{}, Names: dense.Names(),
 		Shape:  func(name string) []int { return dense.Shape(name) },

@@ -238,7 +238,7 @@ func (w *writing) stats(out io.Writer, l *saved.Model, stages decoder.AFDStats, 
 
 // afd generates with attention and FFN in stages of their own.
 func afd(ctx context.Context, l *saved.Model, texts prompts, opts decoder.GenerateOptions, int8s bool, emit func(seq, token int) error) (decoder.AFDStats, error) {
-	o := model.Options{Linear: l.Config.Model.Linear, Int8Cache: int8s}
+	o := l.Config.Model.Represented(model.Options{Int8Cache: int8s})
 	text := model.Text{Vocab: l.Dims.VocabSize, Length: l.Dims.Context}
 	return l.Config.Model.Body().(decoder.Config).GenerateAFD(ctx, text, l.Session.Store(), o, texts.ids, opts, texts.afd, emit)
 }

@@ -57,7 +57,7 @@ func assignTensor(dst, src *tensor.Dense) {
 func (p *afd) newStageProgram(part func(d *decoder) []*G.Node) (sp *stageProgram, err error) {
 	defer model.CatchShape(&err)
 	t := op.NewTape(p.store.Dtype, false)
-	b := nn.NewBuilder(t, p.store, nn.Options{Seed: p.opts.Seed, Linear: p.opts.Linear})
+	b := nn.NewBuilder(t, p.store, nn.Options{Seed: p.opts.Seed, Linear: p.opts.Linear, Words: p.opts.Words})
 	sp = &stageProgram{tape: t, out: part(newDecoder(b, p.cfg, p.text, p.rotary))}
 	if err := t.Check(); err != nil {
 		return nil, fmt.Errorf("model: %w", err)

@@ -90,7 +90,7 @@ func (c Config) cacheLayout(capacity int, dtype tensor.Dtype) op.CacheLayout {
 func newDecoder(b *nn.Builder, cfg Config, text model.Text, rotary *op.RotaryTable) *decoder {
 	init, outInit := nn.Normal(cfg.InitStd), nn.Normal(cfg.InitStd/math.Sqrt(2*float64(cfg.NLayer)))
 	root := b.Sub("model")
-	d := &decoder{cfg: cfg, b: b, embed: nn.NewEmbedding(root.Sub("embed_tokens"), text.Vocab, cfg.DModel, init)}
+	d := &decoder{cfg: cfg, b: b, embed: nn.NewWords(root.Sub("embed_tokens"), text.Vocab, cfg.DModel, init)}
 	if cfg.Positions == "learned" {
 		d.positions = nn.NewEmbedding(root.Sub("embed_positions"), text.Length, cfg.DModel, init)
 	}

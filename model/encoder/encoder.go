@@ -82,7 +82,7 @@ func newEncoder(g *model.Graph, cfg Config, text model.Text) (*encoder, nn.SeqIn
 	embed := g.Sub("bert.embeddings")
 	e := &encoder{
 		cfg: cfg, b: g.Builder,
-		words:     nn.NewEmbedding(embed.Sub("word_embeddings"), text.Vocab, d, init),
+		words:     nn.NewWords(embed.Sub("word_embeddings"), text.Vocab, d, init),
 		positions: nn.NewEmbedding(embed.Sub("position_embeddings"), text.Length, d, init),
 		recompute: cfg.CheckpointActivations && g.Mode != model.Calibrate,
 	}

@@ -85,7 +85,7 @@ const embeddingStd = 0.1
 func (c Body) Pool(g *model.Graph, text model.Text) *G.Node {
 	root := g.Sub("model")
 	seq := nn.SeqInfo{Batch: g.Shape.Rows, SeqLen: g.Shape.Length, Lengths: g.Ints("lengths", g.Shape.Rows)}
-	embed := nn.NewEmbedding(root.Sub("embed_tokens"), text.Vocab, c.EmbedDim, nn.Normal(embeddingStd))
+	embed := nn.NewWords(root.Sub("embed_tokens"), text.Vocab, c.EmbedDim, nn.Normal(embeddingStd))
 	gru := nn.NewGRU(root.Sub("gru"), nn.GRUConfig{Input: c.EmbedDim, Hidden: c.Hidden, Bidirectional: true})
 	pooling := c.Pooling.Of.New(root.Sub("pooling"), 2*c.Hidden)
 

@@ -22,6 +22,7 @@ type Layer struct {
 	Naive  func(v map[string][]float64) []float64
 	Shape  []int     // of the output; nil: any
 	Linear []nn.Rule // how its linear layers are represented; nil: dense
+	Words  nn.Table  // and the embedding of words; nil: dense
 }
 
 // Input is an input [rows, width] of a layer as a parameter of that name, so that [Check] knows its values and checks its
@@ -95,7 +96,7 @@ type machine struct {
 func newMachine(t testing.TB, l Layer, store *nn.Store, seed uint64) *machine {
 	t.Helper()
 	m := &machine{t: t, tape: op.NewTape(store.Dtype, true), store: store, grads: nn.NewGradients(store), arena: &op.Arena{}}
-	m.out = l.Build(nn.NewBuilder(m.tape, store, nn.Options{Seed: seed, Sink: m.grads, Linear: l.Linear}))
+	m.out = l.Build(nn.NewBuilder(m.tape, store, nn.Options{Seed: seed, Sink: m.grads, Linear: l.Linear, Words: l.Words}))
 	shape := m.out.Shape()
 	if l.Shape != nil && !slices.Equal([]int(shape), l.Shape) {
 		t.Fatalf("the output has shape %v, want %v", []int(shape), l.Shape)

@@ -206,6 +206,11 @@ def sltrain_cases():
                   scale=normal(1)), dict(places=places))
 
 
+def expand_cases():
+    for tag, n, n_in, n_out in (("", 33, 7, 9), ("_row", 1, 17, 3)):
+        case(f"expand{tag}", lambda x, weight: x @ weight, dict(x=normal(n, n_in), weight=normal(n_in, n_out)))
+
+
 def main():
     torch.set_num_threads(1)
     linear_cases()
@@ -217,6 +222,7 @@ def main():
     other_cases()
     dense_sparse_cases()
     sltrain_cases()
+    expand_cases()
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "operators.npz")
     np.savez_compressed(path, **out)
     cases = sorted({k.split(".")[0] for k in out})
