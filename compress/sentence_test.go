@@ -16,12 +16,18 @@ import (
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/saved"
+	"sparrow/task"
 )
 
 // trainedSentences is a run that has trained a sentence encoder on pairs of texts with scores.
 func trainedSentences(t *testing.T) string {
 	t.Helper()
-	return once(t, "sentences", func(dir string) recipe.Config {
+	return sentencesTrained(t, encoder.Default().Dropout)
+}
+
+func sentencesTrained(t *testing.T, dropout float64) string {
+	t.Helper()
+	return once(t, fmt.Sprintf("sentences-%g", dropout), func(dir string) recipe.Config {
 		path := filepath.Join(dir, "pairs.tsv")
 		var lines strings.Builder
 		lines.WriteString("sentence1\tsentence2\tscore\n")
@@ -39,7 +45,7 @@ func trainedSentences(t *testing.T) string {
 		cfg := recipe.Default()
 		body := encoder.Default()
 		body.DModel, body.NLayer, body.DFF, body.Attention.NHead = 16, 1, 24, 2
-		body.Sentence = &encoder.Sentence{Pooling: "mean"}
+		body.Sentence, body.Dropout = &encoder.Sentence{Pooling: "mean"}, dropout
 		cfg.Model = recipe.ModelOf(body)
 		from := labelled.DefaultTSV()
 		from.Train, from.TextColumns, from.LabelColumn = path, []string{"sentence1", "sentence2"}, "score"
@@ -78,6 +84,47 @@ func TestSentences(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSentencesLearnFromTheirParent: without the scores, by the parent's vectors alone, those of the compressed encoder come
+// back to them.
+func TestSentencesLearnFromTheirParent(t *testing.T) {
+	ctx, parent := context.Background(), sentencesTrained(t, 0)
+	cfg := configOf(t, parent, "svd", 0.8)
+	tune := &FinetuneConfig{}
+	tune.SetDefaults()
+	tune.Steps, tune.Distill = 20, &recipe.Distill{}
+	tune.Distill.SetDefaults()
+	tune.Distill.Weight = 1
+	cfg.Compress.Finetune = tune
+	dir := filepath.Join(t.TempDir(), "out")
+	r := mustRun(t, cfg, dir)
+	vectors := func(of string) [][]float32 {
+		l, err := saved.Open(of, false, model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := l.Task.(task.Embedder).Embed(ctx, l.Session, []string{"a red", "the cat one one", "a bird one", "the blue"}, task.Vectors{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	want := vectors(parent)
+	distance := func(at string) (sum float64) {
+		for i, x := range vectors(filepath.Join(dir, filepath.FromSlash(at))) {
+			var ab, aa, bb float64
+			for j, a := range x {
+				b := want[i][j]
+				ab, aa, bb = ab+float64(a*b), aa+float64(a*a), bb+float64(b*b)
+			}
+			sum += 1 - ab/math.Sqrt(aa*bb)
+		}
+		return sum
+	}
+	if before, after := distance("checkpoints/step-000000"), distance(r.Checkpoint); !(after < before/4) {
+		t.Errorf("the vectors are at distance %g from the parent's, %g before", after, before)
 	}
 }
 

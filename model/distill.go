@@ -7,12 +7,21 @@ import (
 )
 
 // Distilled blends the loss of a network's training with the distance of an output
-// to a teacher's, which [Teach] feeds; see [op.Distill].
+// to a teacher's, which [Teach] feeds; see [op.Distill], and of the vectors of a
+// sentence encoder [op.DistillVectors].
 type Distilled struct {
 	Network
 	Output      string
 	Weight      float64 // w, of the distance; 1-w is the task's
-	Temperature float64 // T, by which both networks' scores are divided
+	Temperature float64 // T, by which both networks' scores are divided; vectors have none
+}
+
+// Lesson is the output that a network learns from a teacher's: scores, or vectors.
+func Lesson(n Network) string {
+	if _, ok := n.(Sentences); ok {
+		return vectorOutput
+	}
+	return "logits"
 }
 
 // Build implements Network.
@@ -26,7 +35,11 @@ func (d Distilled) Build(g *Graph) error {
 	}
 	shape := x.Shape()
 	teacher, counts := g.Floats("teacher", shape...), g.Floats("counts", shape[0])
-	g.loss = op.Distill(g.Tape, g.loss, x, teacher, counts, d.Weight, d.Temperature)
+	if d.Output == vectorOutput {
+		g.loss = op.DistillVectors(g.Tape, g.loss, x, teacher, counts, d.Weight)
+	} else {
+		g.loss = op.Distill(g.Tape, g.loss, x, teacher, counts, d.Weight, d.Temperature)
+	}
 	return nil
 }
 
@@ -41,7 +54,7 @@ func Teach(p *Program, teacher *Session, output string) error {
 	x := named("output", output, q.g.outputs)
 	to := p.Floats("teacher")
 	if got, want := x.Shape(), to.d.Shape(); !got.Eq(want) || q.g.Tape.Dtype != p.g.Tape.Dtype {
-		return fmt.Errorf("model: the teacher gives scores of shape %v, want the student's %v", got, want)
+		return fmt.Errorf("model: the teacher gives %s of shape %v, want the student's %v", output, got, want)
 	}
 	for name, l := range q.g.ints {
 		if p.g.ints[name] != nil {
@@ -60,16 +73,16 @@ func Teach(p *Program, teacher *Session, output string) error {
 	}
 	counts := p.Floats("counts")
 	for i := range counts.Count {
-		counts.Put(i, 0, p.count(i))
+		counts.Put(i, 0, p.count(i, counts.Count))
 	}
 	return to.Copy(q.Output(output))
 }
 
-// count is how much row i of the scores counts in the loss of the task: of shares,
-// their sum.
-func (p *Program) count(i int) float64 {
+// count is how much row i of so many counts in the loss of the task: of shares, their
+// sum. A target may be that of several rows, which are next to each other.
+func (p *Program) count(i, rows int) float64 {
 	if p.g.floats["distribution"] == nil {
-		if p.Ints("targets")[i] == op.Ignored {
+		if targets := p.Ints("targets"); targets[i*len(targets)/rows] == op.Ignored {
 			return 0
 		}
 		return 1

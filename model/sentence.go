@@ -22,6 +22,9 @@ type Sentences struct {
 	Shares    func(w []float32, length int) // sets what share each of a text's tokens has: w[i] of token i, of which the first length count
 }
 
+// vectorOutput is the output that has the vectors.
+const vectorOutput = "embedding"
+
 // Build implements Network.
 func (n Sentences) Build(g *Graph) error {
 	if err := n.Text.Check(g.Shape); err != nil {
@@ -30,7 +33,7 @@ func (n Sentences) Build(g *Graph) error {
 	x, _ := n.Body.States(g, n.Text) // [B*T, D]
 	shares := g.Floats("shares", g.Shape.Rows*g.Shape.Length, 1)
 	vectors := op.TimePool(g.Tape, shares, x, g.Shape.Rows, g.Shape.Length) // [B, D]
-	g.Output("embedding", vectors)
+	g.Output(vectorOutput, vectors)
 	if g.Mode == Train || g.Mode == Calibrate {
 		g.Loss(func() *G.Node {
 			cosines := op.PairCosines(g.Tape, vectors) // [B/2, 1]

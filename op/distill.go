@@ -61,11 +61,7 @@ func distill[T kernel.Float](t *Tape, task, logits, teacher, counts *G.Node, wei
 		return nil
 	}
 	o.grad = func(_ *operator, in G.Nodes, _, dy *G.Node) G.Nodes {
-		share := t.operator("distill.task", tensor.Shape{1})
-		share.run = func(in []G.Value, out *tensor.Dense) error {
-			data[T](out)[0] = T(1-weight) * data[T](in[0])[0]
-			return nil
-		}
+		share := taskShare[T](t, name, weight)
 		back := t.operator("distill.grad", tensor.Shape{n, vocab}, 0)
 		back.aux = []*buffer{soft, lse}
 		back.run = func(in []G.Value, out *tensor.Dense) error {

@@ -12,7 +12,7 @@ import (
 // distillOf blends the cross entropy of scores with their distance to a teacher's; some rows do not count.
 func distillOf(name string, n, vocab int, weight, temperature float64) subject {
 	s := crossEntropyOf(name, n, vocab)
-	s.floats["teacher"] = normal(source(), n, vocab)
+	s.floats["teacher"] = normal(teachers(), n, vocab)
 	counts := array{[]int{n}, make([]float64, n)}
 	for i, target := range s.ints["targets"] {
 		if target != Ignored {

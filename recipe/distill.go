@@ -9,11 +9,15 @@ import (
 //
 //	loss = (1 - weight) task + weight temperature² KL(teacher || student), both at that temperature.
 //
-// It is for tokens and classes. Evaluations measure the task's loss alone.
+// It is for tokens and classes. A sentence encoder learns from the teacher's vectors, to which temperature does nothing:
+//
+//	loss = (1 - weight) task + weight sum over the texts of a pair of (1 - cosine(teacher, student)).
+//
+// Evaluations measure the task's loss alone.
 type Distill struct {
 	Teacher     string  `toml:"teacher" doc:"run or checkpoint of the teacher"`
-	Weight      float64 `toml:"weight" doc:"weight of the distance to the teacher's probabilities, more than 0 and at most 1; the rest is the task's loss"`
-	Temperature float64 `toml:"temperature" doc:"divides the scores of both"`
+	Weight      float64 `toml:"weight" doc:"weight of the distance to the teacher's probabilities, of a sentence encoder to its vectors, more than 0 and at most 1; the rest is the task's loss"`
+	Temperature float64 `toml:"temperature" doc:"divides the scores of both; a sentence encoder has none"`
 }
 
 // SetDefaults implements configs.Defaulter.

@@ -49,6 +49,20 @@ func distillCases() map[string]func() (recipe.Model, model.Dims, func(*model.Pro
 				p.Feed(map[string][]int{"tokens": text(12, 11), "lengths": {6, 3}, "targets": {2, op.Ignored}})
 			}
 		},
+		"sentences": func() (recipe.Model, model.Dims, func(*model.Program)) {
+			b := encoder.Default()
+			b.DModel, b.NLayer, b.DFF, b.Attention.NHead, b.Dropout = 8, 1, 12, 2, 0
+			b.Sentence = &encoder.Sentence{Pooling: "mean"}
+			return recipe.ModelOf(b), model.Dims{VocabSize: 11, Context: 6}, func(p *model.Program) {
+				p.Feed(map[string][]int{"tokens": text(24, 11), "lengths": {6, 3, 4, 5}, "targets": {0, op.Ignored}})
+				shares := make([]float32, 24)
+				for i := range shares {
+					shares[i] = float32(i%7) / 8
+				}
+				p.Floats("shares").Set(shares)
+				p.Floats("truth").Set([]float32{0.75, 0.5})
+			}
+		},
 		"images": func() (recipe.Model, model.Dims, func(*model.Program)) {
 			cfg, dims := smallImages()
 			return cfg, dims, func(p *model.Program) {
@@ -59,6 +73,14 @@ func distillCases() map[string]func() (recipe.Model, model.Dims, func(*model.Pro
 			}
 		},
 	}
+}
+
+// rowsOf two targets: those of a sentence encoder are pairs.
+func rowsOf(n model.Network) int {
+	if _, pairs := n.(model.Sentences); pairs {
+		return 4
+	}
+	return 2
 }
 
 // smallImages is a [model] of two stages, and the sizes of its images.
@@ -106,7 +128,7 @@ func TestDistillFromATeacher(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				p, err := s.Program(model.Train, dims.Shape(2, dims.Context))
+				p, err := s.Program(model.Train, dims.Shape(rowsOf(n), dims.Context))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -123,9 +145,9 @@ func TestDistillFromATeacher(t *testing.T) {
 			}
 			with := func(weight float64) (*model.Program, *nn.Store, *nn.Gradients) {
 				p, store, grads := train(model.Options{}, func(n model.Network) model.Network {
-					return model.Distilled{Network: n, Output: "logits", Weight: weight, Temperature: 2}
+					return model.Distilled{Network: n, Output: model.Lesson(n), Weight: weight, Temperature: 2}
 				})
-				if err := model.Teach(p, teacher, "logits"); err != nil {
+				if err := model.Teach(p, teacher, model.Lesson(teacher.Network())); err != nil {
 					t.Fatal(err)
 				}
 				return p, store, grads
@@ -138,7 +160,7 @@ func TestDistillFromATeacher(t *testing.T) {
 			if got, want := run(p), 0.7*task+0.3*far; math.Abs(got-want) > 1e-12*(1+want) || far < 1e-3 {
 				t.Errorf("loss %g, want %g of the task's %g and the distance %g", got, want, task, far)
 			}
-			if err := model.Teach(distance, self, "logits"); err != nil {
+			if err := model.Teach(distance, self, model.Lesson(self.Network())); err != nil {
 				t.Fatal(err)
 			}
 			if near := run(distance); math.Abs(near) > 1e-9 {

@@ -67,9 +67,16 @@ func TestImportFromHub(t *testing.T) {
 	if out, err := run("", "import", "hub:me/tiny", "-o", "none"); err == nil || !strings.Contains(out, "set HF_TOKEN") {
 		t.Errorf("without a token: %v\n%s", err, out)
 	}
+	if out, err := run("", "inspect", "hub:me/tiny"); err == nil || !strings.Contains(out, "set HF_TOKEN") {
+		t.Errorf("inspect without a token: %v\n%s", err, out)
+	}
 	out, err := run("hf_test", "import", "hub:me/tiny", "-o", "there")
 	if err != nil || !strings.Contains(out, "fetching me/tiny from "+hub.URL) || !strings.Contains(out, "MB  ") {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	if out, err := run("hf_test", "inspect", "hub:me/tiny"); err != nil || !strings.Contains(out, "source      hub:me/tiny\n") ||
+		!strings.Contains(out, "imports     yes") || strings.Contains(out, "fetching") {
+		t.Errorf("inspect of what is there: %v\n%s", err, out)
 	}
 	here, err := filepath.Abs(folder)
 	if err != nil {

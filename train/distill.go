@@ -9,6 +9,7 @@ import (
 	"sparrow/model"
 	"sparrow/recipe"
 	"sparrow/saved"
+	"sparrow/task"
 )
 
 // networkOf is what a run trains: the config's network, with the teacher's part in its loss.
@@ -21,17 +22,19 @@ func networkOf(c recipe.Config, dims model.Dims) (model.Network, error) {
 	if dims.Regression {
 		return nil, fmt.Errorf("[train.distill]: a regression has no classes whose probabilities a teacher could tell")
 	}
-	return model.Distilled{Network: n, Output: distilled, Weight: d.Weight, Temperature: d.Temperature}, nil
+	return model.Distilled{Network: n, Output: model.Lesson(n), Weight: d.Weight, Temperature: d.Temperature}, nil
 }
 
-// distilled is the output that a network learns from a teacher's.
-const distilled = "logits"
-
 // openTeacher loads the network that a run learns from, nil if there is none. It must give scores for the same classes or
-// tokens.
-func openTeacher(c *recipe.Distill, files map[string][]byte, dims model.Dims, o saved.Options) (*model.Session, error) {
+// tokens, or vectors of the same texts.
+func openTeacher(cfg recipe.Config, files map[string][]byte, dims model.Dims, o saved.Options) (*model.Session, error) {
+	c := cfg.Train.Distill
 	if c == nil {
 		return nil, nil
+	}
+	student, err := cfg.Model.Network(dims)
+	if err != nil {
+		return nil, err
 	}
 	where := fmt.Sprintf("[train.distill] teacher = %q", c.Teacher)
 	if dims.Regression {
@@ -46,6 +49,9 @@ func openTeacher(c *recipe.Distill, files map[string][]byte, dims model.Dims, o 
 			return nil, fmt.Errorf("%s: its %s is not that of this run's data; want a network for the same data", where, name)
 		}
 	}
+	if got, want := model.Lesson(l.Session.Network()), model.Lesson(student); got != want {
+		return nil, fmt.Errorf("%s: it gives %s and this run's network %s; want a network for the same task", where, got, want)
+	}
 	if dims.Context > l.Dims.Context {
 		return nil, fmt.Errorf("%s: its context is %d; want at least %d", where, l.Dims.Context, dims.Context)
 	}
@@ -53,7 +59,7 @@ func openTeacher(c *recipe.Distill, files map[string][]byte, dims model.Dims, o 
 }
 
 // teacherBytes is the memory of the teacher, without a batch's graphs but for the largest.
-func teacherBytes(c *recipe.Distill, batch, seqLen int, o saved.Options) (int, error) {
+func teacherBytes(c *recipe.Distill, largest model.Shape, o saved.Options) (int, error) {
 	if c == nil {
 		return 0, nil
 	}
@@ -62,7 +68,7 @@ func teacherBytes(c *recipe.Distill, batch, seqLen int, o saved.Options) (int, e
 		return 0, fmt.Errorf("[train.distill] teacher = %q: %w", c.Teacher, err)
 	}
 	store := l.Session.Store()
-	p, err := l.Session.Program(model.Score, l.Dims.Shape(batch, min(seqLen, l.Dims.Context)))
+	p, err := l.Session.Program(model.Score, l.Dims.Shape(largest.Rows, min(task.Elements(largest), l.Dims.Context)))
 	if err != nil {
 		return 0, fmt.Errorf("[train.distill] teacher = %q: %w", c.Teacher, err)
 	}

@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"sparrow/configs"
+	"sparrow/data/labelled"
 	"sparrow/data/text"
 	"sparrow/model"
 	"sparrow/model/decoder"
+	"sparrow/model/encoder"
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
@@ -90,6 +94,32 @@ func TestDistillRefuses(t *testing.T) {
 				t.Errorf("%v; want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// TestDistillRefusesOtherLessons: a classifier of the same texts has no vectors that a sentence encoder could learn from.
+func TestDistillRefusesOtherLessons(t *testing.T) {
+	cfg := labelledConfig(t, "1", "2")
+	path, lines := filepath.Join(t.TempDir(), "pairs.tsv"), "text\tother\tlabel\n"
+	for i := range 40 {
+		lines += fmt.Sprintf("word%d a\tword%d\t%d\n", i, i, 1+i%2)
+	}
+	if err := os.WriteFile(path, []byte(lines), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	configs.Edit(&cfg.Data.OneOf, func(s *labelled.TSV) { s.Train, s.Tokenizer, s.TextColumns = path, "byte", []string{"text", "other"} })
+	teacher := filepath.Join(t.TempDir(), "teacher")
+	if _, err := mustTrain(t, cfg, teacher, nil); err != nil {
+		t.Fatal(err)
+	}
+	configs.Edit(&cfg.Model.OneOf, func(b *encoder.Config) { b.Sentence = &encoder.Sentence{Pooling: "mean"} })
+	cfg.Eval.Metric = "spearman"
+	cfg.Train.Distill = &recipe.Distill{}
+	cfg.Train.Distill.SetDefaults()
+	cfg.Train.Distill.Teacher = teacher
+	const want = "it gives logits and this run's network embedding; want a network for the same task"
+	if _, err := New(context.Background(), cfg, filepath.Join(t.TempDir(), "out"), false, io.Discard); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v; want %q", err, want)
 	}
 }
 

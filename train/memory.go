@@ -12,7 +12,6 @@ import (
 	"sparrow/nn"
 	"sparrow/recipe"
 	"sparrow/saved"
-	"sparrow/task"
 	"sparrow/train/optim"
 	"sparrow/train/stf"
 )
@@ -72,7 +71,7 @@ func planMemory(cfg recipe.Config, dims model.Dims, largest model.Shape, o saved
 			}
 		}
 	}
-	if m.Teacher, err = teacherBytes(cfg.Train.Distill, cfg.Train.BatchSize, task.Elements(largest), o); err != nil {
+	if m.Teacher, err = teacherBytes(cfg.Train.Distill, largest, o); err != nil {
 		return MemoryPlan{}, err
 	}
 	if latents := latent.Latents(); latents != nil {

@@ -28,7 +28,7 @@ func (t *Trainer) step() (metrics.Record, error) {
 		last = program
 		program.SetStep(t.state.MicroBatch)
 		if t.teacher != nil {
-			if err := model.Teach(program, t.teacher, distilled); err != nil {
+			if err := model.Teach(program, t.teacher, model.Lesson(t.teacher.Network())); err != nil {
 				return metrics.Record{}, err
 			}
 		}

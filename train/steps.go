@@ -20,7 +20,7 @@ func (t *Trainer) prepareSteps(fill func(*nn.Store) error) (err error) {
 		t.sink = layers
 	}
 	t.stf = stf.New(cfg.Train, t.store)
-	if t.teacher, err = openTeacher(cfg.Train.Distill, t.facts.Files, t.dims, t.known); err != nil {
+	if t.teacher, err = openTeacher(cfg, t.facts.Files, t.dims, t.known); err != nil {
 		return err
 	}
 	if t.session, err = t.newSession(fill); err == nil {

@@ -89,9 +89,11 @@ func inspectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect RUN|CHECKPOINT|SOURCE",
 		Short: "Show a checkpoint's tensors, sizes and lineage, or what a model from elsewhere holds",
-		Args:  cobra.ExactArgs(1),
+		Long: "Show a checkpoint's tensors, sizes and lineage, or what a model from elsewhere holds and whether model import takes it.\n" +
+			"SOURCE is what model import takes; what hub:OWNER/NAME names is fetched into the cache, where model import finds it.",
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if foreignModel(args[0]) {
+			if strings.HasPrefix(args[0], hubPrefix) || foreignModel(args[0]) {
 				return inspectForeign(args[0], asJSON)
 			}
 			l, err := saved.Describe(args[0], base, last)

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -40,13 +42,19 @@ type foreignInspection struct {
 }
 
 // inspectForeign shows what a model holds before it is imported.
-func inspectForeign(path string, asJSON bool) error {
+func inspectForeign(source string, asJSON bool) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	path, err := local(ctx, source)
+	if err != nil {
+		return err
+	}
 	s, err := interchange.Open(path, interchange.Options{})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	in := foreignInspection{Source: path, Format: s.Format, Family: s.Family()}
+	in := foreignInspection{Source: source, Format: s.Format, Family: s.Family()}
 	if _, err := s.Model(); err != nil {
 		in.Problems = err.Error()
 	}
@@ -62,7 +70,7 @@ func inspectForeign(path string, asJSON bool) error {
 		e.SetIndent("", "  ")
 		return e.Encode(in)
 	}
-	fmt.Printf("source      %s\nformat      %s, %s\n", path, in.Format, in.Family)
+	fmt.Printf("source      %s\nformat      %s, %s\n", source, in.Format, in.Family)
 	if in.Imports {
 		fmt.Println("imports     yes")
 	} else {
