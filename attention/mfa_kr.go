@@ -42,7 +42,7 @@ func newMFAKR(b *nn.Builder, cfg LayerConfig, f Factors) *mfaKR {
 		query: newQuery(b, cfg, f),
 		k:     nn.NewLinear(b.Sub("k_proj"), cfg.DModel, c, false, cfg.Init),
 		n:     nn.NewLinear(b.Sub("n_proj"), c, c, false, nn.Uniform(math.Sqrt(3/float64(c)))), // Xavier: sqrt(6 / (in + out))
-		gate:  b.Weight("v_gate", nn.Constant(0), c),
+		gate:  b.Steady("v_gate", nn.Constant(0), c),
 		out:   newMFAOutput(b, cfg, f),
 	}
 }

@@ -13,37 +13,55 @@ import (
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/train"
+	"sparrow/train/stf"
 )
 
 // finetune trains the compressed checkpoint in a run of its own below dir, or continues that, and copies the best
-// checkpoint of that run beside the compressed one. It returns the copy.
-func (s *compression) finetune(ctx context.Context, dir, from string) (string, error) {
+// checkpoint of that run beside the compressed one. It returns the copy, and what the run has changed of the choice of atoms.
+func (s *compression) finetune(ctx context.Context, dir, from string) (final string, changed stf.Changed, err error) {
 	run := filepath.Join(dir, tunedDir)
 	t, done, err := s.trainer(ctx, run, from)
 	if err != nil {
-		return "", fmt.Errorf("compress: [compress.finetune]: %w", err)
+		return "", nil, fmt.Errorf("compress: [compress.finetune]: %w", err)
 	}
 	if !done {
 		if _, err := t.Run(ctx, nil); err != nil {
-			return "", err
+			return "", nil, err
 		}
+	}
+	if changed, err = changedIn(run); err != nil {
+		return "", nil, err
 	}
 	best, err := saved.Find(run, false)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	final := filepath.Join(dir, "checkpoints", filepath.Base(best))
+	final = filepath.Join(dir, "checkpoints", filepath.Base(best))
 	if _, err := checkpoints.Open(final); err == nil {
-		return final, nil
+		return final, changed, nil
 	}
 	before, err := saved.Describe(from, "", false, s.cfg.Compress.Known)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if _, few := before.Session.Store().Quantized(); few {
-		return final, s.requantize(best, before, final)
+		return final, changed, s.requantize(best, before, final)
 	}
-	return final, copyCheckpoint(best, final, before.Files.Manifest().Calibration)
+	return final, changed, copyCheckpoint(best, final, before.Files.Manifest().Calibration)
+}
+
+// changedIn is what a finished run tells of the choice of atoms in its last checkpoint.
+func changedIn(run string) (stf.Changed, error) {
+	last, err := saved.Find(run, true)
+	if err != nil {
+		return nil, err
+	}
+	c, err := checkpoints.Open(last)
+	if err != nil {
+		return nil, err
+	}
+	state, err := saved.ReadState(c)
+	return stf.ChangedOf(state), err
 }
 
 // trainer prepares the run, or its continuation.
@@ -91,9 +109,9 @@ func (s *compression) tuning(from string, store *nn.Store) recipe.Train {
 		loop.STF = nil
 		return loop
 	}
-	stf := *loop.STF
-	stf.From = s.loaded.Dir
-	loop.STF = &stf
+	table := *loop.STF
+	table.From = s.loaded.Dir
+	loop.STF = &table
 	return loop
 }
 

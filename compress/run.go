@@ -18,6 +18,7 @@ import (
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
+	"sparrow/train/stf"
 )
 
 // Result is what a finished compression tells: result.json.
@@ -29,6 +30,7 @@ type Result struct {
 	Before     *Quality      `json:"before"`         // null: the data to measure on is not there
 	Compressed *Quality      `json:"compressed"`     // before any fine-tuning
 	Tuned      *Quality      `json:"tuned,omitempty"`
+	Changed    stf.Changed   `json:"atoms_changed,omitempty"` // by [compress.finetune.stf], in each tenth of the fine-tuning
 }
 
 // LayerResult is what one layer became.
@@ -95,7 +97,7 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 		return nil, err
 	}
 	if cfg.Compress.Finetune != nil {
-		if final, err = s.finetune(ctx, dir, final); err != nil {
+		if final, result.Changed, err = s.finetune(ctx, dir, final); err != nil {
 			return nil, err
 		}
 		if !cfg.Unmeasured {

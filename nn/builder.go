@@ -107,7 +107,7 @@ type Weight struct {
 }
 
 // Weight binds the store's parameter of that name, which must have that shape,
-// or declares it. One that has no values yet gets the given initial ones, or zeros where
+// or declares it as one that weight decay pulls to zero. One that has no values yet gets the given initial ones, or zeros where
 // it stays in few bits, unless the store is virtual.
 func (b *Builder) Weight(name string, init Init, shape ...int) Weight {
 	full, s := b.Name(name), b.Store
@@ -124,6 +124,14 @@ func (b *Builder) Weight(name string, init Init, shape ...int) Weight {
 		init.fill(s.make(full), rng.New(b.opts.Seed, "init/"+full, 0))
 	}
 	return Weight{full, shape, b}
+}
+
+// Steady is Weight of a parameter that weight decay leaves alone: a bias, the gain of a norm, a learned factor, or values
+// whose paper trains them without.
+func (b *Builder) Steady(name string, init Init, shape ...int) Weight {
+	w := b.Weight(name, init, shape...)
+	b.Store.steady[w.name] = true
+	return w
 }
 
 // Use binds the weight to the graph for one reader.

@@ -33,7 +33,7 @@ type Conv2d struct {
 func NewConv2d(b *Builder, cfg ConvConfig, init Init) *Conv2d {
 	l := &Conv2d{cfg: cfg, weight: b.Weight("weight", init, cfg.Out, cfg.In, cfg.Kernel, cfg.Kernel)}
 	if cfg.Bias {
-		bias := b.Weight("bias", Constant(0), cfg.Out)
+		bias := b.Steady("bias", Constant(0), cfg.Out)
 		l.bias = &bias
 	}
 	return l
@@ -64,7 +64,7 @@ type DepthwiseConv struct {
 // channels; with residual, the layer is x plus it. Weights start from ConvInit,
 // the bias at zero.
 func NewDepthwiseConv(b *Builder, channels int, residual bool) *DepthwiseConv {
-	return &DepthwiseConv{b.Weight("weight", ConvInit(3, channels, channels), channels, 1, 3, 3), b.Weight("bias", Constant(0), channels), residual}
+	return &DepthwiseConv{b.Weight("weight", ConvInit(3, channels, channels), channels, 1, 3, 3), b.Steady("bias", Constant(0), channels), residual}
 }
 
 // Forward maps x of shape m to the same shape.

@@ -54,11 +54,11 @@ func NewGRU(b *Builder, cfg GRUConfig) *GRU {
 	init := Uniform(1 / math.Sqrt(float64(cfg.Hidden)))
 	for _, name := range names {
 		ih, hh := b.Sub(name).Sub("ih"), b.Sub(name).Sub("hh")
-		ih.Weight("bias", init, 3*cfg.Hidden) // NewLinear finds it there and leaves it so
+		ih.Steady("bias", init, 3*cfg.Hidden) // NewLinear finds it there and leaves it so
 		l.directions = append(l.directions, gruDirection{
 			input:   NewLinear(ih, cfg.Input, 3*cfg.Hidden, true, init),
 			weight:  hh.Weight("weight", init, 3*cfg.Hidden, cfg.Hidden),
-			bias:    hh.Weight("bias", init, 3*cfg.Hidden),
+			bias:    hh.Steady("bias", init, 3*cfg.Hidden),
 			reverse: name == "reverse",
 		})
 	}

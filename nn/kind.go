@@ -69,6 +69,7 @@ type Spec struct {
 	Rounds bool         // [[model.linear]] quantize stores its values in few bits
 	Packs  bool         // and the operator reads them so: they need no other form in memory
 	Frozen bool         // a weight that does not train
+	Steady bool         // a parameter that weight decay leaves alone
 	Stored Quantization // of a frozen weight: how it is kept; block 0: quant_block, else as many values as are usual
 
 	Places int    // not 0: an index of Shape[0] distinct ascending numbers below Places, 32-bit integers
@@ -131,6 +132,8 @@ func (b *Builder) bind(a Spec, init Init) Weight {
 		b.atoms(a.Name, a.Atoms)
 	case a.Frozen:
 		b.base(a)
+	case a.Steady:
+		return b.Steady(a.Name, a.Init, a.Shape...)
 	default:
 		return b.Weight(a.Name, a.Init, a.Shape...)
 	}

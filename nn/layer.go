@@ -22,7 +22,7 @@ func NewHead(b *Builder, in, out int, bias bool, init Init) Linear {
 func newLayer(b *Builder, layer Layer, bias bool, init Init) Linear {
 	var offset *Weight
 	if bias {
-		w := b.Weight("bias", Constant(0), layer.Out)
+		w := b.Steady("bias", Constant(0), layer.Out)
 		offset = &w
 	}
 	layer.Rule = b.rule()

@@ -21,6 +21,7 @@ func (s *Store) Dense() *Store {
 	for _, name := range s.names {
 		layer, ok := s.layerOf(name)
 		if !ok || s.layers[layer].Rule.Dense() || name == layer+".bias" {
+			d.steady[name] = s.steady[name]
 			if s.InFewBits(name) {
 				d.declare(name, s.shapes[name])
 				setFloats(d.make(name), s.float64s(name))

@@ -21,11 +21,11 @@ type Norm struct {
 
 // NewNorm makes a norm of rows of the given width; kind is one of NormKinds.
 func NewNorm(b *Builder, kind string, width int, eps float64) *Norm {
-	n := &Norm{weight: b.Weight("weight", Constant(1), width), eps: eps}
+	n := &Norm{weight: b.Steady("weight", Constant(1), width), eps: eps}
 	switch kind {
 	case "rms_norm":
 	case "layer_norm":
-		bias := b.Weight("bias", Constant(0), width)
+		bias := b.Steady("bias", Constant(0), width)
 		n.bias = &bias
 	default:
 		panic(fmt.Sprintf("nn: no norm %q", kind))

@@ -66,10 +66,10 @@ func (k SLTrain) Fits(in, out int) string {
 func (k SLTrain) Layout(in, out int) Layout {
 	z := k.nonzeros(in, out)
 	arrays := append(factors(in, out, k.Rank, upInit(k.UpInit, "zeros", k.Rank), false),
-		Spec{Name: "sparse.values", Shape: []int{z}, Init: Uniform(1 / math.Sqrt(float64(in))), Rounds: true},
+		Spec{Name: "sparse.values", Shape: []int{z}, Init: Uniform(1 / math.Sqrt(float64(in))), Rounds: true, Steady: true},
 		Spec{Name: "sparse.indices", Shape: []int{z}, Places: out * in})
 	if k.TrainScale {
-		arrays = append(arrays, Spec{Name: "scale", Shape: []int{1}, Init: Constant(1)})
+		arrays = append(arrays, Spec{Name: "scale", Shape: []int{1}, Init: Constant(1), Steady: true})
 	}
 	return Layout{arrays, k.Rank*(in+out) + z}
 }

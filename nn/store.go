@@ -20,6 +20,7 @@ type Store struct {
 
 	names  []string
 	shapes map[string]tensor.Shape
+	steady map[string]bool // parameters that no weight decay pulls to zero
 	values map[string]*tensor.Dense
 
 	indexNames []string // integers that are saved but never trained
@@ -44,7 +45,7 @@ type Store struct {
 // NewStore makes an empty store of parameters of type dtype.
 func NewStore(dtype tensor.Dtype) *Store {
 	return &Store{
-		Dtype: dtype, shapes: map[string]tensor.Shape{}, values: map[string]*tensor.Dense{},
+		Dtype: dtype, shapes: map[string]tensor.Shape{}, steady: map[string]bool{}, values: map[string]*tensor.Dense{},
 		sizes: map[string]int{}, indices: map[string][]int32{}, atoms: map[string]*Atoms{}, bases: map[string]*Base{},
 		quantized: map[string]Quantization{}, packed: map[string]kernel.Quantized{}, layers: map[string]Layer{},
 	}
@@ -58,6 +59,10 @@ func (s *Store) Get(name string) *tensor.Dense { return s.values[name] }
 
 // Shape returns the named parameter's shape, nil if there is none.
 func (s *Store) Shape(name string) tensor.Shape { return s.shapes[name] }
+
+// Decays tells whether weight decay pulls the named parameter to zero: as it was declared, by [Builder.Weight] or by
+// [Builder.Steady].
+func (s *Store) Decays(name string) bool { return !s.steady[name] }
 
 // declare names a parameter, which must be new.
 func (s *Store) declare(name string, shape tensor.Shape) {

@@ -51,7 +51,7 @@ type Train struct {
 	Beta1       float64 `toml:"beta1" doc:"decay of the mean of gradients"`
 	Beta2       float64 `toml:"beta2" doc:"decay of the mean of their squares"`
 	Eps         float64 `toml:"eps" doc:"added to the square root"`
-	WeightDecay float64 `toml:"weight_decay" doc:"decay a step, times the learning rate, of parameters with two or more dimensions"`
+	WeightDecay float64 `toml:"weight_decay" doc:"decay a step, times the learning rate, of parameters that are declared to decay: matrices, tables and learned vectors of a text or image; not norms, biases and the values of S"`
 	GradClip    float64 `toml:"grad_clip" doc:"largest global norm of the gradient; 0: no clipping"`
 
 	AdamBlockSize  int  `toml:"adam_block_size" doc:"elements that share a scale, of adamw8bit: a power of two"`

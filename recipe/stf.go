@@ -47,9 +47,9 @@ type STFFrozen struct{}
 
 // STFLatent is kind = "latent".
 type STFLatent struct {
-	Refresh int     `toml:"refresh" doc:"steps between two searches for atoms and their choice" unit:"steps"`
-	Sweeps  int     `toml:"sweeps" doc:"sweeps of such a search, each an update of the atoms"`
-	Margin  float64 `toml:"margin" doc:"share of a vector's squared error that another choice must save to be taken"`
+	Refresh int     `toml:"refresh" doc:"steps between two searches for atoms and their choice; between them C alone is fitted to the latent weight" unit:"steps"`
+	Sweeps  int     `toml:"sweeps" doc:"sweeps of such a search, each an update of the atoms (MOD); 0: atoms stay, their choice is searched"`
+	Margin  float64 `toml:"margin" doc:"share of a vector's squared error that another choice must save to be taken; 0: any gain will do, 1: none does, as frozen"`
 	LatentValues
 }
 
@@ -58,20 +58,21 @@ type STFSupport struct{ LatentValues }
 
 // LatentValues are the keys of every kind that has such values.
 type LatentValues struct {
-	Rate        float64 `toml:"rate" doc:"learning rate of latent values over that of [train]"`
-	FreezeShare float64 `toml:"freeze_share" doc:"share of the steps, at the end, in which C and D train and the choice is fixed"`
-	Decay       float64 `toml:"decay" doc:"lambda of SR-STE (Zhou et al. 2021): added to the gradient for each unit that a latent value is off what is computed with"`
+	Rate        float64 `toml:"rate" doc:"learning rate of latent values over that of [train]; C and D train at that of [train]"`
+	FreezeShare float64 `toml:"freeze_share" doc:"share of the steps, at the end, in which C and D train and the choice is fixed; they begin with a warm-up of warmup_steps of their own where AdamW's means are not those of C"`
+	Decay       float64 `toml:"decay" doc:"lambda of SR-STE (Zhou et al. 2021): each step pulls a latent value by that share of what it is off towards what is computed with"`
 }
 
-// STFKinds are the kinds that there are, with the settings that, of those that were tried, came closest to frozen, which none
-// surpassed.
+// STFKinds are the kinds that there are. Those with latent values come with settings under which these train from the first step
+// to the last and may take any better choice, so that the kind does what it is called. The default is frozen: in runs in which
+// latent values so trained, fixed places were as good or better.
 func STFKinds() []configs.Choice[STFKind] {
 	return []configs.Choice[STFKind]{
 		{Name: "frozen", New: func() STFKind { return STFFrozen{} }},
 		{Name: "latent", New: func() STFKind {
-			return STFLatent{Refresh: 5, Sweeps: 1, Margin: 0.5, LatentValues: LatentValues{Rate: 0.5, FreezeShare: 0.85}}
+			return STFLatent{Refresh: 5, Sweeps: 1, LatentValues: LatentValues{Rate: 1}}
 		}},
-		{Name: "support", New: func() STFKind { return STFSupport{LatentValues{Rate: 0.25, FreezeShare: 0.7}} }},
+		{Name: "support", New: func() STFKind { return STFSupport{LatentValues{Rate: 1}} }},
 	}
 }
 

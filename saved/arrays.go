@@ -3,6 +3,7 @@ package saved
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"gorgonia.org/tensor"
 
@@ -28,6 +29,9 @@ type State struct {
 
 	Settled int `json:"settled,omitempty"` // step after which latent values were given up; 0: there are some, or never were
 	Swaps   int `json:"swaps,omitempty"`   // atoms that [train.stf] has put in the place of others
+
+	SwapTenths []int `json:"swap_tenths,omitempty"` // of those, the ones in each tenth of the run's steps; nil: there never were latent values
+	SwapSlots  int   `json:"swap_slots,omitempty"`  // how many atoms there are to change
 
 	Averaged bool `json:"averaged,omitempty"` // the model is made of averages; see averages
 	Pending  bool `json:"pending,omitempty"`  // an interrupted run left out the evaluation of this step
@@ -192,6 +196,9 @@ func (s State) check(step int) error {
 		if c.got < 0 || c.got > c.most {
 			return fmt.Errorf("%w: %s = %d; want 0 to %d", checkpoints.ErrCheckpoint, c.key, c.got, c.most)
 		}
+	}
+	if n := len(s.SwapTenths); n != 0 && n != 10 || slices.ContainsFunc(s.SwapTenths, func(x int) bool { return x < 0 }) || (s.SwapSlots > 0) != (n > 0) {
+		return fmt.Errorf("%w: swap_tenths = %d of %d; want ten counts, and how many there are", checkpoints.ErrCheckpoint, s.SwapTenths, s.SwapSlots)
 	}
 	if s.MicroBatch != 0 && s.MicroBatch < s.Step { // a task that is solved has none
 		return fmt.Errorf("%w: micro_batch = %d; want at least one for each of %d steps", checkpoints.ErrCheckpoint, s.MicroBatch, s.Step)

@@ -71,7 +71,7 @@ var imports = map[string][]string{
 	"interchange/hub":  {"checkpoints", "internal/shell"},
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 
-	"compress":        {"train", "metrics", "metrics/progress", "factor", "model", "model/decode", "nn", "kernel", "recipe", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task"},
+	"compress":        {"train", "train/stf", "metrics", "metrics/progress", "factor", "model", "model/decode", "nn", "kernel", "recipe", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
 	"train/optim":     {"checkpoints", "kernel", "nn", "recipe", "saved"},
 	"train/stf":       {"checkpoints", "factor", "kernel", "metrics", "model", "nn", "recipe", "saved", "train/optim"},
@@ -89,15 +89,17 @@ var imports = map[string][]string{
 	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/texts/page"},
 
 	// What is above everything, and imported by nothing.
-	"internal/rename":  {"internal/cli"},
-	"examples/notes":   {},
-	"examples/service": {},
-	"bench":            {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama"},
-	"internal/pages":   {"internal/cli", "compress", "configs", "cost", "recipe"},
-	"tests/attack":     {"checkpoints", "internal/cli", "internal/shell"},
-	"tests/walks":      {"internal/cli", "compress", "recipe"},
-	"tests/claims":     {"compress", "train", "model", "model/decoder", "model/encoder", "model/favit", "model/lama", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
-	"tests":            {"attention", "compress", "train", "train/optim", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data", "data/text"},
+	"internal/rename":         {"internal/cli"},
+	"examples/notes":          {},
+	"examples/service":        {},
+	"bench":                   {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama"},
+	"internal/pages":          {"internal/cli", "compress", "configs", "cost", "recipe"},
+	"tests/attack":            {"checkpoints", "internal/cli", "internal/shell"},
+	"tests/walks":             {"internal/cli", "compress", "recipe"},
+	"tests/claims/interval":   {},
+	"tests/claims/provenance": {"kernel"},
+	"tests/claims":            {"compress", "train", "train/stf", "tests/claims/interval", "tests/claims/provenance", "model", "model/decoder", "model/encoder", "model/favit", "model/lama", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
+	"tests":                   {"attention", "compress", "train", "train/optim", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data", "data/text"},
 }
 
 // testImports are what the tests of a package may import beside that.
@@ -110,7 +112,7 @@ var testImports = map[string][]string{
 	"task/corpus":     {"configs", "model/decoder"},
 	"task/sentence":   {"configs", "model/encoder", "nn"},
 	"task/kinds":      {"model/favit"},
-	"train":           {"attention", "data/images", "data/labelled", "data/text", "data/tokenizers", "internal/rng", "model/decode", "model/decoder", "model/encoder", "model/favit", "model/lama", "model/vit"},
+	"train":           {"attention", "factor", "data/images", "data/labelled", "data/text", "data/tokenizers", "internal/rng", "model/decode", "model/decoder", "model/encoder", "model/favit", "model/lama", "model/vit"},
 	"train/optim":     {"configs", "model", "model/decoder"},
 	"train/stf":       {"configs", "internal/rng", "model/decoder"},
 }

@@ -14,6 +14,7 @@ import (
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
+	"sparrow/train/stf"
 )
 
 // Result is what a finished run tells.
@@ -29,6 +30,7 @@ type Result struct {
 	Duration   time.Duration // of this process's steps
 	Tokens     int           // trained on in all, or examples: targets of the loss
 	Parameters int           // that trained
+	Changed    stf.Changed   // supports in each tenth of the run; nil: no [train.stf] with latent values
 
 	task.Suggestion // what to try
 }
@@ -92,6 +94,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		Score: score, Summary: summary, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
 		Metric: t.cfg.Eval.Metric, BestMetric: t.best(), Stopped: t.state.Step < t.last,
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
+		Changed: stf.ChangedOf(t.state),
 	}
 	if x, ok := t.task.(task.Suggester); ok {
 		err = t.averaged(func() (err error) {

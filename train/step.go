@@ -64,8 +64,8 @@ func (t *Trainer) step() (metrics.Record, error) {
 	if err != nil {
 		return metrics.Record{}, err
 	}
-	t.state.Swaps += swaps
 	t.state.Step++
+	t.stf.Note(&t.state, swaps, c.Steps)
 	if t.averages != nil {
 		t.averages.Update(t.state.Step)
 	}

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
+	"sparrow/factor"
 	"sparrow/kernel"
 	"sparrow/metrics"
 	"sparrow/model"
@@ -318,6 +320,65 @@ func TestSTFKeepsItsKind(t *testing.T) {
 	}
 	if _, err := again.Run(context.Background(), nil); err != nil || again.state.Settled != 5 {
 		t.Errorf("%v; settled after step %d, want still 5", err, again.state.Settled)
+	}
+}
+
+// TestSTFFirstSweeps: layers that are dense in the checkpoint are factorized by as many sweeps as first_sweeps says.
+func TestSTFFirstSweeps(t *testing.T) {
+	cfg := stfConfig(t, "frozen", "in", true)
+	dense, err := saved.Open(cfg.Train.InitFrom, false, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const layer = "model.layers.0.mlp.up_proj"
+	var before []float32
+	for _, sweeps := range []int{0, 3} {
+		cfg.Train.STF.FirstSweeps = sweeps
+		store := mustPrepare(t, cfg).store
+		l := store.Layer(layer)
+		w, err := factor.FromFloat32(l.Out, l.In, dense.Session.Store().Get(layer+".weight").Float32s())
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := l.Rule.Of.(nn.DenseSparse)
+		want, err := factor.DenseSparse(context.Background(), w, factor.DenseSparseConfig{
+			Block: k.Block, Atoms: k.Atoms, Nonzeros: k.BlockNonzeros(l.In, l.Out), Shared: k.Shared, Sweeps: sweeps, Seed: cfg.Seed, Axis: factor.AxisIn,
+		}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := store.Get(layer + ".dictionary.weight").Float32s()
+		for i, x := range got {
+			if x != float32(want.Dictionary(0).Data[i]) {
+				t.Fatalf("%d sweeps: the dictionary is another", sweeps)
+			}
+		}
+		if slices.Equal(got, before) {
+			t.Error("sweeps change nothing")
+		}
+		before = got
+	}
+}
+
+// TestSTFAsShipped: with the settings that kinds come with, latent values train to the last step and move at least a hundredth
+// of the supports; the run tells so, tenth by tenth.
+func TestSTFAsShipped(t *testing.T) {
+	for _, kind := range latentKinds {
+		cfg := stfConfig(t, kind, "in", true)
+		cfg.Train.STF, cfg.Train.Steps, cfg.Train.LearningRate = stfOf(kind), 20, 1e-2
+		r, err := mustTrain(t, cfg, filepath.Join(t.TempDir(), "run"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Changed) != stf.Tenths || r.Changed.Frozen() || cfg.Train.Settles() != 0 {
+			t.Errorf("%s: atoms changed: %s; settles after step %d; want tenths, at least 1%% in all, and latent values to the end", kind, r.Changed, cfg.Train.Settles())
+		}
+		for i, x := range r.Changed {
+			// refresh = 5 searches at steps 5, 10, 15 and 20: in the 3rd, 5th, 8th and 10th tenth.
+			if searches := i == 2 || i == 4 || i == 7 || i == 9; kind == "latent" && (x > 0) != searches {
+				t.Errorf("latent: %.4f of the supports changed in tenth %d", x, i+1)
+			}
+		}
 	}
 }
 

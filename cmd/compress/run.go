@@ -64,6 +64,9 @@ func printResult(w io.Writer, r *compress.Result, dir string) error {
 	score("before", r.Before)
 	score("compressed", r.Compressed)
 	score("fine-tuned", r.Tuned)
+	if r.Changed != nil {
+		fmt.Fprintf(w, "atoms changed   in each tenth of fine-tuning %s\n", r.Changed)
+	}
 	if r.Before != nil && r.Measure == "fisher" {
 		fmt.Fprintf(w, "loss increase   %+.4f measured, %+.4f predicted\n", r.Compressed.Loss()-r.Before.Loss(), r.Loss)
 	}

@@ -121,6 +121,9 @@ func printResult(w io.Writer, r train.Result, dir string) {
 	}
 	fmt.Fprintf(w, "best checkpoint  %s (%s)\n", r.Best, best)
 	fmt.Fprintf(w, "loss plot        %s\n", r.Plot)
+	if r.Changed != nil {
+		fmt.Fprintf(w, "atoms changed    in each tenth of the run %s\n", r.Changed)
+	}
 	if r.Sample != "" {
 		fmt.Fprintf(w, "\na sample:\n%s\n", r.Sample)
 	}

@@ -99,6 +99,9 @@ func facts(x *compress.Record, timed bool) [][3]string {
 			rows = append(rows, [3]string{strings.ReplaceAll(m.Name, "_", " "), fmt.Sprintf("%.4f", m.Value), after})
 		}
 	}
+	if r.Changed != nil {
+		rows = append(rows, [3]string{"atoms changed in each tenth of fine-tuning", "", r.Changed.String()})
+	}
 	if timed {
 		v := x.Found
 		rows = append(rows,

@@ -25,7 +25,7 @@ func (c Config) States(g *model.Graph, text model.Text) (x *G.Node, scores func(
 		sub := g.Sub("cls.predictions")
 		dense := nn.NewLinear(sub.Sub("transform.dense"), c.DModel, c.DModel, c.Bias, nn.Normal(c.InitStd))
 		norm := nn.NewNorm(sub.Sub("transform.LayerNorm"), c.Norm, c.DModel, c.NormEps)
-		bias := sub.Weight("bias", nn.Constant(0), text.Vocab)
+		bias := sub.Steady("bias", nn.Constant(0), text.Vocab)
 		x = norm.Forward(op.Activation(g.Tape, c.MLP, dense.Forward(x)))
 		return e.words.BiasedLogits(x, bias) // [M, V]
 	}

@@ -210,6 +210,7 @@ measure = "difference"
 of = "loss"
 arm = "low"
 than = "full"
+at_most = 9.0
 `
 
 // writeTiny writes the claim, after some replacements, and its text.

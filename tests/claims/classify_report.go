@@ -61,8 +61,8 @@ func (o *outcome) classifiersMethod() string {
 	return fmt.Sprintf("%d steps of %d examples a run, %s; each run is a process, and its peak memory is the largest resident memory of that "+
 		"process while it trained. Learning rates are chosen on the validation split, which is held out of the training data; the test split is "+
 		"looked at once, by the runs in the table of networks, after their last step. Seconds an epoch are those of the steps alone, "+
-		"under the load of the runs beside: they compare arms with each other, not machines. A verdict needs two standard errors, from leaving out one "+
-		"seed at a time; all seeds share one test split, whose own error they do not show.%s\n\n"+
+		"under the load of the runs beside: they compare arms with each other, not machines. A verdict needs the 95%% interval of Student's t, from leaving out one "+
+		"seed at a time, on one side of the bound; all seeds share one test split, whose own error they do not show.%s\n\n"+
 		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
 		t.Steps, t.BatchSize*t.GradAccum, threadsText(c), spoilt, o.machine, o.commit, c.Name, c.SHA256, c.Name)
 }

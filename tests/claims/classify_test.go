@@ -58,6 +58,7 @@ measure = "difference"
 of = "accuracy"
 arm = "lama"
 than = "encoder"
+at_least = 0.0
 [[expect]]
 measure = "ratio"
 of = "epoch_seconds"

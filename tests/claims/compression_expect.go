@@ -119,9 +119,7 @@ func (e CompressExpect) Evaluate(arms []armRuns) Finding {
 		f.Reason = "no loss of the others is one that the arm reaches"
 		return f
 	}
-	if f.Verdict != Reported {
-		f.Verdict = e.judge(value, spread)
-	}
+	e.settle(&f, value, spread, seedsOf(values), "seeds")
 	return f
 }
 

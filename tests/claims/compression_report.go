@@ -10,6 +10,8 @@ import (
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"sparrow/train/stf"
 )
 
 // point names an arm at a ratio.
@@ -117,7 +119,57 @@ func (o *outcome) compressionTables(b *strings.Builder) {
 		}
 		return fmt.Sprintf("%.0f", mean)
 	})
+	o.changedTable(b)
 	o.compressionRates(b)
+}
+
+// changedTable has the supports that STF changed in each tenth of fine-tuning, means over seeds, with a line for each fine-tuned arm
+// and ratio. An arm that changes under 1% is called frozen, whatever its config says.
+func (o *outcome) changedTable(b *strings.Builder) {
+	var lines []string
+	known := false
+	for _, a := range o.arms[1:] {
+		if !o.claim.tuned(o.claim.arm(a.Arm)) {
+			continue
+		}
+		label := fmt.Sprintf("%s, %s", a.Label, ratioText(a.Ratio))
+		mean := a.changed()
+		if mean == nil {
+			lines = append(lines, fmt.Sprintf("| %s |%s\n", label, strings.Repeat(" - |", stf.Tenths+1)))
+			continue
+		}
+		known = true
+		if mean.Frozen() {
+			label += " (frozen: under 1% changed)"
+		}
+		line := fmt.Sprintf("| %s |", label)
+		for _, x := range mean {
+			line += fmt.Sprintf(" %.2f |", 100*x)
+		}
+		lines = append(lines, fmt.Sprintf("%s %.2f |\n", line, 100*mean.Total()))
+	}
+	if !known {
+		return
+	}
+	b.WriteString("Share of supports that STF changed, %, in each tenth of fine-tuning and in all; - is an arm without STF:\n\n| network |")
+	for i := range stf.Tenths {
+		fmt.Fprintf(b, " %d |", i+1)
+	}
+	b.WriteString(" all |\n|---|" + strings.Repeat("---|", stf.Tenths+1) + "\n" + strings.Join(lines, "") + "\n")
+}
+
+// changed is the mean over seeds of what STF changed; nil: none of the runs had latent values, or one does not tell.
+func (a armRuns) changed() stf.Changed {
+	mean := make(stf.Changed, stf.Tenths)
+	for _, r := range a.Runs {
+		if r.Changed == nil {
+			return nil
+		}
+		for i, x := range r.Changed {
+			mean[i] += x / float64(len(a.Runs))
+		}
+	}
+	return mean
 }
 
 // compressionRates has what the learning rates of fine-tuned arms gave.
@@ -143,7 +195,7 @@ func (o *outcome) compressionMethod() string {
 	}
 	return fmt.Sprintf("One network a seed is trained, %d steps, and compressed by all arms at all ratios, each time from the trained one, by what compress run does; %s. "+
 		"%s. Bytes are those of the layers that are compressed, values and indices, counted in the checkpoints; they are never above the budget. "+
-		"Equal loss is looked for between ratios by lines over log bytes. A verdict needs two standard errors, from leaving out one seed at a time.\n\n"+
+		"Equal loss is looked for between ratios by lines over log bytes. A verdict needs the 95%% interval of Student's t, from leaving out one seed at a time, on one side of the bound.\n\n"+
 		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
 		c.Run.Train.Steps, threadsText(c), data, o.machine, o.commit, c.Name, c.SHA256, c.Name)
 }

@@ -14,6 +14,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/recipe"
+	"sparrow/tests/claims/provenance"
 )
 
 // parent is a trained network that the arms compress.
@@ -51,7 +52,7 @@ func executeCompression(ctx context.Context, c *Claim, o options, stderr io.Writ
 	if err != nil {
 		return nil, err
 	}
-	e := &compressions{claim: c, cache: store, out: stderr, lanes: 1, commit: commit(c.path)}
+	e := &compressions{claim: c, cache: store, out: stderr, lanes: 1, commit: provenance.Commit(c.path)}
 	if c.Parallel {
 		e.lanes, e.threads = o.jobs, 1
 	}
@@ -60,7 +61,7 @@ func executeCompression(ctx context.Context, c *Claim, o options, stderr io.Writ
 	if err := e.train(ctx); err != nil {
 		return nil, err
 	}
-	out := &outcome{claim: c, commit: e.commit, machine: thisMachine()}
+	out := &outcome{claim: c, commit: e.commit, machine: provenance.This()}
 	tried, err := e.points(ctx, tuning)
 	if err != nil {
 		return nil, err

@@ -81,6 +81,7 @@ func compressOnce(r request, dir string) (Result, error) {
 	if err != nil {
 		return out, err
 	}
+	out.Changed = result.Changed
 	quality := result.Compressed
 	if result.Tuned != nil {
 		quality = result.Tuned

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sparrow/recipe"
+	"sparrow/tests/claims/provenance"
 )
 
 // job is one training run of a claim.
@@ -66,7 +67,7 @@ func execute(ctx context.Context, c *Claim, o options, stderr io.Writer) (*outco
 	if err != nil {
 		return nil, err
 	}
-	e := &execution{claim: c, cache: store, out: stderr, lanes: 1, commit: commit(c.path), took: map[int]*pace{}}
+	e := &execution{claim: c, cache: store, out: stderr, lanes: 1, commit: provenance.Commit(c.path), took: map[int]*pace{}}
 	if c.Parallel {
 		// Two runs with a thread each get more done than one with two threads, for
 		// they wait for nobody: for an SLTrain network of 0.5M parameters a step takes
@@ -88,7 +89,7 @@ func execute(ctx context.Context, c *Claim, o options, stderr io.Writer) (*outco
 	if err != nil {
 		return nil, err
 	}
-	out := &outcome{claim: c, commit: e.commit, machine: thisMachine()}
+	out := &outcome{claim: c, commit: e.commit, machine: provenance.This()}
 	if len(c.LearningRates) > 0 {
 		rates := out.tune(tried)
 		if final, err = c.finalJobs(rates); err != nil {

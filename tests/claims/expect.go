@@ -34,26 +34,28 @@ type Expect struct {
 // 0. A noisy experiment sees none: another expectation must bound the difference.
 var measures = []string{"value", "gap_closed", "difference", "standard_errors", "ratio", "saved"}
 
-// metrics are what a run has measured; exact ones do not depend on the seed.
+// metrics are what a run has measured; exact ones do not depend on the seed, and counted ones follow from the shapes of the
+// network alone.
 var metrics = map[string]struct {
-	value func(Result) float64
-	exact bool
+	value   func(Result) float64
+	exact   bool
+	counted bool
 }{
-	"loss":        {func(r Result) float64 { return r.Loss }, false},
-	"perplexity":  {func(r Result) float64 { return math.Exp(r.Loss) }, false},
-	"parameters":  {func(r Result) float64 { return float64(r.Parameters) }, true},
-	"peak_memory": {func(r Result) float64 { return float64(r.PeakMemory) }, true},
+	"loss":        {func(r Result) float64 { return r.Loss }, false, false},
+	"perplexity":  {func(r Result) float64 { return math.Exp(r.Loss) }, false, false},
+	"parameters":  {func(r Result) float64 { return float64(r.Parameters) }, true, true},
+	"peak_memory": {func(r Result) float64 { return float64(r.PeakMemory) }, true, false},
 
-	"cache_bytes":          {func(r Result) float64 { return float64(r.CacheBytes) }, true},
-	"attention_parameters": {func(r Result) float64 { return float64(r.AttentionParameters) }, true},
+	"cache_bytes":          {func(r Result) float64 { return float64(r.CacheBytes) }, true, true},
+	"attention_parameters": {func(r Result) float64 { return float64(r.AttentionParameters) }, true, true},
 
-	"accuracy":      {func(r Result) float64 { return r.Accuracy }, false},
-	"epoch_seconds": {func(r Result) float64 { return r.EpochSeconds }, false},
-	"step_seconds":  {func(r Result) float64 { return r.StepSeconds }, false},
+	"accuracy":      {func(r Result) float64 { return r.Accuracy }, false, false},
+	"epoch_seconds": {func(r Result) float64 { return r.EpochSeconds }, false, false},
+	"step_seconds":  {func(r Result) float64 { return r.StepSeconds }, false, false},
 
-	"corruption_accuracy": {func(r Result) float64 { return r.CorruptionAccuracy }, false},
+	"corruption_accuracy": {func(r Result) float64 { return r.CorruptionAccuracy }, false, false},
 
-	"layer_bytes": {func(r Result) float64 { return float64(r.Bytes) }, true}, // of compressions, in their own expectations
+	"layer_bytes": {func(r Result) float64 { return float64(r.Bytes) }, true, false}, // of compressions, in their own expectations
 }
 
 var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters", "accuracy", "epoch_seconds", "step_seconds",
@@ -115,17 +117,22 @@ func (e Expect) String() string {
 
 // Finding is a measured expectation.
 type Finding struct {
-	Expect  string   `json:"expect"`
-	Value   *float64 `json:"value"`          // nil: could not be computed
-	Error   *float64 `json:"standard_error"` // nil: not known, with one seed
-	Verdict Verdict  `json:"verdict"`
-	Reason  string   `json:"reason,omitempty"` // of a verdict that the numbers do not explain
+	Expect string   `json:"expect"`
+	Value  *float64 `json:"value"`          // nil: could not be computed
+	Error  *float64 `json:"standard_error"` // nil: not known, with one seed
+	// Interval holds the true value with 95% probability, by Student's t; nil: not known.
+	Interval *[2]float64 `json:"interval,omitempty"`
+	Verdict  Verdict     `json:"verdict"`
+	Reason   string      `json:"reason,omitempty"` // of a verdict that the numbers do not explain
+	Wants    string      `json:"wants,omitempty"`  // what would tell more
+
+	Arithmetic bool `json:"arithmetic,omitempty"` // it follows from the arms' shapes, whatever trains
 }
 
 // Evaluate measures the expectation on the runs of each arm, one a seed, in the
 // order of the seeds.
 func (e Expect) Evaluate(runs map[string][]Result) Finding {
-	f := Finding{Expect: e.String(), Verdict: Inconclusive}
+	f := Finding{Expect: e.String(), Verdict: Inconclusive, Arithmetic: metrics[e.Of].counted}
 	if e.bound() == nil {
 		f.Verdict = Reported
 	}
@@ -166,8 +173,8 @@ func (e Expect) Evaluate(runs map[string][]Result) Finding {
 	}
 	if e.Measure == "gap_closed" {
 		gap, spread := jackknife(values, exact, func(m map[string]float64) float64 { return m[e.From] - m[e.To] })
-		if !(math.Abs(gap) >= sure*spread) {
-			f.Reason = fmt.Sprintf("the gap of %.4g is under two standard errors, %.2g each", gap, spread)
+		if half := halfWidth(spread, seedsOf(values)); !(math.Abs(gap) >= half) {
+			f.Reason = fmt.Sprintf("the gap of %.4g is within its own interval, ± %s", gap, number(finite(half), "%.2g"))
 			return f
 		}
 		if gap < 0 && f.Verdict != Reported {
@@ -175,10 +182,17 @@ func (e Expect) Evaluate(runs map[string][]Result) Finding {
 			return f
 		}
 	}
-	if f.Verdict != Reported {
-		f.Verdict = e.judge(value, spread)
-	}
+	e.settle(&f, value, spread, seedsOf(values), "seeds")
 	return f
+}
+
+// seedsOf is how many seeds all arms have.
+func seedsOf(values map[string][]float64) int {
+	n := math.MaxInt
+	for _, v := range values {
+		n = min(n, len(v))
+	}
+	return n
 }
 
 // value computes the measure from the arms' means.
@@ -205,10 +219,7 @@ func (e Expect) value(m map[string]float64) float64 {
 // For a difference this is the standard error of the paired differences. With one
 // seed it is not known, NaN, or 0 if the values are exact.
 func jackknife(values map[string][]float64, exact bool, f func(map[string]float64) float64) (value, spread float64) {
-	n := math.MaxInt
-	for _, v := range values {
-		n = min(n, len(v))
-	}
+	n := seedsOf(values)
 	means := func(without int) map[string]float64 {
 		m := map[string]float64{}
 		for arm, v := range values {

@@ -96,9 +96,9 @@ func TestVerdicts(t *testing.T) {
 		{"closes little", gap, losses(2.7, 2.71, 2.69), low, full, Fails, ""},
 		{"too near the bound to tell, surely above the weak one", gap, losses(2.1, 2.2, 2.3), low, full, Weak, ""},
 		{"too noisy to tell", gap, losses(2.0, 2.3, 2.9), low, full, Inconclusive, ""},
-		{"the gap itself is noise", gap, losses(2, 2, 2), losses(2.0, 2.3, 1.9), losses(2.1, 2.0, 2.0), Inconclusive, "under two standard errors"},
+		{"the gap itself is noise", gap, losses(2, 2, 2), losses(2.0, 2.3, 1.9), losses(2.1, 2.0, 2.0), Inconclusive, "within its own interval"},
 		{"no gap", gap, losses(2, 2, 2), full, low, Fails, "no gap to close"},
-		{"one seed tells nothing of a loss", gap, losses(2.05), low[:1], full[:1], Inconclusive, "under two standard errors"},
+		{"one seed tells nothing of a loss", gap, losses(2.05), low[:1], full[:1], Inconclusive, "within its own interval"},
 		{"better", below, losses(1.9, 1.91, 1.89), nil, full, Holds, ""},
 		{"worse", below, losses(2.1, 2.11, 2.09), nil, full, Fails, ""},
 		{"a difference under two standard errors", below, losses(1.9, 2.1, 1.98), nil, full, Inconclusive, ""},
@@ -115,6 +115,64 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("%s: value %s ± %s: verdict %s (%q), want %s (%q)", c.e, number(f.Value, "%g"), number(f.Error, "%g"), f.Verdict, f.Reason, c.want, c.reason)
 			}
 		})
+	}
+}
+
+// TestIntervals: a verdict is certain by the 95% interval of as many seeds as there are, no narrower: 4.303 standard errors of
+// three seeds, 2.776 of five. Values a hundredth inside of it tell nothing, those a hundredth outside do.
+func TestIntervals(t *testing.T) {
+	for seeds, critical := range map[int]float64{3: 4.302653, 5: 2.776445, 9: 2.306004} {
+		for _, c := range []struct {
+			off  float64 // in half widths
+			want Verdict
+		}{{-1.01, Holds}, {-0.99, Inconclusive}, {-0.4, Inconclusive}, {0.4, Inconclusive}, {0.99, Inconclusive}, {1.01, Fails}} {
+			e := Expect{Measure: "difference", Of: "loss", Arm: "x", Than: "full", Bound: Bound{AtMost: bound(0)}}
+			var x, full []float64
+			for i := range seeds {
+				full = append(full, 2)
+				x = append(x, 2+0.01*float64(i-seeds/2))
+			}
+			_, spread := jackknife(map[string][]float64{"x": x}, false, func(m map[string]float64) float64 { return m["x"] })
+			half := critical * spread
+			for i := range x {
+				x[i] += c.off * half
+			}
+			f := e.Evaluate(map[string][]Result{"x": losses(x...), "full": losses(full...)})
+			if f.Verdict != c.want {
+				t.Errorf("%d seeds, %g half widths above the bound: %s, want %s", seeds, c.off, f.Verdict, c.want)
+			}
+			if f.Interval == nil || math.Abs(f.Interval[1]-f.Interval[0]-2*half) > 1e-6 || math.Abs(f.Interval[1]+f.Interval[0]-2*c.off*half) > 1e-6 {
+				t.Errorf("%d seeds: interval %v, want %g ± %g", seeds, f.Interval, c.off*half, half)
+			}
+			if wants := c.want == Inconclusive || seeds < leastSeeds; wants != (f.Wants != "") {
+				t.Errorf("%d seeds, %s: wants %q", seeds, f.Verdict, f.Wants)
+			}
+		}
+	}
+}
+
+// TestArithmetic: what follows from shapes stands apart and decides nothing, unless it is false.
+func TestArithmetic(t *testing.T) {
+	arms := map[string][]Result{"x": {{Loss: 1, Parameters: 50, CacheBytes: 10, PeakMemory: 5}}, "full": {{Loss: 1, Parameters: 100, CacheBytes: 20, PeakMemory: 10}}}
+	for of, want := range map[string]bool{"parameters": true, "cache_bytes": true, "attention_parameters": true, "peak_memory": false, "loss": false} {
+		if f := (Expect{Measure: "ratio", Of: of, Arm: "x", Than: "full"}).Evaluate(arms); f.Arithmetic != want {
+			t.Errorf("%s is arithmetic: %t, want %t", of, f.Arithmetic, want)
+		}
+	}
+	if got := overall([]Finding{{Verdict: Holds, Arithmetic: true}, {Verdict: Inconclusive}}); got != Inconclusive {
+		t.Errorf("arithmetic beside an open line: %s", got)
+	}
+	if got := overall([]Finding{{Verdict: Holds, Arithmetic: true}, {Verdict: Reported}}); got != Reported {
+		t.Errorf("arithmetic alone: %s, want only reported", got)
+	}
+	if got := overall([]Finding{{Verdict: Fails, Arithmetic: true}, {Verdict: Holds}}); got != Fails {
+		t.Errorf("false arithmetic: %s", got)
+	}
+	var b strings.Builder
+	findings := []Finding{{Expect: "counted", Verdict: Holds, Arithmetic: true}, {Expect: "trained", Verdict: Weak}}
+	findingsTable(&b, findings, false)
+	if s := b.String(); strings.Contains(s, "counted") || !strings.Contains(s, "trained") {
+		t.Errorf("the first table:\n%s", s)
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/configs"
+	"sparrow/tests/claims/provenance"
 )
 
 // Exit codes, as those of the commands. A verdict is a result, whatever it is.
@@ -102,9 +103,9 @@ func check(ctx context.Context, o options, names []string, stdout, stderr io.Wri
 	if o.seeds < 0 || o.jobs < 1 {
 		return fmt.Errorf("%w: --seeds = %d, --jobs = %d; want at least 0 and 1", errUsage, o.seeds, o.jobs)
 	}
-	root, err := moduleRoot()
+	root, err := provenance.Root()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	o.dir = filepath.Join(root, "tests", "claims")
 	if o.docs == "" {
@@ -115,7 +116,7 @@ func check(ctx context.Context, o options, names []string, stdout, stderr io.Wri
 		return err
 	}
 	for _, c := range claims { // all at once: nobody wants to learn of the last one after hours
-		if !o.quick && !committed(c.path) {
+		if !o.quick && !provenance.Committed(c.path) {
 			return fmt.Errorf("%w: %s is not committed as it is: an expectation is written down before the first measurement", errUsage, c.path)
 		}
 	}

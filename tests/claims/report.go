@@ -10,13 +10,14 @@ import (
 	"strings"
 
 	"sparrow/checkpoints"
+	"sparrow/tests/claims/provenance"
 )
 
 // outcome is a claim with its measurements.
 type outcome struct {
 	claim    *Claim
 	commit   string
-	machine  machine
+	machine  provenance.Machine
 	arms     []armRuns
 	points   []Point // of a sweep, by batch, then by size
 	findings []Finding
@@ -42,19 +43,19 @@ type tried struct {
 
 // document is NAME.json.
 type document struct {
-	Claim        string    `json:"claim"`
-	Title        string    `json:"title"`
-	Statement    string    `json:"statement"`
-	Paper        string    `json:"paper"`
-	Expected     []string  `json:"expected"`
-	Measured     []Finding `json:"measured"`
-	PerSeed      []armRuns `json:"per_seed"`
-	Seeds        []int     `json:"seeds"`
-	Points       []Point   `json:"points,omitempty"` // of a sweep, which has no seeds
-	Verdict      Verdict   `json:"verdict"`
-	Commit       string    `json:"commit"`
-	ConfigSHA256 string    `json:"config_sha256"`
-	Machine      machine   `json:"machine"`
+	Claim        string             `json:"claim"`
+	Title        string             `json:"title"`
+	Statement    string             `json:"statement"`
+	Paper        string             `json:"paper"`
+	Expected     []string           `json:"expected"`
+	Measured     []Finding          `json:"measured"`
+	PerSeed      []armRuns          `json:"per_seed"`
+	Seeds        []int              `json:"seeds"`
+	Points       []Point            `json:"points,omitempty"` // of a sweep, which has no seeds
+	Verdict      Verdict            `json:"verdict"`
+	Commit       string             `json:"commit"`
+	ConfigSHA256 string             `json:"config_sha256"`
+	Machine      provenance.Machine `json:"machine"`
 }
 
 // tune takes the results of the tuning runs and returns each arm's learning rate:
@@ -190,15 +191,11 @@ func (o *outcome) text(quick bool) string {
 		b.WriteString(what + ", to check the machinery: the numbers and the verdict mean nothing.\n\n")
 	}
 	fmt.Fprintf(&b, "%s\n\nPaper: %s\n\n**Verdict: %s.**\n\n", c.Statement, c.Paper, o.verdict)
-	b.WriteString("| expected | measured | standard error | verdict |\n|---|---|---|---|\n")
-	for _, f := range o.findings {
-		verdict := string(f.Verdict)
-		if f.Reason != "" {
-			verdict += ": " + f.Reason
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", f.Expect, number(f.Value, "%.4g"), number(f.Error, "%.2g"), verdict)
+	findingsTable(&b, o.findings, false)
+	if slices.ContainsFunc(o.findings, func(f Finding) bool { return f.Arithmetic }) {
+		b.WriteString("True or false by arithmetic, whatever trains, and so no part of the verdict unless false:\n\n")
+		findingsTable(&b, o.findings, true)
 	}
-	b.WriteString("\n")
 	if c.Sweep != nil {
 		o.sweepTables(&b)
 		return b.String()
@@ -217,6 +214,29 @@ func (o *outcome) text(quick bool) string {
 	}
 	o.tuningTable(&b)
 	return b.String()
+}
+
+// findingsTable has a line for each finding that is arithmetic, or for each that is not.
+func findingsTable(b *strings.Builder, findings []Finding, arithmetic bool) {
+	b.WriteString("| expected | measured | standard error | 95% interval | verdict |\n|---|---|---|---|---|\n")
+	for _, f := range findings {
+		if f.Arithmetic != arithmetic {
+			continue
+		}
+		verdict := string(f.Verdict)
+		if f.Reason != "" {
+			verdict += ": " + f.Reason
+		}
+		if f.Wants != "" {
+			verdict += "; " + f.Wants
+		}
+		between := "-"
+		if f.Interval != nil {
+			between = fmt.Sprintf("%.4g to %.4g", f.Interval[0], f.Interval[1])
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", f.Expect, number(f.Value, "%.4g"), number(f.Error, "%.2g"), between, verdict)
+	}
+	b.WriteString("\n")
 }
 
 // runsTable has a line for each arm.
@@ -320,7 +340,7 @@ func (o *outcome) method() string {
 	last := c.Run.Train
 	tokens := last.Steps * last.BatchSize * last.GradAccum * c.Run.Data.SeqLen()
 	return fmt.Sprintf("%d steps of %d tokens (%d in all) a run, validation on %d tokens of held-out text, %s; each run is a process, "+
-		"and its peak memory is the largest resident memory of that process. A verdict needs two standard errors, from leaving out one seed at a time.\n\n"+
+		"and its peak memory is the largest resident memory of that process. A verdict needs the 95%% interval of Student's t, from leaving out one seed at a time, on one side of the bound.\n\n"+
 		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
 		last.Steps, tokens/last.Steps, tokens, c.Run.Eval.Tokens, threadsText(c), o.machine, o.commit, c.Name, c.SHA256, c.Name)
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sparrow/tests/claims/provenance"
 	"strings"
 	"testing"
 	"time"
@@ -267,7 +268,7 @@ func TestUncommittedClaim(t *testing.T) {
 	}
 	git("init", "-q")
 	git("commit", "-q", "--allow-empty", "-m", "empty")
-	if committed(claim) {
+	if provenance.Committed(claim) {
 		t.Error("a file that git does not know counts as committed")
 	}
 	var stdout, stderr bytes.Buffer
@@ -276,13 +277,13 @@ func TestUncommittedClaim(t *testing.T) {
 	}
 	git("add", "tiny.toml")
 	git("commit", "-q", "-m", "claim")
-	if !committed(claim) {
+	if !provenance.Committed(claim) {
 		t.Error("a committed file counts as uncommitted")
 	}
 	if err := os.WriteFile(claim, []byte(tiny+"# later\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if committed(claim) {
+	if provenance.Committed(claim) {
 		t.Error("a changed file counts as committed")
 	}
 }

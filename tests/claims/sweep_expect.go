@@ -108,9 +108,7 @@ func (e SweepExpect) Evaluate(points []Point) Finding {
 	}
 	value, spread := medianOf(values)
 	f.Value, f.Error = finite(value), finite(spread)
-	if f.Verdict != Reported {
-		f.Verdict = e.judge(value, spread)
-	}
+	e.settle(&f, value, spread, len(values), "rounds")
 	return f
 }
 

@@ -16,6 +16,7 @@ import (
 	"sparrow/configs"
 	"sparrow/internal/measure"
 	"sparrow/kernel"
+	"sparrow/tests/claims/provenance"
 )
 
 // turn is how long one arm is timed in one round, seconds: a run that takes less is repeated.
@@ -30,7 +31,7 @@ func executeSweep(ctx context.Context, c *Claim, o options, stderr io.Writer) (*
 	if err != nil {
 		return nil, err
 	}
-	out := &outcome{claim: c, commit: commit(c.path), machine: thisMachine()}
+	out := &outcome{claim: c, commit: provenance.Commit(c.path), machine: provenance.This()}
 	total := len(c.Sweep.Batches) * len(c.Sweep.Sizes)
 	for _, batch := range c.Sweep.Batches {
 		for _, size := range c.Sweep.Sizes {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sparrow/configs"
+	"sparrow/tests/claims/interval"
 )
 
 // Bound is the value that an expectation shall reach. One without is only reported.
@@ -62,9 +63,10 @@ func (b Bound) String() string {
 // Verdict is what the measurements say of an expectation or a claim.
 type Verdict string
 
-// A verdict is what the measurements say for sure, by two standard errors: that
-// the bound is reached (holds), that the weak bound is (weak), that the bound is
-// missed (fails), or none of them (inconclusive).
+// A verdict is what the measurements say for sure, by the 95% interval of
+// Student's t over paired seeds: that the bound is reached (holds), that the weak
+// bound is (weak), that the bound is missed (fails), or none of them
+// (inconclusive).
 const (
 	Holds        Verdict = "holds"
 	Weak         Verdict = "weak"
@@ -73,17 +75,50 @@ const (
 	Reported     Verdict = "reported" // no bound was set
 )
 
-// sure is how many standard errors make a difference.
-const sure = 2
+// leastSeeds is of how many runs an arm a difference is claimed at least.
+const leastSeeds = 5
 
-// judge turns a value and its standard error, NaN if not known, into a verdict.
-func (b Bound) judge(value, spread float64) Verdict {
+// halfWidth is that of the interval of a value, from its standard error over n seeds or rounds; NaN if that is not known.
+func halfWidth(spread float64, n int) float64 {
+	if spread == 0 { // exact, however few
+		return 0
+	}
+	return interval.Critical(n-1) * spread
+}
+
+// settle judges a finding whose value has that standard error, NaN if not known, over n seeds or rounds, and says what it would
+// take to tell more.
+func (b Bound) settle(f *Finding, value, spread float64, n int, of string) {
+	if half := halfWidth(spread, n); finite(half) != nil && f.Value != nil {
+		f.Interval = &[2]float64{value - half, value + half}
+	}
+	if f.Verdict == Reported || b.bound() == nil {
+		return
+	}
+	f.Verdict = b.judge(value, spread, n)
+	switch {
+	case of != "seeds" || spread == 0:
+	case f.Verdict == Inconclusive:
+		margin := b.margin(value, *b.bound())
+		if seeds := interval.Needed(spread, n, margin); margin != 0 && seeds > n {
+			f.Wants = fmt.Sprintf("%d seeds of this spread would tell", max(seeds, leastSeeds))
+		} else if seeds == 0 || margin == 0 {
+			f.Wants = "the value is at the bound: no number of seeds is sure to tell"
+		}
+	case n < leastSeeds:
+		f.Wants = fmt.Sprintf("from %d seeds, by an interval of %.3g standard errors; a new run wants %d", n, interval.Critical(n-1), leastSeeds)
+	}
+}
+
+// judge turns a value and its standard error, NaN if not known, of n seeds or rounds into a verdict.
+func (b Bound) judge(value, spread float64, n int) Verdict {
+	half := halfWidth(spread, n)
 	reached := func(x *float64) bool {
 		if x == nil {
 			return false
 		}
 		m := b.margin(value, *x)
-		return m >= 0 && m >= sure*spread
+		return m >= 0 && m >= half
 	}
 	missed := -b.margin(value, *b.bound())
 	switch {
@@ -91,14 +126,16 @@ func (b Bound) judge(value, spread float64) Verdict {
 		return Holds
 	case reached(b.Weak):
 		return Weak
-	case missed > 0 && missed >= sure*spread:
+	case missed > 0 && missed >= half:
 		return Fails
 	}
 	return Inconclusive
 }
 
-// overall is the verdict on a claim: its weakest expectation.
+// overall is the verdict on a claim: its weakest expectation. One that is true by arithmetic, whatever trains, does not count for
+// the claim; one that is false does against it.
 func overall(findings []Finding) Verdict {
+	findings = slices.DeleteFunc(slices.Clone(findings), func(f Finding) bool { return f.Arithmetic && f.Verdict != Fails })
 	for _, v := range []Verdict{Fails, Inconclusive, Weak, Holds} {
 		if slices.ContainsFunc(findings, func(f Finding) bool { return f.Verdict == v }) {
 			return v

@@ -20,6 +20,7 @@ import (
 	"sparrow/model/decoder"
 	"sparrow/recipe"
 	"sparrow/train"
+	"sparrow/train/stf"
 )
 
 // workerCommand is the argument that makes this program one training run.
@@ -66,6 +67,8 @@ type Result struct {
 	// What a compressed network has: what the layers of the budget take, values and indices, and took.
 	Bytes      int `json:"bytes,omitempty"`
 	DenseBytes int `json:"dense_bytes,omitempty"`
+
+	Changed stf.Changed `json:"atoms_changed,omitempty"` // by STF, in each tenth of the steps
 
 	Steps          int     `json:"steps"`
 	Tokens         int     `json:"tokens"`  // trained on
@@ -137,6 +140,7 @@ func trainOnce(r request, dir string) (Result, error) {
 		return out, err
 	}
 	out.Loss, out.Parameters, out.Tokens = result.Score.Loss(), result.Parameters, result.Tokens
+	out.Changed = result.Changed
 	out.PeakMemory = measure.PeakBytes() // of training
 	if m, ok := cfg.Model.Of.(decoder.Config); ok {
 		out.CacheBytes = m.NLayer * m.Attention.CacheLayout(m.DModel).Elements() * 4 // in float32

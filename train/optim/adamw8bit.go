@@ -62,7 +62,7 @@ func (o *AdamW8bit) Update(name string, grad *tensor.Dense, from, step int, rate
 		return
 	}
 	w := o.store.Get(name)
-	p := adamSettings(o.cfg, w, step, rate, scale)
+	p := adamSettings(o.cfg, o.store.Decays(name), step, rate, scale)
 	if w.Dtype() == tensor.Float32 {
 		update8bit(p, o.cfg.AdamBlockSize, w.Float32s(), o.large[name], from, grad.Float32s())
 	} else {

@@ -55,7 +55,7 @@ func StateBytes(cfg recipe.Train, elements, elementSize int) int {
 
 // AdamW holds the state of the optimizer of Loshchilov and Hutter, "Decoupled
 // Weight Decay Regularization" (ICLR 2019), algorithm 2: two means a parameter.
-// Parameters with one dimension (norms, biases) are not decayed.
+// Parameters are decayed or not as they were declared: norms and biases are not.
 type AdamW struct {
 	cfg          recipe.Train
 	store        *nn.Store
@@ -102,7 +102,7 @@ func UpdateAll(o Optimizer, grads *nn.Gradients, step int, rate, scale float64) 
 // Update implements Optimizer.
 func (o *AdamW) Update(name string, grad *tensor.Dense, from, step int, rate, scale float64) {
 	w := o.store.Get(name)
-	p := adamSettings(o.cfg, w, step, rate, scale)
+	p := adamSettings(o.cfg, o.store.Decays(name), step, rate, scale)
 	if w.Dtype() == tensor.Float32 {
 		update(p, w.Float32s()[from:], o.mean[name].Float32s()[from:], o.square[name].Float32s()[from:], grad.Float32s())
 	} else {
@@ -110,10 +110,10 @@ func (o *AdamW) Update(name string, grad *tensor.Dense, from, step int, rate, sc
 	}
 }
 
-// adamSettings are the settings of one step of the parameter w.
-func adamSettings(cfg recipe.Train, w *tensor.Dense, step int, rate, scale float64) kernel.AdamW {
+// adamSettings are the settings of one step of a parameter that weight decay is for or not.
+func adamSettings(cfg recipe.Train, decays bool, step int, rate, scale float64) kernel.AdamW {
 	p := kernel.AdamW{LearningRate: rate, Beta1: cfg.Beta1, Beta2: cfg.Beta2, Eps: cfg.Eps, Step: step, GradScale: scale}
-	if w.Dims() >= 2 {
+	if decays {
 		p.WeightDecay = cfg.WeightDecay
 	}
 	return p

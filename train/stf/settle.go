@@ -31,12 +31,8 @@ func (s *Factorizer) Values(swaps int) ([]metrics.Value, error) {
 	if s.Latents() == nil {
 		return nil, nil
 	}
-	entries := 0
-	for _, layer := range s.layers {
-		entries += s.store.Layer(layer).Nonzeros()
-	}
 	gap, err := s.gap()
-	return []metrics.Value{{Name: "latent_gap", X: gap}, {Name: "atoms_changed", X: float64(swaps) / float64(entries)}}, err
+	return []metrics.Value{{Name: "latent_gap", X: gap}, {Name: "atoms_changed", X: float64(swaps) / float64(s.slots())}}, err
 }
 
 // Settle ends the latent values after a step. The optimizer begins anew, but for AdamW's means of latent coefficients: those

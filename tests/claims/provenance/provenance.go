@@ -1,4 +1,4 @@
-package main
+package provenance
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 	"sparrow/kernel"
 )
 
-// machine is where numbers come from.
-type machine struct {
+// Machine is where numbers come from.
+type Machine struct {
 	CPU            string `json:"cpu"`
 	Cores          int    `json:"cores"`
 	OS             string `json:"os"`
@@ -22,14 +22,16 @@ type machine struct {
 	InstructionSet string `json:"instruction_set"`
 }
 
-func thisMachine() machine {
-	return machine{
+// This is the machine that the program runs on.
+func This() Machine {
+	return Machine{
 		CPU: cpuName(), Cores: runtime.NumCPU(), OS: runtime.GOOS, Arch: runtime.GOARCH,
 		Go: runtime.Version(), InstructionSet: kernel.ISA(),
 	}
 }
 
-func (m machine) String() string {
+// String names it in one line.
+func (m Machine) String() string {
 	return fmt.Sprintf("%s, %d cores, %s/%s, %s, %s", m.CPU, m.Cores, m.OS, m.Arch, m.InstructionSet, m.Go)
 }
 
@@ -46,8 +48,8 @@ func cpuName() string {
 	return "unknown"
 }
 
-// moduleRoot is the folder of this module, at or above the working directory.
-func moduleRoot() (string, error) {
+// Root is the folder of this module, at or above the working directory.
+func Root() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
 		return "", err
@@ -59,7 +61,7 @@ func moduleRoot() (string, error) {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return "", fmt.Errorf("%w: run it inside a checkout of sparrow", errUsage)
+			return "", errors.New("not inside the module; want to be run in a checkout of sparrow")
 		}
 		dir = parent
 	}
@@ -72,8 +74,8 @@ func git(file string, args ...string) (string, error) {
 	return strings.TrimSpace(string(out)), err
 }
 
-// commit is the revision of the repository that holds file.
-func commit(file string) string {
+// Commit is the revision of the repository that holds file.
+func Commit(file string) string {
 	out, err := git(file, "rev-parse", "HEAD")
 	if err != nil {
 		return "unknown"
@@ -81,9 +83,9 @@ func commit(file string) string {
 	return out
 }
 
-// committed tells whether git has the file as it is. Where there is no repository
+// Committed tells whether git has the file as it is. Where there is no repository
 // to ask, nobody can tell and it counts as committed.
-func committed(file string) bool {
+func Committed(file string) bool {
 	if _, err := git(file, "rev-parse", "HEAD"); err != nil {
 		return true
 	}
