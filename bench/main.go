@@ -68,6 +68,7 @@ var benchmarks = []struct {
 	{"sltrain-layer", (*bench).sltrainLayer, false},
 	{"sltrain-step", (*bench).sltrainStep, false},
 	{"svd", (*bench).svd, false},
+	{"semi-nmf", (*bench).semiNMF, true},
 	{"compress-bert", (*bench).compressBERT, false},
 	{"favit-b0", (*bench).favit, true},
 }

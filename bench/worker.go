@@ -135,6 +135,8 @@ func (w *worker) answer(c command) (reply, error) {
 		return reply{}, err
 	case "pass":
 		return w.layer.run(c.Repeat)
+	case "semi-nmf":
+		return semiNMF(c.M, c.N, c.K, c.Repeat)
 	case "svd":
 		return decompose(c.Weights, c.Rank)
 	case "bert":

@@ -215,6 +215,12 @@ func TestWorkerAnswers(t *testing.T) {
 				t.Errorf("singular values %v, want 12 above 0 that fall", a.Values)
 			}
 		}},
+		{"semi-nmf", []any{request{"cmd": "semi-nmf", "m": 60, "n": 9, "k": 4, "repeat": 3}}, func(t *testing.T, a reply) {
+			positive(t, a, 3)
+			if len(a.Values) != 3 {
+				t.Errorf("%d times of products, want 3", len(a.Values))
+			}
+		}},
 		{"layers", []any{loadLinear(t, lowRankLayers(0.5, tiny.blockShapes())), request{"cmd": "layers"}}, func(t *testing.T, a reply) {
 			// Ranks 2 of q, k, v and o, which are alike here, and of gate, up and down.
 			if want := 4 * 2 * (4*(8+8) + 3*(8+12)); a.Bytes != float64(want) {
@@ -271,6 +277,7 @@ func TestWorkerRefuses(t *testing.T) {
 		{"pass without a layer", "pass: no layer", request{"cmd": "pass", "repeat": 1}},
 		{"no layer", "layer: n, in, out, rank = 0, 4, 4, 2", request{"cmd": "layer", "layer": layerConfig{0, 4, 4, factors{2, 1, 0.5}}}},
 		{"no matrix", "svd: ", request{"cmd": "svd", "rank": 1}},
+		{"no vectors", "semi-nmf: got 0 vectors of 9, 4 features and 1 turns", request{"cmd": "semi-nmf", "n": 9, "k": 4, "repeat": 1}},
 		{"no product", "gemm: m, n, k = 0, 7, -1", request{"cmd": "gemm", "n": 7, "k": -1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
