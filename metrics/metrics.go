@@ -70,7 +70,7 @@ func validName(name string) bool {
 	if name == "" || name == "step" || name == "kind" || name == "time" {
 		return false
 	}
-	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_@/") == ""
 }
 
 // Sink takes the records of a run, steps never going back.

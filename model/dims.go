@@ -13,6 +13,16 @@ type Dims struct {
 	// and that has no vocabulary; else 0.
 	ImageSize int // side, pixels
 	Channels  int
+
+	Catalogue // of a network that recommends; else zero
+}
+
+// Catalogue are the sizes of a network that recommends items to users: it has neither a vocabulary nor a context.
+type Catalogue struct {
+	Users, Items           int
+	UserFields, ItemFields int // what is known of each
+	UserValues, ItemValues int // of all these fields together
+	TimeFields             int // of UserFields, the last, which are of the time
 }
 
 // ImageDims are those of a classifier of square images.
@@ -26,6 +36,12 @@ func (d Dims) Validate() error {
 		if d != ImageDims(d.Classes, d.ImageSize, d.Channels) || d.ImageSize < 1 || d.Channels < 1 || d.Classes < 1 {
 			return fmt.Errorf("model: images of %d pixels a side and %d channels in %d classes, context %d, vocabulary %d; want what ImageDims returns, at least 1 each",
 				d.ImageSize, d.Channels, d.Classes, d.Context, d.VocabSize)
+		}
+		return nil
+	}
+	if c := d.Catalogue; c != (Catalogue{}) {
+		if d != (Dims{Catalogue: c}) || c.Users < 1 || c.Items < 1 || c.UserValues < 0 || c.ItemValues < 0 {
+			return fmt.Errorf("model: %d users and %d items; want at least 1 each, and no other sizes", c.Users, c.Items)
 		}
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"sparrow/configs"
 	"sparrow/data"
 	"sparrow/data/images"
+	"sparrow/data/interactions"
 	"sparrow/data/labelled"
 	"sparrow/data/text"
 	"sparrow/data/tokenizers"
@@ -19,7 +20,7 @@ type Data struct {
 
 // Sources are the sources that come with the program, in the order in which messages name them.
 func Sources() []configs.Choice[data.Source] {
-	return append(slices.Concat(text.Sources(), labelled.Sources(), images.Sources()),
+	return append(slices.Concat(text.Sources(), labelled.Sources(), images.Sources(), interactions.Sources()),
 		configs.Choice[data.Source]{Name: none, New: func() data.Source { return DefaultNone() }})
 }
 
@@ -120,6 +121,9 @@ func (d Data) SeqLen() int {
 func (d Data) Gives() string {
 	if _, ok := d.Images(); ok {
 		return "labelled images"
+	}
+	if _, ok := d.Of.(interactions.Source); ok {
+		return "interactions of users and items"
 	}
 	if _, ok := d.Labelled(); ok {
 		return "labelled texts"

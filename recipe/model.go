@@ -11,6 +11,7 @@ import (
 	"sparrow/model/encoder"
 	"sparrow/model/favit"
 	"sparrow/model/lama"
+	"sparrow/model/recommender"
 	"sparrow/model/vit"
 	"sparrow/nn"
 )
@@ -57,6 +58,11 @@ func Bodies() []configs.Choice[model.Body] {
 		{Name: "lama", New: func() model.Body { return lama.DefaultBody() }},
 		{Name: "favit", New: func() model.Body { return favit.DefaultBody() }},
 		{Name: "vit", New: func() model.Body { return vit.DefaultBody() }},
+		{Name: "popularity", New: func() model.Body { return recommender.Popularity{} }},
+		{Name: "item_knn", New: func() model.Body { return recommender.DefaultItemKNN() }},
+		{Name: "pure_svd", New: func() model.Body { return recommender.DefaultPureSVD() }},
+		{Name: "ease", New: func() model.Body { return recommender.DefaultEASE() }},
+		{Name: "wrmf", New: func() model.Body { return recommender.DefaultWRMF() }},
 	}
 }
 

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,6 +105,16 @@ type (
 	// Explainer draws what a network sees in an input.
 	Explainer interface {
 		Explain(ctx context.Context, s *model.Session, in Input) (*Picture, error)
+	}
+
+	// Recommender tells which items a user chooses next, of those that he has not.
+	Recommender interface {
+		// Find lists the items whose id or title has a text in it, ignoring case, so many at most; those that begin with it come
+		// first.
+		Find(text string, most int) []Item
+
+		// Recommend lists the w.N best items, the best first. An error about what w has matches ErrUsage.
+		Recommend(ctx context.Context, s *model.Session, w Wish) ([]Recommended, error)
 	}
 
 	// Attender tells how a network weighs the words of each text. It is an error of a network that does not.
@@ -279,6 +290,38 @@ type Prediction []metrics.Value
 type Attention struct {
 	Tokens []string    // what the model read
 	Heads  [][]float64 // for each head, the weight of each token; they sum to one
+}
+
+// Wish is what is known of someone who wants recommendations.
+type Wish struct {
+	User   string            // id of a user of the data; "": somebody else
+	Items  []string          // ids or titles of items that he likes
+	Fields map[string]string // values of fields of users
+	N      int               // items to recommend
+	Why    bool              // whether to tell what speaks for each
+}
+
+// Item is something to recommend.
+type Item struct {
+	ID    string `json:"id"`
+	Title string `json:"title,omitempty"`
+}
+
+// Name is the title or, of an item without one, the id.
+func (i Item) Name() string { return cmp.Or(i.Title, i.ID) }
+
+// Recommended is an item with its score.
+type Recommended struct {
+	Item
+	Score float64  `json:"score"`
+	Why   []Reason `json:"why,omitempty"` // the strongest first
+}
+
+// Reason is what speaks for an item: an item that the user has, or a field with its value.
+type Reason struct {
+	What   string  `json:"what"`   // name of the item, or field=value
+	Kind   string  `json:"kind"`   // item or field
+	Weight float64 `json:"weight"` // share of the score, or the likeness to the item
 }
 
 // Suggestion is what to try after training.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -18,22 +19,35 @@ import (
 func explainCommand() *cobra.Command {
 	var last bool
 	var base, out string
+	var w wishFlags
 	c := &cobra.Command{
-		Use:   "explain RUN|CHECKPOINT IMAGE -o FILE",
-		Short: "Draw what a model of images looks at",
+		Use:   "explain RUN|CHECKPOINT [IMAGE -o FILE]",
+		Short: "Draw what a model of images looks at, or tell why items are recommended",
 		Long: "Draw what a model of images looks at in a PNG or JPEG file, as panels in rows: the image, the gradient of the loss by its\n" +
 			"pixels and the effective receptive field of the middle of the last map; then the attention of each stage's last block,\n" +
-			"by groups of FaSA. Dark is nothing, bright a panel's largest value.",
-		Example: "  model explain runs/mnist-favit digit.png -o seen.png",
-		Args:    cobra.ExactArgs(2),
+			"by groups of FaSA. Dark is nothing, bright a panel's largest value.\n\n" +
+			"A model that recommends has each recommendation printed, and below it what speaks for it: the user's items with their\n" +
+			"shares of the score, and fields with the weight of their gates.",
+		Example: "  model explain runs/mnist-favit digit.png -o seen.png\n" +
+			"  model explain runs/movielens-ease --items 'Heat (1995);Fargo' -n 3",
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := saved.OpenOn(args[0], base, last, model.Options{})
 			if err != nil {
 				return err
 			}
+			if r, ok := l.Task.(task.Recommender); ok {
+				if len(args) > 1 || out != "" {
+					return cli.Usagef("%s recommends and looks at no images; want --user, --items or --fields", l.Dir)
+				}
+				return explainRecommendations(c.Context(), os.Stdout, l, r, w)
+			}
 			explainer, ok := l.Task.(task.Explainer)
 			if !ok {
 				return cli.Usagef("%s holds a model of %ss, which looks at no images; want kind = \"favit\"", l.Dir, l.Task.Facts().Each)
+			}
+			if len(args) < 2 || out == "" {
+				return cli.Usagef("want an image and -o FILE, as in: model explain %s digit.png -o seen.png", args[0])
 			}
 			p, err := explain(c.Context(), explainer, l, args[1])
 			if err != nil {
@@ -51,9 +65,9 @@ func explainCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "PNG file to write")
+	w.flags(c)
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
 	baseFlag(c, &base)
-	c.MarkFlagRequired("output")
 	cli.Threads(c)
 	return c
 }

@@ -10,6 +10,7 @@ import (
 	"sparrow/task"
 	"sparrow/task/language"
 	"sparrow/task/masked"
+	"sparrow/task/ranking"
 	"sparrow/task/sentence"
 	"sparrow/task/texts"
 	"sparrow/task/vision"
@@ -30,6 +31,7 @@ func All() []Kind {
 		{"sentence", sentence.Fits, opened(sentence.Open)},
 		{"texts", texts.Fits, opened(texts.Open)},
 		{"vision", vision.Fits, opened(vision.Open)},
+		{"ranking", ranking.Fits, opened(ranking.Open)},
 	}
 }
 
