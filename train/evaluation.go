@@ -65,7 +65,7 @@ func (t *Trainer) afterStep(ctx context.Context, files *metrics.Files) (score ta
 	if t.stopping() && t.state.Step < t.last && !ends {
 		return score, t.interrupted()
 	}
-	if best || ends || t.due(t.cfg.Checkpoint.Every) {
+	if best || ends || t.solved != nil || t.due(t.cfg.Checkpoint.Every) { // a round is dear
 		return score, t.keep()
 	}
 	return score, nil

@@ -193,4 +193,3 @@ func (t *Task) Suggest(context.Context, *model.Session) (task.Suggestion, error)
 	}
 	return task.Suggestion{}, nil
 }
-
