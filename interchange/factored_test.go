@@ -82,8 +82,8 @@ func TestFactoredLoader(t *testing.T) {
 	}
 }
 
-// exportFactored makes a model of layers of few bytes, exports it to out, and writes to source/golden.json what it computes.
-func exportFactored(t *testing.T, dir, source, out string) {
+// factored is a model of testdata whose layers are of few bytes, at random.
+func factored(t *testing.T, dir string) (*interchange.Model, *model.Session) {
 	t.Helper()
 	m, _ := imported(t, dir)
 	m.Network.Linear = fewBytes(filepath.Base(dir))
@@ -98,6 +98,13 @@ func exportFactored(t *testing.T, dir, source, out string) {
 			}
 		}
 	}
+	return m, s
+}
+
+// exportFactored makes a model of layers of few bytes, exports it to out, and writes to source/golden.json what it computes.
+func exportFactored(t *testing.T, dir, source, out string) {
+	t.Helper()
+	m, s := factored(t, dir)
 	layers := interchange.FactoredLayers(s.Store(), saved.Arrays(s.Store()))
 	if want := 2 * len(m.Network.Linear); len(layers) != want {
 		t.Fatalf("%s: %d layers have few bytes, want %d", dir, len(layers), want)

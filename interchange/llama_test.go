@@ -66,6 +66,31 @@ func TestLlamaCppLogits(t *testing.T) {
 	}
 }
 
+// TestLlamaCppFactored: of a compressed model, whose layers an export multiplies out, llama.cpp computes what this project
+// computes with their factors.
+func TestLlamaCppFactored(t *testing.T) {
+	interpreter(t, "llama_cpp", "gguf")
+	dir := filepath.Join("testdata", "models", "llama")
+	m, s := factored(t, dir)
+	temp := t.TempDir()
+	source, out, list := filepath.Join(temp, "llama"), filepath.Join(temp, "small.gguf"), filepath.Join(temp, "pairs.txt")
+	writeGolden(t, m, s, dir, source)
+	m.Files["tokenizer.json"] = pieceTokenizer(t, m.Dims.VocabSize)
+	m.Network.Linear = nil
+	if err := interchange.Export(outgoing(m, s.Store().Dense()), "gguf", out, "F32"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, []byte(source+" "+out+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var name string
+	var off float64
+	if _, err := fmt.Sscan(llama(t, "logits", list), &name, &off); err != nil || !(off <= 1e-5) {
+		t.Errorf("scores differ by %g: %v", off, err)
+	}
+	t.Logf("scores differ by %.2g", off)
+}
+
 // wide is a random LLaMA of width 256, whose rows the superblocks of llama.cpp divide, as F32 and as Q4_K_M.
 func wide(t *testing.T) (whole, mixed string) {
 	t.Helper()
