@@ -15,7 +15,7 @@
 //
 // The peer is the interpreter named by SPARROW_PYTHON, else the first of python3
 // and /usr/bin/python3 that imports torch. Without one, our side is measured
-// alone. Each side is a process of its own, so that its peak memory is its own.
+// alone. embed-torch also wants transformers, and embed-onnx onnx and onnxruntime. Each side is a process of its own, so that its peak memory is its own.
 // PyTorch's matrix products are those of the BLAS in its build (MKL in the wheels
 // for amd64); the peer reports which, as peer_blas and above the table.
 package main
@@ -71,6 +71,8 @@ var benchmarks = []struct {
 	{"semi-nmf", (*bench).semiNMF, true},
 	{"compress-bert", (*bench).compressBERT, false},
 	{"favit-b0", (*bench).favit, true},
+	{"embed-torch", (*bench).embed, false},
+	{"embed-onnx", (*bench).embed, false},
 }
 
 // bench is one measurement: both sides at one number of threads.

@@ -12,7 +12,7 @@ import (
 // config is a network of the benchmark, in the peer's words.
 type config struct {
 	Kind    string `json:"kind,omitempty"`    // decoder (or ""), encoder or lama; without dropout
-	Classes int    `json:"classes,omitempty"` // of an encoder or a lama
+	Classes int    `json:"classes,omitempty"` // of an encoder or a lama; 0: an encoder makes vectors of texts
 
 	Vocab   int `json:"vocab"`
 	DModel  int `json:"d_model"`

@@ -55,7 +55,8 @@ type command struct {
 	GRU    gruConfig    `json:"gru"`
 	Images imagesConfig `json:"images"`
 	BERT   bertConfig   `json:"bert"`
-	Dir    string       `json:"dir"` // of a compression
+	Texts  [][]int      `json:"token_ids"` // token ids, longest first
+	Dir    string       `json:"dir"`       // of a compression, or where a sentence encoder is written for the peer
 }
 
 // worker is our side: it holds the network between commands.
@@ -69,6 +70,7 @@ type worker struct {
 	targets   int
 	layer     *layer
 	scoring   *model.Program // of images; nil without
+	texts     [][]int        // that are embedded
 }
 
 // work answers commands until the input ends.
@@ -106,6 +108,10 @@ func (w *worker) answer(c command) (reply, error) {
 	case "pass":
 		if w.layer == nil {
 			return reply{}, errors.New("pass: no layer, send layer first")
+		}
+	case "embed":
+		if w.texts == nil {
+			return reply{}, errors.New("embed: no texts, send sentences first")
 		}
 	case "images-step", "images-infer":
 		if w.scoring == nil {
@@ -149,6 +155,10 @@ func (w *worker) answer(c command) (reply, error) {
 		return w.step(c.Steps)
 	case "images-infer":
 		return w.infer(c.Steps)
+	case "sentences":
+		return reply{}, w.loadEncoder(c)
+	case "embed":
+		return w.embed(c.Repeat)
 	case "peak":
 		return reply{GFLOPS: kernel.MeasurePeak()}, nil
 	case "bandwidth":
@@ -175,6 +185,9 @@ func (c config) network() (recipe.Model, model.Dims) {
 	case encoder.Config:
 		b.DModel, b.NLayer, b.DFF, b.Dropout = c.DModel, c.NLayer, c.DFF, 0
 		b.Attention.NHead, b.Attention.HeadDim = c.NHead, c.HeadDim
+		if c.Classes == 0 {
+			b.Sentence = &encoder.Sentence{Pooling: "mean", Normalize: true}
+		}
 		m.Of = b
 	case decoder.Config:
 		b.DModel, b.NLayer, b.DFF = c.DModel, c.NLayer, c.DFF

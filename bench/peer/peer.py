@@ -17,6 +17,10 @@
                                                    FaViT and a batch: weights under their names, pixels, labels
     {"cmd": "images-step", "steps": N}             N training steps of it: seconds and loss
     {"cmd": "images-infer", "steps": N}            N times the scores of the batch: seconds
+    {"cmd": "sentences", "config": {...}, "token_ids": [[...]], "dir": FOLDER, "engine": "torch" | "onnx"}
+                                                   a sentence encoder (sentences.py): token ids of texts, the longest
+                                                   first, and a folder of Hugging Face's kind
+    {"cmd": "embed", "repeat": N}                  N times the vectors of all texts: seconds, those of the first and the last
     {"cmd": "rss"}                                 resident bytes: peak, now, and before any network
     {"cmd": "quit"}
 
@@ -211,7 +215,7 @@ class Peer:
         tiny = dict(vocab=2, d_model=2, n_layer=1, n_head=1, d_ff=2, seq_len=2, batch=1)
         self.load({"config": tiny, "inputs": [0, 1], "targets": [1, 0]})
         self.train_step()
-        self.net = self.forward = None
+        self.net = self.forward = self.engine = None
         self.base_bytes = resident("VmRSS")
 
     def info(self, request):
@@ -386,6 +390,15 @@ class Peer:
                 seconds.append(time.perf_counter() - start)
         return {"seconds": seconds}
 
+    def sentences(self, request):
+        import sentences
+        self.engine = sentences.load(request)
+        return {}
+
+    def embed(self, request):
+        import sentences
+        return sentences.embed(self.engine, request.get("repeat", 1))
+
     def rss(self, request):
         # Code alone is resident with 0.7 GB in a CUDA build and about 0.2 GB in a CPU build: compare
         # bytes - base_bytes where the network is meant, and bytes where the whole process is.
@@ -394,10 +407,13 @@ class Peer:
     def answer(self, request):
         commands = {"info": self.info, "load": self.load, "step": self.step, "decode": self.decode,
                     "gemm": self.gemm, "layer": self.layer, "gru": self.gru, "pass": self.layer_pass, "svd": self.svd, "images": self.images,
-                    "images-step": self.step, "images-infer": self.infer, "rss": self.rss}
+                    "images-step": self.step, "images-infer": self.infer, "sentences": self.sentences,
+                    "embed": self.embed, "rss": self.rss}
         cmd = request.get("cmd")
         if cmd not in commands:
             raise ValueError(f"unknown cmd {cmd!r}, want one of {', '.join(commands)}, quit")
+        if cmd == "embed" and self.engine is None:
+            raise ValueError("embed: no texts, send sentences first")
         if cmd in ("step", "decode") and self.net is None:
             raise ValueError(f"{cmd}: no network, send load first")
         if "threads" in request:

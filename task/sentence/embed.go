@@ -41,8 +41,15 @@ func (t *Task) encoder() (*labelled.TextEncoder, error) {
 // batch is how many texts share a program.
 const batch = 32
 
-// embed runs texts of about the same length together; after, which may be nil, is told of each batch.
 func (t *Task) embed(ctx context.Context, s *model.Session, texts [][]int, after func(done, total int)) ([][]float32, error) {
+	how := t.how
+	how.Longest = t.longest()
+	return Vectors(ctx, s, how, tokenizers.Specials(t.tokenizer).Pad, texts, after)
+}
+
+// Vectors makes those of texts, given as token ids, none of which is longer than how.Longest. Texts of about the same length run
+// together, filled up with pad; after, which may be nil, is told of each batch.
+func Vectors(ctx context.Context, s *model.Session, how model.Sentences, pad int, texts [][]int, after func(done, total int)) ([][]float32, error) {
 	order := make([]int, len(texts))
 	for i := range order {
 		order[i] = i
@@ -54,7 +61,7 @@ func (t *Task) embed(ctx context.Context, s *model.Session, texts [][]int, after
 			return nil, err
 		}
 		some := order[first:min(first+batch, len(order))]
-		if err := t.run(s, texts, some, out); err != nil {
+		if err := run(s, how, max(pad, 0), texts, some, out); err != nil {
 			return nil, err
 		}
 		if after != nil {
@@ -65,8 +72,8 @@ func (t *Task) embed(ctx context.Context, s *model.Session, texts [][]int, after
 }
 
 // run makes the vectors of some texts.
-func (t *Task) run(s *model.Session, texts [][]int, some []int, out [][]float32) error {
-	shape := model.Shape{Rows: batch, Length: min(roundUp(len(texts[some[0]])), t.longest())}
+func run(s *model.Session, how model.Sentences, pad int, texts [][]int, some []int, out [][]float32) error {
+	shape := model.Shape{Rows: batch, Length: min(roundUp(len(texts[some[0]])), how.Longest)}
 	if len(some) == 1 {
 		shape.Rows = 1
 	}
@@ -78,12 +85,12 @@ func (t *Task) run(s *model.Session, texts [][]int, some []int, out [][]float32)
 	tokens, counts := make([]int, shape.Rows*n), make([]int, shape.Rows)
 	shares := make([]float32, shape.Rows*n)
 	for i := range tokens {
-		tokens[i] = max(tokenizers.Specials(t.tokenizer).Pad, 0)
+		tokens[i] = pad
 	}
 	for row, i := range some {
 		counts[row] = len(texts[i])
 		copy(tokens[row*n:], texts[i])
-		t.how.Shares(shares[row*n:(row+1)*n], counts[row])
+		how.Shares(shares[row*n:(row+1)*n], counts[row])
 	}
 	p.Feed(map[string][]int{"tokens": tokens, "lengths": counts, "types": nil}) // a text by itself is of type 0
 	p.Floats("shares").Set(shares)
@@ -93,7 +100,7 @@ func (t *Task) run(s *model.Session, texts [][]int, some []int, out [][]float32)
 	rows := p.Output("embedding")
 	for row, i := range some {
 		out[i] = rows.Row(make([]float32, rows.Width), row)
-		if t.how.Normalize {
+		if how.Normalize {
 			normalize(out[i])
 		}
 		for _, x := range out[i] {
