@@ -60,6 +60,10 @@ func (m *Model) Generate(ctx context.Context, prompt string, o GenerateOptions) 
 				return
 			}
 			for _, t := range tokens {
+				if t.Err != nil {
+					yield("", t.Err)
+					return
+				}
 				var piece string
 				if t.Finish != decode.Stopped {
 					piece = stream.Push(t.ID)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"sparrow/data/chat"
-	"sparrow/model/decode"
 )
 
 // chat answers /v1/chat/completions.
@@ -21,58 +20,19 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	if err := s.read(r, &q); err != nil {
 		return err
 	}
-	m, err := s.named(q.Model)
+	c, err := s.conversing(q)
 	if err != nil {
 		return err
 	}
-	switch {
-	case m.writer == nil:
-		return cannot(m.Name, "continues no text")
-	case m.template == nil:
-		return cannot(m.Name, "has no chat template; ask /v1/completions")
-	}
-	p, err := q.Sampling.plan(m)
-	if err != nil {
-		return err
-	}
-	logprobs, err := integer("top_logprobs", q.TopLogprobs, 0, 0, maxLogprobs)
-	if err != nil {
-		return err
-	}
-	if q.TopLogprobs != nil && !q.Logprobs {
-		return badRequest("top_logprobs", "top_logprobs wants logprobs = true")
-	}
-	if q.Logprobs {
-		p.request.Logprobs = max(1, logprobs)
-	}
-	tools, err := q.tools()
-	if err != nil {
-		return err
-	}
-	if p.shape, err = m.shape(q, tools); err != nil {
-		return err
-	}
-	prompt, err := m.conversation(q, tools)
-	if err != nil {
-		return err
-	}
-	field, limit := "max_tokens", q.MaxTokens
-	if q.MaxCompletionTokens != nil {
-		field, limit = "max_completion_tokens", q.MaxCompletionTokens
-	}
-	if p.request.Tokens, err = m.room(field, prompt, limit, 0); err != nil {
-		return err
-	}
-
-	out := ChatCompletion{ID: newID("chatcmpl-"), Object: "chat.completion", Created: time.Now().Unix(), Model: m.Name}
+	out := ChatCompletion{ID: newID("chatcmpl-"), Object: "chat.completion", Created: time.Now().Unix(), Model: c.m.Name}
 	if q.Stream {
 		out.Object = "chat.completion.chunk"
 	}
 	a := newAnswering(w, q.Sampling)
-	a.usage.PromptTokens = len(prompt)
-	choices := make([]ChatChoice, p.choices)
+	a.usage.PromptTokens = len(c.prompt)
+	choices := make([]ChatChoice, c.plan.choices)
 	err = each(r.Context(), len(choices), func(ctx context.Context, i int) error {
-		t := &turn{m: m, index: i, top: logprobs, tools: tools, oneCall: q.ParallelToolCalls != nil && !*q.ParallelToolCalls}
+		t := c.turn(i)
 		if q.Stream {
 			t.send = func(c ChatChoice) error {
 				event := out
@@ -84,7 +44,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 		}
-		n, err := s.write(ctx, m, prompt, i, p, t.add)
+		n, err := s.write(ctx, c.m, c.prompt, i, c.plan, t.add)
 		a.wrote(n)
 		choices[i] = t.whole()
 		return err
@@ -102,107 +62,84 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// turn is a message that is being written.
-type turn struct {
-	m       *served
-	index   int
-	top     int    // likeliest tokens to give
-	tools   []Tool // nil: the text is a text
-	oneCall bool
-	send    func(ChatChoice) error // of a stream; nil: none
-
-	text     strings.Builder
-	logprobs []ChatLogprob
-	finish   string
-	calls    []ToolCall
+// Say writes the next message of a conversation for a program that needs no HTTP: one choice, by the loop that answers
+// /v1/chat/completions and with its bits. It gives emit the text piece by piece; q.N and q.Stream count for nothing. The end of
+// ctx ends the message where it is, with the text so far and ctx's error. Other errors are an [*Error] if q is wrong.
+func (s *Server) Say(ctx context.Context, q ChatRequest, emit func(text string) error) (ChatChoice, error) {
+	q.N = nil
+	c, err := s.conversing(q)
+	if err != nil {
+		return ChatChoice{}, err
+	}
+	t := c.turn(0)
+	t.send = func(c ChatChoice) error {
+		if c.Delta.Content == nil {
+			return nil
+		}
+		return emit(*c.Delta.Content)
+	}
+	_, err = s.write(ctx, c.m, c.prompt, 0, c.plan, t.add)
+	return t.whole(), err
 }
 
-// add takes a piece. A text that may be a call of a tool is sent when it is whole.
-func (t *turn) add(x piece) error {
-	var logprobs *ChatLogprobs
-	if content := t.m.chatLogprobs(x.tokens, t.top); len(content) > 0 {
-		t.logprobs = append(t.logprobs, content...)
-		logprobs = &ChatLogprobs{content}
-	}
-	t.text.WriteString(x.text)
-	t.finish = x.finish
-	text := x.text
-	if t.tools != nil {
-		if text = ""; x.finish != "" {
-			var rest string
-			if rest, t.calls = toolCalls(t.text.String(), t.tools); t.calls != nil {
-				if t.oneCall {
-					t.calls = t.calls[:1]
-				}
-				t.finish = "tool_calls"
-				t.text.Reset()
-				t.text.WriteString(rest)
-			}
-			text = t.text.String()
-		}
-	}
-	if t.send == nil {
-		return nil
-	}
-	if text != "" || logprobs != nil {
-		if err := t.send(ChatChoice{Index: t.index, Delta: &ChatAnswer{Content: &text}, Logprobs: logprobs}); err != nil {
-			return err
-		}
-	}
-	if t.finish == "" {
-		return nil
-	}
-	if len(t.calls) > 0 {
-		calls := slices.Clone(t.calls)
-		for i := range calls {
-			calls[i].Index = &i
-		}
-		if err := t.send(ChatChoice{Index: t.index, Delta: &ChatAnswer{ToolCalls: calls}}); err != nil {
-			return err
-		}
-	}
-	return t.send(ChatChoice{Index: t.index, Delta: &ChatAnswer{}, FinishReason: &t.finish})
+// conversation is a ChatRequest that has been checked.
+type conversation struct {
+	m        *served
+	plan     plan
+	prompt   []int
+	tools    []Tool
+	oneCall  bool
+	logprobs int
 }
 
-// whole is the message, at its end.
-func (t *turn) whole() ChatChoice {
-	text := t.text.String()
-	c := ChatChoice{Index: t.index, Message: &ChatAnswer{Role: "assistant", ToolCalls: t.calls}, FinishReason: &t.finish}
-	if text != "" || t.calls == nil {
-		c.Message.Content = &text
+// conversing checks a request.
+func (s *Server) conversing(q ChatRequest) (c *conversation, err error) {
+	c = &conversation{oneCall: q.ParallelToolCalls != nil && !*q.ParallelToolCalls}
+	if c.m, err = s.named(q.Model); err != nil {
+		return nil, err
 	}
-	if t.logprobs != nil {
-		c.Logprobs = &ChatLogprobs{t.logprobs}
+	switch {
+	case c.m.writer == nil:
+		return nil, cannot(c.m.Name, "continues no text")
+	case c.m.template == nil:
+		return nil, cannot(c.m.Name, "has no chat template; ask /v1/completions")
 	}
-	return c
+	if c.plan, err = q.Sampling.plan(c.m); err != nil {
+		return nil, err
+	}
+	if c.logprobs, err = integer("top_logprobs", q.TopLogprobs, 0, 0, maxLogprobs); err != nil {
+		return nil, err
+	}
+	if q.TopLogprobs != nil && !q.Logprobs {
+		return nil, badRequest("top_logprobs", "top_logprobs wants logprobs = true")
+	}
+	if q.Logprobs {
+		c.plan.request.Logprobs = max(1, c.logprobs)
+	}
+	if c.tools, err = q.tools(); err != nil {
+		return nil, err
+	}
+	if c.plan.shape, err = c.m.shape(q, c.tools); err != nil {
+		return nil, err
+	}
+	if c.prompt, err = c.m.promptOf(q, c.tools); err != nil {
+		return nil, err
+	}
+	field, limit := "max_tokens", q.MaxTokens
+	if q.MaxCompletionTokens != nil {
+		field, limit = "max_completion_tokens", q.MaxCompletionTokens
+	}
+	c.plan.request.Tokens, err = c.m.room(field, c.prompt, limit, 0)
+	return c, err
 }
 
-// chatLogprobs are those of tokens, where they were asked for, as chats have them.
-func (m *served) chatLogprobs(tokens []decode.Token, n int) []ChatLogprob {
-	var out []ChatLogprob
-	one := func(c decode.Candidate) ChatLogprob {
-		text := tokenText(m.writer.Tokenizer(), c.ID)
-		x := ChatLogprob{Token: strings.ToValidUTF8(text, "\uFFFD"), Logprob: c.Logprob, Bytes: make([]int, len(text))}
-		for i, b := range []byte(text) {
-			x.Bytes[i] = int(b)
-		}
-		return x
-	}
-	for _, t := range tokens {
-		if t.Likely == nil {
-			continue
-		}
-		x := one(decode.Candidate{ID: t.ID, Logprob: t.Logprob})
-		for _, c := range t.Likely[:min(n, len(t.Likely))] {
-			x.TopLogprobs = append(x.TopLogprobs, one(c))
-		}
-		out = append(out, x)
-	}
-	return out
+// turn begins a choice.
+func (c *conversation) turn(i int) *turn {
+	return &turn{m: c.m, index: i, top: c.logprobs, tools: c.tools, oneCall: c.oneCall}
 }
 
-// conversation is the tokens of a conversation, by the model's template.
-func (m *served) conversation(q ChatRequest, tools []Tool) ([]int, error) {
+// promptOf is the tokens of a conversation, by the model's template.
+func (m *served) promptOf(q ChatRequest, tools []Tool) ([]int, error) {
 	c := chat.Conversation{AddGenerationPrompt: true, Tokens: m.specials}
 	for i, message := range q.Messages {
 		content, err := textOf(message.Content)
@@ -256,6 +193,9 @@ func (m *served) conversation(q ChatRequest, tools []Tool) ([]int, error) {
 	if errors.Is(err, chat.ErrConversation) {
 		return nil, badRequest("messages", "%v", err)
 	} else if err != nil {
+		return nil, err
+	}
+	if err := m.length("messages", text); err != nil {
 		return nil, err
 	}
 	t := m.writer.Tokenizer()

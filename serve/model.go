@@ -33,6 +33,7 @@ type served struct {
 		once sync.Once
 		all  *constrain.Vocabulary
 	}
+	shapes shapes
 
 	tokenizer tokenizers.Tokenizer // nil: the model reads no texts
 	embedder  task.Embedder

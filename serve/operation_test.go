@@ -143,6 +143,7 @@ func TestRefused(t *testing.T) {
 		{"embeddings", `{"model": "encoder", "input": "x", "dimensions": 33}`, 400, "dimensions", "want 1 to 32"}, {"embeddings", `{"model": "encoder", "input": "x", "encoding_format": "hex"}`, 400, "encoding_format", "base64"},
 		{"classify", `{"model": "encoder", "input": "x"}`, 400, "model", "labels no texts"}, {"rerank", `{"model": "writer", "query": "x", "documents": ["y"]}`, 400, "model", "no model of pairs"},
 		{"rerank", `{"model": "encoder", "query": "x", "documents": [3]}`, 400, "documents", "documents[0]"}, {"rerank", `{"model": "encoder", "query": "x"}`, 400, "documents", "0 documents"},
+		{"completions", `{"model": "writer", "prompt": "x", "temperature": NaN}`, 400, "", "no JSON object"}, {"completions", `{"model": "writer", "prompt": "x", "temperature": "NaN"}`, 400, "temperature", "want number"},
 		{"nothing", `{}`, 404, "", "there is nothing at"},
 	} {
 		raw, err := http.Post(url+"/v1/"+c.path, "application/json", strings.NewReader(c.body))

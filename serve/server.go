@@ -39,6 +39,9 @@ const (
 	defaultBody    = 8 << 20
 )
 
+// defaultPatience ends the answer to a client that takes nothing of it, and frees its slots.
+const defaultPatience = 30 * time.Second
+
 func (o Options) complete() Options {
 	for _, x := range []struct {
 		p      *int
@@ -82,6 +85,8 @@ type Server struct {
 	began   time.Time
 	keys    [][sha256.Size]byte
 
+	patience time.Duration // for a client that takes nothing of its answer
+
 	mu       sync.Mutex
 	draining bool
 	jobs     map[*job]struct{}
@@ -97,7 +102,7 @@ func New(o Options, models ...Model) (_ *Server, err error) {
 	if len(models) == 0 {
 		return nil, errors.New("serve: no models to serve")
 	}
-	s := &Server{o: o, metrics: newInstruments(), began: time.Now(), jobs: map[*job]struct{}{}}
+	s := &Server{o: o, metrics: newInstruments(), began: time.Now(), patience: defaultPatience, jobs: map[*job]struct{}{}}
 	s.idle.L = &s.mu
 	for _, key := range o.Keys {
 		s.keys = append(s.keys, sha256.Sum256([]byte(key)))
@@ -128,7 +133,7 @@ func Handler(models ...Model) (http.Handler, error) { return New(Options{}, mode
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
 	id := requestID(r)
-	rec := &recorder{ResponseWriter: w}
+	rec := &recorder{ResponseWriter: w, patience: s.patience}
 	rec.Header().Set("X-Request-Id", id)
 	r.Body = http.MaxBytesReader(rec, r.Body, s.o.MaxBody)
 	defer func() {
@@ -234,8 +239,9 @@ func (s *Server) Close() {
 // recorder notes what was answered.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	patience time.Duration
+	status   int
+	bytes    int64
 }
 
 // WriteHeader implements http.ResponseWriter.
@@ -251,6 +257,7 @@ func (r *recorder) Write(p []byte) (int, error) {
 	if r.status == 0 {
 		r.status = http.StatusOK
 	}
+	_ = http.NewResponseController(r.ResponseWriter).SetWriteDeadline(time.Now().Add(r.patience)) // tests' recorders have none
 	n, err := r.ResponseWriter.Write(p)
 	r.bytes += int64(n)
 	return n, err

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 
+	"sparrow/data/tokenizers"
 	"sparrow/serve/constrain"
 )
 
@@ -48,9 +51,48 @@ func (m *served) format(given json.RawMessage) (*constrain.Constraint, error) {
 	return nil, badRequest("response_format", "response_format %s is not supported; want {\"type\": \"text\"}, json_object, or json_schema with json_schema.schema", clip(string(given)))
 }
 
+// maxShapes is how many schemas a model keeps with their masks: of requests that have the same one only the first waits for masks.
+const maxShapes = 8
+
+// shapes are the constraints of the last schemas that were asked for.
+type shapes struct {
+	mu    sync.Mutex
+	known map[string]*constrain.Constraint
+	order []string // the last one that was asked for at the end
+}
+
+// get is the constraint of a schema, which make makes if it is not known.
+func (s *shapes) get(schema string, make func() (*constrain.Constraint, error)) (*constrain.Constraint, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.known[schema]
+	if c == nil {
+		var err error
+		if c, err = make(); err != nil {
+			return nil, err
+		}
+		if s.known == nil {
+			s.known = map[string]*constrain.Constraint{}
+		}
+		s.known[schema] = c
+	}
+	s.order = append(slices.DeleteFunc(s.order, func(x string) bool { return x == schema }), schema)
+	if len(s.order) > maxShapes {
+		delete(s.known, s.order[0])
+		s.order = s.order[1:]
+	}
+	return c, nil
+}
+
 // constraint is that of a schema.
-func (m *served) constraint(param string, schema []byte) (*constrain.Constraint, error) {
-	c, err := constrain.Compile(m.vocabulary(), schema)
+func (m *served) constraint(param string, schema []byte, between ...string) (*constrain.Constraint, error) {
+	c, err := m.shapes.get(strings.Join(between, "\x00")+"\x00"+string(schema), func() (*constrain.Constraint, error) {
+		c, err := constrain.Compile(m.vocabulary(), schema)
+		if err == nil && len(between) == 2 {
+			c = c.Between(between[0], between[1])
+		}
+		return c, err
+	})
 	if errors.Is(err, constrain.ErrSchema) {
 		return nil, badRequest(param, "%s: %s", param, clip(err.Error()))
 	}
@@ -86,11 +128,10 @@ func (m *served) call(tools []Tool, name string) (*constrain.Constraint, error) 
 	if err != nil {
 		return nil, badRequest("tools", "tools: %v", err)
 	}
-	c, err := m.constraint("tools", text)
-	if err != nil || !hermes {
-		return c, err
+	if hermes {
+		return m.constraint("tools", text, hermesBegin+"\n", "\n"+hermesEnd)
 	}
-	return c.Between(hermesBegin+"\n", "\n"+hermesEnd), nil
+	return m.constraint("tools", text)
 }
 
 // vocabulary is the model's tokens by their bytes, but for those that stand for no text.
@@ -99,10 +140,10 @@ func (m *served) vocabulary() *constrain.Vocabulary {
 		t := m.writer.Tokenizer()
 		texts := make([]string, t.VocabSize())
 		for id := range texts {
-			text := tokenText(t, id)
-			if marker := strings.HasPrefix(text, "<|") && strings.HasSuffix(text, "|>"); !marker {
-				texts[id] = text
-			}
+			texts[id] = tokenText(t, id)
+		}
+		for _, id := range tokenizers.Markers(t) {
+			texts[id] = ""
 		}
 		m.words.all = constrain.NewVocabulary(texts, m.writer.Ends())
 	})

@@ -232,12 +232,30 @@ func (m *served) encode(text string) ([]int, error) {
 	if !utf8.ValidString(text) {
 		return nil, badRequest("prompt", "the prompt is no valid UTF-8")
 	}
+	if err := m.length("prompt", text); err != nil {
+		return nil, err
+	}
 	t := m.writer.Tokenizer()
 	ids, err := t.Encode(text)
 	if err != nil {
 		return nil, badRequest("prompt", "the prompt: %v", err)
 	}
 	return tokenizers.FrameOf(t).Begin(ids), nil
+}
+
+// shortText is up to how many bytes a text is read without asking whether its tokens can have room.
+const shortText = 1 << 16
+
+// length refuses a text that is too long whatever its tokens are: to read all of it would take seconds.
+func (m *served) length(field, text string) error {
+	if len(text) <= shortText {
+		return nil
+	}
+	if most := m.context * m.vocabulary().Longest(); len(text) > most {
+		return &Error{Status: 400, Type: "invalid_request_error", Code: "context_length_exceeded", Param: field,
+			Message: fmt.Sprintf("a text of %d bytes; the context has room for %d tokens, which are %d bytes at most", len(text), m.context, most)}
+	}
+	return nil
 }
 
 // promptLogprobs are those of the tokens of a prompt, but the first, by a pass over all of it.

@@ -18,6 +18,7 @@ type setToken struct {
 	id                    int
 	word                  bool // whether neither letters nor digits may touch it
 	takesLeft, takesRight bool // whether it takes the white space there
+	special               bool // whether it stands for no text
 }
 
 func (s *addedSet) add(content string, a hfAdded) {
@@ -25,7 +26,7 @@ func (s *addedSet) add(content string, a hfAdded) {
 		s.first = map[byte][]int{}
 	}
 	s.first[content[0]] = append(s.first[content[0]], len(s.tokens))
-	s.tokens = append(s.tokens, setToken{a.Content, content, a.ID, a.SingleWord, a.LStrip, a.RStrip})
+	s.tokens = append(s.tokens, setToken{a.Content, content, a.ID, a.SingleWord, a.LStrip, a.RStrip, a.Special})
 }
 
 // cutPiece is a part of a text: a token, or text with id -1.

@@ -17,6 +17,7 @@ type addedToken struct {
 	content        string
 	id             int
 	lstrip, rstrip bool // whether it takes the white space before or after it
+	special        bool // whether it stands for no text
 }
 
 func newAddedTokens(list []hfAdded) (addedTokens, error) {
@@ -28,7 +29,7 @@ func newAddedTokens(list []hfAdded) (addedTokens, error) {
 		case added.Content == "":
 			return a, fmt.Errorf("added token with id %d has no content", added.ID)
 		}
-		a.tokens = append(a.tokens, addedToken{added.Content, added.ID, added.LStrip, added.RStrip})
+		a.tokens = append(a.tokens, addedToken{added.Content, added.ID, added.LStrip, added.RStrip, added.Special})
 		a.starts[added.Content[0]] = true
 	}
 	slices.SortFunc(a.tokens, func(x, y addedToken) int {

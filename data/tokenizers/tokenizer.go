@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -152,6 +153,41 @@ func Specials(tokenizer Tokenizer) SpecialIDs {
 		}
 	}
 	return s
+}
+
+// Markers are the ids of tokens that stand for no text, in ascending order: those that the tokenizer's file lists as special,
+// such as the begin of a turn, and those of Specials. A text that merely looks like one is no marker.
+func Markers(tokenizer Tokenizer) []int {
+	s := Specials(tokenizer)
+	ids := []int{s.Unknown, s.Start, s.Separator, s.Mask}
+	if s.Pad > 0 { // 0 may be a word
+		ids = append(ids, s.Pad)
+	}
+	added := func(list addedTokens) {
+		for _, a := range list.tokens {
+			if a.special {
+				ids = append(ids, a.id)
+			}
+		}
+	}
+	switch t := tokenizer.(type) {
+	case *BPE:
+		added(t.added)
+	case *WordPiece:
+		added(t.added)
+	case *Pipeline:
+		for _, set := range []addedSet{t.added, t.normalized} {
+			for _, a := range set.tokens {
+				if a.special {
+					ids = append(ids, a.id)
+				}
+			}
+		}
+	case *WordTokenizer:
+		ids = append(ids, wordPad)
+	}
+	slices.Sort(ids)
+	return slices.DeleteFunc(slices.Compact(ids), func(id int) bool { return id < 0 })
 }
 
 // checkUTF8 returns an error that names the first byte of text that is not valid UTF-8.

@@ -344,3 +344,28 @@ func TestKnown(t *testing.T) {
 		t.Error("a missing file is known")
 	}
 }
+
+// TestMarkers: the tokens that stand for no text are those that the file lists as special, whatever they look like, and those with a
+// part of their own.
+func TestMarkers(t *testing.T) {
+	for _, kind := range []string{`{"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null, "fuse_unk": false, "byte_fallback": false, "vocab": {"a": 0, "b": 1, "<|b|>": 5}, "merges": []}`,
+		`{"type": "WordLevel", "unk_token": "[UNK]", "vocab": {"a": 0, "b": 1, "[UNK]": 4, "<|b|>": 5}}`} {
+		text := `{"version": "1.0", "truncation": null, "padding": null, "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null, "model": ` + kind + `,
+"added_tokens": [{"id": 2, "content": "<turn>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": true},
+{"id": 3, "content": "<|looks|>", "single_word": false, "lstrip": false, "rstrip": false, "normalized": false, "special": false}]}`
+		tokenizer, err := Load([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []int{2}
+		if strings.Contains(kind, "UNK") {
+			want = []int{2, 4}
+		}
+		if got := Markers(tokenizer); !slices.Equal(got, want) {
+			t.Errorf("%.30s: %v, want %v", kind, got, want)
+		}
+	}
+	if got := Markers(ByteTokenizer{}); !slices.Equal(got, []int{0}) { // which ends a document
+		t.Errorf("bytes: %v", got)
+	}
+}

@@ -71,7 +71,7 @@ type Finish string
 const (
 	Stopped Finish = "stop"   // Request.Stop said so of its last token
 	Length  Finish = "length" // it has all tokens that it wanted
-	Broken  Finish = "broken" // with what Request.Steer adds its scores are no numbers; it has no token then
+	Broken  Finish = "broken" // its scores are no numbers; it has no token then, and Token.Err says why
 )
 
 // Token is what a step has written.
@@ -81,6 +81,7 @@ type Token struct {
 	Logprob float64     // where Request.Logprobs asks for it
 	Likely  []Candidate // as many as Request.Logprobs, the likeliest first
 	Finish  Finish      // "": the sequence goes on
+	Err     error       // of a Broken sequence
 }
 
 // Candidate is a token that might have been written.

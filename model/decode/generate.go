@@ -52,7 +52,7 @@ func Generate(ctx context.Context, s *model.Session, prompts [][]int, r Request,
 				continue
 			}
 			if t.Finish == Broken {
-				return fmt.Errorf("model: sequence %d: with what is added to values inside the network its scores are no numbers", t.Slot)
+				return t.Err
 			}
 			err := emit(t.Slot, t.ID)
 			switch {

@@ -135,7 +135,7 @@ func (l *Loop) run(b *Batch) {
 		}
 		tokens, err := b.Step(context.Background())
 		for _, t := range tokens {
-			live[t.Slot].answers <- answer{Token: t}
+			live[t.Slot].answers <- answer{Token: t, err: t.Err}
 			if t.Finish != "" {
 				b.Release(t.Slot)
 				delete(live, t.Slot)

@@ -76,8 +76,7 @@ func (b *Batch) read(i int) ([]Token, error) {
 		b.prefixes.keep(b.s.Caches(), i, s.Prompt[:s.past], s.Steer, n)
 		return nil, nil
 	}
-	t, err := b.choose(i, p.Output("logits"), 0)
-	return []Token{t}, err
+	return []Token{b.choose(i, p.Output("logits"), 0)}, nil
 }
 
 // length is that of the program for n tokens of a prompt: one of few, in which they
@@ -176,11 +175,7 @@ func (b *Batch) score(places []place, sites []string) ([]Token, error) {
 			continue
 		}
 		b.slots[at.slot].past++
-		t, err := b.choose(at.slot, logits, row)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, t)
+		out = append(out, b.choose(at.slot, logits, row))
 	}
 	return out, nil
 }
@@ -219,20 +214,20 @@ func (b *Batch) steer(p *model.Program, row int, all []Addition) {
 }
 
 // choose writes the next token of a sequence by its scores. Scores that are no numbers
-// are an error, since every choice among them would look like text; of a sequence that
-// is steered they are its end alone.
-func (b *Batch) choose(i int, logits model.Rows, row int) (Token, error) {
+// end it, and it alone, since every choice among them would look like text.
+func (b *Batch) choose(i int, logits model.Rows, row int) Token {
 	s := &b.slots[i]
 	b.vocab = logits.Width
 	b.scores = logits.Row(slices.Grow(b.scores[:0], logits.Width), row)
 	wide := make([]float64, len(b.scores))
 	for j, x := range b.scores {
 		if wide[j] = float64(x); !kernel.Finite(wide[j]) {
+			s.ended = true
+			err := fmt.Errorf("model: sequence %d: the score of token %d is %v: the weights are damaged or their training diverged", s.Choice, j, x)
 			if len(s.Steer) > 0 {
-				s.ended = true
-				return Token{Slot: i, ID: -1, Finish: Broken}, nil
+				err = fmt.Errorf("model: sequence %d: with what is added to values inside the network its scores are no numbers", s.Choice)
 			}
-			return Token{}, fmt.Errorf("model: sequence %d: the score of token %d is %v: the weights are damaged or their training diverged", s.Choice, j, x)
+			return Token{Slot: i, ID: -1, Finish: Broken, Err: err}
 		}
 	}
 	if s.Sampler.Penalizes() {
@@ -258,7 +253,7 @@ func (b *Batch) choose(i int, logits model.Rows, row int) (Token, error) {
 		t.Finish = Length
 	}
 	s.ended = t.Finish != ""
-	return t, nil
+	return t
 }
 
 // Logprobs is the log-probability of a token, and the n likeliest ones; of equal ones

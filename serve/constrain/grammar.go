@@ -16,6 +16,10 @@ type node struct {
 	kind  kind
 	bytes set     // of one
 	parts []*node // of a sequence or a choice; of a reference the one rule
+
+	// Of what is left of a repetition: the left last times of it, of which lefts has the fewer ones.
+	left  int
+	lefts []*node
 }
 
 type kind int
@@ -67,14 +71,61 @@ func times(n *node, least, most int) *node {
 		tail = star(n)
 	} else {
 		tail = seq()
-		for range most - least {
-			tail = maybe(seq(n, tail))
+		tail = repeated(tail, n, most-least, func(tail *node) *node { return maybe(seq(n, tail)) })
+	}
+	return repeated(tail, n, least, func(tail *node) *node { return seq(n, tail) })
+}
+
+// repeated puts n before a tail so many times, by a function that does so once. Where n is never empty it notes what is left each time.
+func repeated(tail, n *node, count int, once func(*node) *node) *node {
+	known := !n.empty(map[*node]bool{})
+	lefts := []*node{tail}
+	for i := range count {
+		tail = once(tail)
+		if lefts = append(lefts, tail); known {
+			tail.left = i + 1
 		}
 	}
-	for range least {
-		tail = seq(n, tail)
+	if known {
+		for _, x := range lefts[1:] {
+			x.lefts = lefts
+		}
 	}
 	return tail
+}
+
+// empty tells whether nothing may be what a part of a grammar is. What refers to a rule that is still to be made may be.
+func (n *node) empty(open map[*node]bool) bool {
+	if open[n] {
+		return false // a way round a loop adds no way to nothing
+	}
+	open[n] = true
+	defer delete(open, n)
+	switch n.kind {
+	case one:
+		return false
+	case sequence:
+		for _, part := range n.parts {
+			if !part.empty(open) {
+				return false
+			}
+		}
+		return true
+	}
+	for _, part := range n.parts {
+		if part.empty(open) {
+			return true
+		}
+	}
+	return n.parts == nil
+}
+
+// within is a part of a grammar that takes the same next bytes, count at most: of a long repetition its last count times.
+func (n *node) within(count int) *node {
+	if n.left > count {
+		return n.lefts[count]
+	}
+	return n
 }
 
 // stack is what is still to be written, the next part first. Stacks share their ends and are made once each, so that equal
@@ -83,6 +134,14 @@ type stack struct {
 	top  *node
 	rest *stack // nil: nothing more
 	id   int
+}
+
+// number is the stack's own; 0: the end.
+func (s *stack) number() int {
+	if s == nil {
+		return 0
+	}
+	return s.id
 }
 
 // grammar is a root and the stacks that have come up so far.
@@ -103,6 +162,18 @@ func (g *grammar) push(top *node, rest *stack) *stack {
 		g.stacks[key] = s
 	}
 	return s
+}
+
+// near is a stack that takes the same next bytes, count at most, and has no longer repetitions than that takes.
+func (g *grammar) near(s *stack, count int) *stack {
+	if s == nil {
+		return nil
+	}
+	top, rest := s.top.within(count), g.near(s.rest, count)
+	if top == s.top && rest == s.rest {
+		return s
+	}
+	return g.push(top, rest)
 }
 
 // open adds to out the stacks that s becomes when parts are opened until a byte is on top; nil stands for the end.

@@ -32,12 +32,12 @@ func Compile(v *Vocabulary, schema []byte) (*Constraint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSchema, err)
 	}
-	return &Constraint{v: v, root: root, g: &grammar{stacks: map[stackKey]*stack{}}, masks: map[string]mask{}}, nil
+	return newConstraint(v, root), nil
 }
 
 // Between is a constraint of texts that a constraint of the same vocabulary allows, between two others.
 func (c *Constraint) Between(before, after string) *Constraint {
-	return &Constraint{v: c.v, root: seq(literal(before), c.root, literal(after)), g: &grammar{stacks: map[stackKey]*stack{}}, masks: map[string]mask{}}
+	return newConstraint(c.v, seq(literal(before), c.root, literal(after)))
 }
 
 func compile(schema []byte) (*node, error) {

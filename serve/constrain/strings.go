@@ -15,22 +15,44 @@ func character() *node { return runes(0, unicode.MaxRune) }
 // shortEscapes are characters that a string may only hold escaped, by their letters, and others that may be.
 var shortEscapes = map[rune]byte{'"': '"', '\\': '\\', '\n': 'n', '\r': 'r', '\t': 't', '\b': 'b', '\f': 'f'}
 
-// runes is a character of a JSON string between two others. Control characters, quotes and backslashes are escaped; no other is.
+// runes is a character of a JSON string between two others; nil: there is none. Control characters, quotes and backslashes are
+// escaped; no other is. What begins alike shares its beginning, so that few stacks are under way.
 func runes(low, high rune) *node {
-	var parts []*node
+	var parts, escaped []*node
+	letters, plain := &node{kind: one}, &node{kind: one}
 	for r, letter := range shortEscapes {
 		if r >= low && r <= high {
-			parts = append(parts, seq(literal(`\`), span(letter, letter)))
+			letters.bytes.add(letter, letter)
 		}
 	}
-	slices.SortFunc(parts, func(a, b *node) int { return int(first(a.parts[1])) - int(first(b.parts[1])) })
-	for r := max(low, 0); r <= min(high, 0x1f); r++ {
+	if letters.bytes != (set{}) {
+		escaped = append(escaped, letters)
+	}
+	const hex = "0123456789abcdef"
+	for _, half := range []rune{0, 1} { // \u000x and \u001x
+		last := &node{kind: one}
+		for r := max(low, 16*half); r <= min(high, 16*half+15); r++ {
+			if _, short := shortEscapes[r]; !short {
+				last.bytes.add(hex[r&15], hex[r&15])
+			}
+		}
+		if last.bytes != (set{}) {
+			escaped = append(escaped, seq(literal("u00"), span(hex[half], hex[half]), last))
+		}
+	}
+	if len(escaped) > 0 {
+		parts = append(parts, seq(literal(`\`), either(escaped...)))
+	}
+	// What stands for itself: ASCII without quotes and backslashes, and the rest without surrogates by the lengths of UTF-8.
+	for r := max(low, 0x20); r <= min(high, 0x7f); r++ {
 		if _, short := shortEscapes[r]; !short {
-			parts = append(parts, literal(fmt.Sprintf(`\u%04x`, r)))
+			plain.bytes.add(byte(r), byte(r))
 		}
 	}
-	// What stands for itself, without quotes, backslashes and surrogates, by the lengths of UTF-8.
-	for _, x := range [][2]rune{{0x20, '"' - 1}, {'"' + 1, '\\' - 1}, {'\\' + 1, 0x7f}, {0x80, 0x7ff}, {0x800, 0xd7ff}, {0xe000, 0xffff}, {0x10000, unicode.MaxRune}} {
+	if plain.bytes != (set{}) {
+		parts = append(parts, plain)
+	}
+	for _, x := range [][2]rune{{0x80, 0x7ff}, {0x800, 0xd7ff}, {0xe000, 0xffff}, {0x10000, unicode.MaxRune}} {
 		if from, to := max(low, x[0]), min(high, x[1]); from <= to {
 			parts = append(parts, encoded(from, to)...)
 		}
@@ -42,16 +64,6 @@ func runes(low, high rune) *node {
 		return parts[0]
 	}
 	return either(parts...)
-}
-
-// first is the smallest byte of a set.
-func first(n *node) byte {
-	for b := range 256 {
-		if n.bytes.has(byte(b)) {
-			return byte(b)
-		}
-	}
-	return 0
 }
 
 // encoded is characters whose UTF-8 has one length, as sequences of sets of bytes.
