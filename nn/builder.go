@@ -130,7 +130,9 @@ func (b *Builder) Weight(name string, init Init, shape ...int) Weight {
 // whose paper trains them without.
 func (b *Builder) Steady(name string, init Init, shape ...int) Weight {
 	w := b.Weight(name, init, shape...)
-	b.Store.steady[w.name] = true
+	if !b.Store.steady[w.name] { // others may read a store that is complete
+		b.Store.steady[w.name] = true
+	}
 	return w
 }
 
