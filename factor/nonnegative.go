@@ -189,7 +189,7 @@ func (s *activeSet) solve(g, b, x []float64) {
 			for i, a := range s.index {
 				if s.z[i] <= 0 {
 					negative = true
-					step = min(step, x[a]/(x[a]-s.z[i]))
+					step = min(step, wayTo0(x[a], s.z[i]))
 				}
 			}
 			if !negative {
@@ -197,7 +197,7 @@ func (s *activeSet) solve(g, b, x []float64) {
 			}
 			kept := s.index[:0]
 			for i, a := range s.index {
-				if s.z[i] <= 0 && x[a]/(x[a]-s.z[i]) <= step { // at least the one that set the step
+				if s.z[i] <= 0 && wayTo0(x[a], s.z[i]) <= step { // at least the one that set the step
 					x[a], s.free[a] = 0, false
 					continue
 				}
@@ -213,6 +213,14 @@ func (s *activeSet) solve(g, b, x []float64) {
 			x[a] = s.z[i]
 		}
 	}
+}
+
+// wayTo0 is the part of the way from x >= 0 to z <= 0 after which nothing is left.
+func wayTo0(x, z float64) float64 {
+	if x <= 0 {
+		return 0
+	}
+	return x / (x - z)
 }
 
 // unconstrained solves for the free unknowns alone, into z, and says whether their Gram matrix is regular.

@@ -92,6 +92,7 @@ func TestNonNegativeHostile(t *testing.T) {
 		"zeros":      NewMatrix(3, 4),
 		"equal rows": {3, 4, []float64{1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4}},
 		"one zero":   {2, 4, []float64{0, 0, 0, 0, 1, 0, 2, 0}},
+		"orthogonal": {3, 4, []float64{1, 1, 0, 0, 1, -1, 0, 0, 0, 0, 1, 0}},
 		"tiny":       {2, 4, []float64{1e-200, 0, 0, 1e-200, 0, 1e-200, 0, 0}},
 		"huge":       {2, 4, []float64{1e200, 0, 0, 1e200, 0, 1e200, 0, 0}},
 	} {
@@ -258,6 +259,31 @@ func TestNMFHostile(t *testing.T) {
 					t.Fatalf("%s: loss %d: factor %g", name, loss, v)
 				}
 			}
+		}
+	}
+}
+
+// TestNonNegativeSmallIntegers meets ties, equal rows and solutions that are exactly zero, of which random numbers have none.
+func TestNonNegativeSmallIntegers(t *testing.T) {
+	r := rng.New(5, "factor/test", 0)
+	for n := range 3000 {
+		w, x := NewMatrix(1+r.Intn(4), 3), NewMatrix(1, 3)
+		for i := range w.Data {
+			w.Data[i] = float64(r.Intn(5) - 2)
+		}
+		for i := range x.Data {
+			x.Data[i] = float64(r.Intn(5) - 2)
+		}
+		c, err := NonNegative(t.Context(), x, w, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0.0
+		for d, v := range c.Mul(w).Data {
+			got += (x.Data[d] - v) * (x.Data[d] - v)
+		}
+		if want := bestNonNegative(x.Data, w); got > want+1e-9 {
+			t.Fatalf("problem %d: x %v, W %v: squared error %g, want %g", n, x.Data, w.Data, got, want)
 		}
 	}
 }

@@ -155,7 +155,17 @@ func (l *Model) Derive(out string, network recipe.Model, store *nn.Store, by *ch
 	if err != nil {
 		return err
 	}
-	return l.derive(out, l.Files.Manifest().Step, state, network, store, by)
+	return l.derive(out, l.Files.Manifest().Step, state, network, store, by, nil)
+}
+
+// Extend writes a checkpoint folder at out that is l with more files of its task, or others by the same names.
+func (l *Model) Extend(out string, files map[string][]byte) error {
+	state, err := l.Files.File("state.json")
+	if err != nil {
+		return err
+	}
+	m := l.Files.Manifest()
+	return l.derive(out, m.Step, state, l.Config.Model, l.Session.Store(), m.Calibration, files)
 }
 
 // DeriveFresh is Derive of a checkpoint of step 0: one that has not trained since.
@@ -164,10 +174,10 @@ func (l *Model) DeriveFresh(out string, network recipe.Model, store *nn.Store, b
 	if err != nil {
 		return err
 	}
-	return l.derive(out, 0, append(state, '\n'), network, store, by)
+	return l.derive(out, 0, append(state, '\n'), network, store, by, nil)
 }
 
-func (l *Model) derive(out string, step int, state []byte, network recipe.Model, store *nn.Store, by *checkpoints.Calibration) error {
+func (l *Model) derive(out string, step int, state []byte, network recipe.Model, store *nn.Store, by *checkpoints.Calibration, more map[string][]byte) error {
 	cfg := l.Config
 	cfg.Model = network
 	c, err := Contents(cfg, l.Task, store, map[string][]byte{"state.json": state})
@@ -179,6 +189,7 @@ func (l *Model) derive(out string, step int, state []byte, network recipe.Model,
 			return err
 		}
 	}
+	maps.Copy(c.Files, more)
 	c.Step, c.Parent, c.Made = step, l.Files.Lineage(), by
 	return checkpoints.Write(out, c)
 }

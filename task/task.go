@@ -146,6 +146,12 @@ type (
 	// Sharer takes over what another task has read, where that is the same data.
 	Sharer interface{ Share(from Task) }
 
+	// Lister lists all examples of the data as a person sees them. truth is where more is known of each than its label, such as
+	// another column of its file; "": nowhere.
+	Lister interface {
+		List(ctx context.Context, truth string) ([]Listed, error)
+	}
+
 	// Filer reads single files in place of a split. On is the config by which it reads that one; Columns refuses a config
 	// that does not say what is where in a file.
 	Filer interface {
@@ -271,6 +277,19 @@ const (
 type Input struct {
 	Texts []string
 	Image io.Reader // PNG or JPEG
+
+	// Domain is where the input comes from, for a model whose classes were discovered in several domains; "": not known.
+	Domain string
+}
+
+// Listed is an example of the data.
+type Listed struct {
+	Text  string
+	Image []byte // a PNG file, of an example that is an image
+	Name  string // of its file; "": it has none of its own
+	Label string
+	Truth string // "": not told
+	Held  bool   // the network was not trained on it
 }
 
 // InputError is about one of several inputs.

@@ -29,7 +29,8 @@ var imports = map[string][]string{
 	"checkpoints/onnx":                {"checkpoints", "checkpoints/foreign"},
 	"checkpoints/llama2c":             {"checkpoints/foreign", "checkpoints/foreign/foreigntest", "checkpoints/safetensors"}, // the last by its tests
 
-	"factor": {"kernel", "internal/rng"},
+	"factor":   {"kernel", "internal/rng"},
+	"discover": {"factor", "kernel", "internal/rng"},
 
 	"op": {"kernel"},
 
@@ -71,10 +72,13 @@ var imports = map[string][]string{
 	"task/texts/page":  {"task"},
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task", "kernel", "metrics", "model/encoder", "nn"},
 	"task/vision":      {"checkpoints", "configs", "data", "data/images", "kernel", "model", "model/favit", "recipe", "task"},
-	"task/kinds":       {"configs", "recipe", "task", "task/language", "task/masked", "task/ranking", "task/sentence", "task/texts", "task/vision"},
+	"task/kinds":       {"configs", "recipe", "task", "task/discovery", "task/language", "task/masked", "task/ranking", "task/sentence", "task/texts", "task/vision"},
 	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/onnx", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/images", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "model/vit", "recipe", "nn"},
 	"interchange/hub":  {"checkpoints", "internal/shell"},
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
+	"task/discovery":   {"checkpoints", "data/labelled", "discover", "factor", "metrics", "model", "recipe", "task"},
+
+	"task/discovery/atlas": {"factor", "task/discovery"},
 
 	"compress":        {"train", "train/stf", "metrics", "metrics/progress", "factor", "model", "model/decode", "nn", "kernel", "recipe", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
@@ -91,7 +95,7 @@ var imports = map[string][]string{
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "saved", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
-	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/texts/page"},
+	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "discover", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page"},
 
 	// What is above everything, and imported by nothing.
 	"internal/rename":         {"internal/cli"},
@@ -116,7 +120,7 @@ var testImports = map[string][]string{
 	"serve":           {"checkpoints", "configs", "internal/rng", "nn", "recipe", "task/kinds"},
 	"task/corpus":     {"configs", "model/decoder"},
 	"task/sentence":   {"configs", "model/encoder", "nn"},
-	"task/kinds":      {"model/favit"},
+	"task/kinds":      {"model/favit", "data/labelled"},
 	"train":           {"attention", "factor", "data/images", "data/labelled", "data/text", "data/tokenizers", "internal/rng", "model/decode", "model/decoder", "model/encoder", "model/favit", "model/lama", "model/vit"},
 	"train/optim":     {"configs", "model", "model/decoder"},
 	"train/stf":       {"configs", "internal/rng", "model/decoder"},

@@ -20,6 +20,6 @@ func main() {
 		Use:   "model",
 		Short: "Use trained models",
 	}
-	root.AddCommand(chatCommand(), convertCommand(), costCommand(), embedCommand(), evalCommand(), explainCommand(), exportCommand(), generateCommand(), importCommand(), inspectCommand(), mergeCommand(), predictCommand(), recommendCommand(), serveCommand())
+	root.AddCommand(chatCommand(), convertCommand(), costCommand(), discoverCommand(), embedCommand(), evalCommand(), explainCommand(), exportCommand(), generateCommand(), importCommand(), inspectCommand(), mergeCommand(), predictCommand(), recommendCommand(), serveCommand())
 	os.Exit(cli.Main(root))
 }

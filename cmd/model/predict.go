@@ -17,7 +17,7 @@ import (
 
 func predictCommand() *cobra.Command {
 	var last, asJSON bool
-	var base, page string
+	var base, page, domain string
 	c := &cobra.Command{
 		Use:   "predict RUN|CHECKPOINT [TEXT|IMAGE...]",
 		Short: "Label texts or images",
@@ -37,6 +37,7 @@ func predictCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			r.domain = domain
 			out := bufio.NewWriter(os.Stdout)
 			defer out.Flush()
 			label := func(lines []string) error {
@@ -66,6 +67,7 @@ func predictCommand() *cobra.Command {
 	baseFlag(c, &base)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	c.Flags().StringVar(&page, "attention", "", "of a model that pools words by attention: write an HTML `FILE` that shades each word by its weight")
+	c.Flags().StringVar(&domain, "domain", "", "of a model whose classes were discovered: the domain of all that is labelled, if it is known")
 	cli.Threads(c)
 	return c
 }

@@ -17,6 +17,7 @@ import (
 	"sparrow/internal/shell"
 	"sparrow/saved"
 	"sparrow/task"
+	"sparrow/task/discovery"
 	"sparrow/task/texts/page"
 )
 
@@ -24,7 +25,8 @@ import (
 type reader struct {
 	l       *saved.Model
 	predict task.Predictor
-	done    int // lines so far, for messages
+	domain  string // of all lines; "": not known
+	done    int    // lines so far, for messages
 
 	attend    task.Attender // nil: attention is not asked for
 	predicted []task.Prediction
@@ -67,6 +69,12 @@ func (r *reader) read(ctx context.Context, lines []string) ([]task.Prediction, e
 		default:
 			inputs[i].Texts = []string{line}
 		}
+	}
+	if _, ok := r.predict.(*discovery.Task); r.domain != "" && !ok {
+		return nil, fmt.Errorf("--domain %s: the model's labels are not classes that were discovered in several domains; leave the flag out", r.domain)
+	}
+	for i := range inputs {
+		inputs[i].Domain = r.domain
 	}
 	predictions, err := r.predict.Predict(ctx, r.l.Session, inputs)
 	if err == nil && r.attend != nil {

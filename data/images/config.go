@@ -105,6 +105,7 @@ func Sources() []configs.Choice[data.Source] {
 	return []configs.Choice[data.Source]{
 		{Name: "mnist", New: func() data.Source { return DefaultMNIST() }},
 		{Name: "image_folder", New: func() data.Source { return DefaultFolder() }},
+		{Name: "image_list", New: func() data.Source { return DefaultList() }},
 	}
 }
 

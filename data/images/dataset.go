@@ -18,6 +18,15 @@ type Images struct {
 
 	pixels []uint8
 	labels []int32
+	names  []string // of the files, as their source has them; nil: there are none
+}
+
+// Name is that of the file of image i; "": it comes from no file of its own.
+func (x *Images) Name(i int) string {
+	if x.names == nil {
+		return ""
+	}
+	return x.names[i]
 }
 
 // Len returns the number of images.
@@ -49,6 +58,9 @@ func (x *Images) take(indices []int) *Images {
 	for _, i := range indices {
 		out.pixels = append(out.pixels, x.pixels[i*n:(i+1)*n]...)
 		out.labels = append(out.labels, x.labels[i])
+		if x.names != nil {
+			out.names = append(out.names, x.names[i])
+		}
 	}
 	return out
 }

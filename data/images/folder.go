@@ -50,7 +50,7 @@ func (s Folder) Read(ctx context.Context, labels []string) (*Dataset, error) {
 				return nil, fmt.Errorf("data: source \"image_folder\": %w", err)
 			}
 		}
-		if *half.into, err = readImages(ctx, files, d.Labels, size, s.ImageSize > 0, s.Scaling); err != nil {
+		if *half.into, err = readImages(ctx, s.Name(), files, classesOf(files, d.Labels), size, s.ImageSize > 0, s.Scaling); err != nil {
 			return nil, err
 		}
 		d.files += len(files)
@@ -187,18 +187,29 @@ func appendImages(files []data.File, folder, class string) ([]data.File, error) 
 	return files, err
 }
 
-// readImages decodes files by as many goroutines as there are processors; each writes to places of its own.
-func readImages(ctx context.Context, files []data.File, labels []string, size imageSize, scale bool, how Scaling) (*Images, error) {
+// classesOf are the classes of files in their folders.
+func classesOf(files []data.File, labels []string) []int32 {
+	of := make([]int32, len(files))
+	for i, file := range files {
+		class, _, _ := strings.Cut(file.Name, "/")
+		of[i] = int32(slices.Index(labels, class))
+	}
+	return of
+}
+
+// readImages decodes a source's files, whose classes are known, by as many goroutines as there are processors; each writes to places of its own.
+func readImages(ctx context.Context, source string, files []data.File, of []int32, size imageSize, scale bool, how Scaling) (*Images, error) {
 	n := imageChannels * size.height * size.width
-	x := &Images{Channels: imageChannels, Height: size.height, Width: size.width, pixels: make([]uint8, n*len(files)), labels: make([]int32, len(files))}
+	x := &Images{Channels: imageChannels, Height: size.height, Width: size.width, pixels: make([]uint8, n*len(files)), labels: of}
+	for _, file := range files {
+		x.names = append(x.names, file.Name)
+	}
 	failures := make([]error, len(files))
 	var taken atomic.Int64
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for i := int(taken.Add(1)) - 1; i < len(files) && ctx.Err() == nil; i = int(taken.Add(1)) - 1 {
-				class, _, _ := strings.Cut(files[i].Name, "/")
-				x.labels[i] = int32(slices.Index(labels, class))
 				if failures[i] = readImage(x.pixels[i*n:(i+1)*n], files[i].Path, size, scale, how); failures[i] != nil {
 					return
 				}
@@ -211,7 +222,7 @@ func readImages(ctx context.Context, files []data.File, labels []string, size im
 	}
 	for _, err := range failures {
 		if err != nil { // the first in the order of the corpus
-			return nil, fmt.Errorf("data: source \"image_folder\": %w", err)
+			return nil, fmt.Errorf("data: source %q: %w", source, err)
 		}
 	}
 	return x, nil

@@ -25,6 +25,8 @@ type Texts struct {
 	Pairs  bool
 	Labels []int32   // class ids; nil: scores
 	Scores []float64 // nil: labels
+
+	truth []string // of another column, beside labels; nil: not read
 }
 
 // AddText appends a document, which may be empty.
@@ -56,6 +58,9 @@ func (l *Texts) take(indices []int) *Texts {
 			out.Labels = append(out.Labels, l.Labels[i])
 		} else {
 			out.Scores = append(out.Scores, l.Scores[i])
+		}
+		if l.truth != nil {
+			out.truth = append(out.truth, l.truth[i])
 		}
 	}
 	return out
@@ -120,6 +125,11 @@ func read(ctx context.Context, from Source, labels []string) (*Corpus, error) {
 	if err != nil {
 		return nil, err
 	}
+	return c, c.split(from)
+}
+
+// split holds out the validation split where there is none.
+func (c *Corpus) split(from Source) error {
 	share := from.Labelled().ValidationShare
 	if c.Validation == nil {
 		c.Train, c.Validation = c.Train.holdOut(share)
@@ -129,8 +139,8 @@ func read(ctx context.Context, from Source, labels []string) (*Corpus, error) {
 		texts *Texts
 	}{{"training", c.Train}, {"validation", c.Validation}} {
 		if half.texts.len() == 0 {
-			return nil, fmt.Errorf("data: source %q: nothing is left for %s with validation_share = %v", from.Name(), half.name, share)
+			return fmt.Errorf("data: source %q: nothing is left for %s with validation_share = %v", from.Name(), half.name, share)
 		}
 	}
-	return c, nil
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"sparrow/configs"
 	"sparrow/recipe"
 	"sparrow/task"
+	"sparrow/task/discovery"
 	"sparrow/task/language"
 	"sparrow/task/masked"
 	"sparrow/task/ranking"
@@ -18,26 +19,50 @@ import (
 
 // Kind is a row of the list: a task, and what it is opened by.
 type Kind struct {
-	Name string                                             // in [task] kind
-	Fits func(recipe.Config) error                          // says why data and network are not for it; nil: they are
-	Open func(recipe.Config, task.Files) (task.Task, error) // reads no data; files are a checkpoint's, nil: a new run
+	Name  string                                             // in [task] kind
+	Named bool                                               // only [task] kind chooses it: data and network are those of another task
+	Fits  func(recipe.Config) error                          // says why data and network are not for it; nil: they are
+	Open  func(recipe.Config, task.Files) (task.Task, error) // reads no data; files are a checkpoint's, nil: a new run
 }
 
 // All are the tasks that come with the program.
 func All() []Kind {
 	return []Kind{
-		{"language", language.Fits, opened(language.Open)},
-		{"masked", masked.Fits, opened(masked.Open)},
-		{"sentence", sentence.Fits, opened(sentence.Open)},
-		{"texts", texts.Fits, opened(texts.Open)},
-		{"vision", vision.Fits, opened(vision.Open)},
-		{"ranking", ranking.Fits, opened(ranking.Open)},
+		{Name: "language", Fits: language.Fits, Open: opened(language.Open)},
+		{Name: "masked", Fits: masked.Fits, Open: opened(masked.Open)},
+		{Name: "sentence", Fits: sentence.Fits, Open: opened(sentence.Open)},
+		{Name: "texts", Fits: texts.Fits, Open: opened(texts.Open)},
+		{Name: "vision", Fits: vision.Fits, Open: opened(vision.Open)},
+		{Name: "discover", Named: true, Fits: discovery.Fits(vision.Fits, discovery.FitsFeatures(sentence.Fits), texts.Fits), Open: openDiscovery},
+		{Name: "ranking", Fits: ranking.Fits, Open: opened(ranking.Open)},
 	}
 }
 
 // opened is open as a row has it.
 func opened[T task.Task](open func(recipe.Config, task.Files) (T, error)) func(recipe.Config, task.Files) (task.Task, error) {
 	return func(cfg recipe.Config, files task.Files) (task.Task, error) { return open(cfg, files) }
+}
+
+// openDiscovery opens the task of classes without labels around the one that labels such data.
+func openDiscovery(cfg recipe.Config, files task.Files) (task.Task, error) {
+	if discovery.FitsFeatures(sentence.Fits)(cfg) == nil {
+		inner, err := sentence.Open(cfg, files)
+		if err != nil {
+			return nil, err
+		}
+		return discovery.OpenFeatures(inner, files)
+	}
+	var inner discovery.Inner
+	var err error
+	if vision.Fits(cfg) == nil {
+		inner, err = vision.Open(cfg, files)
+	} else {
+		inner, err = texts.Open(cfg, files)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return discovery.Open(inner, files)
 }
 
 // Open opens the task that a config names, or the one of all that fits it, with what a checkpoint keeps of its data if files is
@@ -67,7 +92,7 @@ func choose(all []Kind, cfg recipe.Config) (k Kind, err error) {
 	named := cfg.TaskKind()
 	for _, k := range all {
 		names = append(names, fmt.Sprintf("%q", k.Name))
-		if named != "" && named != k.Name {
+		if named != k.Name && (named != "" || k.Named) {
 			continue
 		}
 		err := k.Fits(cfg)

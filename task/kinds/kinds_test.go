@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sparrow/configs"
+	"sparrow/data/labelled"
 	"sparrow/model/favit"
 	"sparrow/recipe"
 	"sparrow/task"
@@ -38,7 +39,7 @@ func TestOneFits(t *testing.T) {
 	} {
 		var fit []string
 		for _, k := range kinds.All() {
-			if k.Fits(config(c.source, c.network)) == nil {
+			if !k.Named && k.Fits(config(c.source, c.network)) == nil {
 				fit = append(fit, k.Name)
 			}
 		}
@@ -89,10 +90,40 @@ func TestNamed(t *testing.T) {
 	if _, err := kinds.Open(kinds.All(), c, nil); err == nil || !strings.Contains(err.Error(), `both "masked" and "texts" fit`) {
 		t.Errorf("two fit: %v", err)
 	}
-	for name, want := range map[string]string{"masked": "", "texts": "", "vision": "no kind fits data and network: vision: ", "sums": `[task] kind = "sums" is unknown; want one of "language"`} {
+	for name, want := range map[string]string{"masked": "", "texts": "", "discover": "", "vision": "no kind fits data and network: vision: ", "sums": `[task] kind = "sums" is unknown; want one of "language"`} {
 		c.Task = &recipe.Task{Kind: name}
 		if _, err := kinds.Open(kinds.All(), c, nil); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("[task] kind = %q: %v, want %q", name, err, want)
+		}
+	}
+}
+
+// TestDiscoverFits: classes are discovered wherever single texts or images are labelled, and only by name.
+func TestDiscoverFits(t *testing.T) {
+	tsv := func(change func(*labelled.TSV)) recipe.Config {
+		c := config("tsv", "encoder")
+		s := c.Data.Of.(labelled.TSV)
+		s.TextColumns, s.LabelColumn = []string{"text"}, "domain"
+		change(&s)
+		c.Data = recipe.From(s)
+		return c
+	}
+	for _, c := range []struct {
+		name, want string
+		config     recipe.Config
+	}{
+		{"texts", "", tsv(func(*labelled.TSV) {})},
+		{"images", "", config("mnist", "favit")},
+		{"pairs", "[data] text_columns has 2 columns; classes are discovered of single texts", tsv(func(s *labelled.TSV) { s.TextColumns = []string{"a", "b"} })},
+		{"scores", `[data] source = "tsv" has scores; want domains`, tsv(func(s *labelled.TSV) { s.Regression = true })},
+		{"a network of texts on images", `[model] kind = "encoder" is no model.Viewer`, config("mnist", "encoder")},
+		{"text without labels", "want texts or images whose labels are the domains", config("goroot", "encoder")},
+	} {
+		c.config.Task = &recipe.Task{Kind: "discover"}
+		c.config.Eval.Metric = "loss"
+		_, err := kinds.Open(kinds.All(), c.config, nil)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 	}
 }

@@ -318,6 +318,23 @@ func (l *Task) Evaluate(ctx context.Context, s *model.Session, m task.Measure) (
 	return a.Score(l, loss, n), err
 }
 
+// List implements Lister: truth is another column of source "tsv".
+func (l *Task) List(ctx context.Context, truth string) ([]task.Listed, error) {
+	var names []string
+	if l.labels != nil {
+		names = l.labels.Names
+	}
+	list, err := labelleddata.List(ctx, l.from, names, truth)
+	if err != nil {
+		return nil, task.Refuse(err)
+	}
+	all := make([]task.Listed, len(list))
+	for i, x := range list {
+		all[i] = task.Listed{Text: x.Text, Label: x.Label, Truth: x.Truth, Held: x.Held}
+	}
+	return all, nil
+}
+
 // Suggest implements Suggester: the first words of the validation split.
 func (l *Task) Suggest(context.Context, *model.Session) (task.Suggestion, error) {
 	if l.labels.Pairs {
