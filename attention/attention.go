@@ -46,6 +46,8 @@ func Attend(b *nn.Builder, q, k, v *G.Node, seq nn.SeqInfo, layer int, s op.Atte
 	if c := seq.Cache; c != nil {
 		return op.CachedAttention(b.Tape, q, k, v, c.Slots, c.Past, c.Fresh, c.Layers[layer], s)
 	}
+	b.Tap("query", q)
+	b.Tap("key", k)
 	return op.Attention(b.Tape, q, k, v, seq.Lengths, s)
 }
 
