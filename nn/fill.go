@@ -20,7 +20,7 @@ const codesSuffix = ".codes"
 // are rounded to those, and codes become values, or the reverse, as the store holds
 // them; atoms are unpacked.
 //
-// missing are the arrays, each by the name of its values, that arrays has not in that
+// missing are the arrays without values, each by the name of its values, that arrays has not in that
 // shape and type; unused are those of arrays that the store does not take. Both are
 // sorted. Values that no such array can have are an error, which leaves the store
 // useless.
@@ -28,19 +28,28 @@ func (s *Store) Fill(arrays map[string]Array) (missing, unused []string, err err
 	f := &filling{arrays: arrays, used: map[string]bool{}}
 	for _, name := range s.names {
 		if s.filled(name) {
-			return nil, nil, fmt.Errorf("nn: %s has values already: a store is filled before the first session", name)
+			if f.offered(name) {
+				return nil, nil, fmt.Errorf("nn: %s has values already: a store is filled before the first session", name)
+			}
+			continue
 		}
 		if err := f.parameter(s, name); err != nil {
 			return nil, nil, err
 		}
 	}
 	for _, name := range s.indexNames {
+		if s.indices[name] != nil && !f.offered(name) {
+			continue
+		}
 		if x, ok := take[int32](f, name, s.sizes[name]); ok {
 			s.indices[name] = x
 		}
 	}
 	for _, name := range s.atomNames {
 		a := s.atoms[name]
+		if a.Index != nil && !f.offered(name) {
+			continue
+		}
 		packed, ok := take[uint8](f, name, a.PackedLen())
 		if !ok {
 			continue
@@ -51,6 +60,9 @@ func (s *Store) Fill(arrays map[string]Array) (missing, unused []string, err err
 		}
 	}
 	for _, name := range s.baseNames {
+		if s.bases[name].filled() && !f.offered(name) {
+			continue
+		}
 		if err := f.base(s, name); err != nil {
 			return nil, nil, err
 		}
@@ -78,6 +90,16 @@ type filling struct {
 	arrays  map[string]Array
 	used    map[string]bool
 	missing []string
+}
+
+// offered tells whether there is an array of that name, as values or codes.
+func (f *filling) offered(name string) bool {
+	for _, full := range []string{name, name + codesSuffix} {
+		if _, ok := f.arrays[full]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 // take is the array of that name, if it has such values in that shape.

@@ -50,6 +50,16 @@ func (k LoRA) New(w Weights, bias *Weight) Linear {
 	return &lora{k: k, weight: w["weight"], base: w["weight"].Base(), down: w["down.weight"], up: w["up.weight"], bias: bias}
 }
 
+// Adapter is what a LoRA adapter from elsewhere adds to a linear layer W [Out, In]: Alpha / Rank Up Down.
+type Adapter struct {
+	Layer   string // name of the linear layer
+	In, Out int
+	Rank    int
+	Alpha   float64
+	Down    []float32 // [Rank, In]
+	Up      []float32 // [Out, Rank]
+}
+
 type lora struct {
 	k        LoRA
 	weight   Weight

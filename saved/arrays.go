@@ -111,7 +111,7 @@ func ByName(as []checkpoints.Array) map[string]checkpoints.Array {
 	return m
 }
 
-// blankArrays are the arrays of model.npz of a declared store, with memory that is to be filled.
+// blankArrays are the arrays of model.npz of a declared store that have no values yet, with memory that is to be filled.
 func blankArrays(s *nn.Store) []checkpoints.Array {
 	var out []checkpoints.Array
 	parameter := func(name string, shape []int, q nn.Quantization) {
@@ -122,17 +122,28 @@ func blankArrays(s *nn.Store) []checkpoints.Array {
 		}
 	}
 	for _, n := range s.Names() {
-		parameter(n, s.Shape(n), s.Quantization(n))
+		if !s.Filled(n) {
+			parameter(n, s.Shape(n), s.Quantization(n))
+		}
 	}
 	for _, n := range s.IndexNames() {
+		if s.Index(n) != nil {
+			continue
+		}
 		out = append(out, checkpoints.Array{Name: n, Shape: []int{s.IndexLen(n)}, Data: make([]int32, s.IndexLen(n))})
 	}
 	for _, n := range s.AtomNames() {
+		if s.Atoms(n).Index != nil {
+			continue
+		}
 		size := s.Atoms(n).PackedLen()
 		out = append(out, checkpoints.Array{Name: n, Shape: []int{size}, Data: make([]uint8, size)})
 	}
 	for _, n := range s.BaseNames() {
 		b := s.Base(n)
+		if s.Filled(n) {
+			continue
+		}
 		parameter(n, []int{b.Out, b.In}, b.Stored)
 	}
 	return out

@@ -59,7 +59,7 @@ func OpenFS(fsys fs.FS, name string, opts model.Options, known ...Options) (*Mod
 	if l.Config.Adapter() {
 		return nil, fmt.Errorf("%w: %s holds an adapter without its base: fold the two into a checkpoint first by: %s", task.ErrUsage, name, shell.Command("model", "merge", "ADAPTER", "-o", "NEW"))
 	}
-	if err := l.build(false, opts); err != nil {
+	if err := l.build(false, opts, 0, l.read); err != nil {
 		return nil, err
 	}
 	return l, nil
@@ -92,14 +92,21 @@ func open(path, base string, last, virtual bool, opts model.Options, known Optio
 	case base != "":
 		return nil, fmt.Errorf("%w: --base %s: %s is no adapter, it needs no base", task.ErrUsage, base, dir)
 	}
-	if err := l.build(virtual, opts); err != nil {
+	if err := l.build(virtual, opts, 0, l.read); err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
-// build makes task and session of a model whose config is read, with its weights unless it is to be virtual.
-func (l *Model) build(virtual bool, opts model.Options) (err error) {
+// read fills a declared store with the model's weights.
+func (l *Model) read(store *nn.Store) error {
+	_, err := ReadModel(l.Files, l.Base, store)
+	return err
+}
+
+// build makes task and session of a model whose config is read, with its weights, which fill gives, unless it is to be virtual. more is
+// how many values it has beside those of its files.
+func (l *Model) build(virtual bool, opts model.Options, more float64, fill func(*nn.Store) error) (err error) {
 	if l.Task, err = l.Known.Task(l.Config, l.Files); err != nil {
 		return err
 	}
@@ -110,12 +117,12 @@ func (l *Model) build(virtual bool, opts model.Options) (err error) {
 		return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, l.Dir, err)
 	}
 	// Names and shapes alone come first: they tell what memory is needed, and a session draws no values for what is filled.
-	store, err := l.declare(opts)
+	store, err := l.declare(opts, more)
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", checkpoints.ErrCheckpoint, l.Dir, err)
 	}
 	if store.Virtual = virtual; !virtual {
-		if _, err := ReadModel(l.Files, l.Base, store); err != nil {
+		if err := fill(store); err != nil {
 			return err
 		}
 	}

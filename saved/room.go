@@ -33,7 +33,7 @@ func (l *Model) checkDims(virtual bool) error {
 }
 
 // declare names the arrays of the network, and refuses one that those of the checkpoint cannot fill.
-func (l *Model) declare(opts model.Options) (*nn.Store, error) {
+func (l *Model) declare(opts model.Options, more float64) (*nn.Store, error) {
 	network, err := l.Config.Model.Network(l.Dims)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (l *Model) declare(opts model.Options) (*nn.Store, error) {
 		b := store.Base(name)
 		want += float64(b.Out) * float64(b.In)
 	}
-	if have := mostValues(l.Files) + mostValues(l.Base); want > have {
+	if have := mostValues(l.Files) + mostValues(l.Base) + more; want > have {
 		return nil, fmt.Errorf("its config is of a network of %.0f values, and its arrays hold at most %.0f; want those of one model", want, have)
 	}
 	return store, nil

@@ -95,7 +95,7 @@ func (s *Server) serve(m Model) (*served, error) {
 
 // readTemplate reads the chat template and the special tokens that it names.
 func (m *served) readTemplate() error {
-	text, err := m.Model.Model.Files.File("chat_template.jinja")
+	text, err := m.file("chat_template.jinja")
 	if err != nil {
 		return nil // it has none
 	}
@@ -103,7 +103,7 @@ func (m *served) readTemplate() error {
 		return err
 	}
 	var config map[string]json.RawMessage
-	if text, err := m.Model.Model.Files.File("tokenizer_config.json"); err == nil {
+	if text, err := m.file("tokenizer_config.json"); err == nil {
 		if err := json.Unmarshal(text, &config); err != nil {
 			return err
 		}
@@ -111,7 +111,7 @@ func (m *served) readTemplate() error {
 	var generation struct {
 		BOS *int `json:"bos_token_id"`
 	}
-	if text, err := m.Model.Model.Files.File("generation_config.json"); err == nil {
+	if text, err := m.file("generation_config.json"); err == nil {
 		_ = json.Unmarshal(text, &generation) // several begin tokens are of no use here
 	}
 	token := func(key string) string {
@@ -132,6 +132,15 @@ func (m *served) readTemplate() error {
 		m.specials.EOS = tokenizer.Decode(ends[:1])
 	}
 	return nil
+}
+
+// file is one of the model's, or of an adapter that lacks it its base's.
+func (m *served) file(name string) ([]byte, error) {
+	text, err := m.Model.Model.Files.File(name)
+	if base := m.Model.Model.Base; err != nil && base != nil {
+		return base.File(name)
+	}
+	return text, err
 }
 
 func (m *served) close() {

@@ -22,7 +22,12 @@ func TestServe(t *testing.T) {
 	dir := workplace(t)
 	mustRun(t, dir, "train", "run", "-c", "tiny.toml", "-o", "out")
 	want := mustRun(t, dir, "model", "generate", "out", "--prompt", "func ", "--tokens", "24", "--temperature", "0").stdout
-	c := command(t, dir, "model", "serve", "tiny=out", "--listen", "127.0.0.1:0", "--slots", "2", "--context", "2100")
+	mustRun(t, dir, "train", "run", "-c", "tiny.toml", "-o", "lora", "--set", `train.init_from="out"`, "--set", `model.linear=[{match="*.layers.*",kind="lora",rank=4}]`)
+	tuned := mustRun(t, dir, "model", "generate", "lora", "--prompt", "func ", "--tokens", "24", "--temperature", "0").stdout
+	if tuned == want {
+		t.Fatal("the adapter changes nothing")
+	}
+	c := command(t, dir, "model", "serve", "tiny=out", "--adapter", "tuned=lora", "--listen", "127.0.0.1:0", "--slots", "2", "--context", "2100")
 	stderr, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -57,13 +62,15 @@ func TestServe(t *testing.T) {
 		}
 		return r
 	}
-	r := post(`{"model": "tiny", "prompt": "func ", "max_tokens": 24, "temperature": 0, "echo": true}`)
-	text, err := io.ReadAll(r.Body)
-	if err != nil || r.StatusCode != 200 {
-		t.Fatalf("%v, status %d: %s", err, r.StatusCode, text)
-	}
-	if got := regexp.MustCompile(`"text":"((?:[^"\\]|\\.)*)"`).FindSubmatch(text); got == nil || unquote(t, string(got[1]))+"\n" != want {
-		t.Errorf("it says %s, and model generate %q", text, want)
+	for name, want := range map[string]string{"tiny": want, "tuned": tuned} {
+		r := post(`{"model": "` + name + `", "prompt": "func ", "max_tokens": 24, "temperature": 0, "echo": true}`)
+		text, err := io.ReadAll(r.Body)
+		if err != nil || r.StatusCode != 200 {
+			t.Fatalf("%v, status %d: %s", err, r.StatusCode, text)
+		}
+		if got := regexp.MustCompile(`"text":"((?:[^"\\]|\\.)*)"`).FindSubmatch(text); got == nil || unquote(t, string(got[1]))+"\n" != want {
+			t.Errorf("%s says %s, and model generate %q", name, text, want)
+		}
 	}
 	stream := post(`{"model": "tiny", "prompt": "func ", "max_tokens": 2000, "temperature": 1, "stream": true}`)
 	first := make([]byte, 10)

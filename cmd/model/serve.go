@@ -19,6 +19,7 @@ import (
 
 	"sparrow/configs"
 	"sparrow/data"
+	"sparrow/interchange"
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
 	"sparrow/model"
@@ -46,6 +47,14 @@ type serveModel struct {
 	Path  string `toml:"path" doc:"run or checkpoint"`
 	Base  string `toml:"base" doc:"of an adapter: the run or checkpoint it was trained on, if that has moved"`
 	Draft string `toml:"draft" doc:"smaller model with the same tokens that guesses what it writes, such as a compressed version; empty: none"`
+
+	Adapters []serveAdapter `toml:"adapters"`
+}
+
+// serveAdapter is a LoRA adapter over a model, served beside it.
+type serveAdapter struct {
+	Name string `toml:"name" doc:"by which clients ask for the model with the adapter"`
+	Path string `toml:"path" doc:"run or checkpoint of an adapter, or folder of PEFT"`
 }
 
 func defaultServe() serveConfig {
@@ -71,6 +80,7 @@ func (c serveConfig) drain() (time.Duration, error) { return time.ParseDuration(
 
 func serveCommand() *cobra.Command {
 	var file, draft string
+	var adapters []string
 	c := &cobra.Command{
 		Use:   "serve [NAME=]RUN|CHECKPOINT...",
 		Short: "Answer requests over HTTP, in the manner of OpenAI's interface",
@@ -105,6 +115,7 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 	f.Int("threads", preset.Threads, doc("threads"))
 	f.String("drain", preset.Drain, doc("drain"))
 	f.StringVar(&draft, "draft", "", "of the one model: a smaller one with the same tokens that guesses what it writes")
+	f.StringArrayVar(&adapters, "adapter", nil, "of the one model: a LoRA adapter over it as `NAME=DIR`, served beside it (repeatable)")
 	f.String("api-key-file", "", doc("api_key_file"))
 	c.RunE = func(c *cobra.Command, args []string) error {
 		cfg := preset
@@ -114,7 +125,7 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 			if f.Value.Type() == "string" {
 				value = strconv.Quote(value)
 			}
-			if f.Name != "config" && f.Name != "draft" {
+			if f.Name != "config" && f.Name != "draft" && f.Name != "adapter" {
 				o.Set = append(o.Set, strings.ReplaceAll(f.Name, "-", "_")+"="+value)
 			}
 		})
@@ -143,6 +154,16 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 			}
 			cfg.Models[0].Draft = draft
 		}
+		if len(adapters) > 0 && len(cfg.Models) > 1 {
+			return cli.Usagef("--adapter is of one model and there are %d; give each its adapters in a file, by -c", len(cfg.Models))
+		}
+		for _, arg := range adapters {
+			name, path, found := strings.Cut(arg, "=")
+			if !found || name == "" || path == "" {
+				return cli.Usagef("--adapter %s; want NAME=DIR", arg)
+			}
+			cfg.Models[0].Adapters = append(cfg.Models[0].Adapters, serveAdapter{name, path})
+		}
 		return serveModels(cfg)
 	}
 	return c
@@ -163,23 +184,9 @@ func serveModels(cfg serveConfig) error {
 		return err
 	}
 	began := time.Now()
-	var models []serve.Model
-	for _, m := range cfg.Models {
-		o := model.Options{Packed: true, Int8Cache: cfg.CacheDType == "int8"}
-		l, err := saved.OpenOn(m.Path, m.Base, false, o)
-		if err != nil {
-			return err
-		}
-		var draft *saved.Model
-		if m.Draft != "" {
-			if draft, err = saved.Open(m.Draft, false, o); err != nil {
-				return err
-			}
-		}
-		if m.Name == "" {
-			m.Name = filepath.Base(filepath.Clean(m.Path))
-		}
-		models = append(models, serve.Model{Name: m.Name, Model: l, Draft: draft})
+	models, err := cfg.open()
+	if err != nil {
+		return err
 	}
 	prefix := int64(cfg.PrefixMB) << 20
 	if prefix == 0 {
@@ -229,6 +236,47 @@ func serveModels(cfg serveConfig) error {
 	err = server.Shutdown(last)
 	log.Info("ended", "cut", cut)
 	return err
+}
+
+// open opens the models, each before its adapters.
+func (c serveConfig) open() (models []serve.Model, err error) {
+	o := model.Options{Packed: true, Int8Cache: c.CacheDType == "int8"}
+	for _, m := range c.Models {
+		l, err := saved.OpenOn(m.Path, m.Base, false, o)
+		if err != nil {
+			return nil, err
+		}
+		if m.Name == "" {
+			m.Name = filepath.Base(filepath.Clean(m.Path))
+		}
+		x := serve.Model{Name: m.Name, Model: l}
+		if m.Draft != "" {
+			if x.Draft, err = saved.Open(m.Draft, false, o); err != nil {
+				return nil, err
+			}
+		}
+		models = append(models, x)
+		for _, a := range m.Adapters {
+			over, err := openAdapter(l, a.Path, o)
+			if err != nil {
+				return nil, err
+			}
+			models = append(models, serve.Model{Name: a.Name, Model: over, Draft: x.Draft})
+		}
+	}
+	return models, nil
+}
+
+// openAdapter opens an adapter over the weights of a model that is open: one of this project, or of PEFT.
+func openAdapter(l *saved.Model, path string, o model.Options) (*saved.Model, error) {
+	if !interchange.IsAdapter(path) {
+		return l.OpenAdapter(path, o)
+	}
+	layers, err := interchange.ReadAdapter(path)
+	if err != nil {
+		return nil, err
+	}
+	return l.WithAdapter(path, layers, o)
 }
 
 // loopback tells whether only this machine reaches a host.
