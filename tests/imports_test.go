@@ -73,7 +73,7 @@ var imports = map[string][]string{
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task", "kernel", "metrics", "model/encoder", "nn"},
 	"task/vision":      {"checkpoints", "configs", "data", "data/images", "kernel", "model", "model/favit", "recipe", "task"},
 	"task/kinds":       {"configs", "recipe", "task", "task/discovery", "task/language", "task/masked", "task/ranking", "task/sentence", "task/texts", "task/vision"},
-	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/onnx", "checkpoints/pickle", "checkpoints/safetensors", "data/chat", "data/images", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "model/vit", "recipe", "nn"},
+	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/onnx", "checkpoints/pickle", "checkpoints/safetensors", "data", "data/chat", "data/images", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "model/vit", "recipe", "nn"},
 	"interchange/hub":  {"checkpoints", "internal/shell"},
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
 	"task/discovery":   {"checkpoints", "data/labelled", "discover", "factor", "metrics", "model", "recipe", "task"},
