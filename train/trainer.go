@@ -65,6 +65,9 @@ func (t *Trainer) Message(format string, args ...any) {
 	fmt.Fprintf(t.out, format+"\n", args...)
 }
 
+// Step is how many updates the run has made; what Run asks may ask it.
+func (t *Trainer) Step() int { return t.state.Step }
+
 // CloseProgress ends the progress bar, if there is one, before the process ends
 // in the middle of a run. It may be called from any goroutine.
 func (t *Trainer) CloseProgress() {

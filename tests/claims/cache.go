@@ -5,9 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
@@ -16,12 +20,13 @@ import (
 	"sparrow/data/text"
 	"sparrow/data/tokenizers"
 	"sparrow/recipe"
+	"sparrow/tests/claims/provenance"
 )
 
 // cache keeps the result of each finished run as a small JSON file, named by the
 // hash of what decides it: the resolved config and the corpus. The program is not
-// part of it, so that a refactoring does not cost hours; after a change that
-// matters, use another folder. Each result tells the commit that it came from.
+// part of it, so that a refactoring does not cost hours: each result tells the code
+// that made it, and one of older code counts as vetting says.
 type cache struct {
 	dir     string
 	corpora map[string]string // SHA-256 of the text that a [data] table names
@@ -118,6 +123,9 @@ func corpusOf(ctx context.Context, cfg recipe.Data) (sum string, err error) {
 	return d.SHA256, nil
 }
 
+// underWay is the folder of a run that has not ended.
+func (c *cache) underWay(key string) string { return filepath.Join(c.dir, "under-way", key) }
+
 func (c *cache) path(key string) string { return filepath.Join(c.dir, key+".json") }
 
 // load finds the result of a finished run. A file that a dying disk or an editor
@@ -135,4 +143,95 @@ func (c *cache) save(key string, r Result) error {
 		return err
 	}
 	return checkpoints.WriteFileAtomic(c.path(key), append(text, '\n'))
+}
+
+// sameLoss is how much the loss of a run that is made again may differ, in nats, for results of older code to count.
+const sameLoss = 1e-6
+
+// errOlder is that older code gives other numbers: the claim is to be rerun.
+var errOlder = errors.New("results of older code differ from what the code makes now")
+
+// repeat is a run that was made again because the code has changed since.
+type repeat struct {
+	Run    string  `json:"run"`
+	Commit string  `json:"commit"` // that had made it
+	Before float64 `json:"before"` // its loss then
+	Now    float64 `json:"now"`
+}
+
+// same tells whether older results count by it.
+func (r repeat) same() bool { return math.Abs(r.Before-r.Now) <= sameLoss }
+
+// vetting decides which results of older code count: those of an arm of which one run, made again now, has the same loss.
+type vetting struct {
+	code     string // hash of the packages that a run runs
+	again    bool   // older results do not count
+	mu       sync.Mutex
+	trusted  map[string]bool // by arm and code
+	repeated []repeat
+}
+
+// newVetting is of runs of training or, with compress, of compressions too.
+func newVetting(packages ...string) (*vetting, error) {
+	root, err := provenance.Root()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errUsage, err)
+	}
+	code, err := provenance.Code(root, packages...)
+	return &vetting{code: code, trusted: map[string]bool{}}, err
+}
+
+// counts tells whether a result of an arm does.
+func (v *vetting) counts(arm string, r Result) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return r.Code == v.code || !v.again && v.trusted[arm+" "+r.Code]
+}
+
+// candidate is a run whose result may be older.
+type candidate struct {
+	arm, name string
+	load      func() (Result, bool)
+	make      func(context.Context) (Result, error) // makes it again and keeps it
+}
+
+// vet makes one run again of each arm that has older results among the candidates, several at a time.
+func (v *vetting) vet(ctx context.Context, lanes int, all []candidate, out io.Writer) error {
+	if v.again {
+		return nil
+	}
+	var older []candidate
+	var before []Result
+	for _, c := range all {
+		r, ok := c.load()
+		key := c.arm + " " + r.Code
+		if !ok || r.Code == v.code || v.trusted[key] {
+			continue
+		}
+		v.trusted[key] = true // unless what follows shows that it is not to be
+		older, before = append(older, c), append(before, r)
+	}
+	made := make([]repeat, len(older))
+	err := spread(ctx, lanes, len(older), func(ctx context.Context, _, i int) error {
+		fmt.Fprintf(out, "made again, because the code has changed since commit %.9s: %s\n", before[i].Commit, older[i].name)
+		r, err := older[i].make(ctx)
+		made[i] = repeat{older[i].name, before[i].Commit, before[i].Loss, r.Loss}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	differ := false
+	for _, m := range made {
+		v.repeated = append(v.repeated, m)
+		if !m.same() {
+			differ = true
+			fmt.Fprintf(out, "%s: loss %.7f, %.7f by commit %.9s: no older result counts, all runs are made again\n", m.Run, m.Now, m.Before, m.Commit)
+		}
+	}
+	if differ {
+		v.again = true
+		return errOlder
+	}
+	return nil
 }

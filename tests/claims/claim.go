@@ -28,6 +28,8 @@ type Claim struct {
 	// LearningRates are tried for every arm, with seed 1 and half the steps; the
 	// best is the arm's. Empty: [run.train] learning_rate for all.
 	LearningRates []float64 `toml:"learning_rates"`
+	// Hours are how long all of it is expected to take on two cores, where no earlier result tells; 0: not known.
+	Hours float64 `toml:"hours"`
 	// RootFrom names an environment variable that, where it is set, replaces [run.data]
 	// root, for images that no module has. Without that folder the claim is skipped.
 	RootFrom string `toml:"root_from"`
@@ -184,6 +186,9 @@ func (c *Claim) Validate(r *configs.Report) {
 	}
 	if c.Seeds < 1 {
 		r.Errorf("seeds", "is too small; want at least 1")
+	}
+	if !(c.Hours >= 0 && c.Hours <= mostHours) {
+		r.Errorf("hours", "is out of range; want 0 (not known) to %d, what a claim may take on two cores", mostHours)
 	}
 	for _, rate := range c.LearningRates {
 		if !(rate > 0) {

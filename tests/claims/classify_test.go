@@ -103,7 +103,7 @@ func TestWholeClassifierClaim(t *testing.T) {
 	// 2 D M + D² + D + D of a pooling of D = 16, M = 3; twice 4 D² + 4 D of an encoder.
 	for i, want := range []int{2*16*3 + 256 + 16 + 16, 2 * (4*256 + 4*16)} {
 		a := d.PerSeed[i]
-		if a.LearningRate != 1e-2 || a.Tuning[0].Accuracy == nil || *a.Tuning[0].Accuracy < 0.9 {
+		if a.LearningRate != 1e-2 || a.Tuning[1].Accuracy == nil || *a.Tuning[1].Accuracy < 0.9 {
 			t.Errorf("arm %s chose %g of %+v; want 0.01, which learns to tell two words apart", a.Arm, a.LearningRate, a.Tuning)
 		}
 		for _, r := range a.Runs {

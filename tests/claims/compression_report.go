@@ -196,8 +196,8 @@ func (o *outcome) compressionMethod() string {
 	return fmt.Sprintf("One network a seed is trained, %d steps, and compressed by all arms at all ratios, each time from the trained one, by what compress run does; %s. "+
 		"%s. Bytes are those of the layers that are compressed, values and indices, counted in the checkpoints; they are never above the budget. "+
 		"Equal loss is looked for between ratios by lines over log bytes. A verdict needs the 95%% interval of Student's t, from leaving out one seed at a time, on one side of the bound.\n\n"+
-		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
-		c.Run.Train.Steps, threadsText(c), data, o.machine, o.commit, c.Name, c.SHA256, c.Name)
+		"Machine: %s. %s Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
+		c.Run.Train.Steps, threadsText(c), data, o.machine, o.origin(), c.Name, c.SHA256, c.Name)
 }
 
 // drawFrontiers draws each arm's loss over its bytes, both by their logarithms; lines of fine-tuned arms have dashes.

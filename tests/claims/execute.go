@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"sparrow/configs"
 	"sparrow/recipe"
 	"sparrow/tests/claims/provenance"
 )
@@ -29,17 +30,23 @@ func (c *Claim) tuningJobs() ([]job, error) {
 	var jobs []job
 	for i := range c.Arms {
 		for _, rate := range c.LearningRates {
-			cfg, err := c.Config(i)
+			j, err := c.tuningJob(i, rate)
 			if err != nil {
 				return nil, err
 			}
-			t := &cfg.Train
-			cfg.Seed, t.LearningRate = tuningSeed, rate
-			t.Steps, t.WarmupSteps, t.DecaySteps = max(1, t.Steps/2), t.WarmupSteps/2, t.DecaySteps/2
-			jobs = append(jobs, job{i, cfg, true})
+			jobs = append(jobs, j)
 		}
 	}
 	return jobs, nil
+}
+
+// tuningJob is an arm's run of half the steps at a learning rate.
+func (c *Claim) tuningJob(arm int, rate float64) (job, error) {
+	cfg, err := c.Config(arm)
+	t := &cfg.Train
+	cfg.Seed, t.LearningRate = tuningSeed, rate
+	t.Steps, t.WarmupSteps, t.DecaySteps = max(1, t.Steps/2), t.WarmupSteps/2, t.DecaySteps/2
+	return job{arm, cfg, true}, err
 }
 
 // finalJobs are, for every arm, one run a seed at the arm's learning rate.
@@ -61,13 +68,25 @@ func (c *Claim) finalJobs(rates []float64) ([]job, error) {
 	return jobs, nil
 }
 
-// execute makes all runs of a claim that are not in the cache.
+// execute makes all runs of a claim that are not in the cache, or whose results are of older code and no longer what they were.
 func execute(ctx context.Context, c *Claim, o options, stderr io.Writer) (*outcome, error) {
+	v, err := newVetting("sparrow/train")
+	if err != nil {
+		return nil, err
+	}
+	out, err := executeVetted(ctx, c, o, v, stderr)
+	if errors.Is(err, errOlder) {
+		out, err = executeVetted(ctx, c, o, v, stderr)
+	}
+	return out, err
+}
+
+func executeVetted(ctx context.Context, c *Claim, o options, v *vetting, stderr io.Writer) (*outcome, error) {
 	store, err := openCache(o.cache)
 	if err != nil {
 		return nil, err
 	}
-	e := &execution{claim: c, cache: store, out: stderr, lanes: 1, commit: provenance.Commit(c.path), took: map[int]*pace{}}
+	e := &execution{claim: c, cache: store, out: stderr, lanes: 1, commit: provenance.Commit(c.path), took: map[int]*pace{}, vetting: v, piece: o.piece}
 	if c.Parallel {
 		// Two runs with a thread each get more done than one with two threads, for
 		// they wait for nobody: for an SLTrain network of 0.5M parameters a step takes
@@ -85,13 +104,36 @@ func execute(ctx context.Context, c *Claim, o options, stderr io.Writer) (*outco
 	}
 	e.expect(tuning)
 	e.expect(final)
+	if !o.quick {
+		if err := e.adopt(ctx, o.docs); err != nil {
+			return nil, err
+		}
+	}
 	tried, err := e.run(ctx, tuning)
 	if err != nil {
 		return nil, err
 	}
-	out := &outcome{claim: c, commit: e.commit, machine: provenance.This()}
+	out := &outcome{claim: c, commit: e.commit, machine: provenance.This(), vetting: v}
 	if len(c.LearningRates) > 0 {
-		rates := out.tune(tried)
+		grids := c.gridsOf(len(c.Arms), tried)
+		if !o.quick {
+			err := widen(ctx, grids, len(c.LearningRates), func(ctx context.Context, arms []int, rates []float64) ([]Result, error) {
+				var more []job
+				for k, arm := range arms {
+					j, err := c.tuningJob(arm, rates[k])
+					if err != nil {
+						return nil, err
+					}
+					more = append(more, j)
+				}
+				e.expect(more)
+				return e.run(ctx, more)
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		rates := out.tune(grids)
 		if final, err = c.finalJobs(rates); err != nil {
 			return nil, err
 		}
@@ -112,6 +154,8 @@ type execution struct {
 	lanes   int // runs side by side
 	threads int // of each; 0: all cores
 	commit  string
+	vetting *vetting
+	piece   time.Duration // after which a run saves its state and goes on in a new process
 
 	mu          sync.Mutex
 	total, done int
@@ -139,10 +183,10 @@ func (e *execution) expect(jobs []job) {
 // run makes the jobs, several at a time, and returns their results in order.
 func (e *execution) run(ctx context.Context, jobs []job) ([]Result, error) {
 	results := make([]Result, len(jobs))
-	err := spread(ctx, e.lanes, len(jobs), func(ctx context.Context, _, i int) (err error) {
-		results[i], err = e.one(ctx, jobs[i])
-		return err
-	})
+	err := e.vet(ctx, jobs)
+	if err == nil {
+		err = e.make(ctx, jobs, results)
+	}
 	switch {
 	case errors.Is(err, context.Canceled):
 		return nil, fmt.Errorf("interrupted; finished runs are in %s, the same command goes on: %w", e.cache.dir, context.Canceled)
@@ -150,6 +194,40 @@ func (e *execution) run(ctx context.Context, jobs []job) ([]Result, error) {
 		return nil, err
 	}
 	return results, nil
+}
+
+// vet makes one of an arm's jobs again whose results are of older code.
+func (e *execution) vet(ctx context.Context, jobs []job) error {
+	var all []candidate
+	for _, j := range jobs {
+		key, err := e.key(ctx, j)
+		if err != nil {
+			return err
+		}
+		all = append(all, candidate{
+			arm: e.claim.Arms[j.arm].Name, name: j.name(e.claim),
+			load: func() (Result, bool) { return e.cache.load(key) },
+			make: func(ctx context.Context) (Result, error) { return e.fresh(ctx, j, key) },
+		})
+	}
+	return e.vetting.vet(ctx, e.lanes, all, e.out)
+}
+
+// make makes the jobs that no result counts of.
+func (e *execution) make(ctx context.Context, jobs []job, results []Result) error {
+	return spread(ctx, e.lanes, len(jobs), func(ctx context.Context, _, i int) (err error) {
+		results[i], err = e.one(ctx, jobs[i])
+		return err
+	})
+}
+
+// name tells of a run.
+func (j job) name(c *Claim) string {
+	name := fmt.Sprintf("%s, learning rate %g, seed %d", c.Arms[j.arm].Name, j.cfg.Train.LearningRate, j.cfg.Seed)
+	if j.tuning {
+		name += ", tuning"
+	}
+	return name
 }
 
 // spread does 0 to n-1 in that many lanes, side by side, until one fails: the error is the cause, not that of those that it
@@ -194,20 +272,29 @@ func (e *execution) one(ctx context.Context, j job) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if r, ok := e.cache.load(key); ok {
+	if r, ok := e.cache.load(key); ok && e.vetting.counts(e.claim.Arms[j.arm].Name, r) {
 		e.finished(j, r, true)
 		return r, nil
 	}
-	r, err := start(ctx, j.cfg, e.cache.dir, e.threads, j.tuning)
+	r, err := e.fresh(ctx, j, key)
+	if err == nil {
+		e.finished(j, r, false)
+	}
+	return r, err
+}
+
+// fresh makes a run and keeps its result.
+func (e *execution) fresh(ctx context.Context, j job, key string) (Result, error) {
+	text, err := configs.Encode(j.cfg)
+	if err != nil {
+		return Result{}, err
+	}
+	r, err := ask(ctx, request{Config: string(text), Dir: e.cache.dir, Threads: e.threads, Tuning: j.tuning, Run: e.cache.underWay(key), Piece: e.piece})
 	if err != nil {
 		return r, err
 	}
-	r.Commit = e.commit
-	if err := e.cache.save(key, r); err != nil {
-		return r, err
-	}
-	e.finished(j, r, false)
-	return r, nil
+	r.Commit, r.Code = e.commit, e.vetting.code
+	return r, e.cache.save(key, r)
 }
 
 // key is the cache's, one at a time.
@@ -243,10 +330,6 @@ func (e *execution) finished(j job, r Result, cached bool) {
 	if r.Diverged != "" {
 		what = "diverged, " + r.Diverged
 	}
-	phase := ""
-	if j.tuning {
-		phase = ", tuning"
-	}
 	from := duration(r.Seconds)
 	if cached {
 		from = "from the cache"
@@ -254,8 +337,7 @@ func (e *execution) finished(j job, r Result, cached bool) {
 			from += fmt.Sprintf(", made by commit %.9s", r.Commit)
 		}
 	}
-	fmt.Fprintf(e.out, "%s [%d/%d] %s, learning rate %g, seed %d%s: %s, %s%s\n", e.claim.Name, e.done, e.total,
-		e.claim.Arms[j.arm].Name, j.cfg.Train.LearningRate, j.cfg.Seed, phase, what, from, e.remaining())
+	fmt.Fprintf(e.out, "%s [%d/%d] %s: %s, %s%s\n", e.claim.Name, e.done, e.total, j.name(e.claim), what, from, e.remaining())
 }
 
 // remaining estimates the time left from the pace of finished runs, of the same

@@ -24,6 +24,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,7 +46,9 @@ var errUsage = errors.New("claims: cannot start")
 // options are the flags.
 type options struct {
 	quick, json      bool
+	stored, dryRun   bool
 	seeds, jobs      int
+	piece            time.Duration
 	cache, docs, dir string // dir holds the claims
 }
 
@@ -79,9 +82,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.CompletionOptions.DisableDefaultCmd = true
 	flags := root.Flags()
 	flags.BoolVar(&o.quick, "quick", false, "check the machinery with a few steps; writes no document")
+	flags.BoolVar(&o.stored, "stored", false, "judge again from the stored results of docs/claims; makes no run")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "print what would be run and about how long it takes; makes no run")
 	flags.BoolVar(&o.json, "json", false, "print one JSON object a line, one a claim")
 	flags.IntVar(&o.seeds, "seeds", 0, "seeds of each arm (default: what the claim says)")
 	flags.IntVar(&o.jobs, "jobs", runtime.NumCPU(), "training runs side by side, one thread each, where the claim allows it")
+	flags.DurationVar(&o.piece, "piece", 20*time.Minute, "after which a training run saves its state and goes on in a new process, so that no more is lost when it is cut")
 	flags.StringVar(&o.cache, "cache", "", "folder of finished runs (default: sparrow/claims in the user's cache; with --quick a temporary one)")
 	flags.StringVar(&o.docs, "docs", "", "folder of the results (default docs/claims)")
 	err := root.ExecuteContext(ctx)
@@ -137,7 +143,7 @@ func check(ctx context.Context, o options, names []string, stdout, stderr io.Wri
 
 // checkOne runs one claim and reports it.
 func checkOne(ctx context.Context, o options, c *Claim, stdout, stderr io.Writer) error {
-	if why := c.missing(os.Getenv(c.RootFrom)); why != "" {
+	if why := c.missing(os.Getenv(c.RootFrom)); why != "" && !o.stored && !o.dryRun {
 		fmt.Fprintf(stderr, "%s: skipped: %s\n", c.Name, why)
 		return nil
 	}
@@ -156,7 +162,16 @@ func checkOne(ctx context.Context, o options, c *Claim, stdout, stderr io.Writer
 	if c.Compress != nil {
 		measure = executeCompression
 	}
-	out, err := measure(ctx, c, o, stderr)
+	var out *outcome
+	var err error
+	if o.stored {
+		out, err = c.judgeStored(o.docs)
+	} else {
+		if err := c.announce(o, stderr); err != nil || o.dryRun {
+			return err
+		}
+		out, err = measure(ctx, c, o, stderr)
+	}
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type outcome struct {
 	points   []Point // of a sweep, by batch, then by size
 	findings []Finding
 	verdict  Verdict
+	vetting  *vetting // of its runs; nil: none is older than the code
+	stored   bool     // judged again, with no run made
 }
 
 // armRuns are the runs of one arm.
@@ -56,42 +58,21 @@ type document struct {
 	Commit       string             `json:"commit"`
 	ConfigSHA256 string             `json:"config_sha256"`
 	Machine      provenance.Machine `json:"machine"`
+	Repeated     []repeat           `json:"repeated,omitempty"` // runs made again because the code had changed
 }
 
-// tune takes the results of the tuning runs and returns each arm's learning rate:
-// the one with the lowest loss, of classifiers the highest validation accuracy, or
-// the lowest if all diverged.
-func (o *outcome) tune(results []Result) []float64 {
-	n := len(o.claim.LearningRates)
+// tune takes what was tried and returns each arm's learning rate: the one with the
+// lowest loss, of classifiers the highest validation accuracy, or the lowest if all
+// diverged.
+func (o *outcome) tune(grids []grid) []float64 {
 	var chosen []float64
-	for _, a := range o.claim.Arms {
-		mine := results[:n]
-		results = results[n:]
+	for i, a := range o.claim.Arms {
 		runs := armRuns{Arm: a.Name, Label: a.title()}
-		runs.LearningRate, runs.Tuning = o.claim.chooseRate(mine)
+		runs.LearningRate, runs.Tuning = o.claim.choose(grids[i])
 		o.arms = append(o.arms, runs)
 		chosen = append(chosen, runs.LearningRate)
 	}
 	return chosen
-}
-
-// chooseRate is one arm's learning rate, from a run with each, and what they gave.
-func (c *Claim) chooseRate(mine []Result) (float64, []tried) {
-	var table []tried
-	for i, r := range mine {
-		t := tried{LearningRate: c.LearningRates[i]}
-		if r.Diverged == "" {
-			t.Loss = &mine[i].Loss
-			if c.classifies() {
-				t.Accuracy = &mine[i].ValidationAccuracy
-			}
-		}
-		table = append(table, t)
-	}
-	if at := best(mine); at >= 0 {
-		return c.LearningRates[at], table
-	}
-	return slices.Min(c.LearningRates), table
 }
 
 // conclude takes the results of the runs that count and computes the verdict.
@@ -117,6 +98,9 @@ func (o *outcome) report() document {
 	d := document{
 		Claim: o.claim.Name, Title: o.claim.Title, Statement: o.claim.Statement, Paper: o.claim.Paper, Measured: o.findings,
 		PerSeed: o.arms, Verdict: o.verdict, Commit: o.commit, ConfigSHA256: o.claim.SHA256, Machine: o.machine,
+	}
+	if o.vetting != nil {
+		d.Repeated = o.vetting.repeated
 	}
 	if s := o.claim.Sweep; s != nil {
 		for _, e := range s.Expect {
@@ -287,37 +271,6 @@ func (o *outcome) cachesDiffer() bool {
 	return slices.ContainsFunc(o.arms, func(a armRuns) bool { return a.Runs[0].CacheBytes != o.arms[0].Runs[0].CacheBytes })
 }
 
-// tuningTable has the loss, or the validation accuracy, of each arm at each learning rate.
-func (o *outcome) tuningTable(b *strings.Builder) {
-	if len(o.claim.LearningRates) == 0 {
-		return
-	}
-	what := "loss, nats"
-	if o.claim.classifies() {
-		what = "accuracy on the validation split"
-	}
-	fmt.Fprintf(b, "Learning rates, the same for every arm, with seed %d and half the steps (%s):\n\n| network |", tuningSeed, what)
-	for _, rate := range o.claim.LearningRates {
-		fmt.Fprintf(b, " %g |", rate)
-	}
-	b.WriteString("\n|---|" + strings.Repeat("---|", len(o.claim.LearningRates)) + "\n")
-	for _, a := range o.arms {
-		fmt.Fprintf(b, "| %s |", a.Label)
-		for _, t := range a.Tuning {
-			switch {
-			case t.Loss == nil:
-				b.WriteString(" diverged |")
-			case t.Accuracy != nil:
-				fmt.Fprintf(b, " %.2f%% |", 100**t.Accuracy)
-			default:
-				fmt.Fprintf(b, " %.4f |", *t.Loss)
-			}
-		}
-		b.WriteString("\n")
-	}
-	b.WriteString("\n")
-}
-
 func megabytes(n int) string {
 	if n == 0 {
 		return "-"
@@ -341,8 +294,8 @@ func (o *outcome) method() string {
 	tokens := last.Steps * last.BatchSize * last.GradAccum * c.Run.Data.SeqLen()
 	return fmt.Sprintf("%d steps of %d tokens (%d in all) a run, validation on %d tokens of held-out text, %s; each run is a process, "+
 		"and its peak memory is the largest resident memory of that process. A verdict needs the 95%% interval of Student's t, from leaving out one seed at a time, on one side of the bound.\n\n"+
-		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
-		last.Steps, tokens/last.Steps, tokens, c.Run.Eval.Tokens, threadsText(c), o.machine, o.commit, c.Name, c.SHA256, c.Name)
+		"Machine: %s. %s Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
+		last.Steps, tokens/last.Steps, tokens, c.Run.Eval.Tokens, threadsText(c), o.machine, o.origin(), c.Name, c.SHA256, c.Name)
 }
 
 // analysis is the heading below which a person writes; what stands there is kept.

@@ -18,6 +18,7 @@ type Point struct {
 	Threads   int        `json:"threads"`
 	Arms      []ArmPoint `json:"arms"`
 	Commit    string     `json:"commit"`
+	Code      string     `json:"code,omitempty"` // hash of the packages that it ran; "": it was not kept
 	measure   string     // of the sweep
 	images    bool       // sizes are sides of images
 }

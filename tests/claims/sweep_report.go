@@ -99,8 +99,8 @@ func (o *outcome) sweepMethod() string {
 	return fmt.Sprintf("Each network at each size and batch is a process, with %d threads; at one size all are there at once and are timed in turn, "+
 		"%d rounds of at least %.1f s each, and the median of the rounds counts. An expectation is computed in each round; its standard error is that of "+
 		"the median, from the median absolute deviation, and a verdict needs the 95%% interval of Student's t on one side of the bound. Memory is the most that the process took beyond what it began with.%s%s\n\n"+
-		"Machine: %s. Commit %s. Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
-		o.points[0].Threads, c.Sweep.Rounds, turn, size, roofline, o.machine, o.commit, c.Name, c.SHA256, c.Name)
+		"Machine: %s. %s Config: tests/claims/%s.toml, SHA-256 %.12s.\n\n    go run ./tests/claims %s\n",
+		o.points[0].Threads, c.Sweep.Rounds, turn, size, roofline, o.machine, o.origin(), c.Name, c.SHA256, c.Name)
 }
 
 // lineColors are those of arms, in order; told apart by the colour-blind too (Okabe and Ito 2008).

@@ -31,7 +31,11 @@ func executeSweep(ctx context.Context, c *Claim, o options, stderr io.Writer) (*
 	if err != nil {
 		return nil, err
 	}
-	out := &outcome{claim: c, commit: provenance.Commit(c.path), machine: provenance.This()}
+	v, err := newVetting("sparrow/recipe", "sparrow/model/decode", "sparrow/attention")
+	if err != nil {
+		return nil, err
+	}
+	out := &outcome{claim: c, commit: provenance.Commit(c.path), machine: provenance.This(), vetting: v}
 	total := len(c.Sweep.Batches) * len(c.Sweep.Sizes)
 	for _, batch := range c.Sweep.Batches {
 		for _, size := range c.Sweep.Sizes {
@@ -41,6 +45,7 @@ func executeSweep(ctx context.Context, c *Claim, o options, stderr io.Writer) (*
 				return nil, err
 			}
 			p, cached := store.loadPoint(key)
+			cached = cached && p.Code == v.code // of other code nobody can tell whether it is as fast
 			if !cached {
 				if p, err = c.measurePoint(ctx, size, batch, o.quick); err != nil {
 					if ctx.Err() != nil {
@@ -48,7 +53,7 @@ func executeSweep(ctx context.Context, c *Claim, o options, stderr io.Writer) (*
 					}
 					return nil, err
 				}
-				p.Commit = out.commit
+				p.Commit, p.Code = out.commit, v.code
 				if err := store.savePoint(key, p); err != nil {
 					return nil, err
 				}
@@ -58,9 +63,6 @@ func executeSweep(ctx context.Context, c *Claim, o options, stderr io.Writer) (*
 			from := duration(time.Since(began).Seconds())
 			if cached {
 				from = "from the cache"
-				if p.Commit != out.commit {
-					from += fmt.Sprintf(", made by commit %.9s", p.Commit)
-				}
 			}
 			fmt.Fprintf(stderr, "%s [%d/%d] size %d, batch %d: %s\n", c.Name, len(out.points), total, size, batch, from)
 		}

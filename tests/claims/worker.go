@@ -11,14 +11,18 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"runtime"
 	"time"
 
+	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/internal/measure"
+	"sparrow/internal/shell"
 	"sparrow/kernel"
 	"sparrow/model/decoder"
 	"sparrow/recipe"
+	"sparrow/saved"
 	"sparrow/train"
 	"sparrow/train/stf"
 )
@@ -33,6 +37,11 @@ type request struct {
 	Threads int    `json:"threads"` // 0: all cores
 	Tuning  bool   `json:"tuning"`  // a classifier is not measured on its test split
 
+	// Run is where a training run has its folder, and goes on after it was cut; "": in one below Dir, which does not outlive the
+	// process. After Piece it saves its state and ends, to go on in the next process; 0: it trains to the end.
+	Run   string        `json:"run,omitempty"`
+	Piece time.Duration `json:"piece,omitempty"`
+
 	Keep     string `json:"keep,omitempty"`     // folder for the checkpoint of a network that will be compressed
 	Compress string `json:"compress,omitempty"` // TOML of a compression of one that Config has trained; "": Config trains
 }
@@ -41,6 +50,7 @@ type request struct {
 type reply struct {
 	Result Result `json:"result"`
 	Error  string `json:"error,omitempty"`
+	Again  bool   `json:"again,omitempty"` // a piece has ended: ask for the next
 }
 
 // Result is what one training run measured, and what the cache keeps of it.
@@ -76,7 +86,8 @@ type Result struct {
 	Threads        int     `json:"threads"`
 	InstructionSet string  `json:"instruction_set"`
 	Go             string  `json:"go"`
-	Commit         string  `json:"commit"` // of the program, if known
+	Commit         string  `json:"commit"`         // of the program, if known
+	Code           string  `json:"code,omitempty"` // hash of the packages that it ran; "": it was not kept
 }
 
 // work makes the one run that it reads of and answers. It ends when its input
@@ -109,8 +120,13 @@ func work(in io.Reader, out io.Writer) int {
 		do = compressOnce
 	}
 	answer.Result, err = do(r, dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, shell.ErrInterrupted):
+		answer.Again = true
+	case err != nil:
 		answer.Error = err.Error()
+	case r.Run != "":
+		os.RemoveAll(r.Run)
 	}
 	if json.NewEncoder(out).Encode(answer) != nil {
 		return exitFailed
@@ -127,11 +143,25 @@ func trainOnce(r request, dir string) (Result, error) {
 	}
 	began := time.Now()
 	out := Result{Steps: cfg.Train.Steps, Threads: kernel.Threads(), InstructionSet: kernel.ISA(), Go: runtime.Version()}
-	t, err := train.New(context.Background(), cfg, dir, false, io.Discard)
+	if r.Run != "" {
+		dir = filepath.Join(r.Run, "run")
+	}
+	t, err := resumed(cfg, dir)
 	if err != nil {
 		return out, err
 	}
-	result, err := t.Run(context.Background(), nil)
+	first := t.Step() // a piece makes at least one step, however long that takes
+	result, err := t.Run(context.Background(), func() bool {
+		return r.Run != "" && r.Piece > 0 && t.Step() > first && time.Since(began) > r.Piece
+	})
+	spent, readErr := spentOn(r.Run)
+	if readErr != nil {
+		return out, readErr
+	}
+	if spent.PeakMemory = max(spent.PeakMemory, measure.PeakBytes()); errors.Is(err, shell.ErrInterrupted) {
+		spent.Seconds += time.Since(began).Seconds()
+		return out, errors.Join(err, spent.keep(r.Run))
+	}
 	var diverged *train.DivergedError
 	switch {
 	case errors.As(err, &diverged):
@@ -141,7 +171,7 @@ func trainOnce(r request, dir string) (Result, error) {
 	}
 	out.Loss, out.Parameters, out.Tokens = result.Score.Loss(), result.Parameters, result.Tokens
 	out.Changed = result.Changed
-	out.PeakMemory = measure.PeakBytes() // of training
+	out.PeakMemory = spent.PeakMemory // of training
 	if m, ok := cfg.Model.Of.(decoder.Config); ok {
 		out.CacheBytes = m.NLayer * m.Attention.CacheLayout(m.DModel).Elements() * 4 // in float32
 		out.AttentionParameters = m.NLayer * int(m.Attention.Parameters(m.DModel))
@@ -159,55 +189,95 @@ func trainOnce(r request, dir string) (Result, error) {
 			return out, err
 		}
 	}
-	out.Seconds = time.Since(began).Seconds()
+	out.Seconds = spent.Seconds + time.Since(began).Seconds()
 	return out, nil
 }
 
-// start makes one training run in a process of its own.
-func start(ctx context.Context, cfg recipe.Config, dir string, threads int, tuning bool) (Result, error) {
-	text, err := configs.Encode(cfg)
-	if err != nil {
-		return Result{}, err
+// resumed is a run of a config in dir: the one that was begun there, if it has a checkpoint, or a new one.
+func resumed(cfg recipe.Config, dir string) (*train.Trainer, error) {
+	if _, err := saved.Find(dir, true); err == nil {
+		t, _, err := train.Resume(context.Background(), dir, "", nil, io.Discard)
+		return t, err
 	}
-	return ask(ctx, request{Config: string(text), Dir: dir, Threads: threads, Tuning: tuning})
+	if err := os.RemoveAll(dir); err != nil { // of a process that ended before the first checkpoint
+		return nil, err
+	}
+	return train.New(context.Background(), cfg, dir, false, io.Discard)
 }
 
-// ask has a request answered by a process of its own, a copy of this program.
+// spent is what the pieces of a run before this one took.
+type spent struct {
+	Seconds    float64 `json:"seconds"`
+	PeakMemory int     `json:"peak_memory"`
+}
+
+// spentOn reads it from the folder of a run; nothing was, where there is none.
+func spentOn(run string) (s spent, err error) {
+	if run == "" {
+		return s, nil
+	}
+	text, err := os.ReadFile(filepath.Join(run, "spent.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return s, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &s)
+	}
+	return s, err
+}
+
+func (s spent) keep(run string) error {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return checkpoints.WriteFileAtomic(filepath.Join(run, "spent.json"), append(text, '\n'))
+}
+
+// ask has a request answered by a process of its own, a copy of this program; a long run by one after the other.
 func ask(ctx context.Context, r request) (Result, error) {
+	for {
+		answer, err := askOnce(ctx, r)
+		if err != nil || !answer.Again {
+			return answer.Result, err
+		}
+	}
+}
+
+func askOnce(ctx context.Context, r request) (answer reply, err error) {
 	line, err := json.Marshal(r)
 	if err != nil {
-		return Result{}, err
+		return answer, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return Result{}, err
+		return answer, err
 	}
 	cmd := exec.CommandContext(ctx, self, workerCommand)
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return Result{}, err
+		return answer, err
 	}
 	cmd.Cancel = in.Close // the worker removes its folder and ends
 	cmd.WaitDelay = 10 * time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
-		return Result{}, err
+		return answer, err
 	}
 	_, writeErr := in.Write(append(line, '\n'))
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		return Result{}, ctx.Err()
+		return answer, ctx.Err()
 	}
 	if err = errors.Join(err, writeErr); err != nil {
-		return Result{}, fmt.Errorf("a training process ended: %w\n%s", err, measure.Tail(stderr.String()))
+		return answer, fmt.Errorf("a training process ended: %w\n%s", err, measure.Tail(stderr.String()))
 	}
-	var answer reply
 	if err := json.Unmarshal(stdout.Bytes(), &answer); err != nil {
-		return Result{}, fmt.Errorf("a training process answered %q: %w", measure.Tail(stdout.String()), err)
+		return answer, fmt.Errorf("a training process answered %q: %w", measure.Tail(stdout.String()), err)
 	}
 	if answer.Error != "" {
-		return Result{}, errors.New(answer.Error)
+		return answer, errors.New(answer.Error)
 	}
-	return answer.Result, nil
+	return answer, nil
 }
