@@ -60,11 +60,15 @@ func rooms() ([]*room, error) {
 	}
 	// What nothing stands on is on top.
 	top := 0
+	imported := map[string]bool{}
 	for _, r := range all {
 		top = max(top, r.above)
+		for _, p := range r.Imports {
+			imported[p] = true
+		}
 	}
 	for _, r := range all {
-		if slices.ContainsFunc(wings[0].names, func(n string) bool { return strings.HasPrefix(r.name, n) }) {
+		if !imported[r.ImportPath] && slices.ContainsFunc(wings[0].names, func(n string) bool { return strings.HasPrefix(r.name, n) }) {
 			r.above = top
 		}
 	}

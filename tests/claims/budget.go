@@ -61,7 +61,7 @@ func (c *Claim) announce(o options, out io.Writer) error {
 
 func hoursText(hours float64) string {
 	if hours < 1 {
-		return fmt.Sprintf("%.0f minutes", max(1, 60*hours))
+		return fmt.Sprintf("%.0f min", max(1, 60*hours))
 	}
 	return fmt.Sprintf("%.1f hours", hours)
 }

@@ -119,6 +119,10 @@ func (e CompressExpect) Evaluate(arms []armRuns) Finding {
 		f.Reason = "no loss of the others is one that the arm reaches"
 		return f
 	}
+	if e.Measure == "standard_errors" {
+		e.settleErrors(&f, value, seedsOf(values))
+		return f
+	}
 	e.settle(&f, value, spread, seedsOf(values), "seeds")
 	return f
 }

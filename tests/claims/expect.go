@@ -182,6 +182,10 @@ func (e Expect) Evaluate(runs map[string][]Result) Finding {
 			return f
 		}
 	}
+	if e.Measure == "standard_errors" {
+		e.settleErrors(&f, value, seedsOf(values))
+		return f
+	}
 	e.settle(&f, value, spread, seedsOf(values), "seeds")
 	return f
 }

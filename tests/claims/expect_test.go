@@ -151,6 +151,24 @@ func TestIntervals(t *testing.T) {
 	}
 }
 
+// TestStandardErrors: a bound of two standard errors is the interval of as many seeds as there are.
+func TestStandardErrors(t *testing.T) {
+	unseen, seen := Bound{AtMost: bound(2)}, Bound{AtMost: bound(-2)}
+	for _, c := range []struct {
+		b     Bound
+		value float64
+		want  Verdict
+	}{
+		{unseen, -9, Holds}, {unseen, 2.5, Holds}, {unseen, 4.2, Holds}, {unseen, 4.4, Fails},
+		{seen, -4.4, Holds}, {seen, -4.2, Inconclusive}, {seen, 1.4, Inconclusive}, {seen, 4.4, Fails},
+	} {
+		f := Finding{Verdict: Inconclusive}
+		if c.b.settleErrors(&f, c.value, 3); f.Verdict != c.want || f.Wants == "" {
+			t.Errorf("%g standard errors%s: %s (%s), want %s", c.value, c.b, f.Verdict, f.Wants, c.want)
+		}
+	}
+}
+
 // TestArithmetic: what follows from shapes stands apart and decides nothing, unless it is false.
 func TestArithmetic(t *testing.T) {
 	arms := map[string][]Result{"x": {{Loss: 1, Parameters: 50, CacheBytes: 10, PeakMemory: 5}}, "full": {{Loss: 1, Parameters: 100, CacheBytes: 20, PeakMemory: 10}}}

@@ -4,6 +4,8 @@
 //
 //	go run ./tests/claims                          every claim; hours
 //	go run ./tests/claims sltrain-quality          one claim: docs/claims/sltrain-quality.{md,svg,json}
+//	go run ./tests/claims --stored                 judge all again from docs/claims, and write docs/claims.md
+//	go run ./tests/claims NAME --dry-run           what it would run, and for how long
 //	go run ./tests/claims --quick                  a few steps of each, to check the machinery; writes nothing
 //
 // A claim is tests/claims/NAME.toml. Each training run is a process of its own,
@@ -28,6 +30,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/tests/claims/provenance"
 )
@@ -133,10 +136,21 @@ func check(ctx context.Context, o options, names []string, stdout, stderr io.Wri
 		}
 		defer done()
 	}
+	table := o.stored && len(names) == 0
 	for _, c := range claims {
+		if _, err := os.Stat(filepath.Join(o.docs, c.Name+".json")); table && err != nil {
+			continue // the table tells that it has no result
+		}
 		if err := checkOne(ctx, o, c, stdout, stderr); err != nil {
 			return fmt.Errorf("claims: %s: %w", c.Name, err)
 		}
+	}
+	if table {
+		text, err := claimsTable(o.dir, o.docs)
+		if err != nil {
+			return err
+		}
+		return checkpoints.WriteFileAtomic(filepath.Clean(o.docs)+".md", []byte(text))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // storedDocument is the document of a claim that was written earlier, if it is of this very file; nil: there is none.
@@ -228,4 +229,52 @@ func (o *outcome) origin() string {
 		text += "."
 	}
 	return text
+}
+
+// claimsTable is docs/claims.md: a line for each claim in dir, also for those that have no result yet.
+func claimsTable(dir, docs string) (string, error) {
+	claims, err := loadClaims(dir, nil)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString("# What was promised, and what was found\n\n" +
+		"Each claim of a paper is a file in `tests/claims`, with what is expected of it, committed before its first full run. A program trains or\n" +
+		"times its networks, judges the result and writes its page. A verdict needs the 95% interval of Student's t, over paired seeds or over\n" +
+		"rounds, on one side of the bound. `go run ./tests/claims NAME --dry-run` says what a claim runs and for how long;\n" +
+		"`go run ./tests/claims --stored` judges all again from their stored results and writes this page.\n\n" +
+		"| claim | the paper | ours, the line that decides | verdict | figure | command |\n|---|---|---|---|---|---|\n")
+	for _, c := range claims {
+		d, err := c.storedDocument(docs)
+		if err != nil {
+			return "", err
+		}
+		title := c.Name
+		ours, verdict, figure := "not run yet", "-", "-"
+		if d != nil {
+			title = fmt.Sprintf("[%s](claims/%s.md)", c.Name, c.Name)
+			ours, verdict = d.decides(), "**"+string(d.Verdict)+"**"
+			figure = fmt.Sprintf("[svg](claims/%s.svg)", c.Name)
+		}
+		fmt.Fprintf(&b, "| %s: %s | %s | %s | %s | %s | `go run ./tests/claims %s` |\n", title, c.Statement, c.Paper, ours, verdict, figure, c.Name)
+	}
+	return b.String(), nil
+}
+
+// decides is the finding that the verdict comes from: the first with it that is more than arithmetic.
+func (d *document) decides() string {
+	for _, f := range d.Measured {
+		if f.Verdict != d.Verdict || f.Arithmetic && f.Verdict != Fails {
+			continue
+		}
+		text := fmt.Sprintf("%s; measured %s", f.Expect, number(f.Value, "%.4g"))
+		if f.Interval != nil && f.Interval[0] != f.Interval[1] {
+			text += fmt.Sprintf(" (%.4g to %.4g)", f.Interval[0], f.Interval[1])
+		}
+		if f.Wants != "" && f.Verdict == Inconclusive {
+			text += "; " + f.Wants
+		}
+		return text
+	}
+	return "-"
 }

@@ -110,6 +110,26 @@ func (b Bound) settle(f *Finding, value, spread float64, n int, of string) {
 	}
 }
 
+// settleErrors judges a difference in its standard errors. A bound of two of them asks whether the difference can be seen, so it stands
+// for half of the interval's width, however many seeds that is of. Where the difference is to be seen and is not, nothing is known
+// yet: it fails only if the opposite is seen.
+func (b Bound) settleErrors(f *Finding, value float64, n int) {
+	if f.Verdict == Reported || b.bound() == nil {
+		return
+	}
+	bound := *b.bound() * interval.Critical(n-1) / 2
+	wanted := b.AtMost != nil && bound < 0 || b.AtLeast != nil && bound > 0
+	switch margin := b.margin(value, bound); {
+	case margin >= 0:
+		f.Verdict = Holds
+	case wanted && b.margin(value, -bound) >= 0:
+		f.Verdict = Inconclusive
+	default:
+		f.Verdict = Fails
+	}
+	f.Wants = fmt.Sprintf("2 stands for the interval of %d seeds, %.3g", n, interval.Critical(n-1))
+}
+
 // judge turns a value and its standard error, NaN if not known, of n seeds or rounds into a verdict.
 func (b Bound) judge(value, spread float64, n int) Verdict {
 	half := halfWidth(spread, n)
