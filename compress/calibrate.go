@@ -12,10 +12,28 @@ import (
 	"sparrow/metrics/progress"
 	"sparrow/model"
 	"sparrow/nn"
+	"sparrow/task"
 )
 
-// momentBatch is how many texts run at once where no gradient is wanted.
-const momentBatch = 4
+// Where no gradient is wanted, momentTexts run at once, or fewer, of which what all layers read takes momentBytes: that is kept
+// until it is added up.
+const (
+	momentTexts = 4
+	momentBytes = 256 << 20
+)
+
+// momentBatch is how many texts run at once for moments, by the longest there are.
+func (s *compression) momentBatch() int {
+	x, ok := s.data.(task.Stepped)
+	if !ok {
+		return momentTexts
+	}
+	read := 0 // bytes of a text
+	for _, t := range s.targets {
+		read += 4 * t.In * task.Elements(x.Shapes(1)[0])
+	}
+	return max(1, min(momentTexts, momentBytes/max(1, read)))
+}
 
 // calibrate fills stats with what the methods need, from the cache or from a pass over calibration data.
 func (s *compression) calibrate(ctx context.Context) error {
@@ -39,7 +57,10 @@ func (s *compression) calibrate(ctx context.Context) error {
 	if !n.Moments {
 		return nil
 	}
-	return s.cached(ctx, "moments", s.targets, momentBatch, func(c *collector) (map[string]*Statistics, error) {
+	if err := s.data.Read(ctx); err != nil {
+		return task.Refusef("compress: cannot start: calibration: %w", err)
+	}
+	return s.cached(ctx, "moments", s.targets, s.momentBatch(), func(c *collector) (map[string]*Statistics, error) {
 		m := newMoments(s.targets)
 		_, err := c.run(m.options(), m.add)
 		m.finish()
@@ -225,6 +246,7 @@ type moments struct {
 	layers  map[string]*Statistics
 	rows    map[string]int    // inputs seen
 	first   map[string]string // of the layers that read one value, by each of them; nil: not known yet
+	values  []float64         // that a layer has read in a run
 }
 
 func newMoments(ts []Target) *moments {
@@ -271,7 +293,8 @@ func (m *moments) add(p *model.Program, lengths []int) error {
 			continue
 		}
 		site := p.Site(t.Name + siteSuffix)
-		x := site.Float64s()
+		m.values = site.Append(m.values[:0])
+		x := m.values
 		n := valid(x, site.Count, t.In, lengths)
 		if !kernel.AllFinite(x[:n*t.In]) {
 			return fmt.Errorf("compress: an input of %s is not finite on the calibration data; want finite weights", t.Name)

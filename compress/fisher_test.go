@@ -140,11 +140,11 @@ func TestMoments(t *testing.T) {
 func eachInput(t *testing.T, s *compression, x Target, examples int, do func([]float64)) {
 	t.Helper()
 	site := x.Name + siteSuffix
-	c, err := s.loaded.Calibrate(context.Background(), s.data, momentBatch, s.cfg.Seed, model.Options{Sites: []string{site}})
+	c, err := s.loaded.Calibrate(context.Background(), s.data, s.momentBatch(), s.cfg.Seed, model.Options{Sites: []string{site}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range (examples + momentBatch - 1) / momentBatch {
+	for range (examples + s.momentBatch() - 1) / s.momentBatch() {
 		p, _, err := c.Next()
 		if err == nil {
 			err = p.Run()

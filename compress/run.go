@@ -196,7 +196,7 @@ func (s *compression) factorize(ctx context.Context, p *Plan, j journal, final s
 
 // calibration is what a checkpoint's manifest tells of the data that its weights were chosen by; nil: none was read.
 func (s *compression) calibration() *checkpoints.Calibration {
-	batch, n := momentBatch, s.needs()
+	batch, n := s.momentBatch(), s.needs()
 	switch {
 	case n.Fisher || n.Entries:
 		batch = s.cfg.Compress.Calibration.FisherBatch

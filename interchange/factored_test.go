@@ -56,7 +56,7 @@ func TestFactoredLoader(t *testing.T) {
 	}
 	_, code, _ := strings.Cut(string(page), "```python\n")
 	code, _, ok := strings.Cut(code, "```")
-	if lines := strings.Count(code, "\n"); !ok || lines < 40 || lines > 80 {
+	if lines := strings.Count(code, "\n"); !ok || lines < 40 || lines > 60 {
 		t.Fatalf("the loader has %d lines", lines)
 	}
 	temp := t.TempDir()

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/tensor"
 
@@ -25,15 +26,18 @@ func RowsOf(d *tensor.Dense) Rows {
 }
 
 // Float64s copies all numbers, row by row.
-func (r Rows) Float64s() []float64 {
+func (r Rows) Float64s() []float64 { return r.Append(nil) }
+
+// Append copies all numbers, row by row, behind those of dst.
+func (r Rows) Append(dst []float64) []float64 {
 	if r.d.Dtype() == tensor.Float64 {
-		return append([]float64(nil), r.d.Float64s()...)
+		return append(dst, r.d.Float64s()...)
 	}
-	out := make([]float64, len(r.d.Float32s()))
-	for i, x := range r.d.Float32s() {
-		out[i] = float64(x)
+	dst = slices.Grow(dst, len(r.d.Float32s()))
+	for _, x := range r.d.Float32s() {
+		dst = append(dst, float64(x))
 	}
-	return out
+	return dst
 }
 
 // Same tells whether two are one matrix of a program, not equal ones.
