@@ -26,6 +26,8 @@ func endpoints() []endpoint {
 		{"POST", "/v1/embeddings", "Gives texts vectors.", reflect.TypeFor[EmbeddingRequest](), reflect.TypeFor[Embeddings](), (*Server).embeddings},
 		{"POST", "/v1/classify", "Gives texts classes.", reflect.TypeFor[ClassifyRequest](), reflect.TypeFor[Classification](), (*Server).classify},
 		{"POST", "/v1/rerank", "Ranks documents by how well they answer a query.", reflect.TypeFor[RerankRequest](), reflect.TypeFor[Ranking](), (*Server).rerank},
+		{"POST", "/v1/attention", "Tells how one head of one layer weighs the tokens of a text.", reflect.TypeFor[AttentionRequest](), reflect.TypeFor[Attention](), (*Server).attention},
+		{"GET", "/v1/reports/{model...}", "Shows what a compression did to a model, as HTML.", nil, nil, (*Server).report},
 		{"GET", "/healthz", "Answers as long as the server runs.", nil, nil, (*Server).healthy},
 		{"GET", "/readyz", "Answers as long as the server takes requests.", nil, nil, (*Server).ready},
 		{"GET", "/metrics", "Gives Prometheus what it collects.", nil, nil, (*Server).prometheus},
@@ -61,7 +63,11 @@ func (s *Server) route() {
 }
 
 func (s *Server) card(m *served) ModelCard {
-	return ModelCard{ID: m.Name, Object: "model", Created: s.began.Unix(), OwnedBy: "sparrow", Context: m.context}
+	c := ModelCard{ID: m.Name, Object: "model", Created: s.began.Unix(), OwnedBy: "sparrow", Context: m.context, Report: m.Report != nil}
+	if body, ok := m.body(); ok {
+		c.Layers, c.Heads = body.NLayer, body.Attention.NHead
+	}
+	return c
 }
 
 func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) error {

@@ -453,3 +453,36 @@ func TestClassify(t *testing.T) {
 		}
 	}
 }
+
+// TestAttention: a head's weights come by token, and what there is not is refused.
+func TestAttention(t *testing.T) {
+	_, url := start(t, Options{}, Model{Name: "writer", Model: writer(t, "", model.Options{}), Report: []byte("<p>r")}, Model{Name: "encoder", Model: made(t, encoderConfig, files{}, model.Options{})})
+	got, _ := ask[Attention](t, url+"/v1/attention", `{"model": "writer", "prompt": "some text", "layer": 1, "head": 3}`, 200)
+	if len(got.Tokens) != 9 || len(got.Weights) != 9 || len(got.Weights[4]) != 5 || got.Tokens[0] != "s" || got.Weights[0][0] != 1 {
+		t.Errorf("%+v", got)
+	}
+	ids, _ := ask[Attention](t, url+"/v1/attention", `{"model": "writer", "prompt": [115, 111], "layer": 1, "head": 3}`, 200)
+	if ids.Weights[1][0] != got.Weights[1][0] {
+		t.Errorf("by ids %v, by text %v", ids.Weights[1], got.Weights[1])
+	}
+	for body, want := range map[string]string{
+		`{"model": "writer", "prompt": "x", "layer": 2, "head": 0}`: "layer = 2; want 0 to 1", `{"model": "writer", "prompt": "x", "layer": 0, "head": 4}`: "head = 4; want 0 to 3",
+		`{"model": "writer", "prompt": "", "layer": 0, "head": 0}`: "1 to 256", `{"model": "writer", "prompt": ["x", "y"], "layer": 0, "head": 0}`: "2 prompts",
+		`{"model": "writer", "prompt": "` + strings.Repeat("x", 257) + `", "layer": 0, "head": 0}`: "257 tokens", `{"model": "encoder", "prompt": "x", "layer": 0, "head": 0}`: "writes no text",
+	} {
+		if bad, _ := ask[failure](t, url+"/v1/attention", body, 400); !strings.Contains(bad.Error.Message, want) {
+			t.Errorf("%.60s: %+v", body, bad)
+		}
+	}
+	for name, status := range map[string]int{"writer": 200, "encoder": 404, "none": 404} {
+		r, err := http.Get(url + "/v1/reports/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(r.Body)
+		r.Body.Close()
+		if r.StatusCode != status || status == 200 && (string(text) != "<p>r" || !strings.Contains(r.Header.Get("Content-Security-Policy"), "sandbox")) {
+			t.Errorf("report of %s: status %d, %s", name, r.StatusCode, text)
+		}
+	}
+}

@@ -74,6 +74,9 @@ type Model struct {
 	// Draft, if not nil, guesses what Model writes while that answers one request alone: a smaller model with the same tokens, such as
 	// a compressed version of it. Guesses save time and change nothing.
 	Draft *saved.Model
+
+	// Report, if not nil, is an HTML page on the model's compression that stands alone; the page at / shows it.
+	Report []byte
 }
 
 // Server is an http.Handler over models. It may be used by any number of goroutines.

@@ -258,6 +258,26 @@ type ModelCard struct {
 	Created int64  `json:"created" doc:"when the server has opened it, seconds since 1970"`
 	OwnedBy string `json:"owned_by" doc:"sparrow"`
 	Context int    `json:"context_length,omitempty" doc:"tokens of a prompt and what follows"`
+	Layers  int    `json:"layers,omitempty" doc:"of a model that writes, for /v1/attention"`
+	Heads   int    `json:"heads,omitempty" doc:"of attention, in each layer"`
+	Report  bool   `json:"report,omitempty" doc:"whether /v1/reports has one of it"`
+}
+
+// AttentionRequest asks how one head of one layer weighs a text.
+type AttentionRequest struct {
+	Model  string          `json:"model" doc:"name of a model that writes"`
+	Prompt json.RawMessage `json:"prompt" doc:"a text or its token ids, 256 at most"`
+	Layer  int             `json:"layer" doc:"from 0"`
+	Head   int             `json:"head" doc:"from 0"`
+}
+
+// Attention is the answer to an AttentionRequest.
+type Attention struct {
+	Model   string      `json:"model" doc:"that was looked into"`
+	Layer   int         `json:"layer" doc:"as asked for"`
+	Head    int         `json:"head" doc:"as asked for"`
+	Tokens  []string    `json:"tokens" doc:"their texts"`
+	Weights [][]float64 `json:"weights" doc:"of each token the shares of the tokens up to it, which sum to 1"`
 }
 
 // stops are texts, of which a client may send one alone.

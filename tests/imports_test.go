@@ -88,7 +88,7 @@ var imports = map[string][]string{
 
 	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
 
-	"serve":           {"data/chat", "data/tokenizers", "internal/machine", "kernel", "model", "model/decode", "saved", "serve/constrain", "task"},
+	"serve":           {"data/chat", "data/tokenizers", "internal/machine", "kernel", "model", "model/decode", "model/decoder", "saved", "serve/constrain", "task"},
 	"serve/constrain": {"data/chat"},
 	"convert":         {"attention", "factor", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"},
 

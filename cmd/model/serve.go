@@ -250,6 +250,9 @@ func (c serveConfig) open() (models []serve.Model, err error) {
 			m.Name = filepath.Base(filepath.Clean(m.Path))
 		}
 		x := serve.Model{Name: m.Name, Model: l}
+		if x.Report, err = reportOf(l.Dir); err != nil {
+			return nil, err
+		}
 		if m.Draft != "" {
 			if x.Draft, err = saved.Open(m.Draft, false, o); err != nil {
 				return nil, err
@@ -265,6 +268,19 @@ func (c serveConfig) open() (models []serve.Model, err error) {
 		}
 	}
 	return models, nil
+}
+
+// reportOf is the page that compress report has written into the run that holds a checkpoint; nil: there is none.
+func reportOf(checkpoint string) ([]byte, error) {
+	run := filepath.Dir(filepath.Dir(filepath.Clean(checkpoint))) // that holds checkpoints/
+	if filepath.Base(run) == "finetune" {
+		run = filepath.Dir(run)
+	}
+	path := filepath.Join(run, "report.html")
+	if _, err := os.Stat(path); err != nil {
+		return nil, nil
+	}
+	return data.ReadFile(path)
 }
 
 // openAdapter opens an adapter over the weights of a model that is open: one of this project, or of PEFT.

@@ -34,11 +34,20 @@ func served(t *testing.T) string {
 			t.Fatalf("import of %s: %v\n%s", name, err, out)
 		}
 	}
+	// As a run of compress has its checkpoint, with the report beside.
+	for _, err := range []error{
+		os.MkdirAll(filepath.Join(work, "run", "checkpoints"), 0o755), os.Rename(filepath.Join(work, "writer"), filepath.Join(work, "run", "checkpoints", "step-000000")),
+		os.WriteFile(filepath.Join(work, "run", "report.html"), []byte("<!doctype html><title>r</title><h1>a small report</h1>"), 0o644),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	keys := filepath.Join(work, "keys")
 	if err := os.WriteFile(keys, []byte("a-key\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(bin, "serve", "writer", "encoder", "--listen", "127.0.0.1:0", "--api-key-file", keys)
+	c := exec.Command(bin, "serve", "writer=run", "encoder", "--listen", "127.0.0.1:0", "--api-key-file", keys)
 	c.Dir = work
 	stderr, err := c.StderrPipe()
 	if err != nil {
