@@ -115,7 +115,7 @@ func TestRefused(t *testing.T) {
 		param      string
 		want       string
 	}{
-		{"completions", `{`, 400, "", "no JSON object"}, {"completions", `null`, 400, "", "it is null"}, {"completions", `[1]`, 400, "", "no JSON object"},
+		{"completions", `{`, 400, "", "no JSON object"}, {"completions", `null`, 400, "", "it is null"}, {"completions", "{\"model\": \"writer\", \"prompt\": \"\xff\"}", 400, "", "no valid UTF-8"}, {"completions", `[1]`, 400, "", "no JSON object"},
 		{"completions", `{"model": "writer"}`, 400, "prompt", "no text"}, {"completions", `{"prompt": "x"}`, 400, "model", "model is missing"},
 		{"completions", `{"model": "none", "prompt": "x"}`, 404, "model", "there is no model"}, {"completions", `{"model": 3, "prompt": "x"}`, 400, "model", "want string"},
 		{"completions", `{"model": "encoder", "prompt": "x"}`, 400, "model", "continues no text"},

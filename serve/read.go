@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // unsupported are fields of OpenAI's and others that would change the output, and that no request here has.
@@ -32,6 +33,9 @@ func (s *Server) read(r *http.Request, into any) error {
 		return &Error{Status: http.StatusRequestEntityTooLarge, Type: "invalid_request_error", Message: fmt.Sprintf("the body has more than %d bytes", large.Limit)}
 	case err != nil:
 		return badRequest("", "the body ends early: %v", err)
+	}
+	if !utf8.Valid(text) {
+		return badRequest("", "the body is no valid UTF-8")
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil || fields == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os/exec"
 	"regexp"
 	"runtime"
 	"strings"
@@ -27,34 +28,7 @@ func TestServe(t *testing.T) {
 	if tuned == want {
 		t.Fatal("the adapter changes nothing")
 	}
-	c := command(t, dir, "model", "serve", "tiny=out", "--adapter", "tuned=lora", "--listen", "127.0.0.1:0", "--slots", "2", "--context", "2100")
-	stderr, err := c.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Process.Kill() }()
-	var log strings.Builder
-	lines := bufio.NewScanner(stderr)
-	url := ""
-	for url == "" && lines.Scan() {
-		log.WriteString(lines.Text() + "\n")
-		if m := regexp.MustCompile(`msg=ready url=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
-			url = m[1]
-		}
-	}
-	if url == "" {
-		t.Fatalf("it is never ready:\n%s", log.String())
-	}
-	rest := make(chan string, 1)
-	go func() {
-		for lines.Scan() {
-			log.WriteString(lines.Text() + "\n")
-		}
-		rest <- log.String()
-	}()
+	url, c, rest := serving(t, dir, "tiny=out", "--adapter", "tuned=lora", "--slots", "2", "--context", "2100")
 	post := func(body string) *http.Response {
 		r, err := http.Post(url+"/v1/completions", "application/json", strings.NewReader(body))
 		if err != nil {
@@ -84,17 +58,49 @@ func TestServe(t *testing.T) {
 	if err != nil || !strings.HasSuffix(string(all), "data: [DONE]\n\n") {
 		t.Errorf("a stream under way: %v, it ends with %.100s", err, all[max(0, len(all)-100):])
 	}
-	done := make(chan error, 1)
-	said := <-rest
-	go func() { done <- c.Wait() }()
 	select {
-	case err := <-done:
-		if err != nil {
+	case said := <-rest:
+		if err := c.Wait(); err != nil {
 			t.Errorf("after SIGTERM: %v\n%s", err, said)
 		}
 	case <-time.After(30 * time.Second):
-		t.Fatalf("it does not end:\n%s", said)
+		t.Fatal("it does not end")
 	}
+}
+
+// serving starts `model serve` on a free port and gives its address, the process, and all that it says once it has ended.
+func serving(t *testing.T, dir string, args ...string) (url string, c *exec.Cmd, said <-chan string) {
+	t.Helper()
+	c = command(t, dir, "model", append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Process.Kill() })
+	var log strings.Builder
+	lines := bufio.NewScanner(stderr)
+	for url == "" && lines.Scan() {
+		log.WriteString(lines.Text() + "\n")
+		if m := regexp.MustCompile(`msg=ready url=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
+			url = m[1]
+		}
+	}
+	if url == "" {
+		t.Fatalf("it is never ready:\n%s", log.String())
+	}
+	rest := make(chan string, 1)
+	go func() {
+		for lines.Scan() {
+			if log.Len() < 1<<20 {
+				log.WriteString(lines.Text() + "\n")
+			}
+		}
+		rest <- log.String()
+	}()
+	return url, c, rest
 }
 
 // unquote is the text of a JSON string without its quotes.
