@@ -22,7 +22,7 @@ type Catalogue struct {
 	Users, Items           int
 	UserFields, ItemFields int // what is known of each
 	UserValues, ItemValues int // of all these fields together
-	TimeFields             int // of UserFields, the last, which are of the time
+	UserLength, ItemLength int // most values that are known of one
 }
 
 // ImageDims are those of a classifier of square images.

@@ -2,8 +2,11 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/tensor"
+
+	"sparrow/kernel"
 )
 
 // Gradients is the ordinary op.Sink: it keeps every parameter's gradient until
@@ -15,12 +18,13 @@ type Gradients struct {
 
 	store *Store
 	grads map[string]*tensor.Dense
+	rows  map[string][]int // of gradients that are rows of a table
 }
 
 // NewGradients makes a sink for the parameters of a store. Memory is taken when
 // a gradient first arrives.
 func NewGradients(store *Store) *Gradients {
-	return &Gradients{store: store, grads: map[string]*tensor.Dense{}}
+	return &Gradients{store: store, grads: map[string]*tensor.Dense{}, rows: map[string][]int{}}
 }
 
 // Gradient implements op.Sink.
@@ -35,6 +39,51 @@ func (g *Gradients) Gradient(name string) (*tensor.Dense, bool) {
 
 // Ready implements op.Sink.
 func (g *Gradients) Ready(string) error { return nil }
+
+// SparseRows implements op.SparseSink: it keeps a copy, to which a micro-batch after the first of a step adds its rows.
+func (g *Gradients) SparseRows(name string, rows []int, values *tensor.Dense) error {
+	if !g.Add {
+		g.rows[name] = append(g.rows[name][:0], rows...)
+		g.grads[name] = nil
+		if values != nil {
+			g.grads[name] = values.Clone().(*tensor.Dense)
+		}
+		return nil
+	}
+	if values == nil {
+		return nil
+	}
+	if g.grads[name] == nil {
+		g.rows[name], g.grads[name] = slices.Clone(rows), values.Clone().(*tensor.Dense)
+		return nil
+	}
+	before, sum := g.rows[name], g.grads[name]
+	all := slices.Compact(slices.Sorted(slices.Values(slices.Concat(before, rows))))
+	width := g.store.Shape(name)[1]
+	merged := tensor.New(tensor.Of(g.store.Dtype), tensor.WithShape(len(all), width))
+	for _, x := range []struct {
+		rows   []int
+		values *tensor.Dense
+	}{{before, sum}, {rows, values}} {
+		for i, row := range x.rows {
+			at, _ := slices.BinarySearch(all, row)
+			if g.store.Dtype == tensor.Float32 {
+				kernel.Axpy(1, x.values.Float32s()[i*width:(i+1)*width], merged.Float32s()[at*width:(at+1)*width])
+			} else {
+				kernel.Axpy(1, x.values.Float64s()[i*width:(i+1)*width], merged.Float64s()[at*width:(at+1)*width])
+			}
+		}
+	}
+	g.rows[name], g.grads[name] = all, merged
+	return nil
+}
+
+// Rows are those of the named parameter, ascending, that Get has the gradients of, one after the other; sparse is false where Get
+// has that of all.
+func (g *Gradients) Rows(name string) (rows []int, sparse bool) {
+	rows, sparse = g.rows[name]
+	return rows, sparse
+}
 
 // Get returns the gradient of the named parameter, nil if none has arrived.
 func (g *Gradients) Get(name string) *tensor.Dense { return g.grads[name] }

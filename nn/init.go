@@ -23,6 +23,9 @@ func Normal(std float64) Init { return Init{std: std} }
 // Uniform starts from a uniform distribution on [-bound, bound).
 func Uniform(bound float64) Init { return Init{bound: bound} }
 
+// Between starts from a uniform distribution on [low, high).
+func Between(low, high float64) Init { return Init{bound: (high - low) / 2, value: (low + high) / 2} }
+
 // Constant starts from one value.
 func Constant(value float64) Init { return Init{value: value} }
 
@@ -39,7 +42,7 @@ func fill[T rng.Float](i Init, dst []T, r *rng.Source) {
 	case i.std != 0:
 		rng.FillNormal(r, dst, 0, i.std)
 	case i.bound != 0:
-		rng.FillUniform(r, dst, -i.bound, i.bound)
+		rng.FillUniform(r, dst, i.value-i.bound, i.value+i.bound)
 	default:
 		for j := range dst {
 			dst[j] = T(i.value)

@@ -39,6 +39,10 @@ func TestForward(t *testing.T) {
 		{squaredErrorOf("squared error", 9), naiveSquaredError},
 		{pairCosinesOf("pair cosines", 3, 5), naivePairCosines},
 		{rotaryOf("rotary", 9, 2, 6), naiveRotary},
+		{bagOf("bag", 7, 3, 5, 4), func(s subject) []float64 { return naiveBag(s, 7, 3, 4) }},
+		{dotsOf("dots", 5, 3, 4), naiveDots},
+		{rankingOf("bpr", 70, 4), naiveRanking("bpr")},
+		{rankingOf("nbpo_s", 70, 4), naiveRanking("nbpo_s")},
 	} {
 		t.Run(tc.s.name, func(t *testing.T) {
 			same(t, tc.s.name, tc.s.compile(t, tensor.Float64).result(t).y, tc.want(tc.s), forwardTol)

@@ -56,6 +56,13 @@ func TestShapeErrors(t *testing.T) {
 		{"cross entropy of a vector", "cross_entropy", "logits", func(tp *Tape) { CrossEntropy(tp, float(tp, "x", 4), integers(tp, "t", 4)) }},
 		{"cross entropy targets", "cross_entropy", "targets", func(tp *Tape) { CrossEntropy(tp, float(tp, "x", 4, 5), integers(tp, "t", 5)) }},
 		{"a row without its pair", "pair_cosines", "x", func(tp *Tape) { PairCosines(tp, float(tp, "x", 3, 4)) }},
+		{"bag of ids", "bag", "ids", func(tp *Tape) { Bag(integers(tp, "ids", 5), float(tp, "by", 3, 2), param(tp, "w", 5, 4)) }},
+		{"bag in a vector", "bag", "weight", func(tp *Tape) { Bag(integers(tp, "ids", 6), float(tp, "by", 3, 2), param(tp, "w", 5)) }},
+		{"bag by a vector", "bag", "weights", func(tp *Tape) { Bag(integers(tp, "ids", 6), float(tp, "by", 6), param(tp, "w", 5, 4)) }},
+		{"dots of a vector", "dots", "u", func(tp *Tape) { Dots(tp, float(tp, "u", 4), float(tp, "v", 2, 4)) }},
+		{"dots of candidates", "dots", "v", func(tp *Tape) { Dots(tp, float(tp, "u", 2, 4), float(tp, "v", 3, 4)) }},
+		{"ranking of one", "ranking", "scores", func(tp *Tape) { Ranking(tp, "bpr", 0, float(tp, "s", 3, 1), nil) }},
+		{"ranking flips", "ranking", "flips", func(tp *Tape) { Ranking(tp, "nbpo", 0, float(tp, "s", 3, 2), float(tp, "f", 2, 3)) }},
 		{"squared error of a row", "squared_error", "x", func(tp *Tape) {
 			SquaredError(tp, float(tp, "x", 1, 4), float(tp, "y", 4), integers(tp, "m", 4))
 		}},
@@ -141,6 +148,7 @@ func TestRunErrors(t *testing.T) {
 	}{
 		{"id above", embeddingOf("embedding", 3, 4, 2), "ids", []int{0, 4, 1}, "op: embedding: id 4 at position 1, want 0 to 3"},
 		{"id below", embeddingOf("embedding", 3, 4, 2), "ids", []int{0, 1, -1}, "op: embedding: id -1 at position 2, want 0 to 3"},
+		{"bag id above", bagOf("bag", 1, 3, 4, 2), "ids", []int{0, 4, 1}, "op: bag: id 4 at position 1, want 0 to 3"},
 		{"row above", rowsOf("rows", 2, 4, 2), "index", []int{4, 0}, "op: rows: row 4 at position 0, want 0 to 3"},
 		{"row below", rowsOf("rows", 2, 4, 2), "index", []int{0, -1}, "op: rows: row -1 at position 1, want 0 to 3"},
 		{"target above", crossEntropyOf("cross entropy", 2, 5), "targets", []int{5, 0}, "op: cross_entropy: target 5 at position 0, want 0 to 4 or -1"},

@@ -234,6 +234,7 @@ func tinySubjects() []subject {
 	subjects = append(subjects, tinyVisionSubjects()...)
 	subjects = append(subjects, gruSubjects()...)
 	subjects = append(subjects, poolingSubjects()...)
+	subjects = append(subjects, rankingSubjects(3, 4, 2)...)
 	scaled := AttentionShape{Batch: 1, SeqLen: 3, Heads: 1, KVHeads: 1, HeadDim: 3, Scale: 0.3}
 	return append(subjects, attentionOf("attention with a scale", scaled, nil))
 }
@@ -253,6 +254,10 @@ func oddSubjects() []subject {
 		addOf("add 131x127", 131, 127),
 		embeddingOf("embedding 131x11x67", 131, 11, 67),
 		rowsOf("rows 131x11x67", 131, 11, 67),
+		bagOf("bag 131x3x67", 131, 3, 11, 67),
+		dotsOf("dots 131x3x67", 131, 3, 67),
+		rankingOf("bpr", 131, 5),
+		rankingOf("nbpo_o", 131, 5),
 		crossEntropyOf("cross entropy 131x67", 131, 67),
 		distillOf("distill 131x67", 131, 67, 0.7, 2),
 		distillVectorsOf("distill vectors 131x67", 131, 67, 0.7),

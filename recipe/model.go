@@ -62,6 +62,7 @@ func Bodies() []configs.Choice[model.Body] {
 		{Name: "item_knn", New: func() model.Body { return recommender.DefaultItemKNN() }},
 		{Name: "pure_svd", New: func() model.Body { return recommender.DefaultPureSVD() }},
 		{Name: "ease", New: func() model.Body { return recommender.DefaultEASE() }},
+		{Name: "mf", New: func() model.Body { return recommender.DefaultMF() }},
 		{Name: "wrmf", New: func() model.Body { return recommender.DefaultWRMF() }},
 	}
 }

@@ -127,6 +127,9 @@ type (
 		Robustness(ctx context.Context, s *model.Session, m Measure) (Robustness, error)
 	}
 
+	// Warner tells, after an evaluation in training, what is wrong with a network though it has a loss; "": nothing is.
+	Warner interface{ Warn(s *model.Session) string }
+
 	// Suggester tells, after training, what to try.
 	Suggester interface {
 		Suggest(ctx context.Context, s *model.Session) (Suggestion, error)

@@ -91,6 +91,11 @@ func (t *Trainer) evaluate(ctx context.Context, files *metrics.Files) (score tas
 		return score, err
 	}
 	t.Message("step %d: validation loss %s", t.state.Step, score.Summary(t.task))
+	if x, ok := t.task.(task.Warner); ok {
+		if warning := x.Warn(t.session); warning != "" {
+			t.Message("step %d: warning: %s", t.state.Step, warning)
+		}
+	}
 	return score, nil
 }
 

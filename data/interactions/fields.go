@@ -27,6 +27,19 @@ func (f Fields) Count() int {
 	return n
 }
 
+// Longest is the largest number of values that are known of one.
+func (f Fields) Longest() int {
+	longest, n := 0, 0
+	for i, of := range f.Of {
+		if i%len(f.Names) == 0 {
+			n = 0
+		}
+		n += len(of)
+		longest = max(longest, n)
+	}
+	return longest
+}
+
 // Row is what is known of user or item i: for each field the numbers of its values.
 func (f Fields) Row(i int) [][]int32 {
 	if len(f.Names) == 0 {

@@ -43,6 +43,14 @@ func Fits(c recipe.Config) error {
 	if s.ValidationShare == 0 && !c.Data.IsNone() && (c.Eval.Every != 0 || c.Train.Patience != 0) {
 		return &task.Misfit{Key: "eval.every", Value: c.Eval.Every, Message: "chooses checkpoints on a validation split, but [data] validation_share = 0; want eval.every = 0, which measures the last one on the test split"}
 	}
+	if learner, ok := c.Model.Of.(recommender.Learner); ok {
+		if c.Train.Optimizer != "adamw" {
+			return &task.Misfit{Key: "train.optimizer", Value: c.Train.Optimizer, Message: "has blocks that span the rows of a table, of which a step changes some; want \"adamw\""}
+		}
+		if _, hard := learner.(recommender.Hard); learner.Samples().Hardest > 1 && !hard {
+			return &task.Misfit{Key: "model.hardest", Value: learner.Samples().Hardest, Message: "wants a network that scores single pairs, such as kind = \"mf\"; want 1"}
+		}
+	}
 	return task.Offer{Examples: true, Metrics: append([]string{"loss"}, protocol(s).names()...)}.Check(c)
 }
 
@@ -61,6 +69,9 @@ func Open(cfg recipe.Config, files task.Files) (task.Task, error) {
 	}
 	if solver, ok := t.body.(recommender.Solver); ok {
 		return &Solved{Task: t, solver: solver}, nil
+	}
+	if learner, ok := t.body.(recommender.Learner); ok {
+		return &Stepped{Task: t, learner: learner}, nil
 	}
 	return nil, task.Refusef("[model] kind = %q neither trains by steps nor is solved", cfg.Model.Name)
 }
@@ -137,6 +148,7 @@ func (t *Task) Dims() (model.Dims, error) {
 	return model.Dims{Catalogue: model.Catalogue{
 		Users: len(c.Users), Items: len(c.Items),
 		UserFields: len(c.UserFields.Names), ItemFields: len(c.ItemFields.Names), UserValues: c.UserFields.Count(), ItemValues: c.ItemFields.Count(),
+		UserLength: c.UserFields.Longest(), ItemLength: c.ItemFields.Longest(),
 	}}, nil
 }
 

@@ -31,6 +31,9 @@ func TestDecayIsDeclared(t *testing.T) {
 		if cfg.Model.Name == "decoder" {
 			dims.Classes = 0
 		}
+		if cfg.Data.Gives() == "interactions of users and items" {
+			dims = model.Dims{Catalogue: model.Catalogue{Users: 9, Items: 7}}
+		}
 		store := nn.NewStore(tensor.Float32)
 		store.Virtual = true
 		if _, err := cfg.Model.NewSession(dims, store, model.Options{Seed: 1}); err != nil {

@@ -93,7 +93,13 @@ func (o *AdamW) Names() []string { return o.names }
 // arrays that are kept for others, has none and stays. step counts from 1.
 func UpdateAll(o Optimizer, grads *nn.Gradients, step int, rate, scale float64) {
 	for _, name := range o.Names() {
-		if g := grads.Get(name); g != nil {
+		g := grads.Get(name)
+		rows, sparse := grads.Rows(name)
+		switch {
+		case g == nil:
+		case sparse:
+			updateRows(o, name, rows, g, step, rate, scale)
+		default:
 			o.Update(name, g, 0, step, rate, scale)
 		}
 	}
