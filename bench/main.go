@@ -16,6 +16,13 @@
 // The peer is the interpreter named by SPARROW_PYTHON, else the first of python3
 // and /usr/bin/python3 that imports torch. Without one, our side is measured
 // alone. embed-torch also wants transformers, and embed-onnx onnx and onnxruntime. Each side is a process of its own, so that its peak memory is its own.
+// serve, serve-vectors and serve-many run when they are named. serve asks model serve
+// over HTTP and compares it with llama.cpp's library, in the interpreter that
+// SPARROW_LLAMA names and that imports llama_cpp; serve-vectors compares it with
+// sentence-transformers behind a plain HTTP server, in SPARROW_PYTHON:
+//
+//	SPARROW_LLAMA=venv/bin/python go run ./bench serve --model SmolLM2-135M-Instruct.gguf --draft runs/small
+//
 // PyTorch's matrix products are those of the BLAS in its build (MKL in the wheels
 // for amd64); the peer reports which, as peer_blas and above the table.
 package main
@@ -55,24 +62,28 @@ var benchmarks = []struct {
 	name   string
 	run    func(*bench, string) error
 	scales bool // the gain from a second thread is a result of its own
+	asked  bool // it runs where it is named alone, with a peer of its own or none
 }{
-	{"gemm", (*bench).gemm, false},
-	{"step-a", (*bench).step, true},
-	{"step-b", (*bench).step, true},
-	{"step-mfa", (*bench).step, true},
-	{"step-encoder", (*bench).step, true},
-	{"step-lama", (*bench).step, true},
-	{"decode-b", (*bench).decode, false},
-	{"decode-compressed", (*bench).decodeCompressed, false},
-	{"gru", (*bench).gru, false},
-	{"sltrain-layer", (*bench).sltrainLayer, false},
-	{"sltrain-step", (*bench).sltrainStep, false},
-	{"svd", (*bench).svd, false},
-	{"semi-nmf", (*bench).semiNMF, true},
-	{"compress-bert", (*bench).compressBERT, false},
-	{"favit-b0", (*bench).favit, true},
-	{"embed-torch", (*bench).embed, false},
-	{"embed-onnx", (*bench).embed, false},
+	{"gemm", (*bench).gemm, false, false},
+	{"step-a", (*bench).step, true, false},
+	{"step-b", (*bench).step, true, false},
+	{"step-mfa", (*bench).step, true, false},
+	{"step-encoder", (*bench).step, true, false},
+	{"step-lama", (*bench).step, true, false},
+	{"decode-b", (*bench).decode, false, false},
+	{"decode-compressed", (*bench).decodeCompressed, false, false},
+	{"gru", (*bench).gru, false, false},
+	{"sltrain-layer", (*bench).sltrainLayer, false, false},
+	{"sltrain-step", (*bench).sltrainStep, false, false},
+	{"svd", (*bench).svd, false, false},
+	{"semi-nmf", (*bench).semiNMF, true, false},
+	{"compress-bert", (*bench).compressBERT, false, false},
+	{"favit-b0", (*bench).favit, true, false},
+	{"embed-torch", (*bench).embed, false, false},
+	{"embed-onnx", (*bench).embed, false, false},
+	{"serve", (*bench).serve, false, true},
+	{"serve-vectors", (*bench).serveVectors, false, true},
+	{"serve-many", (*bench).serveMany, true, true},
 }
 
 // bench is one measurement: both sides at one number of threads.
@@ -81,6 +92,7 @@ type bench struct {
 	rounds     int
 	ours, peer *side // peer is nil without PyTorch
 	emit       func(result)
+	models     servedModels
 }
 
 func main() {
@@ -88,6 +100,7 @@ func main() {
 	var rounds int
 	var asJSON bool
 	var baseline string
+	var models servedModels
 	var names []string
 	for _, b := range benchmarks {
 		names = append(names, b.name)
@@ -115,7 +128,7 @@ func main() {
 			}
 			print := printer(asJSON)
 			for _, b := range benchmarks {
-				if len(args) > 0 && !slices.Contains(args, b.name) {
+				if len(args) > 0 && !slices.Contains(args, b.name) || len(args) == 0 && b.asked {
 					continue
 				}
 				at := map[int]result{} // by number of threads
@@ -126,7 +139,7 @@ func main() {
 						}
 						print(r)
 					}
-					if err := compare(n, rounds, emit, func(m *bench) error { return b.run(m, b.name) }); err != nil {
+					if err := compare(n, rounds, emit, !b.asked, func(m *bench) error { m.models = models; return b.run(m, b.name) }); err != nil {
 						return err
 					}
 				}
@@ -142,6 +155,9 @@ func main() {
 	root.Flags().IntSliceVar(&threads, "threads", []int{1, 2}, "numbers of threads to measure at")
 	root.Flags().IntVar(&rounds, "rounds", 9, "turns of each side; the median counts")
 	root.Flags().StringVar(&baseline, "against", "", "another version's build of this program, to be compared with in place of PyTorch")
+	root.Flags().StringVar(&models.writer, "model", "", "of serve: a model that writes, a folder of Hugging Face's kind or a GGUF file, such as SmolLM2's")
+	root.Flags().StringVar(&models.draft, "draft", "", "of serve: a checkpoint with the same tokens that guesses what it writes, such as a compressed version")
+	root.Flags().StringVar(&models.encoder, "encoder", "", "of serve-vectors: a folder of sentence-transformers' kind, such as MiniLM's")
 	root.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	root.AddCommand(&cobra.Command{Use: "worker", Hidden: true, RunE: func(*cobra.Command, []string) error { return work(os.Stdin, os.Stdout) }})
 	if err := root.Execute(); err != nil {
@@ -151,15 +167,17 @@ func main() {
 }
 
 // compare starts both sides, runs f and ends them.
-func compare(threads, rounds int, emit func(result), f func(*bench) error) error {
+func compare(threads, rounds int, emit func(result), torch bool, f func(*bench) error) error {
 	ours, err := startOurs(threads)
 	if err != nil {
 		return err
 	}
 	defer ours.end()
-	peer, err := startPeer(threads)
-	if err != nil {
-		return err
+	var peer *side
+	if torch {
+		if peer, err = startPeer(threads); err != nil {
+			return err
+		}
 	}
 	if peer != nil {
 		defer peer.end()

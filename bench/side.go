@@ -81,26 +81,41 @@ func startPeer(threads int) (*side, error) {
 	}
 	for _, python := range candidates {
 		if exec.Command(python, "-c", "import torch, numpy").Run() == nil {
-			dir, err := os.MkdirTemp("", "peer")
-			if err != nil {
-				return nil, err
-			}
-			if err := os.CopyFS(dir, peerSource); err != nil {
-				return nil, err
-			}
-			s, err := start("torch", threads, python, filepath.Join(dir, "peer", "peer.py"))
-			if err != nil {
-				os.RemoveAll(dir)
-				return nil, err
-			}
-			s.dir = dir
-			return s, nil
+			return startScript("torch", threads, python, "peer.py")
 		}
 	}
 	if p := os.Getenv("SPARROW_PYTHON"); p != "" {
 		return nil, fmt.Errorf("bench: SPARROW_PYTHON = %s cannot import torch and numpy", p)
 	}
 	return nil, nil
+}
+
+// startScript runs one of the peer's programs.
+func startScript(name string, threads int, python, script string) (*side, error) {
+	dir, err := peerFolder()
+	if err != nil {
+		return nil, err
+	}
+	s, err := start(name, threads, python, filepath.Join(dir, "peer", script))
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	s.dir = dir
+	return s, nil
+}
+
+// peerFolder is a new folder with the peer's programs.
+func peerFolder() (string, error) {
+	dir, err := os.MkdirTemp("", "peer")
+	if err != nil {
+		return "", err
+	}
+	if err := os.CopyFS(dir, peerSource); err != nil {
+		os.RemoveAll(dir)
+		return "", err
+	}
+	return dir, nil
 }
 
 // ask sends a command and waits for its answer.

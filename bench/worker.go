@@ -16,6 +16,7 @@ import (
 	"github.com/sbinet/npyio/npz"
 	"gorgonia.org/tensor"
 
+	"sparrow"
 	"sparrow/attention"
 	"sparrow/checkpoints"
 	"sparrow/internal/measure"
@@ -71,6 +72,7 @@ type worker struct {
 	layer     *layer
 	scoring   *model.Program // of images; nil without
 	texts     [][]int        // that are embedded
+	many      *sparrow.Model // that many goroutines ask
 }
 
 // work answers commands until the input ends.
@@ -119,6 +121,13 @@ func (w *worker) answer(c command) (reply, error) {
 		}
 	}
 	switch c.Cmd {
+	case "many-load":
+		return reply{}, w.loadMany(c)
+	case "many":
+		if w.many == nil {
+			return reply{}, errors.New("many: no model, send many-load first")
+		}
+		return w.askMany(c.Repeat)
 	case "info":
 		return reply{PeerName: "sparrow", ISA: kernel.ISA(), PeerVersion: runtime.Version()}, nil
 	case "load":

@@ -101,7 +101,7 @@ var imports = map[string][]string{
 	"internal/rename":         {"internal/cli"},
 	"examples/notes":          {},
 	"examples/service":        {},
-	"bench":                   {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama", "interchange", "task/sentence"},
+	"bench":                   {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama", "interchange", "saved", "task/kinds", "task/sentence"},
 	"internal/pages":          {"internal/cli", "compress", "configs", "cost", "recipe"},
 	"tests/attack":            {"checkpoints", "internal/cli", "internal/shell"},
 	"tests/walks":             {"internal/cli", "compress", "recipe"},
