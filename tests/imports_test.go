@@ -108,7 +108,7 @@ var imports = map[string][]string{
 	"tests/claims/interval":   {},
 	"tests/claims/provenance": {"kernel"},
 	"tests/claims":            {"internal/shell", "compress", "train", "train/stf", "tests/claims/interval", "tests/claims/provenance", "model", "model/decoder", "model/encoder", "model/favit", "model/lama", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
-	"tests":                   {"attention", "compress", "train", "train/optim", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data", "data/text"},
+	"tests":                   {"attention", "compress", "train", "train/optim", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data", "data/text", "discover", "factor"},
 }
 
 // testImports are what the tests of a package may import beside that.
