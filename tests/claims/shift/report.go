@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"sparrow/tests/claims/interval"
+	"sparrow/tests/claims/provenance"
+)
+
+// outcome is the claim with its measurements.
+type outcome struct {
+	claim    *Claim
+	commit   string
+	machine  provenance.Machine
+	cells    []result
+	joined   []joining
+	missing  []string
+	findings []finding
+}
+
+type result struct {
+	Cell    cell       `json:"cell"`
+	Methods []measured `json:"methods"`
+}
+
+// joining is which classes became one, and what k-means of the features found of them on the part that chose them.
+type joining struct {
+	Subject string   `json:"subject"`
+	Classes []string `json:"classes"`
+	Blind   float64  `json:"blind"`
+}
+
+// finding is an expectation with what was measured: the mean over seeds and its 95% interval by Student's t, each seed the mean of its
+// cells.
+type finding struct {
+	Expect  string     `json:"expect"`
+	Value   float64    `json:"value"`
+	Between [2]float64 `json:"interval"`
+	Verdict string     `json:"verdict"`
+}
+
+func (e Expect) String() string {
+	s := fmt.Sprintf("%s of %s", e.Of, e.Method)
+	if e.Than != "" {
+		s += " minus that of " + e.Than
+	}
+	if e.Subject != "" {
+		s += " on " + e.Subject
+	}
+	if e.Joined {
+		s += ", pairs of classes as one"
+	}
+	if e.Alpha != 0 {
+		s += fmt.Sprintf(", alpha %g", e.Alpha)
+	}
+	if e.AtMost != 0 {
+		return s + fmt.Sprintf(": at most %g", e.AtMost)
+	}
+	return s + fmt.Sprintf(": at least %g", e.AtLeast)
+}
+
+// value is what an expectation is about, in one cell.
+func (e Expect) value(r result) float64 {
+	of := func(name string) float64 {
+		m := r.Methods[slices.Index(methods, name)]
+		if e.Of == "distance" {
+			return m.Distance
+		}
+		return m.Accuracy
+	}
+	if e.Than == "" {
+		return of(e.Method)
+	}
+	return of(e.Method) - of(e.Than)
+}
+
+// judge measures all expectations.
+func (o *outcome) judge() {
+	for _, e := range o.claim.Expect {
+		sums, counts := make([]float64, o.claim.Seeds), make([]float64, o.claim.Seeds)
+		for _, r := range o.cells {
+			c := r.Cell
+			if c.Joined != e.Joined || e.Subject != "" && e.Subject != c.Subject || e.Alpha != 0 && e.Alpha != c.Alpha {
+				continue
+			}
+			sums[c.Seed-1] += e.value(r)
+			counts[c.Seed-1]++
+		}
+		f := finding{Expect: e.String(), Verdict: "not measured"}
+		if counts[0] > 0 {
+			for i := range sums {
+				sums[i] /= counts[i]
+			}
+			mean, half := spread(sums)
+			f.Value, f.Between = mean, [2]float64{mean - half, mean + half}
+			f.Verdict = verdict(e, f.Between)
+		}
+		o.findings = append(o.findings, f)
+	}
+}
+
+// spread is the mean and half the width of its 95% interval.
+func spread(x []float64) (mean, half float64) {
+	n := float64(len(x))
+	for _, v := range x {
+		mean += v / n
+	}
+	sum := 0.0
+	for _, v := range x {
+		sum += (v - mean) * (v - mean)
+	}
+	return mean, interval.Critical(len(x)-1) * math.Sqrt(sum/(n-1)/n)
+}
+
+// verdict holds where the whole interval is on the right side of the bound, fails where it is on the wrong one.
+func verdict(e Expect, between [2]float64) string {
+	low, high, bound := between[0], between[1], e.AtLeast
+	if e.AtMost != 0 {
+		low, high, bound = -between[1], -between[0], -e.AtMost
+	}
+	switch {
+	case low >= bound:
+		return "holds"
+	case high < bound:
+		return "fails"
+	}
+	return "inconclusive"
+}
+
+// report is the outcome for machines.
+func (o *outcome) report() any {
+	return struct {
+		Title    string             `json:"title"`
+		Paper    string             `json:"paper"`
+		Findings []finding          `json:"findings"`
+		Joined   []joining          `json:"joined"`
+		Missing  []string           `json:"missing"`
+		Cells    []result           `json:"cells"`
+		Commit   string             `json:"commit"`
+		Machine  provenance.Machine `json:"machine"`
+	}{o.claim.Title, o.claim.Paper, o.findings, o.joined, o.missing, o.cells, o.commit, o.machine}
+}
+
+// text is the outcome as Markdown.
+func (o *outcome) text(quick bool) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n", o.claim.Title)
+	if quick {
+		b.WriteString("A few small cells, to check the machinery: the numbers mean nothing.\n\n")
+	}
+	fmt.Fprintf(&b, "%s\n\nPaper: %s\n\n", o.claim.Statement, o.claim.Paper)
+	if len(o.missing) > 0 {
+		fmt.Fprintf(&b, "Not on this machine: %s.\n\n", strings.Join(o.missing, ", "))
+	}
+	b.WriteString("| expected | measured | 95% interval | verdict |\n|---|---|---|---|\n")
+	for _, f := range o.findings {
+		fmt.Fprintf(&b, "| %s | %.4f | %.4f to %.4f | %s |\n", f.Expect, f.Value, f.Between[0], f.Between[1], f.Verdict)
+	}
+	fmt.Fprintf(&b, "\nAccuracy on held out examples and, in brackets, L1 error of the shares; means of %d seeds.\n\n| data | classes | alpha | domains |", o.claim.Seeds)
+	for _, m := range methods {
+		fmt.Fprintf(&b, " %s |", m)
+	}
+	b.WriteString("\n|---|---|---|---|" + strings.Repeat("---|", len(methods)) + "\n")
+	for first := 0; first < len(o.cells); first += o.claim.Seeds {
+		group := o.cells[first : first+o.claim.Seeds]
+		c := group[0].Cell
+		name := c.Subject
+		if c.Joined {
+			name += ", joined"
+		}
+		fmt.Fprintf(&b, "| %s | %d | %g | %d |", name, c.Classes, c.Alpha, c.Domains)
+		for m := range methods {
+			var accuracy, distance float64
+			refused := 0
+			for _, r := range group {
+				accuracy += r.Methods[m].Accuracy / float64(len(group))
+				distance += r.Methods[m].Distance / float64(len(group))
+				if r.Methods[m].Refused != "" {
+					refused++
+				}
+			}
+			fmt.Fprintf(&b, " %.3f (%.2f)", accuracy, distance)
+			if refused > 0 {
+				fmt.Fprintf(&b, ", %d refused", refused)
+			}
+			b.WriteString(" |")
+		}
+		b.WriteString("\n")
+	}
+	if len(o.joined) > 0 {
+		b.WriteString("\nJoined, so that k-means of the features finds least on a part that is not measured:\n\n")
+		for _, j := range o.joined {
+			fmt.Fprintf(&b, "- %s: %s; k-means there %.3f\n", j.Subject, strings.Join(j.Classes, "| "), j.Blind)
+		}
+	}
+	fmt.Fprintf(&b, "\nThe discriminator is a linear head on frozen features, fitted on 70%% of the examples: vectors of a sentence encoder of texts cut to %d words, or %d random waves of %d directions of most variance of images. Cells are as many as classes. Commit %.9s, %s.\n", mostWords, waves, directions, o.commit, o.machine.CPU)
+	return b.String()
+}
