@@ -107,7 +107,7 @@ var imports = map[string][]string{
 	"tests/walks":             {"internal/cli", "compress", "recipe"},
 	"tests/claims/interval":   {},
 	"tests/claims/provenance": {"kernel"},
-	"tests/claims/shift":      {"checkpoints", "configs", "data/images", "data/labelled", "discover", "factor", "internal/rng", "model", "recipe", "saved", "task", "tests/claims/interval", "tests/claims/provenance"},
+	"tests/claims/shift":      {"checkpoints", "configs", "data/images", "data/labelled", "discover", "factor", "internal/rng", "model", "recipe", "saved", "task", "task/discovery", "train", "tests/claims/interval", "tests/claims/provenance"},
 	"tests/claims":            {"internal/shell", "compress", "train", "train/stf", "tests/claims/interval", "tests/claims/provenance", "model", "model/decoder", "model/encoder", "model/favit", "model/lama", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
 	"tests":                   {"attention", "compress", "train", "train/optim", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data", "data/text", "discover", "factor"},
 }
@@ -120,6 +120,7 @@ var testImports = map[string][]string{
 	"interchange":     {"configs", "saved", "model/decode", "op"},
 	"serve":           {"checkpoints", "configs", "internal/rng", "nn", "recipe", "task/kinds"},
 	"task/corpus":     {"configs", "model/decoder"},
+	"task/discovery":  {"internal/rng"},
 	"task/sentence":   {"configs", "model/encoder", "nn"},
 	"task/kinds":      {"model/favit", "data/labelled"},
 	"train":           {"attention", "factor", "data/images", "data/labelled", "data/text", "data/tokenizers", "internal/rng", "model/decode", "model/decoder", "model/encoder", "model/favit", "model/lama", "model/vit"},

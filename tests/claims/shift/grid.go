@@ -25,6 +25,10 @@ type Claim struct {
 	Domains     []int     `toml:"domains"`      // in multiples of K
 	Condition   float64   `toml:"condition"`    // shares with a larger one are drawn again
 
+	// How a discriminator is trained in full; data, task and seed are the cell's.
+	Texts  recipe.Config `toml:"texts"`
+	Images recipe.Config `toml:"images"`
+
 	Subjects []Subject `toml:"subject"`
 	Expect   []Expect  `toml:"expect"`
 }
@@ -57,7 +61,7 @@ func (c Claim) Validate(r *configs.Report) {
 		r.Errorf("seeds", "or another size of the grid is too small: want 2 seeds, 100 examples, alphas, domains, subjects and a condition above 1")
 	}
 	for i, e := range c.Expect {
-		if !slices.Contains(methods, e.Method) || e.Than != "" && !slices.Contains(methods, e.Than) {
+		if e.Method != trained && !slices.Contains(methods, e.Method) || e.Than != "" && !slices.Contains(methods, e.Than) {
 			r.Errorf(fmt.Sprintf("expect.%d.method", i), "or than is none of %v", methods)
 		}
 		if e.Of != "accuracy" && e.Of != "distance" || (e.AtLeast != 0) == (e.AtMost != 0) {
@@ -78,6 +82,9 @@ type cell struct {
 
 // methods that are compared, in the order of the tables.
 var methods = []string{"separable", "random", "k-means of features", "k-means of p(d|x)", "neighbours", "supervised"}
+
+// trained is the way of separable with a discriminator that is trained in full, in some cells.
+const trained = "trained in full"
 
 // measured is what a method reached.
 type measured struct {
@@ -103,7 +110,7 @@ func deal(ctx context.Context, class []int, k, r, most int, alpha, limit float64
 	share = factor.NewMatrix(k, r)
 	for try := 0; ; try++ {
 		if try == 10000 {
-			return nil, nil, nil, fmt.Errorf("no shares of %d classes in %d domains with alpha %g have a condition below %g", k, r, alpha, limit)
+			return nil, nil, nil, fmt.Errorf("no shares of %d classes in %d domains with alpha %g have a condition below %g and use for %.0f%% of the examples", k, r, alpha, limit, 100*leastUsed)
 		}
 		again := rng.New(seed, "claims/shift/shares", uint64(try)<<40)
 		for d := range r {
@@ -115,7 +122,7 @@ func deal(ctx context.Context, class []int, k, r, most int, alpha, limit float64
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		if s.S[0] < limit*s.S[len(s.S)-1] {
+		if s.S[0] < limit*s.S[len(s.S)-1] && enough(pools, share) >= leastUsed*float64(min(most, len(class))) {
 			break
 		}
 	}
@@ -133,10 +140,26 @@ func deal(ctx context.Context, class []int, k, r, most int, alpha, limit float64
 		used, domain = append(used, pools[y][0]), append(domain, d)
 		pools[y] = pools[y][1:]
 	}
-	if len(used) < 60*r {
+	if len(used) < 2*r {
 		return nil, nil, nil, fmt.Errorf("%d examples for %d domains: a class runs out", len(used), r)
 	}
 	return used, domain, share, nil
+}
+
+// leastUsed is the share of the examples that a draw of shares must have use for: one that wants most of a single class has little.
+const leastUsed = 0.3
+
+// enough is how many examples there are for shares of domains of equal size.
+func enough(pools [][]int, share *factor.Matrix) float64 {
+	least := math.Inf(1)
+	for y, p := range pools {
+		mean := 0.0
+		for _, v := range share.Row(y) {
+			mean += v / float64(share.Cols)
+		}
+		least = min(least, float64(len(p))/max(mean, 1e-12))
+	}
+	return least
 }
 
 // dirichlet draws from Dir(alpha, ..., alpha) by the gamma draws of Marsaglia and Tsang (2000).

@@ -50,6 +50,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	if *quick {
 		claim.Alphas, claim.Domains, claim.Seeds, claim.MaxExamples = claim.Alphas[:1], claim.Domains[:1], 2, 1500
+		claim.Texts.Train.Steps, claim.Images.Train.Steps, claim.Images.Train.WarmupSteps = 20, 20, 5
 	} else if !provenance.Committed(path) {
 		return fmt.Errorf("%s is not committed as it is: an expectation is written down before the first measurement", path)
 	}
@@ -91,7 +92,7 @@ func run(ctx context.Context, args []string) error {
 
 // decode reads a claim.
 func decode(path string, text []byte) (*Claim, error) {
-	c := &Claim{Seeds: 5, MaxExamples: 5000, Condition: 20}
+	c := &Claim{Seeds: 5, MaxExamples: 5000, Condition: 20, Texts: recipe.Default(), Images: recipe.Default()}
 	return c, configs.Decode(path, text, c, configs.Options{Lists: recipe.Lists()})
 }
 
@@ -127,6 +128,13 @@ func (o *outcome) measure(ctx context.Context, cache string) error {
 						if err != nil {
 							return fmt.Errorf("%+v: %w", c, err)
 						}
+						if alpha == o.claim.Alphas[0] && times == o.claim.Domains[0] && seed < wholeSeeds {
+							full, err := o.full(ctx, cache, l, c)
+							if err != nil {
+								return fmt.Errorf("%+v: %w", c, err)
+							}
+							got = append(got, full)
+						}
 						o.cells = append(o.cells, result{c, got})
 						if !cached {
 							fmt.Fprintf(os.Stderr, "%+v: %.3f, k-means %.3f; %s\n", c, got[0].Accuracy, got[2].Accuracy, time.Since(began).Round(time.Second))
@@ -137,6 +145,35 @@ func (o *outcome) measure(ctx context.Context, cache string) error {
 		}
 	}
 	return nil
+}
+
+// full finds what a discriminator that is trained in full reaches in a cell, or trains it.
+func (o *outcome) full(ctx context.Context, cache string, l *loaded, c cell) (got measured, err error) {
+	text, err := configs.Encode(struct {
+		Texts  recipe.Config `toml:"texts"`
+		Images recipe.Config `toml:"images"`
+	}{o.claim.Texts, o.claim.Images})
+	if err != nil {
+		return got, err
+	}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "full 1 %+v %d %g %v %v %s", c, o.claim.MaxExamples, o.claim.Condition, l.classes, l.class, text)
+	path := filepath.Join(cache, hex.EncodeToString(sum.Sum(nil)[:16])+".json")
+	if text, err := os.ReadFile(path); err == nil && json.Unmarshal(text, &got) == nil && got.Method == trained {
+		return got, nil
+	}
+	dir, err := os.MkdirTemp(cache, "full-")
+	if err != nil {
+		return got, err
+	}
+	defer os.RemoveAll(dir)
+	if got, err = l.whole(ctx, c, o.claim, dir); err != nil {
+		return got, err
+	}
+	if text, err = json.Marshal(got); err == nil {
+		err = checkpoints.WriteFileAtomic(path, text)
+	}
+	return got, err
 }
 
 // one finds a cell in the cache or makes it. The cell's place, its examples and what the claim asks for decide its name.

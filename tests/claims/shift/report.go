@@ -62,10 +62,17 @@ func (e Expect) String() string {
 	return s + fmt.Sprintf(": at least %g", e.AtLeast)
 }
 
+// in tells whether a cell is one that an expectation is about.
+func (e Expect) in(r result) bool {
+	c := r.Cell
+	return c.Joined == e.Joined && (e.Subject == "" || e.Subject == c.Subject) && (e.Alpha == 0 || e.Alpha == c.Alpha) &&
+		slices.ContainsFunc(r.Methods, func(m measured) bool { return m.Method == e.Method })
+}
+
 // value is what an expectation is about, in one cell.
 func (e Expect) value(r result) float64 {
 	of := func(name string) float64 {
-		m := r.Methods[slices.Index(methods, name)]
+		m := r.Methods[slices.IndexFunc(r.Methods, func(m measured) bool { return m.Method == name })]
 		if e.Of == "distance" {
 			return m.Distance
 		}
@@ -82,13 +89,12 @@ func (o *outcome) judge() {
 	for _, e := range o.claim.Expect {
 		sums, counts := make([]float64, o.claim.Seeds), make([]float64, o.claim.Seeds)
 		for _, r := range o.cells {
-			c := r.Cell
-			if c.Joined != e.Joined || e.Subject != "" && e.Subject != c.Subject || e.Alpha != 0 && e.Alpha != c.Alpha {
-				continue
+			if e.in(r) {
+				sums[r.Cell.Seed-1] += e.value(r)
+				counts[r.Cell.Seed-1]++
 			}
-			sums[c.Seed-1] += e.value(r)
-			counts[c.Seed-1]++
 		}
+		sums = sums[:len(counts)-len(slices.DeleteFunc(slices.Clone(counts), func(n float64) bool { return n > 0 }))] // the first seeds alone may have it
 		f := finding{Expect: e.String(), Verdict: "not measured"}
 		if counts[0] > 0 {
 			for i := range sums {
@@ -160,10 +166,11 @@ func (o *outcome) text(quick bool) string {
 		fmt.Fprintf(&b, "| %s | %.4f | %.4f to %.4f | %s |\n", f.Expect, f.Value, f.Between[0], f.Between[1], f.Verdict)
 	}
 	fmt.Fprintf(&b, "\nAccuracy on held out examples and, in brackets, L1 error of the shares; means of %d seeds.\n\n| data | classes | alpha | domains |", o.claim.Seeds)
-	for _, m := range methods {
+	columns := append(slices.Clone(methods), trained)
+	for _, m := range columns {
 		fmt.Fprintf(&b, " %s |", m)
 	}
-	b.WriteString("\n|---|---|---|---|" + strings.Repeat("---|", len(methods)) + "\n")
+	b.WriteString("\n|---|---|---|---|" + strings.Repeat("---|", len(columns)) + "\n")
 	for first := 0; first < len(o.cells); first += o.claim.Seeds {
 		group := o.cells[first : first+o.claim.Seeds]
 		c := group[0].Cell
@@ -172,17 +179,27 @@ func (o *outcome) text(quick bool) string {
 			name += ", joined"
 		}
 		fmt.Fprintf(&b, "| %s | %d | %g | %d |", name, c.Classes, c.Alpha, c.Domains)
-		for m := range methods {
-			var accuracy, distance float64
+		for _, method := range columns {
+			var accuracy, distance, n float64
 			refused := 0
 			for _, r := range group {
-				accuracy += r.Methods[m].Accuracy / float64(len(group))
-				distance += r.Methods[m].Distance / float64(len(group))
-				if r.Methods[m].Refused != "" {
-					refused++
+				for _, m := range r.Methods {
+					if m.Method != method {
+						continue
+					}
+					n++
+					accuracy += m.Accuracy
+					distance += m.Distance
+					if m.Refused != "" {
+						refused++
+					}
 				}
 			}
-			fmt.Fprintf(&b, " %.3f (%.2f)", accuracy, distance)
+			if n == 0 {
+				b.WriteString(" - |")
+				continue
+			}
+			fmt.Fprintf(&b, " %.3f (%.2f)", accuracy/n, distance/n)
 			if refused > 0 {
 				fmt.Fprintf(&b, ", %d refused", refused)
 			}

@@ -15,7 +15,7 @@ func TestClaimIsRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c, err := decode("lls-ddfa.toml", text); err != nil || len(c.Subjects) != 4 || len(c.Expect) != 9 {
+	if c, err := decode("lls-ddfa.toml", text); err != nil || len(c.Subjects) != 4 || len(c.Expect) != 10 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if _, err := decode("x.toml", []byte("seeds = 5\n")); err == nil {
@@ -61,8 +61,8 @@ func TestDealKeepsShares(t *testing.T) {
 			}
 		}
 	}
-	if _, _, _, err := deal(t.Context(), l.class[:50], 3, 6, 3000, 3, 20, 1); err == nil {
-		t.Error("fifty examples are dealt to six domains")
+	if _, _, _, err := deal(t.Context(), l.class[:8], 3, 6, 3000, 3, 20, 1); err == nil {
+		t.Error("eight examples are dealt to six domains")
 	}
 }
 
@@ -125,4 +125,46 @@ func TestVerdict(t *testing.T) {
 			t.Errorf("%+v %v: %s, want %s", c.e, c.at, got, c.want)
 		}
 	}
+}
+
+// TestWhole trains a small network on texts and on images of two kinds, from files to shares.
+func TestWhole(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two runs")
+	}
+	claim, err := decode("lls-ddfa.toml", mustRead(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	claim.MaxExamples, claim.Texts.Train.Steps, claim.Images.Train.Steps = 600, 100, 60
+	c := cell{Subject: "toys", Alpha: 0.5, Domains: 2, Classes: 2, Seed: 1}
+	texts := &loaded{classes: []string{"a", "b"}}
+	shapes := &loaded{classes: []string{"a", "b"}, colour: true}
+	draw := rng.New(3, "claims/shift/test", 0)
+	for range 1500 {
+		y := draw.Intn(2)
+		texts.class, shapes.class = append(texts.class, y), append(shapes.class, y)
+		words := [2]string{"goal match team ball", "flour oven sugar bake"}[y]
+		texts.texts = append(texts.texts, words+" "+string(rune('a'+draw.Intn(26))))
+		pixels := make([]uint8, 3*28*28)
+		for p := range pixels {
+			pixels[p] = uint8(draw.Intn(60) + 150*y)
+		}
+		shapes.pixels = append(shapes.pixels, pixels)
+	}
+	for name, l := range map[string]*loaded{"texts": texts, "images": shapes} {
+		got, err := l.whole(t.Context(), c, claim, t.TempDir())
+		if err != nil || got.Accuracy < 0.9 {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func mustRead(t *testing.T) []byte {
+	t.Helper()
+	text, err := os.ReadFile("lls-ddfa.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

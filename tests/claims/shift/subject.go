@@ -39,6 +39,10 @@ type loaded struct {
 	x       *factor.Matrix
 	class   []int
 	classes []string
+
+	texts  []string  // of texts
+	pixels [][]uint8 // of images
+	colour bool      // which have three channels
 }
 
 // load reads a data set, takes most examples in a drawn order, and gives each its features.
@@ -132,7 +136,7 @@ func (s Subject) texts(ctx context.Context, from labelled.Source, most int) (*lo
 			x.Row(i)[d] = float64(v)
 		}
 	}
-	return &loaded{x, class, classes}, nil
+	return &loaded{x: x, class: class, classes: classes, texts: texts}, nil
 }
 
 // images are seen by cos(w·z + b), z the directions of most variance and w drawn so that waves are about as long as images lie apart
@@ -179,7 +183,11 @@ func (s Subject) images(ctx context.Context, from images.Source, most int) (*loa
 			x.Row(i)[k] = math.Cos(x.Row(i)[k] + v)
 		}
 	}
-	return &loaded{x, class, classes}, nil
+	l := &loaded{x: x, class: class, classes: classes, colour: d.Train.Channels == 3}
+	for _, j := range at {
+		l.pixels = append(l.pixels, list[j].Pixels)
+	}
+	return l, nil
 }
 
 // joinings are how many ways of pairing classes are tried.
@@ -223,7 +231,7 @@ func (l *loaded) join(ctx context.Context) (joined *loaded, blind float64, err e
 			blind, best = a, of
 		}
 	}
-	joined = &loaded{classes: make([]string, k)}
+	joined = &loaded{classes: make([]string, k), colour: l.colour}
 	var kept []int
 	for y, pair := range best {
 		if pair < k {
@@ -234,6 +242,11 @@ func (l *loaded) join(ctx context.Context) (joined *loaded, blind float64, err e
 		if best[l.class[i]] < k {
 			kept = append(kept, i)
 			joined.class = append(joined.class, best[l.class[i]])
+			if l.texts != nil {
+				joined.texts = append(joined.texts, l.texts[i])
+			} else if l.pixels != nil {
+				joined.pixels = append(joined.pixels, l.pixels[i])
+			}
 		}
 	}
 	joined.x = factor.NewMatrix(len(kept), l.x.Cols)
