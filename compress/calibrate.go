@@ -22,7 +22,7 @@ const (
 	momentBytes = 256 << 20
 )
 
-// momentBatch is how many texts run at once for moments, by the longest there are.
+// momentBatch is how many texts run at once for moments, by the longest there are. The data has been read.
 func (s *compression) momentBatch() int {
 	x, ok := s.data.(task.Stepped)
 	if !ok {

@@ -196,11 +196,13 @@ func (s *compression) factorize(ctx context.Context, p *Plan, j journal, final s
 
 // calibration is what a checkpoint's manifest tells of the data that its weights were chosen by; nil: none was read.
 func (s *compression) calibration() *checkpoints.Calibration {
-	batch, n := s.momentBatch(), s.needs()
-	switch {
+	var batch int
+	switch n := s.needs(); {
 	case n.Fisher || n.Entries:
 		batch = s.cfg.Compress.Calibration.FisherBatch
-	case !n.Moments:
+	case n.Moments:
+		batch = s.momentBatch()
+	default:
 		return nil
 	}
 	c := &checkpoints.Calibration{Examples: s.samples(batch), Seed: s.cfg.Seed, Data: s.data.Facts().Hash}

@@ -180,15 +180,17 @@ func TestFisherOfSentences(t *testing.T) {
 
 // TestNoCalibration: where no data is read the manifest names none.
 func TestNoCalibration(t *testing.T) {
-	cfg := configOf(t, trainedRun(t), "svd", 0.5)
-	cfg.Compress.Allocation = "uniform"
-	dir := filepath.Join(t.TempDir(), "out")
-	mustRun(t, cfg, dir)
-	l, err := saved.Open(dir, false, model.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := l.Files.Manifest().Calibration; c != nil {
-		t.Errorf("calibrated by %+v, want no data", c)
+	for name, from := range map[string]string{"text": trainedRun(t), "pairs": trainedSentences(t)} {
+		cfg := configOf(t, from, "svd", 0.5)
+		cfg.Compress.Allocation, cfg.Unmeasured = "uniform", true
+		dir := filepath.Join(t.TempDir(), "out")
+		mustRun(t, cfg, dir)
+		l, err := saved.Open(dir, false, model.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := l.Files.Manifest().Calibration; c != nil {
+			t.Errorf("%s: calibrated by %+v, want no data", name, c)
+		}
 	}
 }
