@@ -223,23 +223,7 @@ func (s *compression) assemble(old *nn.Store, cfg recipe.Model, forms map[string
 	if err != nil {
 		return nil, fmt.Errorf("compress: %w", err)
 	}
-	arrays := map[string]nn.Array{}
-	for _, name := range store.Names() {
-		if d := old.Get(name); d != nil {
-			arrays[name] = nn.Array{Shape: d.Shape(), Data: d.Data()}
-		}
-	}
-	for _, name := range store.IndexNames() {
-		arrays[name] = nn.Array{Shape: []int{len(old.Index(name))}, Data: old.Index(name)}
-	}
-	for _, a := range saved.BaseArrays(old) {
-		arrays[a.Name] = nn.Array{Shape: a.Shape, Data: a.Data}
-	}
-	for _, name := range store.AtomNames() {
-		if a := old.Atoms(name); a != nil {
-			arrays[name] = nn.Array{Shape: []int{a.PackedLen()}, Data: a.Pack()}
-		}
-	}
+	arrays := saved.Held(old)
 	for layer, form := range forms {
 		for _, a := range form.Arrays {
 			name := layer + a.Name

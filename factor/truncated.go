@@ -196,27 +196,9 @@ func RandomizedSVD(ctx context.Context, a *Matrix, cfg RandomizedConfig, progres
 	l := min(cfg.Rank+cfg.Oversample, min(m, n))
 	j := &job{ctx: ctx, progress: progress, total: 2*cfg.Power + 3}
 
-	omega := NewMatrix(l, n)
-	rng.FillNormal(rng.New(cfg.Seed, "factor/randomized", 0), omega.Data, 0, 1)
-	q := NewMatrix(l, m) // as rows
-	for power := 0; ; power++ {
-		kernel.Gemm(false, true, l, m, n, 1, omega.Data, n, work.Data, n, 0, q.Data, m)
-		if err := orthonormal(ctx, q); err != nil {
-			return nil, err
-		}
-		if err := j.step(1); err != nil {
-			return nil, err
-		}
-		if power == cfg.Power {
-			break
-		}
-		omega = q.Mul(work)
-		if err := orthonormal(ctx, omega); err != nil {
-			return nil, err
-		}
-		if err := j.step(1); err != nil {
-			return nil, err
-		}
+	q, err := sampleRange(dense{work}, l, cfg, j)
+	if err != nil {
+		return nil, err
 	}
 	d, err := ThinSVD(ctx, q.Mul(work), nil)
 	if err != nil {
@@ -250,6 +232,91 @@ func RandomizedSVD(ctx context.Context, a *Matrix, cfg RandomizedConfig, progres
 	}
 	j.finish()
 	return d, nil
+}
+
+// Products is a matrix A [m, n] that is known by its products with others, such as a sparse one.
+type Products interface {
+	Size() (m, n int)
+	Times(x *Matrix) *Matrix           // X A of X [l, m]: [l, n]
+	TimesTransposed(x *Matrix) *Matrix // X Aᵀ of X [l, n]: [l, m]
+	SumSquares() float64               // of all elements
+}
+
+// dense is a matrix as its products.
+type dense struct{ *Matrix }
+
+func (a dense) Size() (m, n int) { return a.Rows, a.Cols }
+
+func (a dense) Times(x *Matrix) *Matrix { return x.Mul(a.Matrix) }
+
+func (a dense) TimesTransposed(x *Matrix) *Matrix {
+	y := NewMatrix(x.Rows, a.Rows)
+	kernel.Gemm(false, true, x.Rows, a.Rows, a.Cols, 1, x.Data, a.Cols, a.Data, a.Cols, 0, y.Data, a.Rows)
+	return y
+}
+
+func (a dense) SumSquares() float64 { return kernel.SumSquares(a.Data) }
+
+// RandomizedProducts is [RandomizedSVD] of a matrix that is not held as a whole. Its Error is that of exact singular values,
+// sqrt(||A||² - sum of S²), and Bound is 0.
+func RandomizedProducts(ctx context.Context, a Products, cfg RandomizedConfig, progress Progress) (*SVD, error) {
+	m, n := a.Size()
+	if cfg.Rank < 1 || cfg.Rank > min(m, n) || cfg.Oversample < 0 || cfg.Power < 0 {
+		return nil, fmt.Errorf("factor: randomized svd: %w: got rank %d, oversample %d and power %d for %d x %d, want a rank of 1 to %d and the others not negative",
+			ErrShape, cfg.Rank, cfg.Oversample, cfg.Power, m, n, min(m, n))
+	}
+	if cfg.Oversample == 0 {
+		cfg.Oversample = 10
+	}
+	l := min(cfg.Rank+cfg.Oversample, min(m, n))
+	j := &job{ctx: ctx, progress: progress, total: 2*cfg.Power + 3}
+	q, err := sampleRange(a, l, cfg, j)
+	if err != nil {
+		return nil, err
+	}
+	d, err := ThinSVD(ctx, a.Times(q), nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.step(1); err != nil {
+		return nil, err
+	}
+	if d, err = d.Truncate(cfg.Rank); err != nil {
+		return nil, err
+	}
+	u := NewMatrix(m, cfg.Rank)
+	kernel.Gemm(true, false, m, cfg.Rank, l, 1, q.Data, m, d.U.Data, cfg.Rank, 0, u.Data, cfg.Rank)
+	d.U = u
+	kept := 0.0
+	for _, s := range d.S {
+		kept += s * s
+	}
+	d.Error, d.Bound = math.Sqrt(max(0, a.SumSquares()-kept)), 0
+	j.finish()
+	return d, nil
+}
+
+// sampleRange returns an orthonormal basis, as rows [l, m], of what (A Aᵀ)^Power A makes of l random directions.
+func sampleRange(a Products, l int, cfg RandomizedConfig, j *job) (*Matrix, error) {
+	_, n := a.Size()
+	omega := NewMatrix(l, n)
+	rng.FillNormal(rng.New(cfg.Seed, "factor/randomized", 0), omega.Data, 0, 1)
+	for power := 0; ; power++ {
+		q := a.TimesTransposed(omega)
+		if err := orthonormal(j.ctx, q); err != nil {
+			return nil, err
+		}
+		if err := j.step(1); err != nil || power == cfg.Power {
+			return q, err
+		}
+		omega = a.Times(q)
+		if err := orthonormal(j.ctx, omega); err != nil {
+			return nil, err
+		}
+		if err := j.step(1); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // orthonormal replaces the rows of x [r, n], r <= n, by an orthonormal basis of their span.

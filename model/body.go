@@ -25,6 +25,8 @@ type Body interface {
 type Worded interface {
 	// WordEmbedding is the name of their parameter, [V, width].
 	WordEmbedding() string
+	// PerWord are the names of all parameters that have a row for each token, as far as the network has them, the embedding first.
+	PerWord() []string
 }
 
 // Typed is a body that tells apart the texts that a sequence consists of.
@@ -37,6 +39,8 @@ type Typed interface {
 type Padded interface {
 	// Words are at least as many as the tokenizer has tokens; 0: as many.
 	Words() int
+	// Unpadded is the body with as many as the tokenizer has.
+	Unpadded() Body
 }
 
 // Bounded is a body whose config may say the longest sequence.

@@ -15,10 +15,10 @@ import (
 type Survey struct {
 	data.Survey
 
-	// Tokenizer is nil for those that are made from the text: "char", "word", "bpe" and "wordpiece"; and for images.
+	// Tokenizer is nil for those that are made from the text: "char", "word", "bpe", "wordpiece" and "unigram"; and for images.
 	Tokenizer tokenizers.Tokenizer
 
-	// VocabSize is the number of ids, for "word", "bpe" and "wordpiece" the one asked for, of which a small text may yield
+	// VocabSize is the number of ids, for "word", "bpe", "wordpiece" and "unigram" the one asked for, of which a small text may yield
 	// fewer; 0 for "char", whose ids are the characters of the text, and for images.
 	VocabSize int
 

@@ -69,6 +69,29 @@ func Arrays(s *nn.Store) []checkpoints.Array {
 	return append(out, BaseArrays(s)...)
 }
 
+// Held are all arrays of a store, as nn.Store.Fill takes them for another one: parameters that are in few bits in memory and
+// frozen weights of a virtual store are not among them.
+func Held(s *nn.Store) map[string]nn.Array {
+	arrays := map[string]nn.Array{}
+	for _, name := range s.Names() {
+		if d := s.Get(name); d != nil {
+			arrays[name] = nn.Array{Shape: d.Shape(), Data: d.Data()}
+		}
+	}
+	for _, name := range s.IndexNames() {
+		arrays[name] = nn.Array{Shape: []int{len(s.Index(name))}, Data: s.Index(name)}
+	}
+	for _, a := range BaseArrays(s) {
+		arrays[a.Name] = nn.Array{Shape: a.Shape, Data: a.Data}
+	}
+	for _, name := range s.AtomNames() {
+		if a := s.Atoms(name); a != nil {
+			arrays[name] = nn.Array{Shape: []int{a.PackedLen()}, Data: a.Pack()}
+		}
+	}
+	return arrays
+}
+
 // unpack takes the packed indices of dense_sparse layers, and the values of codes, over from arrays that a checkpoint has
 // filled. Arrays that are not there change nothing.
 func unpack(s *nn.Store, filled map[string]checkpoints.Array) error {

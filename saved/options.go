@@ -37,6 +37,9 @@ func (o Options) Task(cfg recipe.Config, files task.Files) (task.Task, error) {
 	return kinds.Open(Known(o).Tasks, cfg, files)
 }
 
+// TaskName is the name of a config's task.
+func (o Options) TaskName(cfg recipe.Config) (string, error) { return kinds.Name(Known(o).Tasks, cfg) }
+
 // Check is for configs.Options: it reports by its key why none of the tasks is cfg's.
 func (o Options) Check(cfg *recipe.Config) func(*configs.Report) {
 	return func(r *configs.Report) { kinds.Check(Known(o).Tasks, *cfg, r) }

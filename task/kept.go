@@ -1,7 +1,8 @@
 package task
 
 // optional are files that tell how an imported model is used. A checkpoint without them is complete.
-var optional = []string{"generation_config.json", "chat_template.jinja", "tokenizer_config.json", "special_tokens_map.json", "config_sentence_transformers.json"}
+// extension.json is of one with another vocabulary.
+var optional = []string{"extension.json", "generation_config.json", "chat_template.jinja", "tokenizer_config.json", "special_tokens_map.json", "config_sentence_transformers.json"}
 
 // Kept adds what a checkpoint keeps of an imported model to the files of a task.
 func Kept(files Files, own map[string][]byte) map[string][]byte {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -12,12 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/checkpoints"
-	"sparrow/configs"
 	"sparrow/interchange"
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
-	"sparrow/model"
-	"sparrow/recipe"
 	"sparrow/saved"
 )
 
@@ -100,26 +96,10 @@ func writeImport(w io.Writer, m *interchange.Model, out string) error {
 	if err != nil {
 		return err
 	}
-	cfg := recipe.Default()
-	cfg.Name, cfg.Model = "import", m.Network
-	cfg.Data, cfg.Task = recipe.From(recipe.NoneWithin(m.Dims.Context)), &recipe.Task{Kind: m.Task}
-	cfg.Train.BatchSize = 8
-	if b, ok := m.Network.Body().(model.Sequence); ok && b.Causal() {
-		cfg.Train.BatchSize = 1 // the scores of a window are as large as a model
-	}
-	config, err := configs.Encode(cfg)
+	c, err := saved.WithoutData("import", m.Network, m.Dims, m.Task, m.Files)
 	if err != nil {
 		return err
 	}
-	state, err := json.MarshalIndent(saved.State{}, "", "  ")
-	if err != nil {
-		return err
-	}
-	files := map[string][]byte{"config.toml": config, "state.json": append(state, '\n')}
-	for name, content := range m.Files {
-		files[name] = content
-	}
-	return checkpoints.Write(out, checkpoints.Contents{
-		Kind: m.Network.Name, Files: files, Arrays: map[string][]checkpoints.Array{"model.npz": arrays},
-	})
+	c.Arrays = map[string][]checkpoints.Array{"model.npz": arrays}
+	return checkpoints.Write(out, c)
 }

@@ -20,6 +20,23 @@ func main() {
 		Use:   "model",
 		Short: "Use trained models",
 	}
-	root.AddCommand(chatCommand(), convertCommand(), costCommand(), discoverCommand(), embedCommand(), evalCommand(), explainCommand(), exportCommand(), generateCommand(), importCommand(), inspectCommand(), mergeCommand(), predictCommand(), recommendCommand(), serveCommand())
+	root.AddCommand(
+		chatCommand(),
+		convertCommand(),
+		costCommand(),
+		discoverCommand(),
+		embedCommand(),
+		evalCommand(),
+		explainCommand(),
+		exportCommand(),
+		extendCommand(),
+		generateCommand(),
+		importCommand(),
+		inspectCommand(),
+		mergeCommand(),
+		predictCommand(),
+		recommendCommand(),
+		serveCommand(),
+	)
 	os.Exit(cli.Main(root))
 }

@@ -12,8 +12,8 @@ import (
 
 // Config has the keys of the [data] table that choose a tokenizer.
 type Config struct {
-	Tokenizer string `toml:"tokenizer" doc:"byte, char, word, bpe or wordpiece (the last four made from the training split), the path of a Hugging Face tokenizer.json, or that of a BERT vocab.txt"`
-	VocabSize int    `toml:"vocab_size" doc:"ids of a tokenizer that is made from text, special tokens included: 257 to 65536 for bpe, 32 to 65536 for wordpiece, 4 to 1048576 for word; a small corpus may yield fewer"`
+	Tokenizer string `toml:"tokenizer" doc:"byte, char, word, bpe, wordpiece or unigram (the last five made from the training split), the path of a Hugging Face tokenizer.json, or that of a BERT vocab.txt"`
+	VocabSize int    `toml:"vocab_size" doc:"ids of a tokenizer that is made from text, special tokens included: 257 to 65536 for bpe, 32 to 65536 for wordpiece and unigram, 4 to 1048576 for word; a small corpus may yield fewer"`
 	MinCount  int    `toml:"min_count" doc:"how often a word must occur in the training split to get an id of the word tokenizer" unit:"occurrences"`
 	Lowercase bool   `toml:"lowercase" doc:"take upper case for lower case, of word, wordpiece and a vocab.txt; the latter two then drop accents too, as BERT does"`
 }
@@ -23,11 +23,18 @@ type Config struct {
 var vocabLimits = map[string][2]int{
 	"bpe":       {257, 1 << 16},
 	"wordpiece": {32, 1 << 16},
+	"unigram":   {32, 1 << 16},
 	"word":      {len(wordSpecials) + 1, 1 << 20},
 }
 
+// Trained are the kinds that New makes of text, but for words and characters.
+func Trained() []string { return []string{"bpe", "wordpiece", "unigram"} }
+
+// Sizes are how many ids a kind that is made of text may have.
+func Sizes(kind string) (low, high int) { return vocabLimits[kind][0], vocabLimits[kind][1] }
+
 // names lists the named values of Config.Tokenizer for messages; New has the switch.
-var names = []string{"byte", "char", "word", "bpe", "wordpiece"}
+var names = []string{"byte", "char", "word", "bpe", "wordpiece", "unigram"}
 
 // DefaultConfig returns the values of keys that a config leaves out.
 func DefaultConfig() Config {
@@ -81,6 +88,8 @@ func New(ctx context.Context, cfg Config, train *data.Documents) (Tokenizer, err
 		return trainWords(ctx, train, cfg)
 	case cfg.Tokenizer == "wordpiece":
 		return trainWordPiece(ctx, train, cfg)
+	case cfg.Tokenizer == "unigram":
+		return trainUnigram(ctx, train, cfg)
 	case isTokenizerPath(cfg.Tokenizer):
 		content, err := data.ReadFile(cfg.Tokenizer)
 		if err != nil {

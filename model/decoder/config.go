@@ -98,6 +98,15 @@ func (c Config) Least(d model.Dims, rows, length int, factored bool) model.Need 
 // WordEmbedding implements model.Worded.
 func (Config) WordEmbedding() string { return "model.embed_tokens.weight" }
 
+// PerWord implements model.Worded.
+func (c Config) PerWord() []string { return []string{c.WordEmbedding(), "lm_head.weight"} }
+
+// Unpadded implements model.Padded.
+func (c Config) Unpadded() model.Body {
+	c.Vocab = nil
+	return c
+}
+
 // Layout implements model.Body.
 func (c Config) Layout() string { return fmt.Sprintf("%d layers of width %d", c.NLayer, c.DModel) }
 

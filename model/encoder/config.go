@@ -126,6 +126,15 @@ func (c Config) Least(d model.Dims, rows, length int, factored bool) model.Need 
 // WordEmbedding implements model.Worded.
 func (Config) WordEmbedding() string { return "bert.embeddings.word_embeddings.weight" }
 
+// PerWord implements model.Worded.
+func (c Config) PerWord() []string { return []string{c.WordEmbedding(), "cls.predictions.bias"} }
+
+// Unpadded implements model.Padded.
+func (c Config) Unpadded() model.Body {
+	c.Vocab = nil
+	return c
+}
+
 // Layout implements model.Body.
 func (c Config) Layout() string { return fmt.Sprintf("%d layers of width %d", c.NLayer, c.DModel) }
 

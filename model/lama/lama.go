@@ -77,6 +77,9 @@ func (Body) Blocks() int { return 0 }
 // WordEmbedding implements model.Worded.
 func (Body) WordEmbedding() string { return "model.embed_tokens.weight" }
 
+// PerWord implements model.Worded.
+func (b Body) PerWord() []string { return []string{b.WordEmbedding()} }
+
 // embeddingStd is the deviation of the embeddings' first values: small beside
 // what they become, so that rare tokens, which hardly train, stay quiet.
 const embeddingStd = 0.1

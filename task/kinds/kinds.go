@@ -75,6 +75,15 @@ func Open(all []Kind, cfg recipe.Config, files task.Files) (task.Task, error) {
 	return k.Open(cfg, files)
 }
 
+// Name is that of the task that Open would open.
+func Name(all []Kind, cfg recipe.Config) (string, error) {
+	k, err := choose(all, cfg)
+	if err != nil {
+		return "", task.Refusef("%w", err)
+	}
+	return k.Name, nil
+}
+
 // Check reports by its key what Open would say of a config that none fits.
 func Check(all []Kind, cfg recipe.Config, r *configs.Report) {
 	_, err := choose(all, cfg)
