@@ -204,7 +204,7 @@ func (x *Extended) Write(out string) error {
 	if err != nil {
 		return err
 	}
-	x.files[reportFile] = append(report, '\n')
+	x.files[saved.ExtensionFile] = append(report, '\n')
 	c, err := saved.WithoutData("extended", x.cfg.Model, x.dims, kind, x.files)
 	if err != nil {
 		return err
@@ -216,9 +216,6 @@ func (x *Extended) Write(out string) error {
 
 // Model is the network with its initial values, for use in memory.
 func (x *Extended) Model() (recipe.Model, model.Dims, *nn.Store) { return x.cfg.Model, x.dims, x.store }
-
-// reportFile is kept beside the weights of an extended checkpoint and of what is trained from it.
-const reportFile = "extension.json"
 
 // errNoPieces is the error of a text that the new tokenizer makes nothing of.
 var errNoPieces = errors.New("extend: the text to weigh tokens by is empty")

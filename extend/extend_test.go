@@ -304,7 +304,9 @@ func TestSimilar(t *testing.T) {
 	if !slices.Equal(again.Session.Store().Get("lm_head.weight").Float32s(), m.Session.Store().Get("lm_head.weight").Float32s()) {
 		t.Error("the same settings give other rows")
 	}
-	row := func(l *saved.Model) []float32 { return l.Session.Store().Get("lm_head.weight").Float32s()[added*16 : added*16+16] }
+	row := func(l *saved.Model) []float32 {
+		return l.Session.Store().Get("lm_head.weight").Float32s()[added*16 : added*16+16]
+	}
 	moved := 0
 	for s.Shuffled, s.Seed = true, 1; s.Seed < 6; s.Seed++ {
 		if _, other := extended(t, l, s); !slices.Equal(row(other), row(m)) {

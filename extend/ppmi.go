@@ -63,7 +63,7 @@ func (c *Corpus) Embed(ctx context.Context, cfg EmbedConfig, told factor.Progres
 		return nil, err
 	}
 	m := mutualInformation(counts, len(words))
-	if len(m.Values) == 0 {
+	if len(m.values) == 0 {
 		return nil, fmt.Errorf("extend: vectors from text: none of %d words is more often beside another than by chance; want more text", len(words))
 	}
 	d, err := factor.RandomizedProducts(ctx, m, factor.RandomizedConfig{Rank: min(cfg.Rank, len(words)), Power: 2, Seed: cfg.Seed}, told)
@@ -165,7 +165,7 @@ func (c *Corpus) together(ctx context.Context, ids map[string]uint32, window int
 }
 
 // mutualInformation is the sparse matrix of what is more than chance.
-func mutualInformation(p *pairs, n int) *factor.Symmetric {
+func mutualInformation(p *pairs, n int) *symmetric {
 	sums, all := make([]float64, n), 0.0
 	for i, key := range p.keys {
 		x := float64(p.counts[i])
@@ -177,20 +177,20 @@ func mutualInformation(p *pairs, n int) *factor.Symmetric {
 		a, b := p.keys[i]>>32, uint32(p.keys[i])
 		return math.Log(float64(p.counts[i]) * all / (sums[a] * sums[b]))
 	}
-	m := &factor.Symmetric{Start: make([]int, n+1)}
+	m := &symmetric{start: make([]int, n+1)}
 	for i, key := range p.keys { // how many each row has
 		if value(i) > 0 {
-			m.Start[key>>32+1]++
-			m.Start[uint64(uint32(key))+1]++
+			m.start[key>>32+1]++
+			m.start[uint64(uint32(key))+1]++
 		}
 	}
 	for i := range n {
-		m.Start[i+1] += m.Start[i]
+		m.start[i+1] += m.start[i]
 	}
-	m.Index, m.Values = make([]int32, m.Start[n]), make([]float64, m.Start[n])
-	next := slices.Clone(m.Start[:n])
+	m.index, m.values = make([]int32, m.start[n]), make([]float64, m.start[n])
+	next := slices.Clone(m.start[:n])
 	put := func(row, column uint64, x float64) {
-		m.Index[next[row]], m.Values[next[row]] = int32(column), x
+		m.index[next[row]], m.values[next[row]] = int32(column), x
 		next[row]++
 	}
 	for i, key := range p.keys { // the lower half, whose columns come before those of the upper one

@@ -130,7 +130,7 @@ func (r Report) String() string {
 		line("a word", "%.2f tokens, before %.2f", t[1], t[0])
 	}
 	line("copied", "%d%s", r.Copied, share(copied))
-	if r.Pieces > 0 {
+	if r.Pieces > 0 || r.Similar > 0 {
 		line("similar", "%d%s", r.Similar, share(mixed))
 	}
 	line("fallen back", "%d%s", r.Fallen, share(fallen))

@@ -184,11 +184,11 @@ func TestEmbed(t *testing.T) {
 	m := mutualInformation(counts, n)
 	for i := range n {
 		row := make([]float64, n)
-		for k := m.Start[i]; k < m.Start[i+1]; k++ {
-			if k > m.Start[i] && m.Index[k] <= m.Index[k-1] {
-				t.Fatalf("columns of row %d do not ascend: %v", i, m.Index[m.Start[i]:m.Start[i+1]])
+		for k := m.start[i]; k < m.start[i+1]; k++ {
+			if k > m.start[i] && m.index[k] <= m.index[k-1] {
+				t.Fatalf("columns of row %d do not ascend: %v", i, m.index[m.start[i]:m.start[i+1]])
 			}
-			row[m.Index[k]] = m.Values[k]
+			row[m.index[k]] = m.values[k]
 		}
 		for j := range n {
 			want := 0.0

@@ -62,6 +62,7 @@ type Train struct {
 	Patience int `toml:"patience" doc:"evaluations without a better [eval] metric that end the run; 0: none does"`
 
 	InitFrom string   `toml:"init_from" doc:"run or checkpoint to take matching weights from; empty: none"`
+	NewRows  *float64 `toml:"new_rows_rate" doc:"learning rate of the rows that model extend has not copied, over that of all else; left out: 1"`
 	Freeze   []Freeze `toml:"freeze"`  // parameters that do not train
 	STF      *STF     `toml:"stf"`     // how dense_sparse layers train; none: as kind = "frozen"
 	Distill  *Distill `toml:"distill"` // what a teacher adds to the loss; none: nothing

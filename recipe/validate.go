@@ -41,6 +41,11 @@ func (c Train) Validate(r *configs.Report) {
 	within("weight_decay", c.WeightDecay, 0, 10)
 	within("grad_clip", c.GradClip, 0, 1e9)
 	within("ema", c.EMA, 0, 1)
+	if x := c.NewRows; x != nil {
+		r.Within("new_rows_rate", *x >= 0 && *x <= 1000, "0 to 1000")
+		r.Only("new_rows_rate", c.InitFrom != "", "init_from", "none: rows are new to a checkpoint that model extend made")
+		r.Only("new_rows_rate", c.Optimizer == "adamw", "optimizer = \"adamw\"", "none: blocks of adamw8bit share scales")
+	}
 	r.Within("eps", c.Eps > 0 && c.Eps < 1, "more than 0 and less than 1")
 	c.validateOptimizer(r)
 	c.validateSchedule(r)

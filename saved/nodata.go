@@ -10,6 +10,9 @@ import (
 	"sparrow/recipe"
 )
 
+// ExtensionFile tells of a checkpoint with another vocabulary than its parent where its rows come from.
+const ExtensionFile = "extension.json"
+
 // WithoutData is what a checkpoint holds of a network that has no data of its own, as one from elsewhere, but for its arrays. task
 // is what it is for; files are those of the task.
 func WithoutData(name string, network recipe.Model, dims model.Dims, task string, files map[string][]byte) (checkpoints.Contents, error) {

@@ -90,12 +90,13 @@ var imports = map[string][]string{
 
 	"serve":           {"data/chat", "data/tokenizers", "internal/machine", "kernel", "model", "model/decode", "model/decoder", "saved", "serve/constrain", "task"},
 	"serve/constrain": {"data/chat"},
+	"extend":          {"checkpoints", "data", "data/tokenizers", "factor", "internal/rng", "internal/shell", "kernel", "model", "nn", "recipe", "saved", "task"},
 	"convert":         {"attention", "factor", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"},
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"cmd/train":    {"internal/cli", "saved", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
-	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "discover", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page"},
+	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page"},
 
 	// What is above everything, and imported by nothing.
 	"internal/rename":         {"internal/cli"},
@@ -117,6 +118,7 @@ var testImports = map[string][]string{
 	"compress":        {"data/images", "data/labelled", "data/text", "model/decoder", "model/encoder", "model/favit"},
 	"compress/report": {"configs", "data/text", "model/decoder"},
 	"convert":         {"data/text", "train"},
+	"extend":          {"model/decoder", "model/encoder"},
 	"interchange":     {"configs", "saved", "model/decode", "op"},
 	"serve":           {"checkpoints", "configs", "internal/rng", "nn", "recipe", "task/kinds"},
 	"task/corpus":     {"configs", "model/decoder"},
@@ -135,7 +137,7 @@ var testKits = []string{"nn/nntest"}
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
 	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/recommender", "model/vit", "nn/nntest", "bench", "tests/claims"},
-	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "model/vit", "train", "train/optim", "train/stf", "convert", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
+	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "model/vit", "train", "train/optim", "train/stf", "convert", "extend", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"bench"},

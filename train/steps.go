@@ -33,6 +33,9 @@ func (t *Trainer) prepareSteps(fill func(*nn.Store) error) (err error) {
 		return err
 	}
 	t.optimizer = optim.NewOf(cfg.Train, t.store, func(name string) bool { return !t.stf.Owns(name) })
+	if t.optimizer, err = newRows(cfg, t.optimizer, t.store); err != nil {
+		return err
+	}
 	if layers != nil {
 		t.layers = newLayerUpdates(t.store, t.optimizer, layers, t.diverged)
 	}

@@ -30,6 +30,10 @@ func Pieces(t Tokenizer) []Piece {
 		p.Text, p.Defined = t.tokenText(id, false)
 	}
 	switch x := t.(type) {
+	case ByteTokenizer:
+		for id := range pieces {
+			pieces[id].Byte = true
+		}
 	case *Pipeline:
 		for token, id := range x.model.tokens() {
 			if len(token) == 6 && strings.HasPrefix(token, "<0x") && token[5] == '>' {

@@ -1,4 +1,4 @@
-package factor
+package extend
 
 import (
 	"context"
@@ -6,13 +6,15 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"sparrow/factor"
 )
 
-// TestRandomizedProducts: of a sparse symmetric matrix the leading terms are those of its dense decomposition.
-func TestRandomizedProducts(t *testing.T) {
+// TestSparseProducts: products of a sparse symmetric matrix are those of the dense one, and of a sparse symmetric matrix the leading terms are those of its dense decomposition.
+func TestSparseProducts(t *testing.T) {
 	const n, rank = 90, 6
 	r := rand.New(rand.NewPCG(3, 1))
-	full := NewMatrix(n, n)
+	full := factor.NewMatrix(n, n)
 	for i := range n {
 		for j := range i + 1 {
 			if r.Float64() < 0.1 || i == j && i < 12 {
@@ -24,16 +26,16 @@ func TestRandomizedProducts(t *testing.T) {
 			}
 		}
 	}
-	a := &Symmetric{Start: []int{0}}
+	a := &symmetric{start: []int{0}}
 	for i := range n {
 		for j, x := range full.Row(i) {
 			if x != 0 {
-				a.Index, a.Values = append(a.Index, int32(j)), append(a.Values, x)
+				a.index, a.values = append(a.index, int32(j)), append(a.values, x)
 			}
 		}
-		a.Start = append(a.Start, len(a.Index))
+		a.start = append(a.start, len(a.index))
 	}
-	x := NewMatrix(3, n)
+	x := factor.NewMatrix(3, n)
 	for i := range x.Data {
 		x.Data[i] = r.NormFloat64()
 	}
@@ -43,11 +45,11 @@ func TestRandomizedProducts(t *testing.T) {
 			t.Fatalf("product %d is %g, want %g", i, got.Data[i], want.Data[i])
 		}
 	}
-	d, err := RandomizedProducts(context.Background(), a, RandomizedConfig{Rank: rank, Power: 4, Seed: 1}, nil)
+	d, err := factor.RandomizedProducts(context.Background(), a, factor.RandomizedConfig{Rank: rank, Power: 4, Seed: 1}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	exact, err := ThinSVD(context.Background(), full, nil)
+	exact, err := factor.ThinSVD(context.Background(), full, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,7 @@ func TestRandomizedProducts(t *testing.T) {
 	if e := difference.Norm(); e > 1.01*exact.Error || math.Abs(e-d.Error) > 0.01*e {
 		t.Errorf("an error of %g, said %g, the best is %g", e, d.Error, exact.Error)
 	}
-	if _, err := RandomizedProducts(context.Background(), a, RandomizedConfig{Rank: n + 1}, nil); !errors.Is(err, ErrShape) {
+	if _, err := factor.RandomizedProducts(context.Background(), a, factor.RandomizedConfig{Rank: n + 1}, nil); !errors.Is(err, factor.ErrShape) {
 		t.Errorf("a rank above the size: %v", err)
 	}
 }
