@@ -27,7 +27,7 @@ func TestConfigErrors(t *testing.T) {
 		{"text without paths", `source = "text"`, `is empty; source = "text" needs files or globs`},
 		{"goroot with paths", `paths = ["a.txt"]`, fmt.Sprintf(want, "paths", "goroot", "text")},
 		{"empty path", "source = 'text'\npaths = ['']", "has an empty path"},
-		{"unknown tokenizer", `tokenizer = "bytes"`, `tokenizer = "bytes" is unknown; want one of "byte", "char", "word", "bpe", "wordpiece" or the path`},
+		{"unknown tokenizer", `tokenizer = "bytes"`, `tokenizer = "bytes" is unknown; want one of "byte", "char", "word", "bpe", "wordpiece", "unigram" or the path`},
 		{"vocabulary too small", "tokenizer = 'bpe'\nvocab_size = 256", "vocab_size = 256 is out of range; want 257 to 65536"},
 		{"vocabulary too large", "tokenizer = 'bpe'\nvocab_size = 65537", "vocab_size = 65537 is out of range"},
 		{"no sequence", "seq_len = 0", "seq_len = 0 is out of range; want at least 1 token"},
