@@ -106,6 +106,20 @@ You may call functions: {% for tool in tools %}{{ tool | tojson }}
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}`
 
+// chatTemplate is the one in the file that SPARROW_TEMPLATE names, such as Qwen3's own, or the one above.
+func chatTemplate(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("SPARROW_TEMPLATE")
+	if path == "" {
+		return template
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
 // writer is a random model of Qwen3's shape in a folder of Hugging Face's kind.
 func writer(t *testing.T) string {
 	t.Helper()
@@ -117,7 +131,7 @@ func writer(t *testing.T) string {
 		"tie_word_embeddings": true, "vocab_size": vocabulary, "use_sliding_window": false, "sliding_window": nil, "bos_token_id": endOfText, "eos_token_id": imEnd,
 	})
 	write(t, dir, "generation_config.json", map[string]any{"eos_token_id": []int{imEnd, endOfText}})
-	write(t, dir, "tokenizer_config.json", map[string]any{"eos_token": "<|im_end|>", "chat_template": template})
+	write(t, dir, "tokenizer_config.json", map[string]any{"eos_token": "<|im_end|>", "chat_template": chatTemplate(t)})
 	writeTokenizer(t, dir)
 	shapes := map[string][]int{"model.embed_tokens.weight": {vocabulary, d}, "model.norm.weight": {d}}
 	for i := range layers {
