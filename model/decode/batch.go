@@ -27,6 +27,10 @@ const maxRows = 32
 type Options struct {
 	Chunk       int   // tokens of a prompt that are read together; 0: 128
 	PrefixBytes int64 // of keys and values of whole chunks that are kept for prompts that begin alike; 0: none
+
+	// Pace is how many steps those that write make between two chunks of a prompt, of which the first is read at once; 0: a chunk is
+	// read in each step. It decides when a token comes and not which.
+	Pace int
 }
 
 // Request is a sequence to continue.
@@ -109,6 +113,7 @@ type Batch struct {
 	capacity int
 	admitted int
 	prefixes *prefixes
+	since    int       // steps since a chunk was read
 	vocab    int       // tokens that there are, known with the first scores
 	scores   []float32 // of a row, scratch
 }
@@ -119,8 +124,8 @@ func New(s *model.Session, o Options) (*Batch, error) {
 	if o.Chunk == 0 {
 		o.Chunk = defaultChunk
 	}
-	if o.Chunk < 1 || o.PrefixBytes < 0 {
-		return nil, fmt.Errorf("decode: chunks of %d tokens and %d bytes of prefixes; want at least 1 and 0", o.Chunk, o.PrefixBytes)
+	if o.Chunk < 1 || o.PrefixBytes < 0 || o.Pace < 0 {
+		return nil, fmt.Errorf("decode: chunks of %d tokens, %d bytes of prefixes and a pace of %d; want at least 1, 0 and 0", o.Chunk, o.PrefixBytes, o.Pace)
 	}
 	p, err := s.Program(model.Infer, model.Shape{Rows: 1, Length: 1})
 	if err != nil {

@@ -10,23 +10,35 @@ import (
 	"sparrow/model"
 )
 
-// Step reads a chunk of one prompt, the one that has waited longest, and continues
-// every sequence whose prompt is read by a token, or by several where its draft says
-// what it writes.
+// Step reads a chunk of one prompt, the one that has waited longest, as Options.Pace
+// allows, and continues every sequence whose prompt is read by a token, or by several
+// where its draft says what it writes.
 func (b *Batch) Step(ctx context.Context) ([]Token, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	var live []int
-	reading := -1
+	reading, fresh := -1, -1 // who has waited longest, and of those of whom nothing is read
 	for i := range b.slots {
-		switch s := &b.slots[i]; {
+		s := &b.slots[i]
+		switch {
 		case !s.used || s.ended:
+			continue
 		case s.past >= len(s.Prompt):
 			live = append(live, i)
+			continue
 		case reading < 0 || s.order < b.slots[reading].order:
 			reading = i
 		}
+		if s.past == 0 && (fresh < 0 || s.order < b.slots[fresh].order) {
+			fresh = i
+		}
+	}
+	b.since++
+	if len(live) > 0 && b.since <= b.o.Pace && reading >= 0 && b.slots[reading].past > 0 {
+		reading = fresh // which puts off nobody else's turn
+	} else if reading >= 0 {
+		b.since = 0
 	}
 	var out []Token
 	if reading >= 0 {
