@@ -115,7 +115,7 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 	f.Int("threads", preset.Threads, doc("threads"))
 	f.String("drain", preset.Drain, doc("drain"))
 	f.StringVar(&draft, "draft", "", "of the one model: a smaller one with the same tokens that guesses what it writes")
-	f.StringArrayVar(&adapters, "adapter", nil, "of the one model: a LoRA adapter over it as `NAME=DIR`, served beside it (repeatable)")
+	f.StringArrayVar(&adapters, "adapter", nil, "of the one model: a LoRA adapter over it as NAME=DIR, served beside it (repeatable)")
 	f.String("api-key-file", "", doc("api_key_file"))
 	c.RunE = func(c *cobra.Command, args []string) error {
 		cfg := preset
