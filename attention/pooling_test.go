@@ -375,3 +375,18 @@ func TestLAMAInit(t *testing.T) {
 		}
 	}
 }
+
+// TestLAMAContextStarts: a learned context starts with a deviation of 0.1, by many values of it.
+func TestLAMAContextStarts(t *testing.T) {
+	const width = 512
+	store := nn.NewStore(tensor.Float64)
+	b := nn.NewBuilder(op.NewTape(tensor.Float64, false), store, nn.Options{Seed: 1})
+	attention.DefaultLAMA().New(b, width)
+	sum := 0.0
+	for _, x := range store.Get("context").Float64s() {
+		sum += x * x / width
+	}
+	if got := math.Sqrt(sum); math.Abs(got-0.1) > 0.015 {
+		t.Errorf("the context starts with a deviation of %g, want 0.1", got)
+	}
+}

@@ -81,6 +81,9 @@ func Verify(ctx context.Context, dir string, out io.Writer, more ...Options) (*V
 		v.errors()
 		v.others()
 		if !slices.ContainsFunc(more, func(o Options) bool { return o.Unmeasured }) {
+			if err := v.fisher(ctx, out); err != nil {
+				return nil, err
+			}
 			if err := v.measure(ctx, out); err != nil {
 				return nil, err
 			}

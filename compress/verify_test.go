@@ -47,6 +47,7 @@ func TestVerifyFindsBrokenPromises(t *testing.T) {
 		{"budget", func(t *testing.T, dir string) { replan(t, dir, limit.FindString(planText(t, dir)), `"limit": 100`) }},
 		{"tight", func(t *testing.T, dir string) { replan(t, dir, limit.FindString(planText(t, dir)), `"limit": 7000`) }},
 		{"errors", func(t *testing.T, dir string) { weights(t, dir, ".up.weight") }},
+		{"fisher", turned},
 		{"others", func(t *testing.T, dir string) { weights(t, dir, "norm.weight") }},
 		{"quality", func(t *testing.T, dir string) {
 			path := filepath.Join(dir, resultFile)
@@ -91,6 +92,75 @@ func TestVerifyFindsBrokenPromises(t *testing.T) {
 	})
 	if _, err := Verify(context.Background(), t.TempDir(), io.Discard); !errors.Is(err, saved.ErrNotFound) {
 		t.Errorf("an empty folder: got %v, want an error that matches ErrNotFound", err)
+	}
+}
+
+// turned makes the Fisher information of a plan that of matrices which were turned: where a layer is as wide as high the sums of
+// inputs stand for those of outputs, and the reverse.
+func turned(t *testing.T, dir string) {
+	t.Helper()
+	rewrite(t, filepath.Join(dir, planDir), func(c *checkpoints.Contents) {
+		arrays := c.Arrays["layers.npz"]
+		by := map[string]int{}
+		for i, a := range arrays {
+			by[a.Name] = i
+		}
+		swapped := 0
+		for name, i := range by {
+			layer, isRows := strings.CutSuffix(name, ".rows")
+			if j, ok := by[layer+".cols"]; isRows && ok && slices.Equal(arrays[i].Shape, arrays[j].Shape) {
+				arrays[i].Data, arrays[j].Data = arrays[j].Data, arrays[i].Data
+				swapped++
+			}
+		}
+		if swapped == 0 {
+			t.Fatal("no layer is as wide as high")
+		}
+	})
+}
+
+// TestVerifySumsFisherAgain: the sums of a sound plan are kept, whether all that was read is read again or a part of it; sums of a turned
+// matrix, of other data or of another size break the promise.
+func TestVerifySumsFisherAgain(t *testing.T) {
+	for name, examples := range map[string]int{"all": 12, "a part": 60} {
+		t.Run(name, func(t *testing.T) {
+			cfg := configOf(t, trainedRun(t), "fwsvd", 0.5)
+			cfg.Compress.Calibration.Examples = examples
+			dir := filepath.Join(t.TempDir(), "out")
+			mustRun(t, cfg, dir)
+			for damage, c := range map[string]struct {
+				do   func(t *testing.T, dir string)
+				want string
+			}{
+				"none":   {func(*testing.T, string) {}, ""},
+				"turned": {turned, "by outputs|like those of outputs"},
+				"larger": {func(t *testing.T, dir string) {
+					rewrite(t, filepath.Join(dir, planDir), func(c *checkpoints.Contents) {
+						for _, a := range c.Arrays["layers.npz"] {
+							if strings.HasSuffix(a.Name, ".rows") {
+								for i := range a.Data.([]float64) {
+									a.Data.([]float64)[i] *= 30
+								}
+							}
+						}
+					})
+				}, "by outputs"},
+			} {
+				damaged := filepath.Join(t.TempDir(), "out")
+				if err := os.CopyFS(damaged, os.DirFS(dir)); err != nil {
+					t.Fatal(err)
+				}
+				c.do(t, damaged)
+				v, err := Verify(context.Background(), damaged, io.Discard)
+				if err != nil {
+					t.Fatal(err)
+				}
+				i := slices.IndexFunc(v.Promises, func(p Promise) bool { return p.Name == "fisher" })
+				if i < 0 || v.Promises[i].Kept != (c.want == "") || !regexp.MustCompile(c.want).MatchString(v.Promises[i].Detail) {
+					t.Errorf("%s: %+v; want %q", damage, v.Promises, c.want)
+				}
+			}
+		})
 	}
 }
 

@@ -69,3 +69,42 @@ func dropoutRun(t *testing.T, variant string, recompute bool, step int) map[stri
 	}
 	return out
 }
+
+// TestDropoutFollowsTheSeed: the same weights have other masks with another seed of the run, and the same ones with the same.
+func TestDropoutFollowsTheSeed(t *testing.T) {
+	var weights *nn.Store
+	loss := func(seed uint64) float64 {
+		t.Helper()
+		cfg := Default()
+		cfg.DModel, cfg.NLayer, cfg.DFF, cfg.Dropout = 32, 2, 40, 0.3
+		store := nn.NewStore(tensor.Float64)
+		s, err := open(cfg, model.Text{Vocab: vocab, Length: 9}, store, model.Options{Seed: seed, Sink: nn.NewGradients(store)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := s.Program(model.Train, model.Shape{Rows: 3, Length: 9})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if weights == nil {
+			weights = store
+		}
+		for _, name := range store.Names() {
+			copy(store.Get(name).Float64s(), weights.Get(name).Float64s())
+		}
+		text := tokensOf(28, "dropout")
+		p.Feed(map[string][]int{"tokens": text[:27], "targets": text[1:]})
+		p.SetStep(3)
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		return p.Loss()
+	}
+	first := loss(4)
+	if again := loss(4); again != first {
+		t.Errorf("the same seed has losses %v and %v", first, again)
+	}
+	if other := loss(5); other == first {
+		t.Error("two seeds have the same masks")
+	}
+}

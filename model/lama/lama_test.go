@@ -208,3 +208,43 @@ func TestLAMAConfig(t *testing.T) {
 		})
 	}
 }
+
+// TestDropoutOfPooled: with embeddings of zeros, so that nothing before the pooled states is random, dropout of these still makes each
+// step its own, and leaves half of them, twice as large: the mean of many steps is what the network says without.
+func TestDropoutOfPooled(t *testing.T) {
+	cfg := tinyLAMA(func(c *lama.Config) { c.Dropout = 0.5 })
+	store := nn.NewStore(tensor.Float64)
+	net := model.Labels{Body: lama.Body{Config: cfg}, Text: textSizes, Classes: textClasses}
+	session, err := model.NewSession(net, store, model.Options{Seed: 1, Sink: nn.NewGradients(store)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func(mode model.Mode, step int) float64 {
+		t.Helper()
+		p, err := session.Program(mode, model.Shape{Rows: len(textLengths), Length: len(textTokens) / len(textLengths)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(store.Get("model.embed_tokens.weight").Float64s())
+		p.Feed(map[string][]int{"tokens": textTokens, "lengths": textLengths, "targets": {0, 2}})
+		p.SetStep(step)
+		if err := p.Run(); err != nil {
+			t.Fatal(err)
+		}
+		return p.Loss()
+	}
+	quiet := run(model.Score, 0)
+	sum, different := 0.0, map[float64]bool{}
+	const steps = 400
+	for step := range steps {
+		loss := run(model.Train, step)
+		sum += loss / steps
+		different[loss] = true
+	}
+	if len(different) < steps/2 {
+		t.Errorf("%d steps have %d losses; want nearly each its own, by dropout of the pooled states", steps, len(different))
+	}
+	if math.Abs(sum-quiet) > 0.05*quiet {
+		t.Errorf("the mean loss is %g, and %g without dropout", sum, quiet)
+	}
+}

@@ -28,10 +28,13 @@ type Claim struct {
 	// LearningRates are tried for every arm, with seed 1 and half the steps; the
 	// best is the arm's. Empty: [run.train] learning_rate for all.
 	LearningRates []float64 `toml:"learning_rates"`
+	// Pretrain are overrides of [run] that make the run before, of which arms may start; Imported is a network from elsewhere.
+	Pretrain []string  `toml:"pretrain"`
+	Imported *Imported `toml:"imported"`
 	// Hours are how long all of it is expected to take on two cores, where no earlier result tells; 0: not known.
 	Hours float64 `toml:"hours"`
 	// RootFrom names an environment variable that, where it is set, replaces [run.data]
-	// root, for images that no module has. Without that folder the claim is skipped.
+	// root, for images that no module has, or holds the tables of [run.data]. Without that folder the claim is skipped.
 	RootFrom string `toml:"root_from"`
 
 	Run    recipe.Config `toml:"run"`    // what all arms have in common
@@ -54,6 +57,8 @@ type Quick struct {
 	Set   []string `toml:"set"`
 	Sizes []int    `toml:"sizes"` // of a sweep: each in the place of one
 
+	Pretrain []string `toml:"pretrain"` // after those of pre-training
+
 	// Overrides of every arm's compression, and of those that are fine-tuned.
 	Compress []string `toml:"compress"`
 	Finetune []string `toml:"finetune"`
@@ -64,6 +69,8 @@ type Arm struct {
 	Name  string   `toml:"name"`  // for [[expect]]
 	Label string   `toml:"label"` // for tables and figures; "": the name
 	Set   []string `toml:"set"`
+
+	From string `toml:"from"` // what its run starts from: "pretrain", "imported", or random weights
 
 	// For sweeps.
 	Measure string     `toml:"measure"` // "": the sweep's
@@ -162,6 +169,7 @@ func override(base recipe.Config, set []string) (recipe.Config, error) {
 func (c *Claim) shrink() error {
 	var err error
 	c.Run, err = override(c.Run, c.Quick.Set)
+	c.Pretrain = slices.Concat(c.Pretrain, c.Quick.Pretrain)
 	c.Seeds = min(c.Seeds, 2)
 	if c.Sweep != nil {
 		c.Sweep.shrink(c.Quick.Sizes)
@@ -198,6 +206,7 @@ func (c *Claim) Validate(r *configs.Report) {
 	if _, err := override(c.Run, c.Quick.Set); err != nil {
 		r.Errorf("quick.set", "does not apply to [run]: %v", err)
 	}
+	c.validateStarts(r)
 	if len(c.Arms) == 0 {
 		r.Errorf("arm", "is missing; want at least one [[arm]]")
 	}

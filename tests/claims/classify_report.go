@@ -87,6 +87,9 @@ func (c *Claim) missing(root string) string {
 	if c.RootFrom == "" {
 		return ""
 	}
+	if !c.seesImages() {
+		return c.placeTexts(root)
+	}
 	folder, _ := c.Run.Data.Of.(images.Folder)
 	if root != "" {
 		folder.Root = root

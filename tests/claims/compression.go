@@ -14,6 +14,7 @@ import (
 // an arm is a way to compress it, overrides in the words of compress run --set, and is measured at several ratios: one-shot,
 // or fine-tuned if its config has a table compress.finetune.
 type Compression struct {
+	From     string    `toml:"from"`     // what is compressed: "imported", or [run], which may start from "pretrain"; "": from random weights
 	Set      []string  `toml:"set"`      // overrides that all arms have in common; those of an arm come after
 	Finetune []string  `toml:"finetune"` // the same of fine-tuned arms only
 	Ratios   []float64 `toml:"ratios"`   // shares of the dense layers' bytes to remove, indices counted

@@ -39,8 +39,8 @@ func (e CompressExpect) Validate(r *configs.Report) {
 		r.Errorf("of", "has no meaning for fewer_bytes, which is of the loss")
 	case frontier && e.At != 0:
 		r.Errorf("at", "has no meaning for fewer_bytes, which is of all ratios")
-	case !frontier && e.Of != "loss" && e.Of != "accuracy":
-		r.Errorf("of", "is unknown; want loss or accuracy")
+	case !frontier && e.Of != "loss" && e.Of != "accuracy" && e.Of != "spearman":
+		r.Errorf("of", "is unknown; want loss, accuracy or spearman")
 	}
 	if e.Arm == "" {
 		r.Errorf("arm", "is empty; %s wants an arm", e.Measure)
@@ -102,7 +102,7 @@ func (e CompressExpect) Evaluate(arms []armRuns) Finding {
 		than := math.NaN()
 		for _, name := range e.Than {
 			x := m[mine[name][0].point()]
-			if e.Of == "loss" && !(x >= than) || e.Of == "accuracy" && !(x <= than) {
+			if e.Of == "loss" && !(x >= than) || e.Of != "loss" && !(x <= than) {
 				than = x
 			}
 		}

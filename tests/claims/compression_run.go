@@ -46,13 +46,14 @@ type compressions struct {
 	piece   time.Duration
 	parents []parent // by seed
 
+	starting    sync.Mutex
 	mu          sync.Mutex
 	total, done int
 }
 
 // executeCompression trains the parents and makes all points that are not in the cache.
 func executeCompression(ctx context.Context, c *Claim, o options, stderr io.Writer) (*outcome, error) {
-	v, err := newVetting("sparrow/train", "sparrow/compress")
+	v, err := newVetting("sparrow/train", "sparrow/compress", "sparrow/interchange")
 	if err != nil {
 		return nil, err
 	}
@@ -127,9 +128,23 @@ func (e *compressions) name(ctx context.Context) error {
 			return err
 		}
 		p.key = hashOf("claim parent 1", key)
+		if from := e.claim.Compress.From; from != "" {
+			at, _, err := e.starts().of(ctx, from, p.cfg.Seed)
+			if err != nil {
+				return err
+			}
+			if p.key = hashOf("claim parent 1", key, at.key); from == fromImported {
+				p.key = at.key // one for all seeds
+			}
+		}
 		p.dir = filepath.Join(e.cache.dir, "parents", p.key)
 	}
 	return nil
+}
+
+// starts are what the parents start from.
+func (e *compressions) starts() starts {
+	return starts{e.claim, e.cache, e.vetting, e.threads, e.commit}
 }
 
 // train makes the parents, or finds them.
@@ -170,6 +185,19 @@ func (e *compressions) train(ctx context.Context) error {
 // fresh trains a parent and keeps its result and its checkpoint.
 func (e *compressions) fresh(ctx context.Context, i int) (Result, error) {
 	p := e.parents[i]
+	if from := e.claim.Compress.From; from != "" {
+		e.starting.Lock() // one for all seeds is made once
+		at, err := e.starts().made(ctx, from, p.cfg.Seed)
+		e.starting.Unlock()
+		if err != nil {
+			return Result{}, err
+		}
+		if from == fromImported {
+			r, _ := e.cache.load(at.key)
+			return r, nil
+		}
+		p.cfg.Train.InitFrom = at.dir
+	}
 	text, err := configs.Encode(p.cfg)
 	if err != nil {
 		return Result{}, err
@@ -266,6 +294,9 @@ func (e *compressions) compress(ctx context.Context, lane string, j compressJob)
 		return r, err
 	}
 	cfg.Compress.From, cfg.Compress.Cache = p.dir, filepath.Join(e.cache.dir, "statistics", lane)
+	if e.claim.Compress.From == fromImported {
+		cfg.Compress.Data = &compress.DataConfig{Data: p.cfg.Data}
+	}
 	text, err := configs.Encode(cfg)
 	if err != nil {
 		return r, err

@@ -14,6 +14,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/compress"
 	"sparrow/configs"
+	"sparrow/data/labelled"
 	"sparrow/internal/measure"
 	"sparrow/kernel"
 	"sparrow/model"
@@ -45,8 +46,13 @@ func (r *Result) keep(cfg recipe.Config, best, to string) error {
 // of a classifier.
 func (r *Result) heldOut(cfg recipe.Config, l *saved.Model) error {
 	var m task.Measure
-	if classifies(cfg) {
+	if tested(cfg) {
 		m.Split = task.Test
+	}
+	if l.Config.Data.IsNone() { // from elsewhere: it has a task and no data
+		own := l.Config
+		own.Data, own.Eval = cfg.Data, cfg.Eval
+		cfg = own
 	}
 	goal, err := l.Open(cfg)
 	if err != nil {
@@ -55,7 +61,14 @@ func (r *Result) heldOut(cfg recipe.Config, l *saved.Model) error {
 	score, err := goal.Evaluate(context.Background(), l.Session, m)
 	r.Loss = score.Loss()
 	r.Accuracy, _ = score.Value("accuracy")
+	r.Spearman, _ = score.Value("spearman")
 	return err
+}
+
+// tested tells whether what is reported is measured on a test split, and learning rates are chosen by the validation split.
+func tested(cfg recipe.Config) bool {
+	tsv, ok := cfg.Data.Of.(labelled.TSV)
+	return classifies(cfg) || ok && tsv.Test != ""
 }
 
 // compressOnce is one compression in this process: all that compress run does, then the test split of a classifier.
@@ -104,7 +117,7 @@ func compressOnce(r request, dir string) (Result, error) {
 	if err := out.count(cfg, dir, l); err != nil {
 		return out, err
 	}
-	if classifies(run) && !r.Tuning {
+	if tested(run) && !r.Tuning {
 		if err := out.heldOut(run, l); err != nil {
 			return out, err
 		}

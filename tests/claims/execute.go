@@ -148,14 +148,15 @@ func executeVetted(ctx context.Context, c *Claim, o options, v *vetting, stderr 
 
 // execution is the state of a claim while its runs are made.
 type execution struct {
-	claim   *Claim
-	cache   *cache
-	out     io.Writer
-	lanes   int // runs side by side
-	threads int // of each; 0: all cores
-	commit  string
-	vetting *vetting
-	piece   time.Duration // after which a run saves its state and goes on in a new process
+	claim    *Claim
+	cache    *cache
+	out      io.Writer
+	lanes    int // runs side by side
+	threads  int // of each; 0: all cores
+	commit   string
+	vetting  *vetting
+	starting sync.Mutex
+	piece    time.Duration // after which a run saves its state and goes on in a new process
 
 	mu          sync.Mutex
 	total, done int
@@ -285,6 +286,15 @@ func (e *execution) one(ctx context.Context, j job) (Result, error) {
 
 // fresh makes a run and keeps its result.
 func (e *execution) fresh(ctx context.Context, j job, key string) (Result, error) {
+	if from := e.claim.Arms[j.arm].From; from != "" {
+		e.starting.Lock() // two arms of a seed start from one
+		at, err := e.starts().made(ctx, from, j.cfg.Seed)
+		e.starting.Unlock()
+		if err != nil {
+			return Result{}, err
+		}
+		j.cfg.Train.InitFrom = at.dir
+	}
 	text, err := configs.Encode(j.cfg)
 	if err != nil {
 		return Result{}, err
@@ -301,7 +311,19 @@ func (e *execution) fresh(ctx context.Context, j job, key string) (Result, error
 func (e *execution) key(ctx context.Context, j job) (string, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if from := e.claim.Arms[j.arm].From; from != "" {
+		at, _, err := e.starts().of(ctx, from, j.cfg.Seed)
+		if err != nil {
+			return "", err
+		}
+		j.cfg.Train.InitFrom = at.key // wherever it is
+	}
 	return e.cache.key(ctx, j.cfg, j.tuning)
+}
+
+// starts are what arms start from.
+func (e *execution) starts() starts {
+	return starts{e.claim, e.cache, e.vetting, e.threads, e.commit}
 }
 
 // finished tells of a run and of the time that is left.

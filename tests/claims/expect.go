@@ -53,6 +53,7 @@ var metrics = map[string]struct {
 	"epoch_seconds": {func(r Result) float64 { return r.EpochSeconds }, false, false},
 	"step_seconds":  {func(r Result) float64 { return r.StepSeconds }, false, false},
 
+	"spearman":            {func(r Result) float64 { return r.Spearman }, false, false},
 	"corruption_accuracy": {func(r Result) float64 { return r.CorruptionAccuracy }, false, false},
 
 	"layer_bytes": {func(r Result) float64 { return float64(r.Bytes) }, true, false}, // of compressions, in their own expectations

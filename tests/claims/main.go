@@ -157,7 +157,11 @@ func check(ctx context.Context, o options, names []string, stdout, stderr io.Wri
 
 // checkOne runs one claim and reports it.
 func checkOne(ctx context.Context, o options, c *Claim, stdout, stderr io.Writer) error {
-	if why := c.missing(os.Getenv(c.RootFrom)); why != "" && !o.stored && !o.dryRun {
+	why := c.missing(os.Getenv(c.RootFrom))
+	if c.Imported != nil && why == "" {
+		why = c.Imported.absent()
+	}
+	if why != "" && !o.stored && !o.dryRun {
 		fmt.Fprintf(stderr, "%s: skipped: %s\n", c.Name, why)
 		return nil
 	}

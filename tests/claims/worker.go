@@ -42,6 +42,7 @@ type request struct {
 	Run   string        `json:"run,omitempty"`
 	Piece time.Duration `json:"piece,omitempty"`
 
+	Import   string `json:"import,omitempty"`   // file of a foreign network that becomes the checkpoint Keep, in place of training
 	Keep     string `json:"keep,omitempty"`     // folder for the checkpoint of a network that will be compressed
 	Compress string `json:"compress,omitempty"` // TOML of a compression of one that Config has trained; "": Config trains
 }
@@ -66,6 +67,7 @@ type Result struct {
 
 	// What a classifier has.
 	ValidationAccuracy float64 `json:"validation_accuracy,omitempty"`
+	Spearman           float64 `json:"spearman,omitempty"`      // of scores of pairs of texts, on held-out data
 	Accuracy           float64 `json:"accuracy,omitempty"`      // on the test split, which tuning runs do not see
 	EpochSeconds       float64 `json:"epoch_seconds,omitempty"` // that training takes for all examples once
 	StepSeconds        float64 `json:"step_seconds,omitempty"`  // of training
@@ -116,8 +118,11 @@ func work(in io.Reader, out io.Writer) int {
 	}()
 	var answer reply
 	do := trainOnce
-	if r.Compress != "" {
+	switch {
+	case r.Compress != "":
 		do = compressOnce
+	case r.Import != "":
+		do = importOnce
 	}
 	answer.Result, err = do(r, dir)
 	switch {

@@ -1,14 +1,21 @@
 package compress
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"math"
 	"slices"
 
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
+	"sparrow/kernel"
+	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/saved"
+	"sparrow/task"
 )
 
 // occupancy reads the indices of all dense-sparse layers from a checkpoint's file and returns those whose vectors do not have
@@ -151,4 +158,143 @@ func (v *verifier) recount(c *saved.Model) (wrong, crowdedGroups []string, total
 		wrong = append(wrong, fmt.Sprintf("the whole model has %d values in %d bytes, want %d in %d, in %s", n, stored, want.Params, want.Bytes, c.Dir))
 	}
 	return wrong, crowdedGroups, total
+}
+
+// Fisher information is summed again of so many batches of calibration data, and of so many layers.
+const (
+	sampleBatches = 32
+	sampleLayers  = 12
+)
+
+// Tolerances of Fisher information that is summed again.
+const (
+	sameFisher    = 1e-4 // relative to the largest, where the sample is all that there was
+	likeFisher    = 0.5  // cosine of the sample's sums and those of all, of one side of a layer: sums of other numbers are at random
+	sampledFisher = 10.0 // factor between their totals: a sample of few texts has its outliers
+)
+
+// fisher: the sums of squared gradients that the plan rests on are those of the source on its calibration data, each on its own side.
+// They are summed again over the first batches, of some layers, entry by entry from whole gradients and not by what summed them
+// for the plan. Where those are all that were read the sums must agree; of a part, each side must
+// be like its own, and over all square layers more like its own than like the other side, which catches a matrix that was turned.
+func (v *verifier) fisher(ctx context.Context, out io.Writer) error {
+	if v.Known[v.Plan.Layers[0].Name+".rows"].Data == nil {
+		return nil // of a plan without gradients
+	}
+	s, err := open(v.cfg, io.Discard)
+	if err != nil {
+		return err
+	}
+	all := s.samples(v.cfg.Compress.Calibration.FisherBatch) / v.cfg.Compress.Calibration.FisherBatch
+	exact := all <= sampleBatches
+	s.cfg.Compress.Calibration.Examples = min(all, sampleBatches) * v.cfg.Compress.Calibration.FisherBatch
+	sampled := s.targets
+	if n := len(s.targets); n > sampleLayers {
+		sampled = nil
+		for i := range sampleLayers {
+			sampled = append(sampled, s.targets[i*n/sampleLayers])
+		}
+	}
+	sums := map[string]*Statistics{}
+	for _, t := range sampled {
+		sums[t.Name+".weight"] = &Statistics{Rows: make([]float64, t.Out), Cols: make([]float64, t.In)}
+	}
+	grads := nn.NewGradients(s.loaded.Session.Store())
+	c := &collector{ctx: ctx, s: s, kind: "fisher", batch: v.cfg.Compress.Calibration.FisherBatch}
+	targets, err := c.run(model.Options{Sink: grads, Frozen: func(name string) bool { return sums[name] == nil }}, func(*model.Program, []int) error {
+		for _, t := range sampled {
+			x, g := sums[t.Name+".weight"], grads.Get(t.Name+".weight").Float32s()
+			for i := range t.Out {
+				for j := range t.In {
+					square := float64(g[i*t.In+j]) * float64(g[i*t.In+j])
+					x.Rows[i] += square
+					x.Cols[j] += square
+				}
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, task.ErrUsage) {
+		fmt.Fprintf(out, "Fisher information not summed again: %v\n", err)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, x := range sums {
+		kernel.Scale(1/float64(targets), x.Rows)
+		kernel.Scale(1/float64(targets), x.Cols)
+	}
+	var broken []string
+	straight, crossed, layers := 0.0, 0.0, 0
+	for _, l := range v.Plan.Layers {
+		got := sums[l.Name+".weight"]
+		if got == nil {
+			continue
+		}
+		layers++
+		rows, _ := v.Known[l.Name+".rows"].Data.([]float64)
+		cols, _ := v.Known[l.Name+".cols"].Data.([]float64)
+		for _, side := range []struct {
+			name       string
+			want, have []float64
+		}{{"outputs", got.Rows, rows}, {"inputs", got.Cols, cols}} {
+			if why := unlike(side.have, side.want, exact); why != "" {
+				broken = append(broken, fmt.Sprintf("%s, by %s: %s", l.Name, side.name, why))
+			}
+		}
+		if l.In == l.Out && len(rows) == l.Out && len(cols) == l.In {
+			straight += cosine(rows, got.Rows) + cosine(cols, got.Cols)
+			crossed += cosine(rows, got.Cols) + cosine(cols, got.Rows)
+		}
+	}
+	if crossed > straight {
+		broken = append(broken, "the sums of inputs are like those of outputs, and the reverse: want them by the sides of W [out, in]")
+	}
+	how := fmt.Sprintf("like that of all %d", all)
+	if exact {
+		how = "the same"
+	}
+	v.promise("fisher", fmt.Sprintf("Fisher information of %d layers, summed again over %d batches, is %s", layers, min(all, sampleBatches), how), broken)
+	return nil
+}
+
+// unlike says how recorded sums differ from those of the sample, or of all data; "": they do not.
+func unlike(have, want []float64, exact bool) string {
+	if len(have) != len(want) {
+		return fmt.Sprintf("%d sums are recorded, want %d", len(have), len(want))
+	}
+	if exact {
+		largest := slices.Max(want)
+		for i := range want {
+			if !(math.Abs(have[i]-want[i]) <= sameFisher*largest) {
+				return fmt.Sprintf("sum %d is recorded as %g, and is %g", i, have[i], want[i])
+			}
+		}
+		return ""
+	}
+	if c := cosine(have, want); !(c >= likeFisher) {
+		return fmt.Sprintf("the recorded sums have a cosine of %.3f to those of a sample, want at least %g", c, likeFisher)
+	}
+	if r := total(have) / total(want); !(r <= sampledFisher && r >= 1/sampledFisher) {
+		return fmt.Sprintf("the recorded sums are %.3g times those of a sample, want a factor of %g at most", r, sampledFisher)
+	}
+	return ""
+}
+
+// cosine is that of the angle between two vectors; 0 if one is 0.
+func cosine(a, b []float64) float64 {
+	size := math.Sqrt(kernel.Dot(a, a) * kernel.Dot(b, b))
+	if size == 0 {
+		return 0
+	}
+	return kernel.Dot(a, b) / size
+}
+
+func total(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v
+	}
+	return sum
 }
