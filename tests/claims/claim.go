@@ -28,6 +28,9 @@ type Claim struct {
 	// LearningRates are tried for every arm, with seed 1 and half the steps; the
 	// best is the arm's. Empty: [run.train] learning_rate for all.
 	LearningRates []float64 `toml:"learning_rates"`
+	// Recall and Split make the data of [run.data].
+	Recall *Recall `toml:"recall"`
+	Split  *Split  `toml:"split"`
 	// Pretrain are overrides of [run] that make the run before, of which arms may start; Imported is a network from elsewhere.
 	Pretrain []string  `toml:"pretrain"`
 	Imported *Imported `toml:"imported"`
@@ -207,6 +210,7 @@ func (c *Claim) Validate(r *configs.Report) {
 		r.Errorf("quick.set", "does not apply to [run]: %v", err)
 	}
 	c.validateStarts(r)
+	c.validateMade(r)
 	if len(c.Arms) == 0 {
 		r.Errorf("arm", "is missing; want at least one [[arm]]")
 	}

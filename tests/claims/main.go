@@ -157,7 +157,13 @@ func check(ctx context.Context, o options, names []string, stdout, stderr io.Wri
 
 // checkOne runs one claim and reports it.
 func checkOne(ctx context.Context, o options, c *Claim, stdout, stderr io.Writer) error {
-	why := c.missing(os.Getenv(c.RootFrom))
+	why, err := c.makeData(o.cache, os.Getenv(c.RootFrom))
+	if err != nil {
+		return err
+	}
+	if why == "" {
+		why = c.missing(os.Getenv(c.RootFrom))
+	}
 	if c.Imported != nil && why == "" {
 		why = c.Imported.absent()
 	}
@@ -181,7 +187,6 @@ func checkOne(ctx context.Context, o options, c *Claim, stdout, stderr io.Writer
 		measure = executeCompression
 	}
 	var out *outcome
-	var err error
 	if o.stored {
 		out, err = c.judgeStored(o.docs)
 	} else {

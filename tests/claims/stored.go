@@ -241,7 +241,7 @@ func claimsTable(dir, docs string) (string, error) {
 	b.WriteString("# What was promised, and what was found\n\n" +
 		"Each claim of a paper is a file in `tests/claims`, with what is expected of it, committed before its first full run. A program trains or\n" +
 		"times its networks, judges the result and writes its page. A verdict needs the 95% interval of Student's t, over paired seeds or over\n" +
-		"rounds, on one side of the bound. `go run ./tests/claims NAME --dry-run` says what a claim runs and for how long;\n" +
+		"rounds, on one side of the bound. `go run ./tests/claims lama-cost --dry-run` says what a claim runs and for how long;\n" +
 		"`go run ./tests/claims --stored` judges all again from their stored results and writes this page.\n\n" +
 		"| claim | the paper | ours, the line that decides | verdict | figure | command |\n|---|---|---|---|---|---|\n")
 	for _, c := range claims {
