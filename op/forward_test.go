@@ -41,6 +41,8 @@ func TestForward(t *testing.T) {
 		{rotaryOf("rotary", 9, 2, 6), naiveRotary},
 		{bagOf("bag", 7, 3, 5, 4), func(s subject) []float64 { return naiveBag(s, 7, 3, 4) }},
 		{dotsOf("dots", 5, 3, 4), naiveDots},
+		{scaleRowsOf("scale rows", 5, 3), naiveScaleRows},
+		{infoNCEOf("info nce", 7, 4), naiveInfoNCE},
 		{rankingOf("bpr", 70, 4), naiveRanking("bpr")},
 		{rankingOf("nbpo_s", 70, 4), naiveRanking("nbpo_s")},
 	} {

@@ -61,6 +61,10 @@ func TestShapeErrors(t *testing.T) {
 		{"bag by a vector", "bag", "weights", func(tp *Tape) { Bag(integers(tp, "ids", 6), float(tp, "by", 6), param(tp, "w", 5, 4)) }},
 		{"dots of a vector", "dots", "u", func(tp *Tape) { Dots(tp, float(tp, "u", 4), float(tp, "v", 2, 4)) }},
 		{"dots of candidates", "dots", "v", func(tp *Tape) { Dots(tp, float(tp, "u", 2, 4), float(tp, "v", 3, 4)) }},
+		{"scale rows by four", "scale_rows", "w", func(tp *Tape) { ScaleRows(tp, float(tp, "x", 3, 4), float(tp, "w", 4, 1), 1) }},
+		{"groups of five", "sum_groups", "x", func(tp *Tape) { SumGroups(tp, float(tp, "x", 6, 4), 5) }},
+		{"a view without its other", "info_nce", "x", func(tp *Tape) { InfoNCE(tp, float(tp, "x", 3, 4), integers(tp, "m", 1), 1, 1) }},
+		{"marks of views", "info_nce", "marks", func(tp *Tape) { InfoNCE(tp, float(tp, "x", 4, 4), integers(tp, "m", 4), 1, 1) }},
 		{"ranking of one", "ranking", "scores", func(tp *Tape) { Ranking(tp, "bpr", 0, float(tp, "s", 3, 1), nil) }},
 		{"ranking flips", "ranking", "flips", func(tp *Tape) { Ranking(tp, "nbpo", 0, float(tp, "s", 3, 2), float(tp, "f", 2, 3)) }},
 		{"squared error of a row", "squared_error", "x", func(tp *Tape) {

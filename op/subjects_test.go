@@ -235,6 +235,7 @@ func tinySubjects() []subject {
 	subjects = append(subjects, gruSubjects()...)
 	subjects = append(subjects, poolingSubjects()...)
 	subjects = append(subjects, rankingSubjects(3, 4, 2)...)
+	subjects = append(subjects, scaleRowsOf("scale rows", 4, 3), sumGroupsOf("sum groups", 3, 2, 4), infoNCEOf("info nce", 5, 3))
 	scaled := AttentionShape{Batch: 1, SeqLen: 3, Heads: 1, KVHeads: 1, HeadDim: 3, Scale: 0.3}
 	return append(subjects, attentionOf("attention with a scale", scaled, nil))
 }
@@ -256,6 +257,9 @@ func oddSubjects() []subject {
 		rowsOf("rows 131x11x67", 131, 11, 67),
 		bagOf("bag 131x3x67", 131, 3, 11, 67),
 		dotsOf("dots 131x3x67", 131, 3, 67),
+		scaleRowsOf("scale rows 131x67", 131, 67),
+		sumGroupsOf("sum groups 67x3x35", 67, 3, 35),
+		infoNCEOf("info nce 67x35", 67, 35),
 		rankingOf("bpr", 131, 5),
 		rankingOf("nbpo_o", 131, 5),
 		crossEntropyOf("cross entropy 131x67", 131, 67),

@@ -63,6 +63,9 @@ func Bodies() []configs.Choice[model.Body] {
 		{Name: "pure_svd", New: func() model.Body { return recommender.DefaultPureSVD() }},
 		{Name: "ease", New: func() model.Body { return recommender.DefaultEASE() }},
 		{Name: "mf", New: func() model.Body { return recommender.DefaultMF() }},
+		{Name: "two_tower", New: func() model.Body { return recommender.DefaultTwoTower() }},
+		{Name: "autorec", New: func() model.Body { return recommender.DefaultAutoRec() }},
+		{Name: "deepfm", New: func() model.Body { return recommender.DefaultDeepFM() }},
 		{Name: "wrmf", New: func() model.Body { return recommender.DefaultWRMF() }},
 	}
 }

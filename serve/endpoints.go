@@ -28,6 +28,8 @@ func endpoints() []endpoint {
 		{"POST", "/v1/rerank", "Ranks documents by how well they answer a query.", reflect.TypeFor[RerankRequest](), reflect.TypeFor[Ranking](), (*Server).rerank},
 		{"POST", "/v1/attention", "Tells how one head of one layer weighs the tokens of a text.", reflect.TypeFor[AttentionRequest](), reflect.TypeFor[Attention](), (*Server).attention},
 		{"GET", "/v1/reports/{model...}", "Shows what a compression did to a model, as HTML.", nil, nil, (*Server).report},
+		{"POST", "/v1/recommend", "Recommends items to a user.", reflect.TypeFor[RecommendRequest](), reflect.TypeFor[Recommendations](), (*Server).recommend},
+		{"POST", "/v1/catalogue", "Searches the items that are recommended.", reflect.TypeFor[CatalogueRequest](), reflect.TypeFor[Catalogue](), (*Server).catalogue},
 		{"GET", "/healthz", "Answers as long as the server runs.", nil, nil, (*Server).healthy},
 		{"GET", "/readyz", "Answers as long as the server takes requests.", nil, nil, (*Server).ready},
 		{"GET", "/metrics", "Gives Prometheus what it collects.", nil, nil, (*Server).prometheus},
@@ -66,6 +68,9 @@ func (s *Server) card(m *served) ModelCard {
 	c := ModelCard{ID: m.Name, Object: "model", Created: s.began.Unix(), OwnedBy: "sparrow", Context: m.context, Report: m.Report != nil}
 	if body, ok := m.body(); ok {
 		c.Layers, c.Heads = body.NLayer, body.Attention.NHead
+	}
+	if m.recommender != nil {
+		c.Items = m.Model.Model.Dims.Catalogue.Items
 	}
 	return c
 }

@@ -43,12 +43,15 @@ type served struct {
 	embedder  task.Embedder
 	ranker    task.Ranker
 	predictor task.Predictor
+
+	recommender task.Recommender
 }
 
 // serve prepares one model.
 func (s *Server) serve(m Model) (*served, error) {
 	x := &served{Model: m}
 	x.embedder, _ = m.Model.Task.(task.Embedder)
+	x.recommender, _ = m.Model.Task.(task.Recommender)
 	if r, ok := m.Model.Task.(task.Ranker); ok && r.Ranks() {
 		x.ranker = r
 	}
@@ -62,8 +65,8 @@ func (s *Server) serve(m Model) (*served, error) {
 	}
 	writer, ok := m.Model.Task.(task.Generator)
 	if !ok {
-		if x.embedder == nil && x.predictor == nil {
-			return nil, errors.New("it continues no text, labels none and gives none a vector")
+		if x.embedder == nil && x.predictor == nil && x.recommender == nil {
+			return nil, errors.New("it continues no text, labels none, gives none a vector and recommends nothing")
 		}
 		return x, nil
 	}

@@ -260,6 +260,7 @@ type ModelCard struct {
 	Context int    `json:"context_length,omitempty" doc:"tokens of a prompt and what follows"`
 	Layers  int    `json:"layers,omitempty" doc:"of a model that writes, for /v1/attention"`
 	Heads   int    `json:"heads,omitempty" doc:"of attention, in each layer"`
+	Items   int    `json:"recommends,omitempty" doc:"items that it recommends"`
 	Report  bool   `json:"report,omitempty" doc:"whether /v1/reports has one of it"`
 }
 

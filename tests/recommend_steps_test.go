@@ -20,7 +20,8 @@ import (
 
 // stepped are recommenders that train by gradients, with every loss and sampler.
 var stepped = []string{
-	`loss = "bpr"`, "loss = \"bpo\"\nsampler = \"popular\"", "loss = \"smoothed_bpo\"\nflip = 0.3\nhardest = 3", "loss = \"nbpo\"", "loss = \"nbpo_o\"", "loss = \"nbpo_s\"",
+	`loss = "bpr"`, "dim = 8\nkind = \"two_tower\"\ncontrastive = 0.1\nhidden = 6", "dim = 8\nkind = \"two_tower\"\ngates = false\nfusion = false\nloss = \"smoothed_bpo\"",
+	"kind = \"autorec\"\nhidden = 8\nreads = 5", "dim = 6\nkind = \"deepfm\"\nhidden = 6", "loss = \"bpo\"\nsampler = \"popular\"", "loss = \"smoothed_bpo\"\nflip = 0.3\nhardest = 3", "loss = \"nbpo\"", "loss = \"nbpo_o\"", "loss = \"nbpo_s\"",
 	"loss = \"softmax\"\nsampler = \"in_batch\"\nbias = false",
 }
 
@@ -30,7 +31,10 @@ func TestSteppedRecommenders(t *testing.T) {
 	ctx, dir := context.Background(), taste(t)
 	for _, more := range stepped {
 		set := []string{"train.steps=60", "train.batch_size=64", "train.learning_rate=0.03", "train.weight_decay=0.5", "eval.every=30", "checkpoint.every=20"}
-		cfg := recommenderConfig(t, dir, "kind = \"mf\"\ndim = 8\n"+more, set...)
+		if !strings.Contains(more, "kind") {
+			more = "kind = \"mf\"\ndim = 8\n" + more
+		}
+		cfg := recommenderConfig(t, dir, more, set...)
 		runs := t.TempDir()
 		whole, run := filepath.Join(runs, "whole"), filepath.Join(runs, "run")
 		trainer, err := train.New(ctx, cfg, whole, false, io.Discard)
@@ -73,6 +77,8 @@ func TestSteppedRecommenders(t *testing.T) {
 		}
 		if all, err := l.Task.(task.Recommender).Recommend(ctx, l.Session, task.Wish{Fields: map[string]string{"age": "33"}, Items: []string{"i3"}, N: 5, Why: true}); err != nil || len(all) != 5 {
 			t.Errorf("%s: recommended %v, %v", more, all, err)
+		} else if gates := strings.Contains(more, "contrastive"); gates != slices.ContainsFunc(all[0].Why, func(r task.Reason) bool { return r.Kind == "field" && r.What == "age:10=30" }) {
+			t.Errorf("%s: speaks for the first: %v; gates %t", more, all[0].Why, gates)
 		}
 	}
 }

@@ -33,6 +33,7 @@ type Known struct {
 	Train recommend.Sets
 	Users *recommend.Sets // Train transposed; nil: see Transposed
 
+	Dims       model.Catalogue
 	UserFields func(user int) [][]int32 // numbers of the values of each field; nil: there are none
 	ItemFields func(item int) [][]int32
 }

@@ -3,6 +3,7 @@ package recommender
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"sparrow/configs"
 	"sparrow/kernel"
@@ -18,12 +19,13 @@ type WRMF struct {
 	Lambda    float64 `toml:"lambda" doc:"weight of the squares of the factors"`
 	Sweeps    int     `toml:"sweeps" doc:"times that users and then items are solved for; each half is a round, which is saved"`
 	Precision string  `toml:"precision" doc:"numbers that are computed with; factors are kept in float32" choices:"float32|float64"`
+	Ridge     float64 `toml:"ridge" doc:"weight of the squares of the map from fields to factors, by which new users and items are found that have fields"`
 	Prior     float64 `toml:"prior" doc:"clicks that the mean user counts as, for a new user of few clicks; 0: he is found by his clicks alone"`
 }
 
 // DefaultWRMF returns the values of keys that a config leaves out.
 func DefaultWRMF() WRMF {
-	return WRMF{Dim: 64, Alpha: 4, Lambda: 30, Sweeps: 12, Precision: "float32", Prior: 3}
+	return WRMF{Dim: 64, Alpha: 4, Lambda: 30, Sweeps: 12, Precision: "float32", Ridge: 10, Prior: 3}
 }
 
 // Validate implements model.Body.
@@ -32,6 +34,7 @@ func (c WRMF) Validate(r *configs.Report) {
 	r.AtLeast("sweeps", 1)
 	r.Within("alpha", c.Alpha >= 0 && c.Alpha < 1e9, "0 or more")
 	r.Within("lambda", c.Lambda > 0 && c.Lambda < 1e9, "more than 0")
+	r.Within("ridge", c.Ridge > 0 && c.Ridge < 1e12, "more than 0")
 	r.Within("prior", c.Prior >= 0 && c.Prior < 1e9, "0 or more")
 	r.OneOf("precision")
 }
@@ -69,28 +72,62 @@ func (c WRMF) Solve(_ context.Context, round int, s *nn.Store, k Known) (float64
 	return c.solver().Half(to, from, x, c.Precision == "float64")
 }
 
-// Scorer implements Body.
+// Scorer implements Body. Items of whom training saw nothing have the factors that a ridge regression tells from their fields, and new
+// users start from those that another tells from theirs, or else from the mean user.
 func (c WRMF) Scorer(s *model.Session, k Known) (recommend.Scorer, error) {
-	u, v := floats(s.Store(), "user_factors"), floats(s.Store(), "item_factors")
-	return folded(c.Dim, u, v, nil, recommend.NewFold(c.solver(), v), c.Prior), nil
-}
-
-// folded scores by factors: those of a known user, and of a new one by fold-in around the mean user, who counts as so many clicks.
-func folded(d int, u, v, bias []float32, fold *recommend.Fold, prior float64) recommend.Factors {
-	mean := make([]float32, d)
-	if n := len(u) / d; n > 0 {
-		kernel.ColSum(mean, u, n, d, false)
-		kernel.Scale(1/float32(n), mean)
+	u, v, d := floats(s.Store(), "user_factors"), floats(s.Store(), "item_factors"), c.Dim
+	trained := k.Transposed()
+	if k.ItemFields != nil {
+		ridge, err := c.ridge(v, k.Dims.ItemValues, k.ItemFields, trained)
+		if err != nil {
+			return nil, err
+		}
+		v = slices.Clone(v)
+		for i := range k.Train.Columns {
+			if len(trained.Row(i)) == 0 {
+				ridge.Vector(v[i*d:(i+1)*d], func(f func(int, float32)) { each(i, k.ItemFields, 0, false, f) })
+			}
+		}
 	}
-	return recommend.Factors{D: d, N: len(v) / d, V: v, Bias: bias, Fold: fold, Vector: func(dst []float32, who recommend.Who) error {
+	mean := make([]float32, d)
+	known := 0
+	for row := range k.Train.Rows() {
+		if len(k.Train.Row(row)) > 0 {
+			known++
+			kernel.Axpy(1, u[row*d:(row+1)*d], mean)
+		}
+	}
+	kernel.Scale(1/float32(max(known, 1)), mean)
+	var ridge *recommend.Ridge
+	if k.UserFields != nil {
+		var err error
+		if ridge, err = c.ridge(u, k.Dims.UserValues, k.UserFields, k.Train); err != nil {
+			return nil, err
+		}
+	}
+	fold := recommend.NewFold(c.solver(), v)
+	return recommend.Factors{D: d, N: k.Train.Columns, V: v, Fold: fold, Vector: func(dst []float32, who recommend.Who) error {
 		if who.User >= 0 {
 			copy(dst, u[who.User*d:(who.User+1)*d])
 			return nil
 		}
-		near := make([]float32, d)
-		if prior > 0 {
-			kernel.Axpy(float32(prior/(prior+float64(len(who.Clicks)))), mean, near)
+		near := slices.Clone(mean)
+		if ridge != nil && who.Fields != nil {
+			ridge.Vector(near, func(f func(int, float32)) { each(0, func(int) [][]int32 { return who.Fields }, 0, false, f) })
+		}
+		if n := float64(len(who.Clicks)); n > 0 {
+			kernel.Scale(float32(c.Prior/(c.Prior+n)), near)
+		}
+		if len(who.Clicks) == 0 {
+			copy(dst, near)
+			return nil
 		}
 		return fold.Vector(dst, who.Clicks, near)
-	}}
+	}}, nil
+}
+
+// ridge is the map from fields to the factors of those that training saw.
+func (c WRMF) ridge(of []float32, values int, fields func(int) [][]int32, trained recommend.Sets) (*recommend.Ridge, error) {
+	return recommend.NewRidge(of, c.Dim, values, func(i int, f func(int, float32)) { each(i, fields, 0, false, f) },
+		func(i int) bool { return len(trained.Row(i)) > 0 }, c.Ridge)
 }

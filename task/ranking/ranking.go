@@ -168,7 +168,8 @@ func (t *Task) Metrics() []task.Metric {
 // told is what the network is told of the data.
 func (t *Task) told() recommender.Known {
 	if t.known == nil {
-		t.known = &recommender.Known{Train: t.train}
+		d, _ := t.Dims() // the catalogue is there
+		t.known = &recommender.Known{Train: t.train, Dims: d.Catalogue}
 		if f := t.catalogue.UserFields; len(f.Names) > 0 {
 			t.known.UserFields = f.Row
 		}

@@ -137,6 +137,10 @@ func (t *Task) Recommend(ctx context.Context, s *model.Session, w task.Wish) ([]
 		return nil, task.Refuse(err)
 	}
 	explained, _ := scorer.(recommend.Explained)
+	gates, err := t.gates(scorer, who, w.Why)
+	if err != nil {
+		return nil, err
+	}
 	var all []task.Recommended
 	for _, x := range recommend.Top(scores, min(w.N, len(scores)), has, nil) {
 		r := task.Recommended{Item: t.item(x.Item), Score: float64(x.Score)}
@@ -145,9 +149,31 @@ func (t *Task) Recommend(ctx context.Context, s *model.Session, w task.Wish) ([]
 				r.Why = append(r.Why, task.Reason{What: t.item(c.Item).Name(), Kind: "item", Weight: float64(c.Score)})
 			}
 		}
+		r.Why = append(r.Why, gates...)
 		all = append(all, r)
 	}
 	return all, ctx.Err()
+}
+
+// gates are the weights of the fields of a user, of a network that has some.
+func (t *Task) gates(scorer recommend.Scorer, who recommend.Who, why bool) (all []task.Reason, err error) {
+	gated, ok := scorer.(recommend.Gated)
+	if !why || !ok {
+		return nil, nil
+	}
+	weights, err := gated.Of(who)
+	if len(weights) == 0 || who.Fields == nil {
+		return nil, err
+	}
+	fields := t.catalogue.UserFields
+	from := 0
+	for f, name := range fields.Names {
+		for _, v := range who.Fields[f] {
+			all = append(all, task.Reason{What: name + "=" + fields.Values[f][int(v)-from], Kind: "field", Weight: float64(weights[1+f])})
+		}
+		from += len(fields.Values[f])
+	}
+	return all, nil
 }
 
 func first[T any](x []T, n int) []T { return x[:min(n, len(x))] }
