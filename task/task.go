@@ -325,8 +325,8 @@ type Wish struct {
 
 // Item is something to recommend.
 type Item struct {
-	ID    string `json:"id"`
-	Title string `json:"title,omitempty"`
+	ID    string `json:"id" doc:"of the item"`
+	Title string `json:"title,omitempty" doc:"if there is one"`
 }
 
 // Name is the title or, of an item without one, the id.
@@ -335,15 +335,15 @@ func (i Item) Name() string { return cmp.Or(i.Title, i.ID) }
 // Recommended is an item with its score.
 type Recommended struct {
 	Item
-	Score float64  `json:"score"`
-	Why   []Reason `json:"why,omitempty"` // the strongest first
+	Score float64  `json:"score" doc:"higher is better"`
+	Why   []Reason `json:"why,omitempty" doc:"what speaks for it, the strongest first, fields after items"`
 }
 
 // Reason is what speaks for an item: an item that the user has, or a field with its value.
 type Reason struct {
-	What   string  `json:"what"`   // name of the item, or field=value
-	Kind   string  `json:"kind"`   // item or field
-	Weight float64 `json:"weight"` // share of the score, or the likeness to the item
+	What   string  `json:"what" doc:"name of an item that the user has, or field=value"`
+	Kind   string  `json:"kind" doc:"item or field"`
+	Weight float64 `json:"weight" doc:"share of the score, or weight of the field, 1 for one like others"`
 }
 
 // Suggestion is what to try after training.
