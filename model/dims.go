@@ -23,6 +23,7 @@ type Catalogue struct {
 	UserFields, ItemFields int // what is known of each
 	UserValues, ItemValues int // of all these fields together
 	UserLength, ItemLength int // most values that are known of one
+	TimeFields, TimeValues int // of the time of a choice
 }
 
 // ImageDims are those of a classifier of square images.

@@ -77,7 +77,7 @@ func (s Source) Validate(r *configs.Report) {
 		}
 	}
 	for _, c := range s.Context {
-		if c != "weekday" && c != "hour" {
+		if contextValues[c] == 0 {
 			r.Errorf("context", "has %q; want weekday or hour", c)
 		}
 	}

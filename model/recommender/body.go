@@ -36,7 +36,11 @@ type Known struct {
 	Dims       model.Catalogue
 	UserFields func(user int) [][]int32 // numbers of the values of each field; nil: there are none
 	ItemFields func(item int) [][]int32
+	Context    func(seconds int64) [][]int32 // of the time of a choice; nil: there are none
 }
+
+// Timed is a body that reads the time of a choice.
+type Timed interface{ ReadsTime() }
 
 // Transposed has the users of each item.
 func (k *Known) Transposed() recommend.Sets {

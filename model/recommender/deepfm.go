@@ -104,15 +104,15 @@ func (c DeepFM) feed(p *model.Program, k Known, users, items []one) {
 
 // Feed implements Learner.
 func (c DeepFM) Feed(p *model.Program, k Known, b Batch) {
-	var users, items []one
-	for _, u := range b.Users {
-		users = append(users, one{int(u), fieldsOf(k.UserFields, int(u))})
-	}
+	var items []one
 	for _, i := range b.Items {
 		items = append(items, one{int(i), fieldsOf(k.ItemFields, int(i))})
 	}
-	c.feed(p, k, users, items)
+	c.feed(p, k, k.users(b), items)
 }
+
+// ReadsTime implements Timed.
+func (DeepFM) ReadsTime() {}
 
 // pairs scores by a program that sees users and items together.
 type pairs struct {
@@ -159,7 +159,7 @@ func (x pairs) Score(dst []float32, who []recommend.Who) error {
 				some[i].number = -1
 			}
 			n := copy(some, x.of[lo:])
-			x.c.feed(x.p, x.k, []one{{w.User, w.Fields}}, some)
+			x.c.feed(x.p, x.k, []one{x.k.asUser(w.User, w.Fields, w.Time)}, some)
 			if err := x.p.Run(); err != nil {
 				return err
 			}

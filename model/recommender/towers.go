@@ -90,7 +90,7 @@ type side struct {
 }
 
 func (n towers) sides() (user, item side) {
-	return side{"user", n.d.Users, n.d.UserValues, n.d.UserFields, n.d.UserLength}, side{"item", n.d.Items, n.d.ItemValues, n.d.ItemFields, n.d.ItemLength}
+	return side{"user", n.d.Users, n.d.UserValues + n.d.TimeValues, n.d.UserFields + n.d.TimeFields, n.d.UserLength}, side{"item", n.d.Items, n.d.ItemValues, n.d.ItemFields, n.d.ItemLength}
 }
 
 // width is how many ids the bag of a field has.
@@ -203,6 +203,38 @@ func fieldsOf(of func(int) [][]int32, i int) [][]int32 {
 	return of(i)
 }
 
+// ReadsTime implements Timed.
+func (TwoTower) ReadsTime() {}
+
+// asUser is a user at a time: his fields, and then those of the time.
+func (k Known) asUser(number int, fields [][]int32, seconds int64) one {
+	if k.Context == nil {
+		return one{number, fields}
+	}
+	all := make([][]int32, k.Dims.UserFields, k.Dims.UserFields+k.Dims.TimeFields)
+	copy(all, fields)
+	for _, of := range k.Context(seconds) {
+		var moved []int32
+		for _, v := range of {
+			moved = append(moved, v+int32(k.Dims.UserValues))
+		}
+		all = append(all, moved)
+	}
+	return one{number, all}
+}
+
+// users are those of a batch.
+func (k Known) users(b Batch) (all []one) {
+	for row, u := range b.Users {
+		var at int64
+		if b.Times != nil {
+			at = b.Times[row]
+		}
+		all = append(all, k.asUser(int(u), fieldsOf(k.UserFields, int(u)), at))
+	}
+	return all
+}
+
 // Feed implements Learner.
 func (c TwoTower) Feed(p *model.Program, k Known, b Batch) {
 	n := towers{c, k.Dims}
@@ -216,8 +248,12 @@ func (c TwoTower) Feed(p *model.Program, k Known, b Batch) {
 		first  int // of of, those that have views: each so many
 	}{{user, b.Users, k.UserFields, 1}, {item, b.Items, k.ItemFields, len(b.Items) / len(b.Users)}} {
 		var all []one
-		for _, i := range x.of {
-			all = append(all, one{int(i), fieldsOf(x.fields, int(i))})
+		if x.name == "user" {
+			all = k.users(b)
+		} else {
+			for _, i := range x.of {
+				all = append(all, one{int(i), fieldsOf(x.fields, int(i))})
+			}
 		}
 		plain := len(all)
 		if c.Contrastive > 0 {
@@ -311,7 +347,7 @@ func (c TwoTower) Scorer(s *model.Session, k Known) (recommend.Scorer, error) {
 		mu.Lock()
 		defer mu.Unlock()
 		some := make([]one, 1)
-		some[0] = one{who.User, who.Fields}
+		some[0] = k.asUser(who.User, who.Fields, who.Time)
 		user.fill(p, some, nil)
 		if err := p.Run(); err != nil {
 			return nil, err
@@ -330,7 +366,7 @@ func (c TwoTower) Scorer(s *model.Session, k Known) (recommend.Scorer, error) {
 		hi := min(lo+atOnce, k.Train.Rows())
 		var some []one
 		for u := lo; u < hi; u++ {
-			some = append(some, one{u, fieldsOf(k.UserFields, u)})
+			some = append(some, k.asUser(u, fieldsOf(k.UserFields, u), 0))
 		}
 		user.fill(p, some, nil)
 		if err := p.Run(); err != nil {
@@ -342,11 +378,11 @@ func (c TwoTower) Scorer(s *model.Session, k Known) (recommend.Scorer, error) {
 	}
 	fold := recommend.NewFold(recommend.WRMF{D: c.Dim, Alpha: c.FoldAlpha, Lambda: c.FoldLambda}, v)
 	f := recommend.Factors{D: c.Dim, N: items, V: v, Bias: bias, Fold: fold, Vector: func(dst []float32, who recommend.Who) error {
-		if who.User >= 0 {
+		if who.User >= 0 && (k.Context == nil || who.Time == 0) {
 			copy(dst, known[who.User*c.Dim:])
 			return nil
 		}
-		if _, err := towerOf(dst, who); err != nil || len(who.Clicks) == 0 {
+		if _, err := towerOf(dst, who); err != nil || len(who.Clicks) == 0 || who.User >= 0 {
 			return err
 		}
 		near := append([]float32(nil), dst...)

@@ -3,6 +3,7 @@ package ranking
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -42,6 +43,9 @@ func Fits(c recipe.Config) error {
 	s, _ := c.Data.Of.(interactions.Source)
 	if s.ValidationShare == 0 && !c.Data.IsNone() && (c.Eval.Every != 0 || c.Train.Patience != 0) {
 		return &task.Misfit{Key: "eval.every", Value: c.Eval.Every, Message: "chooses checkpoints on a validation split, but [data] validation_share = 0; want eval.every = 0, which measures the last one on the test split"}
+	}
+	if _, timed := c.Model.Of.(recommender.Timed); len(s.Context) > 0 && !timed {
+		return &task.Misfit{Key: "data.context", Value: s.Context, Message: fmt.Sprintf("is for networks that read the time of a choice, but [model] kind = %q; want none", c.Model.Name)}
 	}
 	if learner, ok := c.Model.Of.(recommender.Learner); ok {
 		if c.Train.Optimizer != "adamw" {
@@ -149,6 +153,7 @@ func (t *Task) Dims() (model.Dims, error) {
 		Users: len(c.Users), Items: len(c.Items),
 		UserFields: len(c.UserFields.Names), ItemFields: len(c.ItemFields.Names), UserValues: c.UserFields.Count(), ItemValues: c.ItemFields.Count(),
 		UserLength: c.UserFields.Longest(), ItemLength: c.ItemFields.Longest(),
+		TimeFields: len(t.source.Context), TimeValues: t.source.ContextValues(),
 	}}, nil
 }
 
@@ -172,6 +177,9 @@ func (t *Task) told() recommender.Known {
 		t.known = &recommender.Known{Train: t.train, Dims: d.Catalogue}
 		if f := t.catalogue.UserFields; len(f.Names) > 0 {
 			t.known.UserFields = f.Row
+		}
+		if len(t.source.Context) > 0 {
+			t.known.Context = t.source.ContextOf
 		}
 		if f := t.catalogue.ItemFields; len(f.Names) > 0 {
 			t.known.ItemFields = f.Row

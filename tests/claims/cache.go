@@ -16,6 +16,7 @@ import (
 	"sparrow/checkpoints"
 	"sparrow/configs"
 	"sparrow/data/images"
+	"sparrow/data/interactions"
 	"sparrow/data/labelled"
 	"sparrow/data/text"
 	"sparrow/data/tokenizers"
@@ -110,6 +111,13 @@ func corpusOf(ctx context.Context, cfg recipe.Data) (sum string, err error) {
 	}
 	if from, ok := cfg.Labelled(); ok {
 		d, err := labelled.Open(ctx, from)
+		if err != nil {
+			return "", err
+		}
+		return d.SHA256, nil
+	}
+	if from, ok := cfg.Of.(interactions.Source); ok {
+		d, err := from.Read(ctx)
 		if err != nil {
 			return "", err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"sparrow/configs"
 	"sparrow/data/images"
+	"sparrow/data/interactions"
 	"sparrow/data/labelled"
 	"sparrow/model"
 	"sparrow/nn"
@@ -95,15 +96,17 @@ func (c *Claim) validateData(r *configs.Report) {
 		}
 	}
 	_, folder := c.Run.Data.Of.(images.Folder)
-	if _, table := c.Run.Data.Of.(labelled.TSV); c.RootFrom != "" && !folder && !table {
-		r.Errorf("root_from", "is for [run.data] source = \"image_folder\" or \"tsv\"")
+	if _, table := c.Run.Data.Of.(labelled.TSV); c.RootFrom != "" && !folder && !table && !c.ranks() {
+		r.Errorf("root_from", "is for [run.data] source = \"image_folder\", \"tsv\" and \"interactions\"")
 	}
-	without, kind := slices.Concat(classifierMetrics, imageMetrics), "a language model"
+	without, kind := slices.Concat(classifierMetrics, imageMetrics, rankMetrics), "a language model"
 	switch {
+	case c.ranks():
+		without, kind = slices.Concat(languageMetrics, classifierMetrics, imageMetrics), "a recommender"
 	case c.seesImages():
-		without, kind = languageMetrics, "a classifier of images"
+		without, kind = slices.Concat(languageMetrics, rankMetrics), "a classifier of images"
 	case c.classifies():
-		without, kind = slices.Concat(languageMetrics, imageMetrics), "a classifier"
+		without, kind = slices.Concat(languageMetrics, imageMetrics, rankMetrics), "a classifier"
 	}
 	for i, e := range c.Expect {
 		for _, of := range without {
@@ -188,6 +191,9 @@ func seesImages(cfg recipe.Config) bool {
 func (c *Claim) missing(root string) string {
 	if c.RootFrom == "" {
 		return ""
+	}
+	if s, ok := c.Run.Data.Of.(interactions.Source); ok {
+		return c.missingRatings(s, root)
 	}
 	if !c.seesImages() {
 		return c.placeTexts(root)

@@ -45,6 +45,7 @@ func (c *Claim) tuningJob(arm int, rate float64) (job, error) {
 	cfg, err := c.Config(arm)
 	t := &cfg.Train
 	cfg.Seed, t.LearningRate = tuningSeed, rate
+	splitBy(&cfg, tuningSplit)
 	t.Steps, t.WarmupSteps, t.DecaySteps = max(1, t.Steps/2), t.WarmupSteps/2, t.DecaySteps/2
 	return job{arm, cfg, true}, err
 }
@@ -59,6 +60,7 @@ func (c *Claim) finalJobs(rates []float64) ([]job, error) {
 				return nil, err
 			}
 			cfg.Seed = uint64(seed + 1)
+			splitBy(&cfg, cfg.Seed)
 			if len(rates) > 0 {
 				cfg.Train.LearningRate = rates[i]
 			}

@@ -56,11 +56,14 @@ var metrics = map[string]struct {
 	"spearman":            {func(r Result) float64 { return r.Spearman }, false, false},
 	"corruption_accuracy": {func(r Result) float64 { return r.CorruptionAccuracy }, false, false},
 
+	"ndcg@10": ranked("ndcg@10"), "ndcg@20": ranked("ndcg@20"), "recall@10": ranked("recall@10"), "mrr": ranked("mrr"),
+	"f1@2": ranked("f1@2"), "f1@5": ranked("f1@5"), "f1@10": ranked("f1@10"), "f1@20": ranked("f1@20"), "f1@50": ranked("f1@50"), "f1@100": ranked("f1@100"),
+
 	"layer_bytes": {func(r Result) float64 { return float64(r.Bytes) }, true, false}, // of compressions, in their own expectations
 }
 
-var metricNames = []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters", "accuracy", "epoch_seconds", "step_seconds",
-	"corruption_accuracy"}
+var metricNames = slices.Concat(rankMetrics, []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters", "accuracy", "epoch_seconds", "step_seconds",
+	"corruption_accuracy"})
 
 // Some of these are for language models only, some for classifiers, some for those of images.
 var (

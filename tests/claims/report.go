@@ -188,12 +188,15 @@ func (o *outcome) text(quick bool) string {
 		o.compressionTables(&b)
 		return b.String()
 	}
-	if c.classifies() {
+	switch {
+	case c.ranks():
+		o.rankingTable(&b)
+	case c.classifies():
 		o.classifiersTable(&b)
 		if c.seesImages() {
 			o.imagesTables(&b)
 		}
-	} else {
+	default:
 		o.runsTable(&b)
 	}
 	o.tuningTable(&b)
@@ -289,6 +292,9 @@ func (o *outcome) method() string {
 	}
 	if c.classifies() {
 		return o.classifiersMethod()
+	}
+	if c.ranks() {
+		return o.rankingMethod()
 	}
 	last := c.Run.Train
 	tokens := last.Steps * last.BatchSize * last.GradAccum * c.Run.Data.SeqLen()

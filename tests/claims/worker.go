@@ -72,6 +72,9 @@ type Result struct {
 	EpochSeconds       float64 `json:"epoch_seconds,omitempty"` // that training takes for all examples once
 	StepSeconds        float64 `json:"step_seconds,omitempty"`  // of training
 
+	// What a recommender has, on the test split, by name.
+	Ranking map[string]float64 `json:"ranking,omitempty"`
+
 	// What a classifier of images has: on its test split spoilt in the ways of data.Corruptions, over all severities.
 	CorruptionAccuracy float64   `json:"corruption_accuracy,omitempty"` // over all of them
 	Corruptions        []float64 `json:"corruptions,omitempty"`         // of each, in order
@@ -185,6 +188,14 @@ func trainOnce(r request, dir string) (Result, error) {
 		out.ValidationAccuracy, _ = result.Score.Value("accuracy")
 		if !r.Tuning {
 			if err := out.classify(cfg, result); err != nil {
+				return out, err
+			}
+		}
+	}
+	if out.Diverged == "" && ranks(cfg) {
+		out.Loss = result.BestLoss
+		if !r.Tuning {
+			if err := out.rank(result); err != nil {
 				return out, err
 			}
 		}
