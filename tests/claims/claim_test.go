@@ -45,6 +45,9 @@ func virtual(t *testing.T, cfg recipe.Config, vocab int) *nn.Store {
 		side, _ := s.Shape()
 		dims = model.ImageDims(10, cmp.Or(side, 224), imageChannels)
 	}
+	if ranks(cfg) {
+		dims = model.Dims{Catalogue: model.Catalogue{Users: 943, Items: 1682, ItemFields: 2, ItemValues: 30, ItemLength: 6}}
+	}
 	if _, err := cfg.Model.NewSession(dims, store, model.Options{}); err != nil {
 		t.Fatal(err)
 	}

@@ -62,8 +62,8 @@ var metrics = map[string]struct {
 	"layer_bytes": {func(r Result) float64 { return float64(r.Bytes) }, true, false}, // of compressions, in their own expectations
 }
 
-var metricNames = slices.Concat(rankMetrics, []string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters", "accuracy", "epoch_seconds", "step_seconds",
-	"corruption_accuracy"})
+var metricNames = slices.Concat([]string{"loss", "perplexity", "parameters", "peak_memory", "cache_bytes", "attention_parameters", "accuracy", "epoch_seconds", "step_seconds",
+	"corruption_accuracy"}, rankMetrics)
 
 // Some of these are for language models only, some for classifiers, some for those of images.
 var (
