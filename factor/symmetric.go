@@ -78,3 +78,16 @@ func choleskySolve(l []float64, n int, x []float64) {
 		kernel.Axpy(-x[i], l[i*n:i*n+i], x[:i])
 	}
 }
+
+// SolvePositive replaces x by the solution of a y = x for a symmetric positive definite a [n, n], which it destroys. Another matrix is
+// ErrConverge, another length ErrShape.
+func SolvePositive(a *Matrix, x []float64) error {
+	if a.Rows != a.Cols || len(x) != a.Rows {
+		return fmt.Errorf("factor: solve: %w: got %d x %d and %d values, want a square and as many", ErrShape, a.Rows, a.Cols, len(x))
+	}
+	if !cholesky(a.Data, a.Rows) {
+		return fmt.Errorf("factor: solve: %w: the matrix is not positive definite", ErrConverge)
+	}
+	choleskySolve(a.Data, a.Rows, x)
+	return nil
+}

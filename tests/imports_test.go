@@ -57,6 +57,7 @@ var imports = map[string][]string{
 	"data/labelled":     {"data", "data/tokenizers", "configs"},
 	"data/interactions": {"data", "configs", "internal/rng"},
 	"data/images":       {"data", "configs", "internal/rng"},
+	"data/cubes":        {"factor", "internal/rng", "kernel"},
 	"metrics":           {},
 	"metrics/plot":      {"metrics"},
 	"metrics/progress":  {"metrics"},
@@ -94,9 +95,10 @@ var imports = map[string][]string{
 	"convert":         {"attention", "factor", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"},
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},
+	"restore":      {"data/cubes", "factor", "kernel", "internal/rng"},
 	"cmd/train":    {"internal/cli", "saved", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
-	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page"},
+	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page", "data/cubes", "restore"},
 
 	// What is above everything, and imported by nothing.
 	"internal/rename":         {"internal/cli"},

@@ -36,6 +36,7 @@ func main() {
 		mergeCommand(),
 		predictCommand(),
 		recommendCommand(),
+		restoreCommand(),
 		serveCommand(),
 	)
 	os.Exit(cli.Main(root))
