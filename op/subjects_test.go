@@ -136,6 +136,17 @@ func rotaryTailOf(name string, n, heads, head, k int) subject {
 	return s
 }
 
+// modulateOf is of a batch of n rows each.
+func modulateOf(name string, batch, n, d int) subject {
+	return subject{name: name, floats: draws("x", []int{batch * n, d}, "scale", []int{batch, d}, "shift", []int{batch, d}),
+		build: func(g *graph) *G.Node { return Modulate(g.tape, g.x("x"), g.x("scale"), g.x("shift")) }}
+}
+
+func gateRowsOf(name string, batch, n, d int) subject {
+	return subject{name: name, floats: draws("x", []int{batch * n, d}, "gate", []int{batch, d}),
+		build: func(g *graph) *G.Node { return GateRows(g.tape, g.x("x"), g.x("gate")) }}
+}
+
 func gatedAddOf(name string, n, d int) subject {
 	return subject{name: name, floats: draws("a", []int{n, d}, "b", []int{n, d}, "gate", []int{d}),
 		build: func(g *graph) *G.Node { return GatedAdd(g.x("a"), g.x("b"), g.p("gate")) }}
@@ -203,6 +214,8 @@ func tinySubjects() []subject {
 		rotaryTailOf("rotary tail", 5, 3, 7, 4),
 		gatedAddOf("gated add", 3, 4),
 		gatedAddOf("gated add over pieces", rowGrain+2, 3),
+		modulateOf("modulate", 2, 3, 4),
+		gateRowsOf("gate rows", 3, 2, 5),
 		joinHeadsOf("join heads", 5, 3, 2, 4),
 		joinHeadsOf("join one head", 5, 1, 2, 3),
 		dropoutOf("dropout", 0.4, 4, 6),
@@ -269,6 +282,8 @@ func oddSubjects() []subject {
 		rotaryOf("rotary 67x3x22", 67, 3, 22),
 		rotaryTailOf("rotary tail 67x3x29", 67, 3, 29, 22),
 		gatedAddOf("gated add 131x67", 131, 67),
+		modulateOf("modulate 3x67x35", 3, 67, 35),
+		gateRowsOf("gate rows 3x67x35", 3, 67, 35),
 		joinHeadsOf("join heads 131x3x19", 131, 3, 19, 7),
 		dropoutOf("dropout 131x127", 0.1, 131, 127),
 		loraOf(129, 67, 35, 5, 0, true),

@@ -6,6 +6,7 @@ import (
 
 	"sparrow/configs"
 	"sparrow/data"
+	"sparrow/data/cubes"
 	"sparrow/data/images"
 	"sparrow/data/interactions"
 	"sparrow/data/labelled"
@@ -20,7 +21,7 @@ type Data struct {
 
 // Sources are the sources that come with the program, in the order in which messages name them.
 func Sources() []configs.Choice[data.Source] {
-	return append(slices.Concat(text.Sources(), labelled.Sources(), images.Sources(), interactions.Sources()),
+	return append(slices.Concat(text.Sources(), labelled.Sources(), images.Sources(), cubes.Sources(), interactions.Sources()),
 		configs.Choice[data.Source]{Name: none, New: func() data.Source { return DefaultNone() }})
 }
 

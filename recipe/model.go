@@ -8,6 +8,7 @@ import (
 	"sparrow/configs"
 	"sparrow/model"
 	"sparrow/model/decoder"
+	"sparrow/model/denoiser"
 	"sparrow/model/encoder"
 	"sparrow/model/favit"
 	"sparrow/model/lama"
@@ -58,6 +59,7 @@ func Bodies() []configs.Choice[model.Body] {
 		{Name: "lama", New: func() model.Body { return lama.DefaultBody() }},
 		{Name: "favit", New: func() model.Body { return favit.DefaultBody() }},
 		{Name: "vit", New: func() model.Body { return vit.DefaultBody() }},
+		{Name: "denoiser", New: func() model.Body { return denoiser.DefaultBody() }},
 		{Name: "popularity", New: func() model.Body { return recommender.Popularity{} }},
 		{Name: "item_knn", New: func() model.Body { return recommender.DefaultItemKNN() }},
 		{Name: "pure_svd", New: func() model.Body { return recommender.DefaultPureSVD() }},

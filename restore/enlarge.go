@@ -20,24 +20,12 @@ func Blur(n, scale int) *factor.Matrix {
 		sum := 0.0
 		for d := -reach; d <= reach; d++ {
 			w := math.Exp(-float64(d*d) / (2 * sd * sd))
-			m.Row(i)[mirrored(i*scale+(scale-1)/2+d, n)] += w
+			m.Row(i)[cubes.Mirrored(i*scale+(scale-1)/2+d, n)] += w
 			sum += w
 		}
 		kernel.Scale(1/sum, m.Row(i))
 	}
 	return m
-}
-
-// mirrored is the place in 0 to n-1 that a line shows beyond its ends.
-func mirrored(i, n int) int {
-	for i < 0 || i >= n {
-		if i < 0 {
-			i = -i - 1
-		} else {
-			i = 2*n - 1 - i
-		}
-	}
-	return i
 }
 
 // Cubic interpolates a line between the pixels that Blur takes, as a matrix [n*scale, n]: the cubic convolution of Keys 1981, a = -1/2.

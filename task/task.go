@@ -102,6 +102,11 @@ type (
 		Search(ctx context.Context, s *model.Session, dir string, m Measure) (Score, error)
 	}
 
+	// Denoiser takes white noise of a deviation out of a picture of one channel, height by width pixels, row by row.
+	Denoiser interface {
+		Denoise(ctx context.Context, s *model.Session, picture []float64, height, width int, sigma float64) ([]float64, error)
+	}
+
 	// Explainer draws what a network sees in an input.
 	Explainer interface {
 		Explain(ctx context.Context, s *model.Session, in Input) (*Picture, error)

@@ -46,6 +46,8 @@ var imports = map[string][]string{
 	"model/vit":     {"model", "attention", "nn", "op", "configs", "internal/rng"},
 	"model/favit":   {"model", "attention", "nn", "op", "kernel", "configs", "internal/rng"},
 
+	"model/denoiser": {"model", "attention", "nn", "op", "configs", "internal/rng"},
+
 	"cost": {"attention", "configs"},
 
 	"recommend":         {"factor", "kernel", "internal/rng"},
@@ -57,11 +59,11 @@ var imports = map[string][]string{
 	"data/labelled":     {"data", "data/tokenizers", "configs"},
 	"data/interactions": {"data", "configs", "internal/rng"},
 	"data/images":       {"data", "configs", "internal/rng"},
-	"data/cubes":        {"factor", "internal/rng", "kernel"},
+	"data/cubes":        {"factor", "internal/rng", "kernel", "configs", "data"},
 	"metrics":           {},
 	"metrics/plot":      {"metrics"},
 	"metrics/progress":  {"metrics"},
-	"recipe":            {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "data/interactions", "configs", "attention", "internal/machine", "kernel", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/recommender", "model/vit", "nn"},
+	"recipe":            {"data", "data/tokenizers", "data/text", "data/labelled", "data/images", "data/interactions", "configs", "attention", "internal/machine", "kernel", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/recommender", "model/vit", "nn", "data/cubes", "model/denoiser"},
 
 	"internal/machine": {},
 	"task":             {"checkpoints", "data", "data/tokenizers", "internal/shell", "kernel", "metrics", "model", "nn", "recipe"},
@@ -73,7 +75,8 @@ var imports = map[string][]string{
 	"task/texts/page":  {"task"},
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task", "kernel", "metrics", "model/encoder", "nn"},
 	"task/vision":      {"checkpoints", "configs", "data", "data/images", "kernel", "model", "model/favit", "recipe", "task"},
-	"task/kinds":       {"configs", "recipe", "task", "task/discovery", "task/language", "task/masked", "task/ranking", "task/sentence", "task/texts", "task/vision"},
+	"task/denoise":     {"configs", "data/cubes", "data/images", "metrics", "model", "model/denoiser", "recipe", "task"},
+	"task/kinds":       {"configs", "recipe", "task", "task/discovery", "task/language", "task/masked", "task/ranking", "task/sentence", "task/texts", "task/vision", "task/denoise"},
 	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/onnx", "checkpoints/pickle", "checkpoints/safetensors", "data", "data/chat", "data/images", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "model/vit", "recipe", "nn"},
 	"interchange/hub":  {"checkpoints", "internal/shell"},
 	"saved":            {"checkpoints", "configs", "data", "internal/machine", "internal/shell", "kernel", "model", "nn", "recipe", "task", "task/kinds"},
@@ -138,7 +141,7 @@ var testKits = []string{"nn/nntest"}
 
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
-	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/recommender", "model/vit", "nn/nntest", "bench", "tests/claims"},
+	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/recommender", "model/vit", "nn/nntest", "bench", "tests/claims", "model/denoiser"},
 	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "model/vit", "train", "train/optim", "train/stf", "convert", "extend", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},

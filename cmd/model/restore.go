@@ -23,7 +23,10 @@ import (
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
 	"sparrow/metrics/progress"
+	"sparrow/model"
 	"sparrow/restore"
+	"sparrow/saved"
+	"sparrow/task"
 )
 
 // restoreFlags are those of model restore.
@@ -31,7 +34,7 @@ type restoreFlags struct {
 	out, preview, report, task, mask, key string
 	sigma, rank, basis, prior, reference  string
 	scale, steps                          int
-	eval, asJSON                          bool
+	eval, asJSON, last                    bool
 	missing                               float64
 	seeds                                 int
 }
@@ -39,19 +42,20 @@ type restoreFlags struct {
 func restoreCommand() *cobra.Command {
 	var f restoreFlags
 	c := &cobra.Command{
-		Use:   "restore CUBE -o FILE",
+		Use:   "restore [RUN|CHECKPOINT] CUBE -o FILE",
 		Short: "Take noise out of a picture of many bands, fill it in or enlarge it",
 		Long: "Take noise out of a picture of many bands, as imaging spectrometers make them; fill in what a mask hides; or make it larger.\n" +
 			"A cube is read from a file " + cubes.Formats + ". Noise and rank are found from the cube, whose components are\n" +
-			"restored by a prior: bm3d and tv need no training, none is low rank alone.\n\n" +
+			"restored by a prior: bm3d and tv need no training, none is low rank alone, and a run of a denoiser is one of its own.\n\n" +
 			"--eval spoils a clean cube instead, restores it in every way and prints how near each comes.",
 		Example: "  model restore scene.mat -o clean.npy --preview seen.png\n  model restore scene.npy -o filled.npy --task inpaint --mask known.npy\n" +
-			"  model restore scene.hdr -o large.npy --task sr --scale 2\n  model restore clean.mat --eval --sigma 30,50,10-70",
-		Args: cobra.ExactArgs(1),
+			"  model restore scene.hdr -o large.npy --task sr --scale 2\n  model restore clean.mat --eval --sigma 30,50,10-70\n" +
+			"  model restore runs/hsi-prior scene.mat -o clean.npy",
+		Args: cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			err := f.run(ctx, c, args[0])
+			err := f.run(ctx, args)
 			if ctx.Err() != nil {
 				return shell.ErrInterrupted
 			}
@@ -70,7 +74,7 @@ func restoreCommand() *cobra.Command {
 	c.Flags().StringVar(&f.sigma, "sigma", found, "deviation of the noise: auto, a number for all bands, or a text `FILE` with one for each; with --eval those to add, as in 30,50,10-70, of 255")
 	c.Flags().StringVar(&f.rank, "rank", found, "components: auto, as many as stand out of the noise, or a number")
 	c.Flags().StringVar(&f.basis, "basis", "eigen", "what the prior sees: eigen, images of the components, or bands, chosen by rank-revealing QR")
-	c.Flags().StringVar(&f.prior, "prior", "bm3d", "what pictures are like: bm3d, tv or none")
+	c.Flags().StringVar(&f.prior, "prior", "", "what pictures are like: bm3d, tv, none or network, that of RUN (default: network with a RUN, else bm3d)")
 	c.Flags().IntVar(&f.steps, "steps", 0, "of inpaint and sr: `N` rounds of the prior and the data (0: 6)")
 	c.Flags().StringVar(&f.key, "key", "", "`NAME` of the array in a MAT file (empty: the one that looks like a cube)")
 	c.Flags().StringVar(&f.reference, "reference", "", "clean cube in a `FILE` to measure the result against; it changes nothing of that")
@@ -78,6 +82,7 @@ func restoreCommand() *cobra.Command {
 	c.Flags().Float64Var(&f.missing, "missing", 0.8, "with --eval and inpaint: share of the values that is hidden")
 	c.Flags().IntVar(&f.seeds, "seeds", 1, "with --eval: draws of the noise to take the mean over")
 	c.Flags().BoolVar(&f.asJSON, "json", false, "with --eval: print a JSON object a line")
+	c.Flags().BoolVar(&f.last, "last", false, "of a run, use the newest checkpoint, not the best")
 	cli.Threads(c)
 	return c
 }
@@ -88,16 +93,50 @@ const found = "auto"
 // priors by name, without a network.
 var priors = []restore.Prior{restore.BM3D{}, restore.TV{}, restore.None{}}
 
-func (f *restoreFlags) run(ctx context.Context, c *cobra.Command, path string) error {
-	var chosen restore.Prior
-	for _, p := range priors {
+// networkPrior is what the denoiser of a run knows of pictures.
+type networkPrior struct {
+	denoiser task.Denoiser
+	session  *model.Session
+}
+
+// Name implements restore.Prior.
+func (networkPrior) Name() string { return "network" }
+
+// Denoise implements restore.Prior.
+func (p networkPrior) Denoise(ctx context.Context, picture []float64, height, width int, sigma float64) ([]float64, error) {
+	return p.denoiser.Denoise(ctx, p.session, picture, height, width, sigma)
+}
+
+// choose is the prior that the flags name, and the network of a run, if there is one.
+func (f *restoreFlags) choose(args []string) (chosen restore.Prior, trained []restore.Prior, err error) {
+	if len(args) == 2 {
+		l, err := saved.Open(args[0], f.last, model.Options{Packed: true})
+		if err != nil {
+			return nil, nil, err
+		}
+		d, ok := l.Task.(task.Denoiser)
+		if !ok {
+			return nil, nil, cli.Usagef("%s holds a model of %ss, which is no prior; want one of kind = \"denoiser\"", l.Dir, l.Task.Facts().Each)
+		}
+		trained = []restore.Prior{networkPrior{d, l.Session}}
+	}
+	if f.prior == "" {
+		f.prior = append(trained, priors...)[0].Name()
+	}
+	for _, p := range append(trained, priors...) {
 		if p.Name() == f.prior {
-			chosen = p
+			return p, trained, nil
 		}
 	}
-	if chosen == nil {
-		return cli.Usagef("--prior %s; want bm3d, tv or none", f.prior)
+	return nil, nil, cli.Usagef("--prior %s; want bm3d, tv, none or, with a RUN, network", f.prior)
+}
+
+func (f *restoreFlags) run(ctx context.Context, args []string) error {
+	chosen, trained, err := f.choose(args)
+	if err != nil {
+		return err
 	}
+	path := args[len(args)-1]
 	rank := 0
 	if f.rank != found {
 		n, err := strconv.Atoi(f.rank)
@@ -114,7 +153,7 @@ func (f *restoreFlags) run(ctx context.Context, c *cobra.Command, path string) e
 		if f.out != "" || f.preview != "" || f.report != "" || f.reference != "" || f.mask != "" {
 			return cli.Usagef("--eval writes no file and makes its own mask; leave -o, --preview, --report, --reference and --mask out")
 		}
-		return f.evaluate(ctx, cube, rank)
+		return f.evaluate(ctx, cube, rank, trained)
 	}
 	if f.out == "" {
 		return cli.Usagef("want -o FILE.npy, the cube to write, or --eval")
@@ -329,7 +368,7 @@ func (p *patient) close() {
 }
 
 // evaluate prints how near each way comes to the clean cube.
-func (f *restoreFlags) evaluate(ctx context.Context, cube *cubes.Cube, rank int) error {
+func (f *restoreFlags) evaluate(ctx context.Context, cube *cubes.Cube, rank int, trained []restore.Prior) error {
 	if f.sigma == found {
 		return cli.Usagef("--eval wants --sigma: deviations to add to values from 0 to 255, as in 30,50,10-70")
 	}
@@ -345,7 +384,7 @@ func (f *restoreFlags) evaluate(ctx context.Context, cube *cubes.Cube, rank int)
 		shown := &patient{began: time.Now()}
 		for seed := range f.seeds {
 			c := restore.Case{Task: restore.Task(f.task), Noise: noise, Seed: uint64(seed), Missing: f.missing, Scale: f.scale, Rank: rank, Steps: f.steps}
-			rows, err := restore.Evaluate(ctx, clean, c, nil, func(done, total int) { shown.step(seed*total+done, f.seeds*total) })
+			rows, err := restore.Evaluate(ctx, clean, c, trained, func(done, total int) { shown.step(seed*total+done, f.seeds*total) })
 			if err != nil {
 				return err
 			}

@@ -8,6 +8,7 @@ import (
 	"sparrow/configs"
 	"sparrow/recipe"
 	"sparrow/task"
+	"sparrow/task/denoise"
 	"sparrow/task/discovery"
 	"sparrow/task/language"
 	"sparrow/task/masked"
@@ -32,6 +33,7 @@ func All() []Kind {
 		{Name: "masked", Fits: masked.Fits, Open: opened(masked.Open)},
 		{Name: "sentence", Fits: sentence.Fits, Open: opened(sentence.Open)},
 		{Name: "texts", Fits: texts.Fits, Open: opened(texts.Open)},
+		{Name: "denoise", Fits: denoise.Fits, Open: opened(denoise.Open)},
 		{Name: "vision", Fits: vision.Fits, Open: opened(vision.Open)},
 		{Name: "discover", Named: true, Fits: discovery.Fits(vision.Fits, discovery.FitsFeatures(sentence.Fits), texts.Fits), Open: openDiscovery},
 		{Name: "ranking", Fits: ranking.Fits, Open: opened(ranking.Open)},
