@@ -107,6 +107,11 @@ type (
 		Denoise(ctx context.Context, s *model.Session, picture []float64, height, width int, sigma float64) ([]float64, error)
 	}
 
+	// Drawer makes pictures of its own.
+	Drawer interface {
+		Draw(ctx context.Context, s *model.Session, d Drawing) (Drawn, error)
+	}
+
 	// Explainer draws what a network sees in an input.
 	Explainer interface {
 		Explain(ctx context.Context, s *model.Session, in Input) (*Picture, error)
@@ -309,6 +314,19 @@ type InputError struct {
 func (e *InputError) Error() string { return fmt.Sprintf("input %d: %v", e.Index+1, e.Err) }
 
 func (e *InputError) Unwrap() error { return e.Err }
+
+// Drawing says how a picture is drawn.
+type Drawing struct {
+	Steps    int
+	Schedule string // how noise falls
+	Seed     uint64
+}
+
+// Drawn is a grey picture, row by row; 0 is black, 1 white.
+type Drawn struct {
+	Side   int // pixels
+	Values []float64
+}
 
 // Prediction is what a network makes of an input, the likeliest first: the labels with their probabilities, or one score.
 type Prediction []metrics.Value

@@ -238,7 +238,7 @@ func TestEveryFlagIsTested(t *testing.T) {
 		all.WriteByte('\n')
 	}
 	flag := regexp.MustCompile(`(?m)^ +(?:-(\w), )?(?:    )?--([a-z-]+)`)
-	for program, subcommands := range map[string][]string{"train": {"run", "resume"}, "model": {"chat", "convert", "cost", "discover", "embed", "eval", "explain", "export", "extend", "generate", "import", "inspect", "merge", "predict", "recommend", "restore", "serve"}, "compress": {"plan", "run", "verify", "report"}} {
+	for program, subcommands := range map[string][]string{"train": {"run", "resume"}, "model": {"chat", "convert", "cost", "discover", "embed", "eval", "explain", "export", "extend", "generate", "import", "inspect", "merge", "predict", "recommend", "restore", "sample", "serve"}, "compress": {"plan", "run", "verify", "report"}} {
 		help := mustRun(t, t.TempDir(), program, "--help").stdout
 		listed := regexp.MustCompile(`(?m)^  (\w+)  +\w`).FindAllStringSubmatch(help, -1)
 		for _, m := range listed {

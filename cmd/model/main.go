@@ -37,6 +37,7 @@ func main() {
 		predictCommand(),
 		recommendCommand(),
 		restoreCommand(),
+		sampleCommand(),
 		serveCommand(),
 	)
 	os.Exit(cli.Main(root))
