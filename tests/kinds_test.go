@@ -38,6 +38,7 @@ var ownWords = map[string]string{
 	"model/encoder mean":      "a pooling of [model.sentence], encoder.Poolings",
 	"cmd/model text":          "a format of what embed prints",
 	"cmd/model auto":          "leaves noise and rank to the cube",
+	"restore denoise":         "what is wrong with a cube, restore.Task",
 	"data/tokenizers decoder": "a key of Hugging Face's tokenizer.json",
 	"data/tokenizers single":  "a key of Hugging Face's tokenizer.json",
 	"interchange none":        "a way of GGUF to scale rotary angles",
