@@ -168,7 +168,7 @@ func (o *outcome) text(quick bool) string {
 	fmt.Fprintf(&b, "\nAccuracy on held out examples and, in brackets, L1 error of the shares; means of %d seeds.\n\n| data | classes | alpha | domains |", o.claim.Seeds)
 	columns := append(slices.Clone(methods), trained)
 	for _, m := range columns {
-		fmt.Fprintf(&b, " %s |", m)
+		fmt.Fprintf(&b, " %s |", strings.ReplaceAll(m, "|", "\\|"))
 	}
 	b.WriteString("\n|---|---|---|---|" + strings.Repeat("---|", len(columns)) + "\n")
 	for first := 0; first < len(o.cells); first += o.claim.Seeds {
