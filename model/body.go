@@ -89,6 +89,25 @@ type Stage struct {
 	Output     string   // site of its last block's output, before the norm
 }
 
+// Opened is a body of blocks whose MLPs and residual stream an analysis may read and add to.
+type Opened interface {
+	// Block are the names in a block, from 0 on.
+	Block(i int) Block
+}
+
+// Block are names in a block of an Opened body.
+type Block struct {
+	Down   string // the linear layer that reads what the MLP holds inside: its tap is Down + ".input"
+	MLP    string // site: what the MLP writes
+	Output string // site: the residual stream behind the block
+}
+
+// Resumed is a [Sequence] that can go on from states which it has computed before.
+type Resumed interface {
+	// From is the body from a block on, whose leaf is states [B*T, D] in place of tokens: what the block before it puts out.
+	From(block int) Sequence
+}
+
 // AttentionSite names the weights [B*T, M] of M heads by which a [Reader] pools the
 // tokens of each text, a site; one that does not weigh them has none.
 const AttentionSite = "model.pooling.weights"

@@ -36,6 +36,29 @@ func (n Language) Build(g *Graph) error {
 // Least implements Network.
 func (n Language) Least() Shape { return Shape{Rows: 1, Length: 1} }
 
+// Ends scores what follows each row's last token alone, [B, V]: output logits. It has no loss.
+type Ends struct {
+	Body Sequence
+	Text Text
+}
+
+// Build implements Network.
+func (n Ends) Build(g *Graph) error {
+	if err := n.Text.Check(g.Shape); err != nil {
+		return err
+	}
+	ends := make([]int, g.Shape.Rows)
+	for i := range ends {
+		ends[i] = (i+1)*g.Shape.Length - 1
+	}
+	x, scores := n.Body.States(g, n.Text)
+	g.Output("logits", scores(op.Rows(g.Tape, x, g.Constant("ends", ends))))
+	return nil
+}
+
+// Least implements Network.
+func (n Ends) Least() Shape { return Shape{Rows: 1, Length: 1} }
+
 // MaskedTokens is how many tokens of a sequence a masked language model
 // predicts: 15% (Devlin et al. 2018, section 3.1), and at least one.
 func MaskedTokens(seqLen int) int { return max(1, (15*seqLen+50)/100) }

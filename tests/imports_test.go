@@ -97,18 +97,20 @@ var imports = map[string][]string{
 	"extend":          {"checkpoints", "data", "data/tokenizers", "factor", "internal/rng", "internal/shell", "kernel", "model", "nn", "recipe", "saved", "task"},
 	"convert":         {"attention", "factor", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"},
 
+	"interpret": {"checkpoints", "configs", "data", "data/text", "data/tokenizers", "factor", "internal/rng", "kernel", "metrics/progress", "model", "model/decode", "saved", "task"},
+
 	"internal/cli": {"kernel", "configs", "internal/shell"},
 	"restore":      {"data/cubes", "factor", "kernel", "internal/rng"},
 	"cmd/train":    {"internal/cli", "saved", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "compress", "compress/report", "internal/shell"},
-	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page", "data/cubes", "restore"},
+	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page", "data/cubes", "restore"},
 
 	// What is above everything, and imported by nothing.
 	"internal/rename":         {"internal/cli"},
 	"examples/notes":          {},
 	"examples/service":        {},
 	"bench":                   {"compress", "factor", "train", "train/optim", "model", "model/decode", "attention", "nn", "op", "kernel", "checkpoints", "configs", "internal/measure", "internal/rng", "recipe", "data/labelled", "model/decoder", "model/encoder", "model/favit", "model/lama", "interchange", "saved", "task/kinds", "task/sentence"},
-	"internal/pages":          {"internal/cli", "compress", "configs", "cost", "recipe"},
+	"internal/pages":          {"internal/cli", "compress", "configs", "cost", "interpret", "recipe"},
 	"tests/attack":            {"checkpoints", "internal/cli", "internal/shell"},
 	"tests/walks":             {"internal/cli", "compress", "recipe"},
 	"tests/claims/interval":   {},

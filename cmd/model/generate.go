@@ -28,6 +28,7 @@ func generateCommand() *cobra.Command {
 	var last, stats bool
 	var stops []string
 	var texts prompts
+	var steer steering
 	opts := decoder.GenerateOptions{}
 	c := &cobra.Command{
 		Use:   "generate RUN|CHECKPOINT --prompt TEXT",
@@ -75,7 +76,11 @@ The generation_config.json of an imported model says how tokens are chosen, and 
 			}
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 			defer stop()
-			return generate(ctx, l, newWriting(tokenizer, texts, stops), opts, cache == "int8", stats)
+			added, err := steer.find(ctx, c, l, texts.afd > 0)
+			if err != nil {
+				return err
+			}
+			return generate(ctx, l, newWriting(tokenizer, texts, stops), opts, added, cache == "int8", stats)
 		},
 	}
 	c.Flags().StringArrayVar(&texts.given, "prompt", nil, "text to continue (repeatable)")
@@ -89,6 +94,7 @@ The generation_config.json of an imported model says how tokens are chosen, and 
 	c.Flags().Float64Var(&opts.RepetitionPenalty, "repetition-penalty", 1, "above 1: tokens that the text has are less likely")
 	c.Flags().StringArrayVar(&stops, "stop", nil, "end a text before this `TEXT` (repeatable)")
 	c.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the draws: equal seeds write equal texts")
+	steer.flags(c)
 	c.Flags().StringVar(&cache, "cache-dtype", "float32", "of keys and values: float32 or int8, with a scale for each vector")
 	c.Flags().BoolVar(&stats, "stats", false, "print tokens/s and what attention costs to standard error")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
@@ -131,7 +137,7 @@ func sampling(c *cobra.Command, writer task.Generator, flags model.Sampler) mode
 }
 
 // generate writes the texts to standard output: one as it comes, several when they are complete.
-func generate(ctx context.Context, l *saved.Model, w *writing, opts decoder.GenerateOptions, int8s, stats bool) error {
+func generate(ctx context.Context, l *saved.Model, w *writing, opts decoder.GenerateOptions, steer []decode.Addition, int8s, stats bool) error {
 	texts := w.texts
 	ends := l.Task.(task.Generator).Ends()
 	if len(ends) > 0 {
@@ -142,7 +148,7 @@ func generate(ctx context.Context, l *saved.Model, w *writing, opts decoder.Gene
 	if texts.afd > 0 {
 		stages, err = afd(ctx, l, texts, opts, int8s, w.emit)
 	} else {
-		r := decode.Request{Tokens: opts.Tokens, Sampler: opts.Sampler}
+		r := decode.Request{Tokens: opts.Tokens, Sampler: opts.Sampler, Steer: steer}
 		if opts.Stop != nil {
 			r.Stop = decode.StopAt(ends...)
 		}

@@ -33,6 +33,7 @@ func main() {
 		generateCommand(),
 		importCommand(),
 		inspectCommand(),
+		interpretCommand(),
 		mergeCommand(),
 		predictCommand(),
 		recommendCommand(),

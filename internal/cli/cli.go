@@ -32,11 +32,16 @@ func Main(root *cobra.Command) int {
 		return Usagef("%w\nsee: %s", err, shell.Command(words[0], words[1:]...))
 	})
 	started := false
-	for _, c := range root.Commands() {
+	var watch func(c *cobra.Command)
+	watch = func(c *cobra.Command) {
 		if run := c.RunE; run != nil {
 			c.RunE = func(c *cobra.Command, args []string) error { started = true; return run(c, args) }
 		}
+		for _, sub := range c.Commands() {
+			watch(sub)
+		}
 	}
+	watch(root)
 	err := root.Execute()
 	if err == nil {
 		return shell.ExitOK

@@ -8,6 +8,7 @@ import (
 	"sparrow/compress"
 	"sparrow/configs"
 	"sparrow/cost"
+	"sparrow/interpret"
 	"sparrow/recipe"
 )
 
@@ -22,6 +23,7 @@ func schemas() []schema {
 	return []schema{
 		{"A run", "`train run -c FILE`. The same file is `config.toml` in a run's folder and in each checkpoint.", recipe.Default()},
 		{"A compression", "`compress plan -c FILE` and `compress run -c FILE`. `[compress.finetune]` has the keys of `[train]` and `[compress.data]` those of `[data]`: here are those whose default differs.", compress.DefaultConfig()},
+		{"Features of a model", "`model interpret fit RUN -c FILE`.", interpret.DefaultConfig()},
 		{"Sizes of a model", "`model cost -c FILE`, which also takes the config of a run.", cost.Config{}},
 	}
 }

@@ -63,6 +63,39 @@ func (c Config) States(g *model.Graph, text model.Text) (x *G.Node, scores func(
 	return d.Hidden(tokens, seq), d.Logits
 }
 
+// Block implements model.Opened.
+func (c Config) Block(i int) model.Block {
+	name := fmt.Sprintf("model.layers.%d", i)
+	down := ".mlp.fc2"
+	if c.MLP == "swiglu" {
+		down = ".mlp.down_proj"
+	}
+	return model.Block{Down: name + down, MLP: name + ".mlp", Output: name + ".output"}
+}
+
+// From implements model.Resumed. It does not run over caches.
+func (c Config) From(block int) model.Sequence { return upper{c, block} }
+
+// upper are the blocks of a decoder from one on.
+type upper struct {
+	cfg  Config
+	from int
+}
+
+// Causal implements model.Sequence.
+func (upper) Causal() bool { return true }
+
+// States implements model.Sequence.
+func (u upper) States(g *model.Graph, text model.Text) (x *G.Node, scores func(x *G.Node) *G.Node) {
+	if g.Mode == model.Infer {
+		g.Refuse("the upper part of a decoder has no caches")
+	}
+	seq := nn.SeqInfo{Batch: g.Shape.Rows, SeqLen: g.Shape.Length, Positions: g.Positions()}
+	d := newDecoder(g.Builder, u.cfg, text, u.cfg.rotary(g.Shape.Length, g.Tape.Dtype))
+	states := g.Floats("states", seq.Batch*seq.SeqLen, u.cfg.DModel)
+	return d.finish(states, u.from, seq), d.Logits
+}
+
 // caches are those of all layers.
 func (c Config) caches(g *model.Graph) []*op.KVCache {
 	layout := c.cacheLayout(g.Capacity(), g.Tape.Dtype)
@@ -125,8 +158,12 @@ func (c Config) rotary(positions int, dtype tensor.Dtype) *op.RotaryTable {
 
 // Hidden maps tokens [B*T] to the normalised residual stream [B*T, D].
 func (d *decoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
-	x := d.input(tokens, seq)
-	for _, l := range d.blocks {
+	return d.finish(d.input(tokens, seq), 0, seq)
+}
+
+// finish maps the residual stream before a block to its normalised end [B*T, D].
+func (d *decoder) finish(x *G.Node, block int, seq nn.SeqInfo) *G.Node {
+	for _, l := range d.blocks[block:] {
 		forward := func(x *G.Node) *G.Node { return l.forward(x, seq) }
 		if d.recompute {
 			x = op.Checkpoint(d.b.Tape, x, forward)

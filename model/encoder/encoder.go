@@ -16,6 +16,12 @@ import (
 // Causal implements model.Sequence.
 func (Config) Causal() bool { return false }
 
+// Block implements model.Opened.
+func (Config) Block(i int) model.Block {
+	name := fmt.Sprintf("bert.encoder.layer.%d", i)
+	return model.Block{Down: name + ".output.dense", MLP: name + ".mlp", Output: name + ".output"}
+}
+
 // States implements model.Sequence, with the leaves lengths [B] and types [B*T]. The
 // scores are those of BERT's masked language model: norm(f(W h + b)) against the
 // word embeddings, plus a bias for each word.
@@ -143,6 +149,6 @@ func (l *encoderLayer) forward(x *G.Node, seq nn.SeqInfo) *G.Node {
 		Batch: seq.Batch, SeqLen: seq.SeqLen, Heads: a.NHead, KVHeads: a.NHead, HeadDim: a.Dim(l.cfg.DModel),
 	}))
 	x = l.attentionNorm.Forward(op.Add(t, x, l.b.Dropout(y, "attention", l.cfg.Dropout)))
-	y = l.down.Forward(op.Activation(t, l.cfg.MLP, l.up.Forward(x))) // [B*T, DFF] inside
+	y = l.b.Site("mlp", l.down.Forward(op.Activation(t, l.cfg.MLP, l.up.Forward(x)))) // [B*T, DFF] inside
 	return l.outputNorm.Forward(op.Add(t, x, l.b.Dropout(y, "mlp", l.cfg.Dropout)))
 }
