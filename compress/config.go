@@ -45,6 +45,8 @@ type Settings struct {
 	DSFormer DSFormerConfig  `toml:"dsformer" doc:"of dsformer"`
 	Quantize *QuantizeConfig `toml:"quantize" doc:"bits that values are stored in; none: float32"`
 
+	Interpolative *InterpolativeConfig `toml:"interpolative" doc:"of interpolative"`
+
 	Cache string `toml:"cache" doc:"folder that keeps statistics of calibration data"`
 
 	Layer       []LayerConfig     `toml:"layer" doc:"which linear layers, later tables win; none: all but the output head"`

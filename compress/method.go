@@ -105,6 +105,7 @@ func Methods() []Choice {
 		{Name: "magnitude", New: newMagnitude},
 		{Name: "dsformer", New: newDSFormer, Slow: true, Sparse: true},
 		{Name: "quantize", New: newQuantize},
+		{Name: "interpolative", New: newInterpolative},
 		{Name: "auto"},
 	}
 }

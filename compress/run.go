@@ -77,6 +77,9 @@ func Run(ctx context.Context, cfg Config, dir string, out io.Writer) (*Result, e
 		return nil, err
 	}
 	defer unlock()
+	if m, ok := cfg.Compress.narrowing(); ok {
+		return s.narrow(ctx, m, dir)
+	}
 	j := journal{filepath.Join(dir, "journal")}
 	if err := j.renew(s.out); err != nil {
 		return nil, err

@@ -42,6 +42,11 @@ var Formats = []string{"hf", "gguf", "onnx", "npz"}
 // Export writes the model at path, completely or not at all: a folder for "hf" and "onnx", which may not be there yet, else a file.
 // ftype is the type of the matrices of a GGUF file, "F32" or another of gguf.FileTypes.
 func Export(c Checkpoint, format, path, ftype string) error {
+	if body, ok := c.Network.Body().(model.Narrowed); ok && format != "npz" {
+		if w, _ := model.WidthsOf(body.Widths()); w != nil {
+			return fmt.Errorf("%w: [model.widths] has layers of different widths, for which no other program has a place; want npz", ErrExport)
+		}
+	}
 	switch {
 	case format == "hf" && c.Factored != nil:
 		return c.exportFactored(path)

@@ -97,9 +97,66 @@ type Opened interface {
 
 // Block are names in a block of an Opened body.
 type Block struct {
-	Down   string // the linear layer that reads what the MLP holds inside: its tap is Down + ".input"
-	MLP    string // site: what the MLP writes
-	Output string // site: the residual stream behind the block
+	Up     []string // the linear layers that make what the MLP holds inside
+	Down   string   // the linear layer that reads what the MLP holds inside: its tap is Down + ".input"
+	MLP    string   // site: what the MLP writes
+	Output string   // site: the residual stream behind the block
+}
+
+// Narrowed is an [Opened] body whose blocks may have MLPs of widths of their own.
+type Narrowed interface {
+	Opened
+	// Widths are those of all blocks.
+	Widths() []int
+	// Narrow is the body with other ones.
+	Narrow(widths []int) Body
+}
+
+// Widths is the [model.widths] table: sizes that blocks have of their own.
+type Widths struct {
+	MLP []int `toml:"mlp" doc:"width inside the MLP of each layer, in place of d_ff" unit:"neurons"`
+}
+
+// Check reports widths that blocks cannot have.
+func (w *Widths) Check(r *configs.Report, blocks int) {
+	if w == nil {
+		return
+	}
+	if len(w.MLP) != blocks {
+		r.Errorf("widths.mlp", "has %d values; want one of each of the %d layers", len(w.MLP), blocks)
+	}
+	for _, n := range w.MLP {
+		if n < 1 {
+			r.Errorf("widths.mlp", "has %d; want at least 1 of each layer", n)
+		}
+	}
+}
+
+// Of is the width of a block's MLP; without a table all are alike.
+func (w *Widths) Of(block, otherwise int) int {
+	if w == nil || block >= len(w.MLP) {
+		return otherwise
+	}
+	return w.MLP[block]
+}
+
+// All are the widths of all blocks.
+func (w *Widths) All(blocks, otherwise int) []int {
+	all := make([]int, blocks)
+	for i := range all {
+		all[i] = w.Of(i, otherwise)
+	}
+	return all
+}
+
+// WidthsOf are a table, or one width if all are alike.
+func WidthsOf(all []int) (w *Widths, alike int) {
+	for _, n := range all {
+		if n != all[0] {
+			return &Widths{MLP: all}, 0
+		}
+	}
+	return nil, all[0]
 }
 
 // Resumed is a [Sequence] that can go on from states which it has computed before.

@@ -84,7 +84,7 @@ var imports = map[string][]string{
 
 	"task/discovery/atlas": {"factor", "task/discovery"},
 
-	"compress":        {"train", "train/stf", "metrics", "metrics/progress", "factor", "model", "model/decode", "nn", "kernel", "recipe", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task"},
+	"compress":        {"train", "train/stf", "metrics", "metrics/progress", "factor", "internal/rng", "model", "model/decode", "nn", "kernel", "recipe", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
 	"train/optim":     {"checkpoints", "kernel", "nn", "recipe", "saved"},
 	"train/stf":       {"checkpoints", "factor", "kernel", "metrics", "model", "nn", "recipe", "saved", "train/optim"},

@@ -70,6 +70,10 @@ func printResult(w io.Writer, r *compress.Result, dir string) error {
 	if r.Before != nil && r.Measure == "fisher" {
 		fmt.Fprintf(w, "loss increase   %+.4f measured, %+.4f predicted\n", r.Compressed.Loss()-r.Before.Loss(), r.Loss)
 	}
+	if r.Measure == "" { // nothing was planned, so that there is no promise to verify
+		_, err := fmt.Fprintf(w, "checkpoint      %s\n\nnext:\n  %s\n", filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), shell.Command("model", "eval", dir))
+		return err
+	}
 	_, err := fmt.Fprintf(w, "checkpoint      %s\n\nnext:\n  %s\n  %s\n  %s\n",
 		filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), shell.Command("compress", "verify", dir), shell.Command("compress", "report", dir), shell.Command("model", "eval", dir))
 	return err

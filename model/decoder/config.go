@@ -28,6 +28,8 @@ type Config struct {
 
 	Vocab *int `toml:"vocab_size" doc:"rows of the token embedding; left out: as many as the tokenizer has tokens" unit:"tokens"`
 
+	Narrower *model.Widths `toml:"widths"`
+
 	Attention attention.Config `toml:"attention"`
 }
 
@@ -59,6 +61,7 @@ func (c Config) Validate(r *configs.Report) {
 	r.Within("norm_eps", c.NormEps > 0 && c.NormEps < 1, "more than 0 and less than 1")
 	r.Within("dropout", c.Dropout >= 0 && c.Dropout < 1, "0 or more and less than 1")
 	r.Within("init_std", c.InitStd > 0 && c.InitStd < 10, "more than 0 and less than 10")
+	c.Narrower.Check(r, c.NLayer)
 	c.Attention.ValidateIn(r, c.DModel, c.Positions == "rotary")
 	if c.Vocab != nil && *c.Vocab < 1 {
 		r.Errorf("vocab_size", "is too small; want at least 1")

@@ -66,11 +66,23 @@ func (c Config) States(g *model.Graph, text model.Text) (x *G.Node, scores func(
 // Block implements model.Opened.
 func (c Config) Block(i int) model.Block {
 	name := fmt.Sprintf("model.layers.%d", i)
-	down := ".mlp.fc2"
+	up, down := []string{name + ".mlp.fc1"}, ".mlp.fc2"
 	if c.MLP == "swiglu" {
-		down = ".mlp.down_proj"
+		up, down = []string{name + ".mlp.gate_proj", name + ".mlp.up_proj"}, ".mlp.down_proj"
 	}
-	return model.Block{Down: name + down, MLP: name + ".mlp", Output: name + ".output"}
+	return model.Block{Up: up, Down: name + down, MLP: name + ".mlp", Output: name + ".output"}
+}
+
+// Widths implements model.Narrowed.
+func (c Config) Widths() []int { return c.Narrower.All(c.NLayer, c.HiddenWidth()) }
+
+// Narrow implements model.Narrowed.
+func (c Config) Narrow(widths []int) model.Body {
+	w, alike := model.WidthsOf(widths)
+	if c.Narrower = w; w == nil {
+		c.DFF = alike
+	}
+	return c
 }
 
 // From implements model.Resumed. It does not run over caches.
@@ -137,7 +149,7 @@ func newDecoder(b *nn.Builder, cfg Config, text model.Text, rotary *op.RotaryTab
 			}),
 			postNorm: nn.NewNorm(sub.Sub("post_attention_layernorm"), cfg.Norm, cfg.DModel, cfg.NormEps),
 			mlp: nn.NewMLP(sub.Sub("mlp"), nn.MLPConfig{
-				Kind: cfg.MLP, DModel: cfg.DModel, DFF: cfg.HiddenWidth(), Bias: cfg.Bias, Init: init, OutInit: outInit,
+				Kind: cfg.MLP, DModel: cfg.DModel, DFF: cfg.Narrower.Of(i, cfg.HiddenWidth()), Bias: cfg.Bias, Init: init, OutInit: outInit,
 			}),
 		})
 	}

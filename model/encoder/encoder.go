@@ -19,7 +19,7 @@ func (Config) Causal() bool { return false }
 // Block implements model.Opened.
 func (Config) Block(i int) model.Block {
 	name := fmt.Sprintf("bert.encoder.layer.%d", i)
-	return model.Block{Down: name + ".output.dense", MLP: name + ".mlp", Output: name + ".output"}
+	return model.Block{Up: []string{name + ".intermediate.dense"}, Down: name + ".output.dense", MLP: name + ".mlp", Output: name + ".output"}
 }
 
 // States implements model.Sequence, with the leaves lengths [B] and types [B*T]. The
@@ -35,6 +35,18 @@ func (c Config) States(g *model.Graph, text model.Text) (x *G.Node, scores func(
 		x = norm.Forward(op.Activation(g.Tape, c.MLP, dense.Forward(x)))
 		return e.words.BiasedLogits(x, bias) // [M, V]
 	}
+}
+
+// Widths implements model.Narrowed.
+func (c Config) Widths() []int { return c.Narrower.All(c.NLayer, c.HiddenWidth()) }
+
+// Narrow implements model.Narrowed.
+func (c Config) Narrow(widths []int) model.Body {
+	w, alike := model.WidthsOf(widths)
+	if c.Narrower = w; w == nil {
+		c.DFF = alike
+	}
+	return c
 }
 
 // Pool implements model.Reader: tanh(W h + b), or another activation, of each text's first token.
@@ -97,14 +109,14 @@ func newEncoder(g *model.Graph, cfg Config, text model.Text) (*encoder, nn.SeqIn
 	}
 	e.norm = nn.NewNorm(embed.Sub("LayerNorm"), cfg.Norm, d, cfg.NormEps)
 	for i := range cfg.NLayer {
-		e.layers = append(e.layers, newEncoderLayer(g.Sub(fmt.Sprintf("bert.encoder.layer.%d", i)), cfg))
+		e.layers = append(e.layers, newEncoderLayer(g.Sub(fmt.Sprintf("bert.encoder.layer.%d", i)), cfg, cfg.Narrower.Of(i, cfg.HiddenWidth())))
 	}
 	seq := nn.SeqInfo{Batch: g.Shape.Rows, SeqLen: g.Shape.Length, Positions: g.Positions()}
 	seq.Lengths, seq.Types = g.Ints("lengths", seq.Batch), g.Ints("types", seq.Batch*seq.SeqLen)
 	return e, seq
 }
 
-func newEncoderLayer(b *nn.Builder, cfg Config) *encoderLayer {
+func newEncoderLayer(b *nn.Builder, cfg Config, hidden int) *encoderLayer {
 	init, d := nn.Normal(cfg.InitStd), cfg.DModel
 	heads := cfg.Attention.NHead * cfg.Attention.Dim(d)
 	self, bias := b.Sub("attention.self"), cfg.Attention.Of.(attention.MHA).Bias
@@ -115,8 +127,8 @@ func newEncoderLayer(b *nn.Builder, cfg Config) *encoderLayer {
 		value:         nn.NewLinear(self.Sub("value"), d, heads, bias, init),
 		to:            nn.NewLinear(b.Sub("attention.output.dense"), heads, d, bias, init),
 		attentionNorm: nn.NewNorm(b.Sub("attention.output.LayerNorm"), cfg.Norm, d, cfg.NormEps),
-		up:            nn.NewLinear(b.Sub("intermediate.dense"), d, cfg.HiddenWidth(), cfg.Bias, init),
-		down:          nn.NewLinear(b.Sub("output.dense"), cfg.HiddenWidth(), d, cfg.Bias, init),
+		up:            nn.NewLinear(b.Sub("intermediate.dense"), d, hidden, cfg.Bias, init),
+		down:          nn.NewLinear(b.Sub("output.dense"), hidden, d, cfg.Bias, init),
 		outputNorm:    nn.NewNorm(b.Sub("output.LayerNorm"), cfg.Norm, d, cfg.NormEps),
 	}
 }
