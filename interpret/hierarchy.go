@@ -48,8 +48,9 @@ func (s *Set) tree(ctx context.Context, sizes []int, cfg Settings) (levels []Lev
 		if k < 1 || k >= below.Rows {
 			return nil, task.Refusef("a level of %d features above %d of layer %d; want fewer on each level, and 1 at least", k, below.Rows, s.Layer)
 		}
-		// A feature of features has the entries of several, so that it may keep all.
-		nmf, err := factor.SemiNMF(ctx, below, factor.SemiNMFConfig{Features: k, Iterations: cfg.Iterations, Start: factor.KMeansStart, Seed: cfg.Seed}, nil)
+		// A feature of features has the entries of those below it, as many as there are on the mean.
+		keep := min(below.Cols, (cfg.keep(below.Cols)*s.Z.Rows+k-1)/k)
+		nmf, err := factor.SemiNMF(ctx, below, factor.SemiNMFConfig{Features: k, Keep: keep, Iterations: cfg.Iterations, Start: factor.KMeansStart, Seed: cfg.Seed}, nil)
 		if err != nil {
 			return nil, err
 		}

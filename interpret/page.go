@@ -62,6 +62,7 @@ type levelPage struct {
 type nodePage struct {
 	ID       int
 	Children []childPage
+	More     int // that are left out
 }
 
 type childPage struct {
@@ -75,6 +76,9 @@ type cell struct {
 	Shade string
 	Title string
 }
+
+// shownChildren are those of a feature of features that the page has at most.
+const shownChildren = 12
 
 // overlapped is how many features the picture of shared neurons has at most.
 const overlapped = 60
@@ -107,7 +111,11 @@ func (s *Set) page() setPage {
 		l := levelPage{Name: fmt.Sprintf("%d features, relative error %.4f", level.Features, level.Error)}
 		for id, children := range level.Children() {
 			node := nodePage{ID: id}
-			for _, e := range children {
+			for i, e := range children {
+				if i == shownChildren {
+					node.More = len(children) - i
+					break
+				}
 				c := childPage{ID: e.Below, Weight: e.Weight}
 				if n == 0 && e.Below < len(s.Features) {
 					c.Anchor = anchor(e.Below)
@@ -212,8 +220,8 @@ ul { margin: 0.3em 0; padding-left: 1.4em; } a { color: #1b66ae; } details { mar
 <p class="note">A feature is a group of neurons; what the model holds at a token is a sum of few of them. Tokens are shaded by how much of the feature they have, the strongest one outlined. “Next” are tokens that follow the strongest ones more often than others, and how many times as often.</p>
 {{range .Sets}}<h2>{{.Name}}</h2>
 <p>{{.Line}}</p>
-{{if .Tree}}<details open><summary>Features of features</summary>
-{{range .Tree}}<p>{{.Name}}</p><ul>{{range .Nodes}}{{if .Children}}<li>{{.ID}}: {{range .Children}}{{if .Anchor}}<a href="#{{.Anchor}}">{{.ID}}</a>{{else}}{{.ID}}{{end}}{{with .Hint}} “{{.}}”{{end}} <span class="note">{{printf "%.2f" .Weight}}</span> {{end}}</li>{{end}}{{end}}</ul>
+{{if .Tree}}<details><summary>Features of features</summary>
+{{range .Tree}}<p>{{.Name}}</p><ul>{{range .Nodes}}{{if .Children}}<li>{{.ID}}: {{range .Children}}{{if .Anchor}}<a href="#{{.Anchor}}">{{.ID}}</a>{{else}}{{.ID}}{{end}}{{with .Hint}} “{{.}}”{{end}} <span class="note">{{printf "%.2f" .Weight}}</span> {{end}}{{with .More}}and {{.}} more{{end}}</li>{{end}}{{end}}</ul>
 {{end}}</details>{{end}}
 <details><summary>Neurons that features share</summary>
 <table class="overlap">{{range .Overlap}}<tr>{{range .}}<td title="{{.Title}}" style="background:rgba(27,102,174,{{.Shade}})"></td>{{end}}</tr>{{end}}</table>

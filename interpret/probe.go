@@ -56,11 +56,15 @@ func newProbes(ctx context.Context, l *saved.Model, layer int, site string, cont
 		if err != nil {
 			return nil, err
 		}
+		lower, err := l.Session.Another() // whoever else uses the model's own session
+		if err != nil {
+			return nil, err
+		}
 		for _, texts := range p.texts {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			program, err := l.Session.Program(model.Score, shapeOf(texts), below.Output)
+			program, err := lower.Program(model.Score, shapeOf(texts), below.Output)
 			if err != nil {
 				return nil, err
 			}

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"sparrow/model/decode"
 	"sparrow/saved"
 )
 
@@ -74,6 +75,10 @@ type Model struct {
 	// Draft, if not nil, guesses what Model writes while that answers one request alone: a smaller model with the same tokens, such as
 	// a compressed version of it. Guesses save time and change nothing.
 	Draft *saved.Model
+
+	// Steer, if not nil, finds what a feature adds to the model, by a divergence or by a strength; with neither by a divergence of 0.25
+	// nats. Several requests may ask at once.
+	Steer func(feature string, kl, alpha *float64) (decode.Addition, error)
 
 	// Report, if not nil, is an HTML page on the model's compression that stands alone; the page at / shows it.
 	Report []byte

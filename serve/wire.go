@@ -47,10 +47,18 @@ type Sampling struct {
 	PresencePenalty  *float64           `json:"presence_penalty,omitempty" doc:"taken from the score of a token that has been written, -2 to 2"`
 	FrequencyPenalty *float64           `json:"frequency_penalty,omitempty" doc:"taken from the score of a token for each time it has been written, -2 to 2"`
 	LogitBias        map[string]float64 `json:"logit_bias,omitempty" doc:"added to the scores of tokens, by their ids, -100 to 100"`
+	Steer            *SteerRequest      `json:"steer,omitempty" doc:"a feature that is added to every token, of a model that is served with features"`
 	Stop             stops              `json:"stop,omitempty" doc:"a text or up to 16 that end what is written; they are not part of it"`
 	Stream           bool               `json:"stream,omitempty" doc:"whether the answer comes as server-sent events"`
 	StreamOptions    *StreamOptions     `json:"stream_options,omitempty" doc:"of a stream"`
 	User             string             `json:"user,omitempty" doc:"ignored"`
+}
+
+// SteerRequest says how much of which feature is added.
+type SteerRequest struct {
+	Feature string   `json:"feature" doc:"LAYER:FEATURE or LAYER:METHOD/FEATURE, of the features that the model is served with"`
+	KL      *float64 `json:"kl,omitempty" doc:"how much the next token changes, nats; 0.25 if it and alpha are absent; below 0: there is less of the feature"`
+	Alpha   *float64 `json:"alpha,omitempty" doc:"how much is added, in place of kl"`
 }
 
 // StreamOptions are of a stream.

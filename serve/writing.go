@@ -89,9 +89,29 @@ func (s Sampling) plan(m *served) (p plan, err error) {
 			return p, badRequest("stop", "stop holds an empty text; want texts that end what is written")
 		}
 	}
+	if s.Steer != nil {
+		if p.request.Steer, err = s.Steer.find(m); err != nil {
+			return p, err
+		}
+	}
 	p.stops = s.Stop
 	p.presence, p.often = float32(presence), float32(often)
 	return p, nil
+}
+
+// find is what a request adds.
+func (s SteerRequest) find(m *served) ([]decode.Addition, error) {
+	switch {
+	case m.Steer == nil:
+		return nil, badRequest("steer", "steer: the model is served without features")
+	case s.KL != nil && s.Alpha != nil:
+		return nil, badRequest("steer", "steer has kl and alpha, which both say how much is added; want one")
+	}
+	a, err := m.Steer(s.Feature, s.KL, s.Alpha)
+	if err != nil {
+		return nil, badRequest("steer", "steer: %v", err)
+	}
+	return []decode.Addition{a}, nil
 }
 
 func biases(given map[string]float64, vocab int) (map[int]float32, error) {

@@ -151,6 +151,7 @@ func openFeatures(dir, path, base string) (*interpret.Folder, *saved.Model, erro
 func interpretShowCommand() *cobra.Command {
 	var out string
 	var methods []string
+	var judge interpret.Judge
 	c := &cobra.Command{
 		Use:     "show FEATURES -o FILE",
 		Short:   "Draw features as an HTML page that needs nothing else",
@@ -166,6 +167,13 @@ func interpretShowCommand() *cobra.Command {
 					return cli.Usagef("--method %s; want one of %s", m, strings.Join(interpret.Methods(), ", "))
 				}
 			}
+			if c.Flags().Changed("judge") {
+				ctx, stop := interruptible()
+				defer stop()
+				if err := describe(ctx, f, judge); err != nil {
+					return err
+				}
+			}
 			var b bytes.Buffer
 			if err := f.WritePage(&b, methods); err != nil {
 				return err
@@ -178,9 +186,27 @@ func interpretShowCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&out, "output", "o", "", "HTML file to write")
+	c.Flags().StringVar(&judge.URL, "judge", "", "let a language model say what features stand for, first: `URL` of an endpoint of OpenAI's kind, up to /v1")
+	c.Flags().StringVar(&judge.Model, "judge-model", "", "with --judge: its name there")
 	c.Flags().StringArrayVar(&methods, "method", nil, "features by this `METHOD` alone (repeatable)")
 	c.MarkFlagRequired("output")
 	return c
+}
+
+// describe lets a judge say what features stand for.
+func describe(ctx context.Context, f *interpret.Folder, judge interpret.Judge) error {
+	var shown *progress.Progress
+	err := f.Describe(ctx, judge, func(done, total int) {
+		if shown == nil {
+			shown = progress.New(os.Stderr, total, 0)
+			shown.Plain()
+		}
+		shown.Step(done, 0, 0)
+	})
+	if shown != nil {
+		shown.Close()
+	}
+	return err
 }
 
 func interpretHierarchyCommand() *cobra.Command {

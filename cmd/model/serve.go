@@ -48,6 +48,8 @@ type serveModel struct {
 	Base  string `toml:"base" doc:"of an adapter: the run or checkpoint it was trained on, if that has moved"`
 	Draft string `toml:"draft" doc:"smaller model with the same tokens that guesses what it writes, such as a compressed version; empty: none"`
 
+	Features string `toml:"features" doc:"folder of model interpret fit, of whose features requests may add one; empty: none"`
+
 	Adapters []serveAdapter `toml:"adapters"`
 }
 
@@ -255,6 +257,11 @@ func (c serveConfig) open() (models []serve.Model, err error) {
 		}
 		if m.Draft != "" {
 			if x.Draft, err = saved.Open(m.Draft, false, o); err != nil {
+				return nil, err
+			}
+		}
+		if m.Features != "" {
+			if x.Steer, err = steerer(l, m.Features); err != nil {
 				return nil, err
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -57,3 +58,48 @@ func (s *steering) find(ctx context.Context, c *cobra.Command, l *saved.Model, s
 	fmt.Fprintln(os.Stderr, x)
 	return []decode.Addition{x.Add}, nil
 }
+
+// steerer finds what features of a folder add to a model, each strength once.
+func steerer(l *saved.Model, dir string) (func(feature string, kl, alpha *float64) (decode.Addition, error), error) {
+	f, err := interpret.Open(dir)
+	if err == nil {
+		err = f.Check(l)
+	}
+	if err != nil {
+		return nil, err
+	}
+	type asked struct {
+		choice interpret.Choice
+		kl     float64
+	}
+	var mu sync.Mutex // a search takes seconds of all cores: one at a time
+	found := map[asked]decode.Addition{}
+	return func(feature string, kl, alpha *float64) (decode.Addition, error) {
+		_, choice, err := interpret.ParseSteer(dir + ":" + feature)
+		if err != nil {
+			return decode.Addition{}, fmt.Errorf("feature %q; want LAYER:FEATURE or LAYER:METHOD/FEATURE", feature)
+		}
+		if alpha != nil {
+			x, err := f.Fixed(l, choice, *alpha)
+			return x.Add, err
+		}
+		wanted := 0.25
+		if kl != nil {
+			wanted = *kl
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		key := asked{choice, wanted}
+		if a, ok := found[key]; ok {
+			return a, nil
+		}
+		x, err := f.Steer(context.Background(), l, choice, wanted)
+		if err == nil && len(found) < mostFound {
+			found[key] = x.Add
+		}
+		return x.Add, err
+	}, nil
+}
+
+// mostFound is how many strengths a server keeps.
+const mostFound = 1024
