@@ -13,9 +13,9 @@ type Config struct {
 
 // Heads are the keys of every kind.
 type Heads struct {
-	NHead   int          `toml:"n_head" doc:"query heads; m of mfa"`
-	NKVHead int          `toml:"n_kv_head" doc:"key/value heads; 0: as the kind says (mha: n_head, the others: 1)"`
-	HeadDim int          `toml:"head_dim" doc:"width of a head, C of mfa, of mla the part without positions; 0: d_model / n_head" unit:"neurons"`
+	NHead   int          `toml:"n_head" also:"heads|num_heads|n_heads|num_attention_heads" doc:"query heads; m of mfa"`
+	NKVHead int          `toml:"n_kv_head" also:"num_key_value_heads|kv_heads|n_kv_heads" doc:"key/value heads; 0: as the kind says (mha: n_head, the others: 1)"`
+	HeadDim int          `toml:"head_dim" also:"d_head|head_size" doc:"width of a head, C of mfa, of mla the part without positions; 0: d_model / n_head" unit:"neurons"`
 	Theta   float64      `toml:"rope_theta" doc:"base of the rotary angles"`
 	Scaling *RopeScaling `toml:"rope_scaling"` // of the rotary angles; nil: none
 }

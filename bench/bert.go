@@ -67,7 +67,7 @@ func bertFolder(dir string, c bertConfig) error {
 	}
 	cfg := recipe.Default()
 	body := encoder.Default()
-	from := labelled.DefaultTSV()
+	from := labelled.DefaultTable()
 	from.Train, from.TextColumns, from.LabelColumn = text, []string{"text"}, "label"
 	from.Tokenizer, from.MinCount, from.MaxLen, from.ValidationShare = "word", 1, 16, 0.2
 	cfg.Data = recipe.From(from)

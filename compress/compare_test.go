@@ -80,7 +80,7 @@ func TestFewExamples(t *testing.T) {
 		}
 		cfg := recipe.Default()
 		cfg.Model = recipe.ModelOf(encoder.Default())
-		from := labelled.DefaultTSV()
+		from := labelled.DefaultTable()
 		from.Train, from.TextColumns, from.LabelColumn = path, []string{"text"}, "label"
 		from.Tokenizer, from.MinCount, from.MaxLen, from.ValidationShare = "word", 1, 16, 0.2
 		cfg.Data = recipe.From(from)

@@ -7,6 +7,7 @@ import (
 
 	"sparrow/configs"
 	"sparrow/factor"
+	"sparrow/internal/shell"
 	"sparrow/recipe"
 	"sparrow/saved"
 )
@@ -107,6 +108,9 @@ type Options struct {
 // the compression knows too.
 func Load(file string, set []string, more ...Options) (Config, error) {
 	cfg := blank(more)
+	if says := configs.Peek(file, nil, "compress", "model", "train", "data"); says["compress"] == nil && (says["model"] != nil || says["train"] != nil || says["data"] != nil) {
+		return cfg, configs.Problems{{File: file, Message: "is the config of a run, not of a compression: train it by: " + shell.Command("train", "run", "-c", file)}}
+	}
 	err := configs.Load(file, &cfg, configs.Options{Lists: saved.Known(cfg.Compress.Known).Lists, Set: set, Old: oldDefaults()})
 	return cfg, err
 }

@@ -92,7 +92,7 @@ func TestDataIsReadOnce(t *testing.T) {
 		file func(recipe.Data) string
 	}{
 		"decoder": {trainedRun, func(c recipe.Data) string { return c.Of.(text.Files).Paths[0] }},
-		"encoder": {trainedEncoder, func(c recipe.Data) string { return c.Of.(labelled.TSV).Train }},
+		"encoder": {trainedEncoder, func(c recipe.Data) string { return c.Of.(labelled.Table).Train }},
 		"favit":   {trainedFaViT, func(c recipe.Data) string { return c.Of.(images.Folder).Root }},
 	} {
 		t.Run(name, func(t *testing.T) {

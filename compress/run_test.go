@@ -319,7 +319,7 @@ func TestRefusals(t *testing.T) {
 			c.Compress.Data = &DataConfig{recipe.From(from)}
 		}, "has labelled images: the model was trained on", true},
 		{"data of another kind", func(c *Config) {
-			from := labelled.DefaultTSV()
+			from := labelled.DefaultTable()
 			from.Train, from.TextColumns, from.LabelColumn = "x.tsv", []string{"a"}, "b"
 			c.Compress.Data = &DataConfig{recipe.From(from)}
 		}, "has labelled texts: the model was trained on \"text\"; want text without labels", true},

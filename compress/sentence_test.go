@@ -47,7 +47,7 @@ func sentencesTrained(t *testing.T, dropout float64) string {
 		body.DModel, body.NLayer, body.DFF, body.Attention.NHead = 16, 1, 24, 2
 		body.Sentence, body.Dropout = &encoder.Sentence{Pooling: "mean"}, dropout
 		cfg.Model = recipe.ModelOf(body)
-		from := labelled.DefaultTSV()
+		from := labelled.DefaultTable()
 		from.Train, from.TextColumns, from.LabelColumn = path, []string{"sentence1", "sentence2"}, "score"
 		from.Tokenizer, from.MinCount, from.MaxLen, from.ValidationShare = "word", 1, 16, 0.2
 		cfg.Data = recipe.From(from)

@@ -202,13 +202,19 @@ func (d *decoder) wrongType(want reflect.Type, raw any, key toml.Key) {
 	d.reject(key, "= %s is %s; want %s", formatValue(got), gotWord(raw), wantWord(want))
 }
 
-// unknownKey reports a key that the table v at key does not have, with the nearest key that exists: in another kind of this
-// table, in this table, else under the same name in another one, else all of this table's.
+// unknownKey reports a key that the table v at key does not have, with the nearest key that exists: one that other tools call so, in
+// another kind of this table, in this table, else under the same name in another one, else all of this table's.
 func (d *decoder) unknownKey(v reflect.Value, key toml.Key, name string, isTable bool) {
 	full := child(key, name)
 	what := fmt.Sprintf("unknown key %q", name)
 	if header, _ := location(d.root, key); header != "" {
 		what += " in " + header
+	}
+	if ours, ok := d.findAlso(v, key, name); ok {
+		d.rejected[ours.String()] = true // what its default fails on is this same mistake
+		table, label := location(d.root, ours)
+		d.add(full, fmt.Sprintf("%s; here it is called %s", what, strings.TrimSpace(table+" "+label)))
+		return
 	}
 	var known []string
 	for _, f := range fieldsOf(v) {

@@ -17,7 +17,10 @@ import (
 // fields, the keys of a table before the tables inside it (as TOML demands). Nil pointers are left out. Decoding the
 // result over the same defaults gives src back. A [OneOf] is written as the keys of its kind, and as no key where it has
 // none. It returns an error for what TOML or [Decode] does not take: NaN, infinities, text that is not UTF-8, unsigned integers above 2^63 - 1.
-func Encode(src any) ([]byte, error) {
+func Encode(src any) ([]byte, error) { return EncodeBut(src, nil) }
+
+// EncodeBut is [Encode] without the keys whose full names ("train.decay_steps") are in left.
+func EncodeBut(src any, left map[string]bool) ([]byte, error) {
 	v := reflect.ValueOf(src)
 	if v.Kind() == reflect.Pointer && !v.IsNil() {
 		v = v.Elem()
@@ -29,7 +32,7 @@ func Encode(src any) ([]byte, error) {
 		return nil, err
 	}
 	var out bytes.Buffer
-	if err := encodeTable(&out, addressable(v), nil); err != nil {
+	if err := encodeTable(&out, addressable(v), nil, left); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
@@ -46,11 +49,11 @@ func addressable(v reflect.Value) reflect.Value {
 }
 
 // encodeTable writes the keys of the struct v, whose header is already written, and then its sub-tables.
-func encodeTable(out *bytes.Buffer, v reflect.Value, key toml.Key) error {
+func encodeTable(out *bytes.Buffer, v reflect.Value, key toml.Key, left map[string]bool) error {
 	var tables []field
 	for _, f := range fieldsOf(v) {
 		value := f.v
-		if f.one != nil && f.one.value() == nil {
+		if f.one != nil && f.one.value() == nil || left[child(key, f.name).String()] {
 			continue
 		}
 		if value.Kind() == reflect.Pointer {
@@ -70,7 +73,7 @@ func encodeTable(out *bytes.Buffer, v reflect.Value, key toml.Key) error {
 		fmt.Fprintf(out, "%s = %s\n", toml.Key{f.name}, formatFull(value))
 	}
 	for _, f := range tables {
-		if err := encodeSub(out, reflect.Indirect(f.v), child(key, f.name)); err != nil {
+		if err := encodeSub(out, reflect.Indirect(f.v), child(key, f.name), left); err != nil {
 			return err
 		}
 	}
@@ -78,14 +81,14 @@ func encodeTable(out *bytes.Buffer, v reflect.Value, key toml.Key) error {
 }
 
 // encodeSub writes a table or an array of tables with its headers.
-func encodeSub(out *bytes.Buffer, v reflect.Value, key toml.Key) error {
+func encodeSub(out *bytes.Buffer, v reflect.Value, key toml.Key, left map[string]bool) error {
 	if v.Kind() == reflect.Struct {
 		fmt.Fprintf(out, "\n[%s]\n", key)
-		return encodeTable(out, v, key)
+		return encodeTable(out, v, key, left)
 	}
 	for i := range v.Len() {
 		fmt.Fprintf(out, "\n[[%s]]\n", key)
-		if err := encodeTable(out, v.Index(i), key); err != nil {
+		if err := encodeTable(out, v.Index(i), key, left); err != nil {
 			return err
 		}
 	}

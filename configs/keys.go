@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -11,6 +12,7 @@ import (
 // Key is what a config's structs say of one of its keys. The struct's tags are the one place where it is said:
 //
 //	Rank int `toml:"rank" doc:"width between the two factors" unit:"neurons"`
+//	Rate float64 `toml:"rate" also:"lr|step_size" doc:"…"` // also: what other tools call it
 //	Axis string `toml:"axis" doc:"side that is cut into blocks" choices:"in|out"`
 type Key struct {
 	Table   string   // as messages write it: "[model]", "[[model.linear]]", "" at the top
@@ -21,6 +23,7 @@ type Key struct {
 	Doc     string   // its meaning
 	Unit    string   // "" where it has none
 	Choices []string // the texts it may be; of a key that chooses a kind the kinds' names; nil: any
+	Also    []string // what other tools call it
 }
 
 // Kind is one that a table has chosen: [data] source = "tsv".
@@ -128,6 +131,9 @@ func (w *keyWalk) add(f field, names toml.Key, element bool, kinds []Kind) {
 	k := Key{
 		Table: header(names, element), Kinds: kinds, Name: f.name, Type: wantWord(f.v.Type()),
 		Doc: f.tag.Get("doc"), Unit: f.tag.Get("unit"), Choices: offered(choicesOf(f)),
+	}
+	if also := f.tag.Get("also"); also != "" {
+		k.Also = strings.Split(also, "|")
 	}
 	switch {
 	case f.one != nil:

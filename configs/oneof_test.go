@@ -381,21 +381,21 @@ func TestKeys(t *testing.T) {
 	top := func(name string) []Kind { return []Kind{{"", "kind", name}} }
 	main := func(name string) []Kind { return []Kind{{"[main]", "kind", name}} }
 	want := []Key{
-		{"", nil, "match", "a string", `""`, "", "", nil},
-		{"", nil, "kind", "a string", `"disc"`, "", "", kinds},
-		{"", top("disc"), "radius", "a number", "7.0", "from the middle to the edge", "cm", nil},
-		{"", top("box"), "width", "an integer", "2", "", "", nil},
-		{"", top("box"), "notes", "an array of integers", "[]", "", "", nil},
-		{"", top("crate"), "count", "an integer", "8", "", "", nil},
-		{"", top("crate"), "wood", "a string", `""`, "", "", []string{"oak", "pine"}},
-		{"", top("crate"), "finish", "a string", "", "", "", []string{"raw", "varnish"}},
-		{"", append(top("crate"), Kind{"", "finish", "varnish"}), "coats", "an integer", "3", "", "", nil},
-		{"", nil, "scale", "a number", "0.0", "", "", nil},
-		{"", nil, "title", "a string", `"t"`, "", "", nil},
-		{"[corner]", top("box"), "depth", "an integer", "1", "", "", nil},
-		{"[main]", nil, "kind", "a string", `"box"`, "the first", "", kinds},
-		{"[main]", main("disc"), "radius", "a number", "1.0", "from the middle to the edge", "cm", nil},
-		{"[main]", main("box"), "width", "an integer", "5", "", "", nil},
+		{"", nil, "match", "a string", `""`, "", "", nil, nil},
+		{"", nil, "kind", "a string", `"disc"`, "", "", kinds, nil},
+		{"", top("disc"), "radius", "a number", "7.0", "from the middle to the edge", "cm", nil, nil},
+		{"", top("box"), "width", "an integer", "2", "", "", nil, nil},
+		{"", top("box"), "notes", "an array of integers", "[]", "", "", nil, nil},
+		{"", top("crate"), "count", "an integer", "8", "", "", nil, nil},
+		{"", top("crate"), "wood", "a string", `""`, "", "", []string{"oak", "pine"}, nil},
+		{"", top("crate"), "finish", "a string", "", "", "", []string{"raw", "varnish"}, nil},
+		{"", append(top("crate"), Kind{"", "finish", "varnish"}), "coats", "an integer", "3", "", "", nil, nil},
+		{"", nil, "scale", "a number", "0.0", "", "", nil, nil},
+		{"", nil, "title", "a string", `"t"`, "", "", nil, nil},
+		{"[corner]", top("box"), "depth", "an integer", "1", "", "", nil, nil},
+		{"[main]", nil, "kind", "a string", `"box"`, "the first", "", kinds, nil},
+		{"[main]", main("disc"), "radius", "a number", "1.0", "from the middle to the edge", "cm", nil, nil},
+		{"[main]", main("box"), "width", "an integer", "5", "", "", nil, nil},
 	}
 	if d := cmp.Diff(want, got[:len(want)]); d != "" {
 		t.Errorf("(-want +got):\n%s", d)

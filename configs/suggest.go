@@ -2,6 +2,8 @@ package configs
 
 import (
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/BurntSushi/toml"
 )
@@ -58,6 +60,38 @@ func findKey(v reflect.Value, name string, key toml.Key) (toml.Key, bool) {
 	}
 	for _, f := range fieldsOf(v) {
 		if found, ok := findKey(f.v, name, child(key, f.name)); ok {
+			return found, true
+		}
+	}
+	return nil, false
+}
+
+// alsoNamed tells whether a tag such as also:"lr|rate" says that other tools call a key so.
+func alsoNamed(tag reflect.StructTag, name string) bool {
+	return slices.Contains(strings.Split(tag.Get("also"), "|"), name)
+}
+
+// findAlso looks for a key that other tools call name, first in the table v at key, then from the root.
+func (d *decoder) findAlso(v reflect.Value, key toml.Key, name string) (toml.Key, bool) {
+	if found, ok := findTagged(v, name, key); ok {
+		return found, true
+	}
+	return findTagged(d.root, name, nil)
+}
+
+// findTagged looks for a key of which a tag says that it is called name elsewhere, in v and its tables, nearest the top first.
+func findTagged(v reflect.Value, name string, key toml.Key) (toml.Key, bool) {
+	v = sample(v)
+	if v.Kind() != reflect.Struct {
+		return nil, false
+	}
+	for _, f := range fieldsOf(v) {
+		if alsoNamed(f.tag, name) {
+			return child(key, f.name), true
+		}
+	}
+	for _, f := range fieldsOf(v) {
+		if found, ok := findTagged(f.v, name, child(key, f.name)); ok {
 			return found, true
 		}
 	}

@@ -11,7 +11,7 @@ import (
 // Config is one TOML file: one run.
 type Config struct {
 	Name string `toml:"name" doc:"name of the run; -o defaults to runs/<name>"`
-	Seed uint64 `toml:"seed" doc:"fixes weights, the order of the data and dropout"`
+	Seed uint64 `toml:"seed" also:"random_seed" doc:"fixes weights, the order of the data and dropout"`
 
 	Task       *Task      `toml:"task"`
 	Data       Data       `toml:"data"`
@@ -37,31 +37,32 @@ func (c Config) TaskKind() string {
 
 // Train is the [train] table.
 type Train struct {
-	Steps     int `toml:"steps" doc:"steps of the optimizer"`
-	BatchSize int `toml:"batch_size" doc:"sequences, texts or images of a micro-batch"`
-	GradAccum int `toml:"grad_accum" doc:"micro-batches of a step"`
+	Steps     int      `toml:"steps" also:"max_steps|iterations|iters|num_steps|n_steps|total_steps" doc:"steps of the optimizer"`
+	Epochs    *float64 `toml:"epochs" also:"num_epochs|n_epochs|max_epochs|num_train_epochs|passes" doc:"passes over the training data, in place of steps, which follow from it when the data is read; left out: steps counts" unit:"passes"`
+	BatchSize int      `toml:"batch_size" also:"bs|per_device_train_batch_size|train_batch_size|micro_batch_size" doc:"sequences, texts or images of a micro-batch"`
+	GradAccum int      `toml:"grad_accum" also:"gradient_accumulation_steps|gradient_accumulation|accumulate_grad_batches|accumulation_steps" doc:"micro-batches of a step"`
 
-	LearningRate float64 `toml:"learning_rate" doc:"learning rate at its peak"`
-	Schedule     string  `toml:"schedule" doc:"how the learning rate changes after the warm-up" choices:"constant|linear|cosine|wsd"`
-	WarmupSteps  int     `toml:"warmup_steps" doc:"steps in which the learning rate rises from 0 to its peak"`
+	LearningRate float64 `toml:"learning_rate" also:"lr|max_lr|base_lr" doc:"learning rate at its peak"`
+	Schedule     string  `toml:"schedule" also:"lr_scheduler|lr_scheduler_type|scheduler|lr_schedule" doc:"how the learning rate changes after the warm-up" choices:"constant|linear|cosine|wsd"`
+	WarmupSteps  int     `toml:"warmup_steps" also:"warmup|num_warmup_steps|warmup_iters" doc:"steps in which the learning rate rises from 0 to its peak"`
 	DecaySteps   int     `toml:"decay_steps" doc:"steps at the end in which it falls, of schedule wsd"`
-	MinLRRatio   float64 `toml:"min_lr_ratio" doc:"final learning rate over the peak"`
+	MinLRRatio   float64 `toml:"min_lr_ratio" also:"min_lr" doc:"final learning rate over the peak"`
 
-	Optimizer   string  `toml:"optimizer" doc:"AdamW, with moments in 32 bits or in 8 (2.03 bytes a parameter in place of 8)" choices:"adamw|adamw8bit"`
+	Optimizer   string  `toml:"optimizer" also:"optim" doc:"AdamW, with moments in 32 bits or in 8 (2.03 bytes a parameter in place of 8)" choices:"adamw|adamw8bit"`
 	Beta1       float64 `toml:"beta1" doc:"decay of the mean of gradients"`
 	Beta2       float64 `toml:"beta2" doc:"decay of the mean of their squares"`
 	Eps         float64 `toml:"eps" doc:"added to the square root"`
-	WeightDecay float64 `toml:"weight_decay" doc:"decay a step, times the learning rate, of parameters that are declared to decay: matrices, tables and learned vectors of a text or image; not norms, biases and the values of S"`
-	GradClip    float64 `toml:"grad_clip" doc:"largest global norm of the gradient; 0: no clipping"`
+	WeightDecay float64 `toml:"weight_decay" also:"wd|decay" doc:"decay a step, times the learning rate, of parameters that are declared to decay: matrices, tables and learned vectors of a text or image; not norms, biases and the values of S"`
+	GradClip    float64 `toml:"grad_clip" also:"max_grad_norm|clip_grad_norm|gradient_clip_val|gradient_clipping|clip" doc:"largest global norm of the gradient; 0: no clipping"`
 
 	AdamBlockSize  int  `toml:"adam_block_size" doc:"elements that share a scale, of adamw8bit: a power of two"`
 	PerLayerUpdate bool `toml:"per_layer_update" doc:"update each parameter as soon as its gradient is known, and keep no other gradients"`
 
-	EMA float64 `toml:"ema" doc:"decay a step of the averages of the weights that are measured and saved, as in 0.999; 0: the weights themselves are"`
+	EMA float64 `toml:"ema" also:"ema_decay" doc:"decay a step of the averages of the weights that are measured and saved, as in 0.999; 0: the weights themselves are"`
 
-	Patience int `toml:"patience" doc:"evaluations without a better [eval] metric that end the run; 0: none does"`
+	Patience int `toml:"patience" also:"early_stopping|early_stopping_patience|early_stop" doc:"evaluations without a better [eval] metric that end the run; 0: none does"`
 
-	InitFrom string   `toml:"init_from" doc:"run or checkpoint to take matching weights from; empty: none"`
+	InitFrom string   `toml:"init_from" also:"resume_from|pretrained|model_name_or_path" doc:"run or checkpoint to take matching weights from; empty: none"`
 	NewRows  *float64 `toml:"new_rows_rate" doc:"learning rate of the rows that model extend has not copied, over that of all else; left out: 1"`
 	Freeze   []Freeze `toml:"freeze"`  // parameters that do not train
 	STF      *STF     `toml:"stf"`     // how dense_sparse layers train; none: as kind = "frozen"
@@ -75,7 +76,7 @@ type Freeze struct {
 
 // Eval is the [eval] table.
 type Eval struct {
-	Every  int `toml:"every" doc:"steps between evaluations, of which one comes before the first step; the last step is always evaluated; 0: only that" unit:"steps"`
+	Every  int `toml:"every" also:"eval_steps|save_steps|eval_interval|eval_every" doc:"steps between evaluations, of which one comes before the first step; the last step is always evaluated; 0: only that" unit:"steps"`
 	Tokens int `toml:"tokens" doc:"tokens of the validation split that are measured, a fixed subset; 0: all" unit:"tokens"`
 
 	Examples int    `toml:"examples" doc:"examples of the validation split of labelled data or images, a fixed subset; 0: all"`
@@ -84,8 +85,8 @@ type Eval struct {
 
 // Checkpoint is the [checkpoint] table.
 type Checkpoint struct {
-	Every int `toml:"every" doc:"steps between checkpoints; the last step and each best one are always saved; 0: only those" unit:"steps"`
-	Keep  int `toml:"keep" doc:"newest checkpoints to keep; the best is kept beside them"`
+	Every int `toml:"every" also:"eval_steps|save_steps|eval_interval|eval_every" doc:"steps between checkpoints; the last step and each best one are always saved; 0: only those" unit:"steps"`
+	Keep  int `toml:"keep" also:"save_total_limit" doc:"newest checkpoints to keep; the best is kept beside them"`
 }
 
 // Sample is the [sample] table: a text to write when training ends.

@@ -95,11 +95,11 @@ func (d Data) Lengths() labelled.Lengths {
 }
 
 // Columns are those of another file, which is read as these data are.
-func (d Data) Columns() labelled.TSV {
-	if s, ok := d.Of.(labelled.TSV); ok {
+func (d Data) Columns() labelled.Table {
+	if s, ok := d.Of.(labelled.Table); ok {
 		return s
 	}
-	tsv := labelled.DefaultTSV()
+	tsv := labelled.DefaultTable()
 	tsv.Lengths = d.Lengths()
 	if s, ok := d.Labelled(); ok {
 		tsv.Options = s.Labelled()

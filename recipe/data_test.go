@@ -23,7 +23,7 @@ func TestDefaultConfigIsValid(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	const want = `unknown key "%s" in [data] of source = "%s"; it is a key of %s`
 	for _, test := range []struct{ name, text, want string }{
-		{"unknown source", `source = "c4"`, `[data] source = "c4" is unknown; want one of goroot, text, imdb, tsv, mnist, image_folder`},
+		{"unknown source", `source = "c4"`, `[data] source = "c4" is unknown; want one of goroot, text, imdb, table, tsv, mnist, image_folder`},
 		{"text without paths", `source = "text"`, `is empty; source = "text" needs files or globs`},
 		{"goroot with paths", `paths = ["a.txt"]`, fmt.Sprintf(want, "paths", "goroot", "text")},
 		{"empty path", "source = 'text'\npaths = ['']", "has an empty path"},
@@ -35,10 +35,10 @@ func TestConfigErrors(t *testing.T) {
 		{"share of one", "source = 'imdb'\nvalidation_share = 1", "validation_share = 1.0 is out of range"},
 		{"share of images", "source = 'mnist'\nvalidation_share = 1", "validation_share = 1.0 is out of range"},
 		{"cap of bytes", "source = 'tsv'\nmax_bytes = 5", fmt.Sprintf(want, "max_bytes", "tsv", "goroot, text")},
-		{"keys of another source", "source = 'imdb'\ntrain = 'x.tsv'", fmt.Sprintf(want, "train", "imdb", "tsv")},
+		{"keys of another source", "source = 'imdb'\ntrain = 'x.tsv'", fmt.Sprintf(want, "train", "imdb", "table, tsv")},
 		{"folder of a file", "source = 'tsv'\nroot = 'x'", fmt.Sprintf(want, "root", "tsv", "imdb, mnist, image_folder")},
 		{"size of digits", "source = 'mnist'\nimage_size = 8", fmt.Sprintf(want, "image_size", "mnist", "image_folder")},
-		{"images with a tokenizer", "source = 'mnist'\ntokenizer = 'bpe'", fmt.Sprintf(want, "tokenizer", "mnist", "goroot, text, imdb, tsv")},
+		{"images with a tokenizer", "source = 'mnist'\ntokenizer = 'bpe'", fmt.Sprintf(want, "tokenizer", "mnist", "goroot, text, imdb, table, tsv")},
 		{"augmented text", "[data.augment]\nflip = true", fmt.Sprintf(want, "augment", "goroot", "mnist, image_folder")},
 		{"negative cap", "max_bytes = -1", "max_bytes = -1 is out of range"},
 		{"negative cap of examples", "source = 'imdb'\nmax_examples = -1", "max_examples = -1 is out of range"},

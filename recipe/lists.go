@@ -4,6 +4,7 @@ import (
 	"sparrow/attention"
 	"sparrow/configs"
 	"sparrow/data"
+	"sparrow/model"
 	"sparrow/nn"
 )
 
@@ -46,4 +47,17 @@ var OldDefaults = map[string]any{
 	"model.favit.fusion": "mean", "model.favit.groups": "all", "model.favit.pad": "reflect",
 
 	"train.stf.refresh": 0, "train.stf.sweeps": 0, "train.stf.margin": 0.0, "train.stf.rate": 0.0, "train.stf.freeze_share": 0.0, "train.stf.decay": 0.0,
+}
+
+// Names are the networks and the sources of data of a list, in its order; what stands for no data is none of them.
+func Names(l configs.Lists) (networks, sources []string) {
+	for _, c := range configs.Of[model.Body](l) {
+		networks = append(networks, c.Name)
+	}
+	for _, c := range configs.Of[data.Source](l) {
+		if !(Data{configs.OneOf[data.Source]{Name: c.Name, Of: c.New()}}).IsNone() {
+			sources = append(sources, c.Name)
+		}
+	}
+	return networks, sources
 }

@@ -33,6 +33,9 @@ func (c Train) Validate(r *configs.Report) {
 	r.AtLeast("batch_size", 1)
 	r.AtLeast("grad_accum", 1)
 	r.AtLeast("patience", 0)
+	if c.Epochs != nil && !(*c.Epochs > 0 && *c.Epochs <= maxEpochs) {
+		r.Errorf("epochs", "is out of range; want more than 0, to %d", maxEpochs)
+	}
 	within := func(key string, v, low, high float64) {
 		r.Within(key, v >= low && v < high, fmt.Sprintf("at least %g and less than %g", low, high))
 	}
@@ -51,6 +54,9 @@ func (c Train) Validate(r *configs.Report) {
 	c.validateSchedule(r)
 	c.validateSTF(r)
 }
+
+// maxEpochs keeps the number of steps a number.
+const maxEpochs = 1_000_000
 
 // defaultAdamBlock is the block size of the authors' library.
 const defaultAdamBlock = 256
@@ -79,7 +85,7 @@ func (c Train) validateSchedule(r *configs.Report) {
 	r.Within("learning_rate", c.LearningRate > 0 && !math.IsInf(c.LearningRate, 1), "a finite number above 0")
 	r.Within("min_lr_ratio", c.MinLRRatio >= 0 && c.MinLRRatio <= 1, "0 to 1")
 	r.OneOf("schedule")
-	if c.Steps < 1 {
+	if c.Steps < 1 || c.Epochs != nil { // steps are not known yet
 		return
 	}
 	if c.WarmupSteps < 0 || c.WarmupSteps > c.Steps {

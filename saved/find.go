@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"sparrow/checkpoints"
 	"sparrow/internal/shell"
@@ -27,8 +28,13 @@ func Find(path string, last bool) (string, error) {
 	if _, err := os.Stat(filepath.Join(path, "manifest.json")); err == nil {
 		return path, nil
 	}
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+	switch info, err := os.Stat(path); {
+	case err != nil:
 		return "", fmt.Errorf("%w: %s is neither a run nor a checkpoint: there is no such folder", ErrNotFound, path)
+	case !info.IsDir() && slices.Contains([]string{".gguf", ".bin", ".whl", ".zip", ".safetensors"}, filepath.Ext(path)):
+		return "", fmt.Errorf("%w: %s is a file; if it holds a model from elsewhere, make a checkpoint of it by: %s", ErrNotFound, path, importCommand(path))
+	case !info.IsDir():
+		return "", fmt.Errorf("%w: %s is a file; want the folder of a run, such as runs/NAME, or of a checkpoint", ErrNotFound, path)
 	}
 	all, damaged, err := checkpoints.Scan(path)
 	if err != nil {
@@ -42,6 +48,8 @@ func Find(path string, last bool) (string, error) {
 	case len(all) == 0 && lostManifest(path):
 		_, err := checkpoints.Open(path) // says what is missing
 		return "", err
+	case len(all) == 0 && fromElsewhere(path):
+		return "", fmt.Errorf("%w: %s is a model from elsewhere; make a checkpoint of it by: %s", ErrNotFound, path, importCommand(path))
 	case len(all) == 0:
 		return "", fmt.Errorf("%w: %s is neither a run nor a checkpoint: it has no config.toml and no manifest.json", ErrNotFound, path)
 	}
@@ -70,6 +78,18 @@ func Find(path string, last bool) (string, error) {
 		return best, nil
 	}
 	return newest, nil
+}
+
+// fromElsewhere tells whether a folder looks like one of Hugging Face's kind.
+func fromElsewhere(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "config.json"))
+	return err == nil
+}
+
+// importCommand is the command that makes a checkpoint of a model from elsewhere.
+func importCommand(path string) string {
+	name := filepath.Base(filepath.Clean(path))
+	return shell.Command("model", "import", path, "-o", filepath.ToSlash(filepath.Join("models", strings.TrimSuffix(name, filepath.Ext(name)))))
 }
 
 // IsRun tells whether dir is the folder of a run: create writes config.toml

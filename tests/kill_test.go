@@ -375,10 +375,10 @@ func TestInterruptTwice(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 	}
 	began := time.Now()
-	for !strings.Contains(stderr(), "finishing the step") {
+	for !strings.Contains(stderr(), "stopping at the next batch") {
 		_ = c.Process.Signal(syscall.SIGINT)
 		for range 50 {
-			if strings.Contains(stderr(), "finishing the step") {
+			if strings.Contains(stderr(), "stopping at the next batch") {
 				break
 			}
 			time.Sleep(2 * time.Millisecond)

@@ -107,7 +107,7 @@ func TestDistillRefusesOtherLessons(t *testing.T) {
 	if err := os.WriteFile(path, []byte(lines), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	configs.Edit(&cfg.Data.OneOf, func(s *labelled.TSV) { s.Train, s.Tokenizer, s.TextColumns = path, "byte", []string{"text", "other"} })
+	configs.Edit(&cfg.Data.OneOf, func(s *labelled.Table) { s.Train, s.Tokenizer, s.TextColumns = path, "byte", []string{"text", "other"} })
 	teacher := filepath.Join(t.TempDir(), "teacher")
 	if _, err := mustTrain(t, cfg, teacher, nil); err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ func TestDataGone(t *testing.T) {
 	}{
 		"language": {language, language.Data.Of.(text.Files).Paths[0], nil},
 		"masked":   {masked, masked.Data.Of.(text.Files).Paths[0], nil},
-		"texts":    {texts, texts.Data.Of.(labelled.TSV).Train, func() task.Input { return task.Input{Texts: []string{"some word1"}} }},
+		"texts":    {texts, texts.Data.Of.(labelled.Table).Train, func() task.Input { return task.Input{Texts: []string{"some word1"}} }},
 		"vision":   {vision, vision.Data.Of.(images.Folder).Root, func() task.Input { return task.Input{Image: bytes.NewReader(picture.Bytes())} }},
 	} {
 		t.Run(name, func(t *testing.T) {

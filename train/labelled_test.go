@@ -37,7 +37,7 @@ func labelledConfig(t *testing.T, labels ...string) recipe.Config {
 	c := recipe.Default()
 	c.Model = recipe.ModelOf(encoder.Default())
 	configs.Edit(&c.Model.OneOf, func(b *encoder.Config) { b.DModel, b.NLayer, b.Attention.NHead = 8, 1, 2 })
-	from := labelled.DefaultTSV()
+	from := labelled.DefaultTable()
 	from.Tokenizer, from.MinCount, from.MaxLen = "word", 1, 16
 	from.Train, from.TextColumns, from.LabelColumn, from.ValidationShare = path, []string{"text"}, "label", 0.25
 	c.Data = recipe.From(from)
@@ -95,7 +95,7 @@ func TestMetricOfTwoClasses(t *testing.T) {
 func TestVectors(t *testing.T) {
 	cfg := labelledConfig(t, "a", "b")
 	file := filepath.Join(t.TempDir(), "vectors.txt")
-	configs.Edit(&cfg.Data.OneOf, func(s *labelled.TSV) { s.Vectors = file })
+	configs.Edit(&cfg.Data.OneOf, func(s *labelled.Table) { s.Vectors = file })
 	start := func(text string) (*Trainer, error) {
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"sparrow/configs"
+	"sparrow/internal/shell"
 	"sparrow/recipe"
 	"sparrow/saved"
 )
@@ -17,6 +18,9 @@ import (
 // to a [model] of its own kind too, and wants a [data] with a source.
 func Load(file string, set []string, known ...saved.Options) (cfg recipe.Config, like *saved.Model, err error) {
 	o := saved.Known(known...)
+	if says := configs.Peek(file, nil, "compress", "model", "train"); says["compress"] != nil && says["model"] == nil && says["train"] == nil {
+		return cfg, nil, configs.Problems{{File: file, Message: "is the config of a compression: use it by: " + shell.Command("compress", "run", "-c", file)}}
+	}
 	says := configs.Peek(file, set, "train.init_from", "model", "model.kind", "data.tokenizer", "data.source")
 	from, _ := says["train.init_from"].(string)
 	_, table := says["model"]
@@ -66,7 +70,7 @@ func read(file string, set []string, cfg recipe.Config, o saved.Options) (recipe
 }
 
 // noData is the message about a run that starts from a model from elsewhere and says nothing of its data.
-const noData = `[data] source is missing: the model of init_from = %q comes from elsewhere and has no data of its own; add a table [data] with source = "text" and paths for a language model, source = "tsv" with train, text_columns and label_column for labels or scores, or source = "image_folder" with root for images`
+const noData = `[data] source is missing: the model of init_from = %q comes from elsewhere and has no data of its own; add a table [data] with source = "text" and paths for a language model, source = "table" with train, text_columns and label_column for labels or scores, or source = "image_folder" with root for images`
 
 // tokenizerOf is the override that chooses the tokenizer of a model.
 func tokenizerOf(l *saved.Model) string {

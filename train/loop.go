@@ -25,6 +25,7 @@ type Result struct {
 	BestLoss   float64       // of that checkpoint
 	Metric     string        // it is the best by: [eval] metric
 	BestMetric float64       // of that checkpoint
+	Falling    bool          // less of it is better
 	Stopped    bool          // early, by [train] patience
 	Plot       string        // path of loss.svg
 	Duration   time.Duration // of this process's steps
@@ -92,7 +93,7 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	}
 	r := Result{
 		Score: score, Summary: summary, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
-		Metric: t.cfg.Eval.Metric, BestMetric: t.best(), Stopped: t.state.Step < t.last,
+		Metric: t.cfg.Eval.Metric, BestMetric: t.best(), Falling: task.MetricOf(t.task, t.cfg.Eval.Metric).Falling, Stopped: t.state.Step < t.last,
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
 		Changed: stf.ChangedOf(t.state),
 	}

@@ -57,7 +57,7 @@ func TestPredict(t *testing.T) {
 			cfg.Train.Steps, cfg.Train.LearningRate = 12, 1e-2
 			l, p := predictorOf(t, cfg)
 			ctx := context.Background()
-			content, err := os.ReadFile(cfg.Data.Of.(labelled.TSV).Train)
+			content, err := os.ReadFile(cfg.Data.Of.(labelled.Table).Train)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -115,7 +115,7 @@ func TestPredict(t *testing.T) {
 					t.Errorf("%q: %d heads over %q, want %q", text, len(seen[i].Heads), seen[i].Tokens, want)
 				}
 			}
-			score, err := l.Task.Evaluate(ctx, l.Session, task.Measure{File: cfg.Data.Of.(labelled.TSV).Train})
+			score, err := l.Task.Evaluate(ctx, l.Session, task.Measure{File: cfg.Data.Of.(labelled.Table).Train})
 			if accuracy, _ := score.Value("accuracy"); err != nil || accuracy != float64(right)/float64(len(texts)) || score.Count != len(texts) {
 				t.Errorf("%d of %d texts are labelled right; measured as %+v, %v", right, len(texts), score, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -32,7 +33,7 @@ func ResumeFrom(ctx context.Context, l *saved.Model, dir string, out io.Writer) 
 // resume is Resume of a run that newRun began with from.
 func resume(ctx context.Context, dir, base string, set []string, from origin, out io.Writer) (t *Trainer, done bool, err error) {
 	if !saved.IsRun(dir) {
-		return nil, false, fmt.Errorf("%w: %s is not a run: it has no config.toml", task.ErrUsage, dir)
+		return nil, false, fmt.Errorf("%w: %s is not a run: %s", task.ErrUsage, dir, whyNoRun(dir))
 	}
 	unlock, err := lock(dir, "or stop it")
 	if err != nil {
@@ -44,6 +45,20 @@ func resume(ctx context.Context, dir, base string, set []string, from origin, ou
 	}
 	t.unlock = unlock
 	return t, done, nil
+}
+
+// whyNoRun says what is wrong with a path that leads to no run.
+func whyNoRun(dir string) string {
+	switch info, err := os.Stat(dir); {
+	case err != nil:
+		return "there is no such folder"
+	case !info.IsDir():
+		return "it is a file; want the folder of a run, such as runs/NAME"
+	}
+	if _, err := os.Stat(filepath.Join(dir, "manifest.json")); err == nil {
+		return "it is a checkpoint; name the folder of its run, or start a new run from it by [train] init_from"
+	}
+	return "it has no config.toml"
 }
 
 // resumeLocked is resume of a run that nobody else continues.
@@ -141,7 +156,7 @@ func continued(ctx context.Context, cfg recipe.Config, dir, base string, c *chec
 func ended(cfg recipe.Config, state saved.State, solved task.Solved, dir string, out io.Writer) bool {
 	last := lastStep(cfg, solved)
 	switch {
-	case state.Pending, state.Step < last && !exhausted(cfg.Train, state):
+	case state.Pending, cfg.Train.Epochs != nil, state.Step < last && !exhausted(cfg.Train, state):
 		return false
 	case state.Step >= last && solved != nil:
 		fmt.Fprintf(out, "%s has ended already, with all its rounds\n", dir)

@@ -165,7 +165,7 @@ func (t *Trainer) initialize() error {
 // prepare builds everything in memory. fill, if there is one, gives the declared store its values, of which else the first ones are
 // drawn.
 func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, known saved.Options, out io.Writer, fill func(*nn.Store) error) (*Trainer, error) {
-	t := &Trainer{cfg: cfg, dir: dir, out: out, stopping: func() bool { return false }, task: own, known: known, schedule: optim.ScheduleOf(cfg.Train)}
+	t := &Trainer{cfg: cfg, dir: dir, out: out, stopping: func() bool { return false }, task: own, known: known}
 	plan, err := examine(ctx, cfg, own, known)
 	if err != nil {
 		return nil, err
@@ -175,8 +175,15 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 	}
 	t.facts = own.Facts()
 	t.plan = plan
+	if err := t.countSteps(); err != nil {
+		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
+	}
+	t.schedule = optim.ScheduleOf(t.cfg.Train)
 	defer plan.limitGarbage()()
 	t.Message("data: %s", t.facts.Line)
+	if per := t.pass(); per > 0 {
+		t.Message("one pass over the training data: %d steps", per)
+	}
 	t.store = nn.NewStore(tensor.Float32)
 	t.state.Corpus = t.facts.Hash
 	if t.solved, err = solvedOf(own, cfg); err == nil && t.solved == nil {
@@ -187,7 +194,7 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
-	t.last = lastStep(cfg, t.solved)
+	t.last = lastStep(t.cfg, t.solved)
 	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Name, cfg.Model.Body().Layout(),
 		metrics.Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
 	return t, nil

@@ -14,6 +14,6 @@ func main() {
 		Use:   "compress",
 		Short: "Make a trained checkpoint smaller",
 	}
-	root.AddCommand(planCommand(), runCommand(), verifyCommand(), reportCommand())
+	root.AddCommand(planCommand(), runCommand(), verifyCommand(), reportCommand(), sweepCommand())
 	os.Exit(cli.Main(root))
 }

@@ -73,6 +73,7 @@ func embedCommand() *cobra.Command {
 	c.Flags().IntVar(&dims, "dims", 0, "keep the first `N` numbers of a vector, of models that are trained for it (0: all)")
 	c.Flags().StringVar(&prompt, "prompt", "", "`NAME` of a prompt of the model, such as query, to put before each text (empty: its default, if any)")
 	cli.Threads(c)
+	cli.Choices(c, "format", "text", "json", "npy")
 	return c
 }
 

@@ -83,6 +83,7 @@ func evalCommand() *cobra.Command {
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the saved config, as in data.paths=[\"my.txt\"] (repeatable)")
 	cli.Threads(c)
+	cli.Choices(c, "split", "validation", "test")
 	return c
 }
 

@@ -67,6 +67,8 @@ ones first, or with --factored kept in a folder of format hf, which the loader o
 	c.Flags().BoolVar(&factored, "factored", false, "keep layers of few bytes as they are, of hf")
 	baseFlag(c, &base)
 	cli.Threads(c)
+	cli.Choices(c, "format", interchange.Formats...)
+	cli.Choices(c, "type", "F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K_M")
 	return c
 }
 

@@ -76,6 +76,7 @@ All that is not supported, missing, superfluous or of a wrong shape is said at o
 	c.Flags().StringVar(&tokenizer, "tokenizer", "", "of a .bin of llama2.c: its tokenizer, as tok512.bin")
 	c.Flags().BoolVar(&pairs, "pairs", false, "of a classifier whose config does not say so: its texts come in pairs")
 	cli.Threads(c)
+	cli.Choices(c, "dtype", "float32", "int8", "int4")
 	return c
 }
 

@@ -15,6 +15,6 @@ func main() {
 		Use:   "train",
 		Short: "Train a transformer from a TOML file",
 	}
-	root.AddCommand(runCommand(), resumeCommand())
+	root.AddCommand(runCommand(), resumeCommand(), initCommand(), keysCommand(), sweepCommand())
 	os.Exit(cli.Main(root))
 }

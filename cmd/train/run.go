@@ -153,7 +153,7 @@ func dryRun(ctx context.Context, like *saved.Model, cfg recipe.Config, accountin
 	if err != nil {
 		return err
 	}
-	text, err := configs.Encode(cfg)
+	text, err := configs.EncodeBut(cfg, cfg.Idle())
 	if err != nil {
 		return err
 	}

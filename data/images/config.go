@@ -67,8 +67,8 @@ func (s MNIST) Validate(r *configs.Report) { s.check(r, mnistChannels) }
 // Folder is the source of image files in a folder for each class.
 type Folder struct {
 	Options
-	Root      string `toml:"root" doc:"folder of the images"`
-	ImageSize int    `toml:"image_size" doc:"height and width to which images are brought: the shorter side is scaled, the middle of the longer one kept; 8 to 1024; 0: all files must have one size" unit:"pixels"`
+	Root      string `toml:"root" also:"path|folder|dir|train" doc:"folder of the images"`
+	ImageSize int    `toml:"image_size" also:"img_size|size|resolution" doc:"height and width to which images are brought: the shorter side is scaled, the middle of the longer one kept; 8 to 1024; 0: all files must have one size" unit:"pixels"`
 
 	// Scaling is how a model from elsewhere takes images, not a key.
 	Scaling Scaling `toml:"-"`
@@ -135,4 +135,14 @@ func (o Options) check(r *configs.Report, channels int) {
 			}
 		}
 	}
+}
+
+// Start implements configs.Starter.
+func (MNIST) Start() []string {
+	return []string{"train.epochs=3", "eval.metric=accuracy"}
+}
+
+// Start implements configs.Starter.
+func (Folder) Start() []string {
+	return []string{"data.root=my-images", "data.image_size=32", "train.epochs=3", "eval.metric=accuracy"}
 }

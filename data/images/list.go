@@ -243,3 +243,8 @@ func (d *Dataset) List(from Source, truth string) ([]Listed, error) {
 	}
 	return all, nil
 }
+
+// Start implements configs.Starter.
+func (List) Start() []string {
+	return []string{"data.list=my-images.tsv", "data.image_size=32", "train.epochs=3", "eval.metric=accuracy"}
+}

@@ -87,3 +87,6 @@ func (s Source) Validate(r *configs.Report) {
 func Sources() []configs.Choice[data.Source] {
 	return []configs.Choice[data.Source]{{Name: "interactions", New: func() data.Source { return Default() }}}
 }
+
+// Start implements configs.Starter.
+func (Source) Start() []string { return []string{"data.ratings=my-ratings.csv"} }

@@ -1,8 +1,8 @@
 package labelled
 
 import (
+	"cmp"
 	"context"
-	"strconv"
 
 	"sparrow/configs"
 	"sparrow/data"
@@ -25,10 +25,10 @@ type Source interface {
 // Options are the keys of the [data] table that all sources of labelled texts have.
 type Options struct {
 	tokenizers.Config
-	ValidationShare float64 `toml:"validation_share" doc:"share of each class that is held out for validation by a hash of the content, more than 0 and less than 1"`
+	ValidationShare float64 `toml:"validation_share" also:"val_split|validation_split|test_size" doc:"share of each class that is held out for validation by a hash of the content, more than 0 and less than 1"`
 
 	Lengths
-	MaxExamples int    `toml:"max_examples" doc:"most examples of each file or split, chosen by hashes, so that a small run starts fast; 0: all"`
+	MaxExamples int    `toml:"max_examples" also:"max_samples|limit" doc:"most examples of each file or split, chosen by hashes, so that a small run starts fast; 0: all"`
 	Vectors     string `toml:"vectors" doc:"file of pretrained word vectors in GloVe's text format, for the word tokenizer; empty: none"`
 }
 
@@ -42,7 +42,7 @@ func DefaultOptions() Options {
 
 // Lengths are the keys of the [data] table that say how long a labelled text may be.
 type Lengths struct {
-	MaxLen int    `toml:"max_len" doc:"length to which longer texts are cut, with special tokens: 8 to 65536; of a pair the longer text is cut first" unit:"tokens"`
+	MaxLen int    `toml:"max_len" also:"seq_len|max_length|max_seq_length|max_seq_len|sequence_length" doc:"length to which longer texts are cut, with special tokens: 8 to 65536; of a pair the longer text is cut first" unit:"tokens"`
 	Cut    string `toml:"cut" doc:"what is kept of a text that is cut: its beginning, or a quarter of the room for its beginning and the rest for its end (Sun et al. 2019)" choices:"head|head_tail"`
 }
 
@@ -64,32 +64,39 @@ func (IMDB) Scores() bool { return false }
 // Validate reports every key that is wrong, as far as that shows without reading a file.
 func (s IMDB) Validate(r *configs.Report) { s.check(r) }
 
-// TSV is the source of files of tab-separated values.
-type TSV struct {
+// Table is the source of files with an example a row: of tab-separated values, of CSV or of JSON lines, by their extension, each also
+// packed by gzip.
+type Table struct {
 	Options
-	Train       string   `toml:"train" doc:"file of training examples"`
-	Validation  string   `toml:"validation" doc:"file of validation examples; empty: a share of train is held out"`
+	name        string   // in configs; "": table
+	Train       string   `toml:"train" also:"train_file|file|path|paths" doc:"file of training examples: .csv, .jsonl, or tab-separated values whatever the extension; .gz behind it: packed by gzip"`
+	Validation  string   `toml:"validation" also:"validation_file|dev|valid|val|eval_file" doc:"file of validation examples; empty: a share of train is held out"`
 	Test        string   `toml:"test" doc:"file of test examples"`
-	TextColumns []string `toml:"text_columns" doc:"one column of text, or two for pairs, by names in the header or numbers from 1"`
-	LabelColumn string   `toml:"label_column" doc:"column of the class or the score, by name or by number from 1"`
-	Header      bool     `toml:"header" doc:"the first line of a file names the columns"`
+	TextColumns []string `toml:"text_columns" also:"text_column|text|text_field" doc:"one column of text, or two for pairs, by names in the header or numbers from 1"`
+	LabelColumn string   `toml:"label_column" also:"label|labels|label_field|target" doc:"column of the class or the score, by name or by number from 1"`
+	Header      bool     `toml:"header" doc:"the first line of a file names the columns; of JSON lines the keys do in any case"`
 	Regression  bool     `toml:"regression" doc:"labels are numbers to predict, not names of classes"`
+	SplitBy     *string  `toml:"split_by" doc:"column, such as a person or a document, whose examples all come to training or all to validation where a share of train is held out; left out: each example by itself"`
 }
 
-// DefaultTSV returns the values of keys that a config leaves out.
-func DefaultTSV() TSV { return TSV{Options: DefaultOptions(), Header: true} }
+// DefaultTable returns the values of keys that a config leaves out.
+func DefaultTable() Table { return Table{Options: DefaultOptions(), Header: true} }
 
 // Name implements data.Source.
-func (TSV) Name() string { return "tsv" }
+func (s Table) Name() string { return cmp.Or(s.name, "table") }
 
 // Scores implements Source.
-func (s TSV) Scores() bool { return s.Regression }
+func (s Table) Scores() bool { return s.Regression }
 
-// Sources are those that come with this package.
+// HoldsOut tells whether a share of train is held out for validation.
+func (s Table) HoldsOut() bool { return s.Validation == "" }
+
+// Sources are those that come with this package; tsv is an earlier name of table.
 func Sources() []configs.Choice[data.Source] {
 	return []configs.Choice[data.Source]{
 		{Name: "imdb", New: func() data.Source { return DefaultIMDB() }},
-		{Name: "tsv", New: func() data.Source { return DefaultTSV() }},
+		{Name: "table", New: func() data.Source { return DefaultTable() }},
+		{Name: "tsv", New: func() data.Source { s := DefaultTable(); s.name = "tsv"; return s }},
 	}
 }
 
@@ -116,35 +123,12 @@ func (c Lengths) Validate(r *configs.Report) {
 	r.OneOf("cut")
 }
 
-// Validate reports every key that is wrong, as far as that shows without reading a file.
-func (s TSV) Validate(r *configs.Report) {
-	s.check(r)
-	if s.Train == "" {
-		r.Errorf("train", `is empty; source = "tsv" needs a file`)
-	}
-	if n := len(s.TextColumns); n != 1 && n != 2 {
-		r.Errorf("text_columns", "has %d columns; want 1, or 2 for pairs", n)
-	}
-	if s.LabelColumn == "" {
-		r.Errorf("label_column", "is empty; want the column of the classes or scores")
-	}
-	seen := map[string]bool{}
-	for _, column := range append([]string{s.LabelColumn}, s.TextColumns...) {
-		key := "text_columns"
-		if len(seen) == 0 {
-			key = "label_column"
-		}
-		n, err := strconv.Atoi(column)
-		switch {
-		case seen[column]:
-			r.Errorf(key, "has column %q twice, or it is the label as well", column)
-		case column == "" && key == "text_columns":
-			r.Errorf(key, "has an empty name")
-		case err != nil && !s.Header && column != "":
-			r.Errorf(key, "has the name %q, but header = false; want numbers from 1", column)
-		case err == nil && n < 1 && !s.Header:
-			r.Errorf(key, "has column %d; columns are numbered from 1", n)
-		}
-		seen[column] = true
-	}
+// Start implements configs.Starter.
+func (IMDB) Start() []string {
+	return []string{"data.max_len=256", "train.epochs=3", "eval.metric=accuracy"}
+}
+
+// Start implements configs.Starter.
+func (Table) Start() []string {
+	return []string{"data.train=my-examples.csv", `data.text_columns=["text"]`, "data.label_column=label", "data.max_len=128", "train.epochs=3", "eval.metric=accuracy"}
 }

@@ -87,7 +87,7 @@ func open(ctx context.Context, from Source, tokenizer tokenizers.Tokenizer, labe
 }
 
 // Examples reads another file with these columns, for a model that exists: its tokenizer, and its labels (nil: regression).
-func (s TSV) Examples(ctx context.Context, path string, tokenizer tokenizers.Tokenizer, labels []string) (*Examples, error) {
+func (s Table) Examples(ctx context.Context, path string, tokenizer tokenizers.Tokenizer, labels []string) (*Examples, error) {
 	s.Train, s.Regression = path, labels == nil
 	if err := data.Check(s); err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func FuzzTSV(f *testing.F) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s := DefaultTSV()
+		s := DefaultTable()
 		s.Train, s.TextColumns, s.LabelColumn, s.Regression = path, []string{"a", "b"}, "label", scores
 		c, err := s.Read(context.Background(), nil)
 		if err == nil && !scores && len(c.Labels) == 0 {

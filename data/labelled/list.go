@@ -13,16 +13,16 @@ type Listed struct {
 	Held  bool   // of validation or test
 }
 
-// List reads single texts with classes as Open splits them. truth names a column of source "tsv" that says more of each text than its
+// List reads single texts with classes as Open splits them. truth names a column of source "table" that says more of each text than its
 // label; "": none.
 func List(ctx context.Context, from Source, labels []string, truth string) ([]Listed, error) {
 	var c *Corpus
 	var err error
-	switch s, tsv := from.(TSV); {
+	switch s, tsv := from.(Table); {
 	case tsv && truth != "":
 		c, err = s.readBeside(ctx, labels, truth)
 	case truth != "":
-		return nil, fmt.Errorf("data: source %q has no column %q; want source = \"tsv\"", from.Name(), truth)
+		return nil, fmt.Errorf("data: source %q has no column %q; want source = \"table\"", from.Name(), truth)
 	default:
 		c, err = from.Read(ctx, labels)
 	}
@@ -52,7 +52,7 @@ func List(ctx context.Context, from Source, labels []string, truth string) ([]Li
 }
 
 // readBeside is Read with another column as well.
-func (s TSV) readBeside(ctx context.Context, labels []string, truth string) (*Corpus, error) {
+func (s Table) readBeside(ctx context.Context, labels []string, truth string) (*Corpus, error) {
 	beside := s
 	beside.LabelColumn = truth
 	c := &Corpus{Labels: labels}

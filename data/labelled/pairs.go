@@ -9,7 +9,7 @@ import (
 )
 
 // Pairs reads another file with these columns, of two texts and how alike they are; the texts are apart.
-func (s TSV) Pairs(ctx context.Context, path string, tokenizer tokenizers.Tokenizer) (*Examples, error) {
+func (s Table) Pairs(ctx context.Context, path string, tokenizer tokenizers.Tokenizer) (*Examples, error) {
 	s.Train, s.Regression = path, true
 	if err := data.Check(s); err != nil {
 		return nil, err

@@ -21,8 +21,8 @@ func pairsFile(t *testing.T, n int) string {
 	return writeFile(t, "pairs.tsv", text.String())
 }
 
-func pairsOf(path string) TSV {
-	s := DefaultTSV()
+func pairsOf(path string) Table {
+	s := DefaultTable()
 	s.Train, s.TextColumns, s.LabelColumn, s.Regression, s.ValidationShare = path, []string{"sentence1", "sentence2"}, "score", true, 0.25
 	return s
 }
@@ -84,7 +84,7 @@ func TestPairsRefuse(t *testing.T) {
 	single.TextColumns = single.TextColumns[:1]
 	classes := pairsOf(pairsFile(t, 12))
 	classes.Regression = false
-	for _, s := range []TSV{single, classes} {
+	for _, s := range []Table{single, classes} {
 		if _, err := OpenPairs(context.Background(), s, tokenizers.ByteTokenizer{}); err == nil || !strings.Contains(err.Error(), "no pairs of texts with scores") {
 			t.Errorf("%v: %v", s.TextColumns, err)
 		}

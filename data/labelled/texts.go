@@ -25,6 +25,7 @@ type Texts struct {
 	Pairs  bool
 	Labels []int32   // class ids; nil: scores
 	Scores []float64 // nil: labels
+	Keys   []string  // of split_by; nil: none
 
 	truth []string // of another column, beside labels; nil: not read
 }
@@ -53,6 +54,9 @@ func (l *Texts) take(indices []int) *Texts {
 		for d := range l.perExample() {
 			j := i*l.perExample() + d
 			out.AddText(l.Content(j), l.List[j].Path)
+		}
+		if l.Keys != nil {
+			out.Keys = append(out.Keys, l.Keys[i])
 		}
 		if l.Labels != nil {
 			out.Labels = append(out.Labels, l.Labels[i])
@@ -83,8 +87,13 @@ func (l *Texts) capExamples(limit int) *Texts {
 	return l.take(data.LeastHashes(l.byHash(), limit))
 }
 
-// holdOut splits off a share of each class for validation.
+// holdOut splits off a share of each class for validation or, where there are keys, a share of all with the same key together.
 func (l *Texts) holdOut(share float64) (train, validation *Texts) {
+	if l.Keys != nil {
+		byKey := data.SortByHash(l.len(), func(i int) [sha256.Size]byte { return sha256.Sum256([]byte(l.Keys[i])) })
+		keep, out := data.HoldOut(byKey, nil, share)
+		return l.take(keep), l.take(out)
+	}
 	keep, out := data.HoldOut(l.byHash(), l.Labels, share)
 	return l.take(keep), l.take(out)
 }

@@ -31,8 +31,8 @@ func (o Options) Text() Options { return o }
 
 // Limits are the keys of the [data] table that say how much text is read, and in which pieces.
 type Limits struct {
-	SeqLen          int     `toml:"seq_len" doc:"length of a training sequence" unit:"tokens"`
-	ValidationShare float64 `toml:"validation_share" doc:"share that is held out for validation, more than 0 and less than 1: whole packages of goroot, the end of each text file"`
+	SeqLen          int     `toml:"seq_len" also:"max_len|max_length|sequence_length|block_size|context_length|max_seq_len" doc:"length of a training sequence" unit:"tokens"`
+	ValidationShare float64 `toml:"validation_share" also:"val_split|validation_split|test_size" doc:"share that is held out for validation, more than 0 and less than 1: whole packages of goroot, the end of each text file"`
 	MaxBytes        int64   `toml:"max_bytes" doc:"most text of both splits together, chosen by names and sizes, so that a small run starts fast; 0: all" unit:"bytes"`
 }
 
@@ -63,7 +63,7 @@ func (Goroot) Name() string { return "goroot" }
 
 // Files are files of the user's own.
 type Files struct {
-	Paths []string `toml:"paths" doc:"files or globs, relative to the working directory; a glob has no **"`
+	Paths []string `toml:"paths" also:"path|files|file|train" doc:"files or globs, relative to the working directory; a glob has no **"`
 	Options
 }
 
@@ -89,4 +89,14 @@ func Sources() []configs.Choice[data.Source] {
 		{Name: "goroot", New: func() data.Source { return DefaultGoroot() }},
 		{Name: "text", New: func() data.Source { return DefaultFiles() }},
 	}
+}
+
+// Start implements configs.Starter.
+func (Goroot) Start() []string {
+	return []string{"data.seq_len=128", "train.steps=2000", `sample.prompt="func "`}
+}
+
+// Start implements configs.Starter.
+func (Files) Start() []string {
+	return []string{`data.paths=["my-texts/*.txt"]`, "data.seq_len=128", "data.tokenizer=byte", "train.epochs=3"}
 }

@@ -1,4 +1,3 @@
-// Package cli holds what the commands share: how errors end them, and common flags. It must not know what the commands do.
 package cli
 
 import (
@@ -26,7 +25,8 @@ func Usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 // values cut.
 func Main(root *cobra.Command) int {
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Version = version()
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		words := append(strings.Fields(c.CommandPath()), "--help")
 		return Usagef("%w\nsee: %s", err, shell.Command(words[0], words[1:]...))
@@ -34,6 +34,18 @@ func Main(root *cobra.Command) int {
 	started := false
 	var watch func(c *cobra.Command)
 	watch = func(c *cobra.Command) {
+		if c.HasParent() {
+			complete(c)
+		}
+		if check := c.Args; check != nil {
+			c.Args = func(c *cobra.Command, args []string) error {
+				if err := check(c, args); err != nil {
+					words := append(strings.Fields(c.CommandPath()), "--help")
+					return Usagef("%w\nusage: %s\nsee: %s", err, c.UseLine(), shell.Command(words[0], words[1:]...))
+				}
+				return nil
+			}
+		}
 		if run := c.RunE; run != nil {
 			c.RunE = func(c *cobra.Command, args []string) error { started = true; return run(c, args) }
 		}

@@ -11,20 +11,20 @@ import (
 
 // Config are the keys of an encoder in the manner of BERT, of which it takes some in one way only. It is the body too.
 type Config struct {
-	DModel  int `toml:"d_model" doc:"width of the residual stream" unit:"neurons"`
-	NLayer  int `toml:"n_layer" doc:"blocks"`
-	DFF     int `toml:"d_ff" doc:"width inside the MLP; 0: 4 d_model" unit:"neurons"`
-	Context int `toml:"context" doc:"longest sequence; 0: [data] seq_len" unit:"tokens"`
+	DModel  int `toml:"d_model" also:"hidden_size|hidden_dim|n_embd|embed_dim|dim|d" doc:"width of the residual stream" unit:"neurons"`
+	NLayer  int `toml:"n_layer" also:"layers|num_layers|n_layers|num_hidden_layers|depth" doc:"blocks"`
+	DFF     int `toml:"d_ff" also:"intermediate_size|ffn_dim|mlp_dim|hidden" doc:"width inside the MLP; 0: 4 d_model" unit:"neurons"`
+	Context int `toml:"context" also:"max_position_embeddings|max_seq_len|block_size|n_positions" doc:"longest sequence; 0: [data] seq_len" unit:"tokens"`
 
 	Norm                  string  `toml:"norm" doc:"kind of norm after each branch" choices:"rms_norm|layer_norm"`
 	NormEps               float64 `toml:"norm_eps" doc:"added to the variance"`
-	MLP                   string  `toml:"mlp" doc:"activation of the MLP" choices:"gelu|gelu_tanh|relu|silu"`
+	MLP                   string  `toml:"mlp" also:"activation|hidden_act|act" doc:"activation of the MLP" choices:"gelu|gelu_tanh|relu|silu"`
 	Positions             string  `toml:"positions" doc:"how tokens know their places" choices:"learned"`
-	Tied                  bool    `toml:"tie_embeddings" doc:"false: the output head of a masked language model is the token embedding in any case"`
+	Tied                  bool    `toml:"tie_embeddings" also:"tie_word_embeddings" doc:"false: the output head of a masked language model is the token embedding in any case"`
 	Bias                  bool    `toml:"bias" doc:"biases in the MLP's layers"`
-	Dropout               float64 `toml:"dropout" doc:"probability, on embeddings and on each branch"`
-	InitStd               float64 `toml:"init_std" doc:"deviation of the weights' normal distribution"`
-	CheckpointActivations bool    `toml:"checkpoint_activations" doc:"compute activations of a block again in the backward pass, to save memory, for about a third more time"`
+	Dropout               float64 `toml:"dropout" also:"resid_pdrop|hidden_dropout_prob|dropout_rate" doc:"probability, on embeddings and on each branch"`
+	InitStd               float64 `toml:"init_std" also:"initializer_range" doc:"deviation of the weights' normal distribution"`
+	CheckpointActivations bool    `toml:"checkpoint_activations" also:"gradient_checkpointing" doc:"compute activations of a block again in the backward pass, to save memory, for about a third more time"`
 
 	Vocab *int `toml:"vocab_size" doc:"rows of the token embedding; left out: as many as the tokenizer has tokens" unit:"tokens"`
 
@@ -143,3 +143,8 @@ func (c Config) Layout() string { return fmt.Sprintf("%d layers of width %d", c.
 
 // Blocks implements model.Body.
 func (c Config) Blocks() int { return c.NLayer }
+
+// Start implements configs.Starter.
+func (Config) Start() []string {
+	return []string{"data.tokenizer=wordpiece", "data.vocab_size=8000", "model.d_model=128", "model.n_layer=2", "model.dropout=0.1", "model.attention.n_head=4", "train.batch_size=32", "train.learning_rate=5e-4", "train.schedule=linear", "train.weight_decay=0.05"}
+}

@@ -14,8 +14,8 @@ import (
 // of its numbers replaced. Lists have an entry for each stage.
 type Config struct {
 	Variant    string `toml:"variant" doc:"sizes of the network, which the lists below replace" choices:"tiny|b0|b1|b2|b3"`
-	Widths     []int  `toml:"widths" doc:"channels of the stages; empty: the variant's, as in the lists that follow"`
-	Depths     []int  `toml:"depths" doc:"blocks of the stages"`
+	Widths     []int  `toml:"widths" also:"d_model|hidden_size|channels|embed_dims" doc:"channels of the stages; empty: the variant's, as in the lists that follow"`
+	Depths     []int  `toml:"depths" also:"n_layer|layers|num_layers|depth" doc:"blocks of the stages"`
 	Heads      []int  `toml:"heads" doc:"heads of the local groups"`
 	MLPRatios  []int  `toml:"mlp_ratios" doc:"width inside the MLP over the stage's"`
 	Reductions []int  `toml:"reductions" doc:"r of fasa: side of the global patches, and dilation" unit:"pixels"`
@@ -208,3 +208,8 @@ func (c Config) MACs(dims model.Dims) int {
 // linearInit is that of linear layers. The authors' is cut off at 2, a hundred
 // deviations away.
 var linearInit = nn.Normal(0.02)
+
+// Start implements configs.Starter.
+func (Body) Start() []string {
+	return []string{"model.favit.variant=tiny", "train.batch_size=64", "train.learning_rate=2e-3", "train.weight_decay=0.05", "train.ema=0.999"}
+}

@@ -19,8 +19,8 @@ import (
 // Config is the [model.lama] table: a bidirectional GRU under an attention
 // that pools its states.
 type Config struct {
-	EmbedDim         int                           `toml:"embed_dim" doc:"E, width of a token's vector" unit:"neurons"`
-	Hidden           int                           `toml:"hidden" doc:"H, width of each direction's state" unit:"neurons"`
+	EmbedDim         int                           `toml:"embed_dim" also:"d_model|hidden_size|n_embd|dim" doc:"E, width of a token's vector" unit:"neurons"`
+	Hidden           int                           `toml:"hidden" also:"hidden_dim|hidden_units" doc:"H, width of each direction's state" unit:"neurons"`
 	ClassifierHidden int                           `toml:"classifier_hidden" doc:"units of a layer before the scores; 0: none" unit:"neurons"`
 	Dropout          float64                       `toml:"dropout" doc:"probability, on embeddings, on the text's vector and in the classifier"`
 	Pooling          configs.OneOf[attention.Pool] `toml:"pooling" doc:"how words become one vector"`
@@ -107,4 +107,9 @@ func (c Body) Head(g *model.Graph, x *G.Node, outputs int) *G.Node {
 		x, width = g.Dropout(x, "dense", c.Dropout), f
 	}
 	return nn.NewHead(classifier.Sub("out"), width, outputs, true, init(width)).Forward(x) // [B, C]
+}
+
+// Start implements configs.Starter.
+func (Body) Start() []string {
+	return []string{"data.tokenizer=word", "data.vocab_size=20000", "model.lama.embed_dim=100", "model.lama.hidden=50", "train.batch_size=32", "train.learning_rate=2e-3", "train.schedule=linear", "train.weight_decay=0.05"}
 }

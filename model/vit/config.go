@@ -10,10 +10,10 @@ import (
 
 // Config is the [model.vit] table.
 type Config struct {
-	Patch     int              `toml:"patch" doc:"side of the patches; a divisor of the images'" unit:"pixels"`
-	DModel    int              `toml:"d_model" doc:"width of the residual stream" unit:"neurons"`
-	NLayer    int              `toml:"n_layer" doc:"blocks"`
-	DFF       int              `toml:"d_ff" doc:"width inside the MLP; 0: 4 d_model" unit:"neurons"`
+	Patch     int              `toml:"patch" also:"patch|patch_size" doc:"side of the patches; a divisor of the images'" unit:"pixels"`
+	DModel    int              `toml:"d_model" also:"d_model|hidden_size|embed_dim|dim" doc:"width of the residual stream" unit:"neurons"`
+	NLayer    int              `toml:"n_layer" also:"n_layer|layers|num_layers|n_layers|num_hidden_layers|depth" doc:"blocks"`
+	DFF       int              `toml:"d_ff" also:"d_ff|intermediate_size|mlp_dim" doc:"width inside the MLP; 0: 4 d_model" unit:"neurons"`
 	MLP       string           `toml:"mlp" doc:"activation of the MLP" choices:"gelu|gelu_tanh|relu|silu"`
 	NormEps   float64          `toml:"norm_eps" doc:"added to the variance"`
 	Dropout   float64          `toml:"dropout" doc:"probability, on embeddings and on each branch"`
@@ -117,4 +117,9 @@ func (c Body) Least(dims model.Dims, rows, _ int, _ bool) (n model.Need) {
 	}
 	n.Activations = 4 * tokens * float64(c.NLayer) * kept * float64(rows)
 	return n
+}
+
+// Start implements configs.Starter.
+func (Body) Start() []string {
+	return []string{"model.vit.patch=4", "model.vit.d_model=64", "model.vit.n_layer=4", "model.vit.attention.n_head=4", "train.batch_size=64", "train.learning_rate=1e-3", "train.weight_decay=0.05", "train.ema=0.999"}
 }

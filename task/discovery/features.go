@@ -159,7 +159,7 @@ func Features(t task.Task) Embedder {
 
 // Fit reads a table, fits a head on the vectors of its texts, which tells their domains apart, and looks for classes in what it says.
 func Fit(ctx context.Context, e Embedder, s *model.Session, table Table, o Options) (*Classes, error) {
-	from := labelled.DefaultTSV()
+	from := labelled.DefaultTable()
 	from.Train, from.TextColumns, from.LabelColumn, from.ValidationShare, from.MaxExamples = table.File, []string{table.Text}, table.Domain, heldShare, table.Limit
 	list, err := labelled.List(ctx, from, nil, o.Truth)
 	if err != nil {

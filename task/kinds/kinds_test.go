@@ -100,9 +100,9 @@ func TestNamed(t *testing.T) {
 
 // TestDiscoverFits: classes are discovered wherever single texts or images are labelled, and only by name.
 func TestDiscoverFits(t *testing.T) {
-	tsv := func(change func(*labelled.TSV)) recipe.Config {
+	tsv := func(change func(*labelled.Table)) recipe.Config {
 		c := config("tsv", "encoder")
-		s := c.Data.Of.(labelled.TSV)
+		s := c.Data.Of.(labelled.Table)
 		s.TextColumns, s.LabelColumn = []string{"text"}, "domain"
 		change(&s)
 		c.Data = recipe.From(s)
@@ -112,10 +112,10 @@ func TestDiscoverFits(t *testing.T) {
 		name, want string
 		config     recipe.Config
 	}{
-		{"texts", "", tsv(func(*labelled.TSV) {})},
+		{"texts", "", tsv(func(*labelled.Table) {})},
 		{"images", "", config("mnist", "favit")},
-		{"pairs", "[data] text_columns has 2 columns; classes are discovered of single texts", tsv(func(s *labelled.TSV) { s.TextColumns = []string{"a", "b"} })},
-		{"scores", `[data] source = "tsv" has scores; want domains`, tsv(func(s *labelled.TSV) { s.Regression = true })},
+		{"pairs", "[data] text_columns has 2 columns; classes are discovered of single texts", tsv(func(s *labelled.Table) { s.TextColumns = []string{"a", "b"} })},
+		{"scores", `[data] source = "tsv" has scores; want domains`, tsv(func(s *labelled.Table) { s.Regression = true })},
 		{"a network of texts on images", `[model] kind = "encoder" is no model.Viewer`, config("mnist", "encoder")},
 		{"text without labels", "want texts or images whose labels are the domains", config("goroot", "encoder")},
 	} {

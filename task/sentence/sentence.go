@@ -100,14 +100,14 @@ func (t *Task) Read(ctx context.Context) error {
 // source is that of the config, whose labels are scores and whose texts are no longer than the vectors' may be.
 func (t *Task) source() labelled.Source {
 	d := t.cfg.Data
-	if s, ok := d.Of.(labelled.TSV); ok {
+	if s, ok := d.Of.(labelled.Table); ok {
 		d.Of = t.columns(s)
 	}
 	s, _ := d.Labelled()
 	return s
 }
 
-func (t *Task) columns(s labelled.TSV) labelled.TSV {
+func (t *Task) columns(s labelled.Table) labelled.Table {
 	s.Regression, s.MaxLen = true, min(s.MaxLen, t.longest())
 	return s
 }

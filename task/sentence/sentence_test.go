@@ -41,7 +41,7 @@ func pairs(t *testing.T) recipe.Config {
 	body.DModel, body.NLayer, body.DFF, body.Attention.NHead = 8, 1, 12, 2
 	body.Sentence = &encoder.Sentence{Pooling: "mean"}
 	cfg.Model = recipe.ModelOf(body)
-	from := labelled.DefaultTSV()
+	from := labelled.DefaultTable()
 	from.Train, from.TextColumns, from.LabelColumn, from.MaxLen, from.ValidationShare = path, []string{"sentence1", "sentence2"}, "score", 16, 0.25
 	cfg.Data = recipe.From(from)
 	cfg.Train.BatchSize = 4
@@ -145,7 +145,7 @@ func TestLearns(t *testing.T) {
 // TestRefusals: single texts and scores of nobody.
 func TestRefusals(t *testing.T) {
 	cfg := pairs(t)
-	configs.Edit(&cfg.Data.OneOf, func(s *labelled.TSV) { s.TextColumns = s.TextColumns[:1] })
+	configs.Edit(&cfg.Data.OneOf, func(s *labelled.Table) { s.TextColumns = s.TextColumns[:1] })
 	goal, err := Open(cfg, nil)
 	if err == nil {
 		err = goal.Read(context.Background())

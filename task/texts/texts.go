@@ -114,7 +114,7 @@ func (l *Task) loader(d *labelleddata.Dataset, rows int, seed uint64) (*labelled
 
 // checkColumns refuses single texts for a model of pairs, and the reverse.
 func (l *Task) checkColumns() error {
-	tsv, ok := l.from.(labelleddata.TSV)
+	tsv, ok := l.from.(labelleddata.Table)
 	n := len(tsv.TextColumns)
 	switch {
 	case l.labels == nil || !ok || (n == 2) == l.labels.Pairs:
@@ -180,7 +180,7 @@ func (l *Task) On(file string) recipe.Config {
 
 // Columns implements Filer.
 func (l *Task) Columns(cfg recipe.Config) error {
-	tsv, ok := cfg.Data.Of.(labelleddata.TSV)
+	tsv, ok := cfg.Data.Of.(labelleddata.Table)
 	if !ok || len(tsv.TextColumns) > 0 && tsv.LabelColumn != "" {
 		return nil
 	}
@@ -288,7 +288,7 @@ func (l *Task) part(ctx context.Context, f task.Feed) (*labelleddata.Examples, e
 	if err := l.checkColumns(); err != nil {
 		return nil, task.Refuse(err)
 	}
-	tsv, ok := l.from.(labelleddata.TSV)
+	tsv, ok := l.from.(labelleddata.Table)
 	if !ok {
 		return nil, task.Refusef("--file %s: [data] source = %q has no columns: want --set data.source=tsv with text_columns and label_column", f.File, l.from.Name())
 	}

@@ -89,7 +89,7 @@ func readAsBytes(cfg recipe.Data) recipe.Data {
 	case labelled.IMDB:
 		s.Config, s.Lengths, s.Vectors = tokenizers.DefaultConfig(), labelled.DefaultOptions().Lengths, ""
 		return recipe.From(s)
-	case labelled.TSV:
+	case labelled.Table:
 		s.Config, s.Lengths, s.Vectors = tokenizers.DefaultConfig(), labelled.DefaultOptions().Lengths, ""
 		return recipe.From(s)
 	case images.Source:

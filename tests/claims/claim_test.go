@@ -239,7 +239,7 @@ func writeTiny(t *testing.T, replace ...string) (claim string) {
 func TestBadClaims(t *testing.T) {
 	for _, c := range []struct{ name, old, new, want string }{
 		{"a key that does not exist", "seeds = 2", "sedes = 2", `unknown key "sedes"; did you mean "seeds"?`},
-		{"a key of the run that does not exist", "n_layer = 1", "n_layers = 1", `did you mean "n_layer"?`},
+		{"a key of the run that does not exist", "n_layer = 1", "n_layers = 1", `here it is called [run.model] n_layer`},
 		{"a run that cannot be", "n_head = 2", "n_head = 3", "does not divide"},
 		{"an arm that cannot be", "rank=2", "rank=0", "[[arm]] set"},
 		{"an arm with an unknown key", "rank=2", "rnak=2", `did you mean "rank"?`},

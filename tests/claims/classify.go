@@ -30,7 +30,7 @@ func classifies(cfg recipe.Config) bool {
 
 // lacksTest tells whether a classifier's data has no test split, as far as the config says.
 func lacksTest(cfg recipe.Config) bool {
-	tsv, ok := cfg.Data.Of.(labelled.TSV)
+	tsv, ok := cfg.Data.Of.(labelled.Table)
 	return classifies(cfg) && ok && tsv.Test == ""
 }
 

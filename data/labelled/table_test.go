@@ -24,8 +24,8 @@ func writeFile(t testing.TB, name, content string) string {
 }
 
 // tsvConfig returns a config over a file with the columns text and label.
-func tsvConfig(path string) TSV {
-	cfg := DefaultTSV()
+func tsvConfig(path string) Table {
+	cfg := DefaultTable()
 	cfg.Train, cfg.TextColumns, cfg.LabelColumn = path, []string{"text"}, "label"
 	cfg.Tokenizer, cfg.VocabSize, cfg.MinCount, cfg.ValidationShare, cfg.MaxLen = "word", 1000, 1, 0.25, 16
 	return cfg
@@ -50,18 +50,18 @@ func TestReadTSV(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name, content string
-		change        func(*TSV)
+		change        func(*Table)
 		want          read
 	}{
 		{"header", "text\tlabel\na b\tyes\nc\tno\n", nil, read{[]string{"a b", "c"}, []string{"no", "yes"}, []int32{1, 0}, nil}},
 		{"quotation marks are characters", "text\tlabel\n\"a\tyes\n\"b\" c\"\tno", nil, read{[]string{"\"a", "\"b\" c\""}, []string{"no", "yes"}, []int32{1, 0}, nil}},
 		{"carriage returns and a byte order mark", "\ufefftext\tlabel\r\na\t1\r\nb\t0\r\n\r\n", nil, read{[]string{"a", "b"}, []string{"0", "1"}, []int32{1, 0}, nil}},
 		{"numbers sort by value", "text\tlabel\na\t10\nb\t9\nc\t-1\n", nil, read{[]string{"a", "b", "c"}, []string{"-1", "9", "10"}, []int32{2, 1, 0}, nil}},
-		{"columns by number", "x\ta\t1\nx\tb\t0\ty\n", func(c *TSV) { c.Header, c.TextColumns, c.LabelColumn = false, []string{"2"}, "3" },
+		{"columns by number", "x\ta\t1\nx\tb\t0\ty\n", func(c *Table) { c.Header, c.TextColumns, c.LabelColumn = false, []string{"2"}, "3" },
 			read{[]string{"a", "b"}, []string{"0", "1"}, []int32{1, 0}, nil}},
-		{"a name wins over a number", "1\t2\t3\na\tb\tc\nd\te\tf\n", func(c *TSV) { c.TextColumns, c.LabelColumn = []string{"2"}, "3" },
+		{"a name wins over a number", "1\t2\t3\na\tb\tc\nd\te\tf\n", func(c *Table) { c.TextColumns, c.LabelColumn = []string{"2"}, "3" },
 			read{[]string{"b", "e"}, []string{"c", "f"}, []int32{0, 1}, nil}},
-		{"pairs with scores", "s1\tscore\ts2\na\t2.5\tb\nc\t-1e1\td\n", func(c *TSV) {
+		{"pairs with scores", "s1\tscore\ts2\na\t2.5\tb\nc\t-1e1\td\n", func(c *Table) {
 			c.TextColumns, c.LabelColumn, c.Regression = []string{"s1", "s2"}, "score", true
 		},
 			read{[]string{"a", "b", "c", "d"}, nil, nil, []float64{2.5, -10}}},
@@ -93,7 +93,7 @@ func TestTSVErrors(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name, content string
-		change        func(*TSV)
+		change        func(*Table)
 		want          string
 	}{
 		{"empty file", "", nil, "x.tsv: no line after the header, want examples"},
@@ -101,30 +101,30 @@ func TestTSVErrors(t *testing.T) {
 		{"no such column", "sentence\tlabel\na\t1\n", nil, `x.tsv:1: text_columns = "text" is not in the header; want one of "sentence", "label", or a number from 1 to 2`},
 		{"no labels", "text\na\n", nil, `x.tsv:1: label_column = "label" is not in the header; want one of "text"`},
 		{"column twice", "text\ttext\tlabel\na\tb\t1\n", nil, `x.tsv:1: text_columns = "text" is in the header twice`},
-		{"one column for both", "text\tlabel\na\t1\n", func(c *TSV) { c.TextColumns = []string{"2"} }, "name column 2 twice"},
-		{"number beyond the line", "text\tlabel\na\t1\n", func(c *TSV) { c.LabelColumn = "7" }, `x.tsv:1: label_column = "7", but the line has 2 columns`},
+		{"one column for both", "text\tlabel\na\t1\n", func(c *Table) { c.TextColumns = []string{"2"} }, "name column 2 twice"},
+		{"number beyond the line", "text\tlabel\na\t1\n", func(c *Table) { c.LabelColumn = "7" }, `x.tsv:1: label_column = "7", but the line has 2 columns`},
 		{"one label only", "text\tlabel\na\t1\nb\t1\n", nil, `x.tsv: column "label" has only the label "1", want at least two classes`},
 		{"missing column", "text\tlabel\na\t1\nb\n", nil, "x.tsv:3: 1 columns, but the header has 2"},
 		{"tab in a text", "text\tlabel\na\tb\t1\n", nil, "x.tsv:2: 3 columns, but the header has 2"},
-		{"too few without a header", "a\t1\nb\n", func(c *TSV) { c.Header, c.TextColumns, c.LabelColumn = false, []string{"1"}, "2" }, "x.tsv:2: 1 columns, want at least 2"},
+		{"too few without a header", "a\t1\nb\n", func(c *Table) { c.Header, c.TextColumns, c.LabelColumn = false, []string{"1"}, "2" }, "x.tsv:2: 1 columns, want at least 2"},
 		{"empty text", "text\tlabel\na\t1\n \t0\n", nil, `x.tsv:3: column "text" is empty, want a text`},
 		{"empty label", "text\tlabel\na\t1\nb\t\n", nil, `x.tsv:3: column "label" is empty, want a label`},
 		{"blank line", "text\tlabel\na\t1\n\nb\t0\n", nil, "x.tsv:3: 1 columns, but the header has 2"},
-		{"score that is none", "text\tlabel\na\t1.5\nb\thigh\n", func(c *TSV) { c.Regression = true }, `x.tsv:3: column "label" is "high", want a number (regression = true)`},
-		{"score not finite", "text\tlabel\na\tNaN\n", func(c *TSV) { c.Regression = true }, `x.tsv:2: column "label" is "NaN", want a number`},
+		{"score that is none", "text\tlabel\na\t1.5\nb\thigh\n", func(c *Table) { c.Regression = true }, `x.tsv:3: column "label" is "high", want a number (regression = true)`},
+		{"score not finite", "text\tlabel\na\tNaN\n", func(c *Table) { c.Regression = true }, `x.tsv:2: column "label" is "NaN", want a number`},
 		{"not UTF-8", "text\tlabel\na\t1\nb\xffc\t0\n", nil, "x.tsv:3: not valid UTF-8 at byte 2 of the line (0xff)"},
 		{"scores taken for classes", many, nil, `x.tsv:1002: label "1000.5" is the 1001th in column "label"; want at most 1000 classes (scores want regression = true)`},
-		{"unknown label in validation", sentences(9), func(c *TSV) { c.Validation = writeFile(t, "v.tsv", "text\tlabel\na\tawful\n") }, `v.tsv:2: label "awful" is none of the labels of training, "bad", "good", "so so"`},
-		{"missing file", sentences(9), func(c *TSV) { c.Test = "none.tsv" }, "data: test: open none.tsv: no such file or directory; the path is relative to the working directory"},
+		{"unknown label in validation", sentences(9), func(c *Table) { c.Validation = writeFile(t, "v.tsv", "text\tlabel\na\tawful\n") }, `v.tsv:2: label "awful" is none of the labels of training, "bad", "good", "so so"`},
+		{"missing file", sentences(9), func(c *Table) { c.Test = "none.tsv" }, "data: test: open none.tsv: no such file or directory; the path is relative to the working directory"},
 		{"nothing for validation", sentences(3), nil, "nothing is left for validation with validation_share = 0.25"},
-		{"rare words only", sentences(9), func(c *TSV) { c.MinCount = 100 }, `no word of 10 occurs min_count = 100 times`},
-		{"absurd length", sentences(9), func(c *TSV) { c.MaxLen = 1 << 30 }, "max_len = 1073741824 is out of range; want 8 to 65536 tokens"},
-		{"no file", "", func(c *TSV) { c.Train = "" }, `train = "" is empty; source = "tsv" needs a file`},
-		{"three texts", "", func(c *TSV) { c.TextColumns = []string{"1", "2", "3"} }, "has 3 columns; want 1, or 2 for pairs"},
-		{"names without a header", "", func(c *TSV) { c.Header = false }, `has the name "label", but header = false; want numbers from 1`},
-		{"label as text", "", func(c *TSV) { c.TextColumns = []string{"label"} }, `has column "label" twice, or it is the label as well`},
-		{"vectors without words", "", func(c *TSV) { c.Vectors, c.Tokenizer = "glove.txt", "byte" }, `vectors = "glove.txt" is for tokenizer = "word", but tokenizer = "byte"`},
-		{"unknown cut", "", func(c *TSV) { c.Cut = "tail" }, `cut = "tail" is unknown`},
+		{"rare words only", sentences(9), func(c *Table) { c.MinCount = 100 }, `no word of 10 occurs min_count = 100 times`},
+		{"absurd length", sentences(9), func(c *Table) { c.MaxLen = 1 << 30 }, "max_len = 1073741824 is out of range; want 8 to 65536 tokens"},
+		{"no file", "", func(c *Table) { c.Train = "" }, `train = "" is empty; want a file of examples`},
+		{"three texts", "", func(c *Table) { c.TextColumns = []string{"1", "2", "3"} }, "has 3 columns; want 1, or 2 for pairs"},
+		{"names without a header", "", func(c *Table) { c.Header = false }, `has the name "label", but header = false; want numbers from 1`},
+		{"label as text", "", func(c *Table) { c.TextColumns = []string{"label"} }, `has column "label" twice, or it is the label as well`},
+		{"vectors without words", "", func(c *Table) { c.Vectors, c.Tokenizer = "glove.txt", "byte" }, `vectors = "glove.txt" is for tokenizer = "word", but tokenizer = "byte"`},
+		{"unknown cut", "", func(c *Table) { c.Cut = "tail" }, `cut = "tail" is unknown`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg := tsvConfig(writeFile(t, "x.tsv", test.content))
