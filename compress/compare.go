@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"time"
 
 	"sparrow/internal/measure"
@@ -260,5 +261,109 @@ func (e *estimate) close() {
 	if e.shown != nil {
 		e.shown.Close()
 		e.shown = nil
+	}
+}
+
+// Likeness is how much the result says what the source says, of the same rows.
+type Likeness struct {
+	KL        float64 `json:"mean_kl"`        // mean over rows of sum p log(p / q), in nats: p is the source's distribution, q the result's
+	Agreement float64 `json:"top1_agreement"` // share of rows whose likeliest token or class is the same
+	Rows      int     `json:"rows"`           // tokens or examples
+}
+
+// likenessBatches are how many batches of the validation split two models are asked about.
+const likenessBatches = 16
+
+// likeness asks two models about the same rows; nil: they give no distributions.
+func likeness(ctx context.Context, goal task.Task, models ...*saved.Model) (*Likeness, error) {
+	if _, ok := goal.(task.Stepped); !ok {
+		return nil, nil
+	}
+	var streams [2]task.Stream
+	for i, l := range models {
+		o := model.Options{Sites: []string{"logits"}}
+		_, o.Packed = l.Session.Store().Quantized()
+		base := ""
+		if l.Base != nil {
+			base = l.Base.Dir()
+		}
+		own, err := saved.OpenOn(l.Dir, base, false, o, l.Known)
+		if err != nil {
+			return nil, err
+		}
+		streams[i], err = task.Batches(ctx, goal, own.Session, task.Feed{Mode: model.Score, Limit: likenessBatches * goal.Facts().PerBatch})
+		if errors.Is(err, model.ErrNoSite) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	var found Likeness
+	for range streams[0].Batches() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var rows [2]model.Rows
+		var p *model.Program
+		for i := range streams {
+			var err error
+			if p, _, err = streams[i].Next(); err == nil {
+				err = p.Run()
+			}
+			if errors.Is(err, model.ErrNoSite) {
+				return nil, nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			rows[i] = p.Output("logits")
+		}
+		if rows[0].Width < 2 || !p.Has("targets") {
+			return nil, nil // a regression
+		}
+		found.add(rows[0], rows[1], p.Ints("targets"))
+	}
+	if found.Rows > 0 {
+		found.KL, found.Agreement = found.KL/float64(found.Rows), found.Agreement/float64(found.Rows)
+	}
+	return &found, nil
+}
+
+// add takes rows of scores with a target.
+func (f *Likeness) add(before, after model.Rows, targets []int) {
+	row, p, q := make([]float32, before.Width), make([]float64, before.Width), make([]float64, before.Width)
+	for i, t := range targets {
+		if t < 0 || i >= before.Count {
+			continue
+		}
+		logProbabilities(p, before.Row(row, i))
+		logProbabilities(q, after.Row(row, i))
+		best, other := 0, 0
+		for j := range p {
+			f.KL += math.Exp(p[j]) * (p[j] - q[j])
+			if p[j] > p[best] {
+				best = j
+			}
+			if q[j] > q[other] {
+				other = j
+			}
+		}
+		if best == other {
+			f.Agreement++
+		}
+		f.Rows++
+	}
+}
+
+// logProbabilities are log softmax of scores.
+func logProbabilities(dst []float64, scores []float32) {
+	most := float64(slices.Max(scores))
+	var sum float64
+	for _, v := range scores {
+		sum += math.Exp(float64(v) - most)
+	}
+	for i, v := range scores {
+		dst[i] = float64(v) - most - math.Log(sum)
 	}
 }

@@ -27,6 +27,7 @@ type Verification struct {
 	Promises   []Promise    `json:"promises"`
 	Before     *Performance `json:"before"` // null: the data to measure on is not there
 	After      *Performance `json:"after"`
+	Likeness   *Likeness    `json:"likeness,omitempty"` // null: the models give no distributions
 }
 
 // Promise is one property that a compression must have.
@@ -320,6 +321,9 @@ func (v *verifier) measure(ctx context.Context, out io.Writer) error {
 		return nil
 	}
 	if err != nil {
+		return err
+	}
+	if v.Likeness, err = likeness(ctx, before.Task, before, after); err != nil {
 		return err
 	}
 	want := v.Result.Compressed

@@ -140,6 +140,9 @@ func (a *answers) Add(p *model.Program, n int, labels []int, scores []float64) {
 // Score is that of a task with a mean loss over n examples.
 func (a *answers) Score(t Task, loss float64, n int) Score {
 	s := Score{Unit: "examples", Count: n}
+	if !a.labels.Regression {
+		s.Classes = a.seen.classes(a.labels.Names)
+	}
 	for _, m := range t.Metrics() {
 		var x float64
 		switch m.Name {

@@ -12,6 +12,8 @@ type Score struct {
 	Unit   string          // of Count: "tokens" or "examples"
 	Count  int             // what the loss is the mean over
 	Values []metrics.Value // in the order of the task's Metrics, the loss first
+
+	Classes *Classes // of a classifier; nil: it is none
 }
 
 // Loss is the mean loss; 0 of a score that was not measured.

@@ -85,11 +85,12 @@ var imports = map[string][]string{
 	"task/discovery/atlas": {"factor", "task/discovery"},
 
 	"compress":        {"train", "train/stf", "metrics", "metrics/progress", "factor", "internal/rng", "model", "model/decode", "nn", "kernel", "recipe", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task"},
+	"train/page":      {"metrics"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
 	"sweep":           {"checkpoints", "compress", "configs", "internal/shell", "recipe", "saved", "task", "train"},
 	"train/optim":     {"checkpoints", "kernel", "nn", "recipe", "saved"},
 	"train/stf":       {"checkpoints", "factor", "kernel", "metrics", "model", "nn", "recipe", "saved", "train/optim"},
-	"train":           {"metrics", "metrics/progress", "metrics/plot", "cost", "model", "nn", "op", "kernel", "recipe", "checkpoints", "configs", "internal/shell", "internal/machine", "saved", "task", "train/optim", "train/stf"},
+	"train":           {"train/page", "metrics", "metrics/progress", "metrics/plot", "cost", "model", "nn", "op", "kernel", "recipe", "checkpoints", "configs", "internal/shell", "internal/machine", "saved", "task", "train/optim", "train/stf"},
 
 	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
 
@@ -104,7 +105,7 @@ var imports = map[string][]string{
 	"restore":      {"data/cubes", "factor", "kernel", "internal/rng"},
 	"cmd/train":    {"internal/cli", "saved", "sweep", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress": {"internal/cli", "checkpoints", "compress", "compress/report", "internal/shell", "sweep"},
-	"cmd/model":    {"internal/cli", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page", "data/cubes", "restore"},
+	"cmd/model":    {"internal/cli", "internal/machine", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page", "data/cubes", "restore"},
 
 	// What is above everything, and imported by nothing.
 	"internal/rename":         {"internal/cli"},

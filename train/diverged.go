@@ -20,7 +20,6 @@ type DivergedError struct {
 	Step      int
 	What      string // "loss", "gradient" or "validation loss"
 	Value     float64
-	Start     float64 // of a validation loss that is a number: that before the first step
 	Parameter string  // whose gradient it is, if known
 	Partial   bool    // per-layer updates may have changed parameters, in memory, by then
 	Solved    bool    // step is a round of a solver, which has no learning rate
@@ -32,9 +31,6 @@ type DivergedError struct {
 func (e *DivergedError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "train: step %d: the %s is %.4g", e.Step, e.What, e.Value)
-	if kernel.Finite(e.Value) {
-		fmt.Fprintf(&b, ", more than twice the %.4g of the start: the run diverged", e.Start)
-	}
 	if e.Parameter != "" {
 		fmt.Fprintf(&b, " (first in the gradient of %s)", e.Parameter)
 	}

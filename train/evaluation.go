@@ -3,9 +3,11 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
 
+	"sparrow/checkpoints"
 	"sparrow/internal/shell"
 	"sparrow/kernel"
 	"sparrow/metrics"
@@ -56,7 +58,12 @@ func (t *Trainer) afterStep(ctx context.Context, files *metrics.Files) (score ta
 			return score, err
 		}
 		t.state.Pending = false
-		best = t.rank(score)
+		if t.wild(score.Loss()) {
+			t.Message("%s", t.advice(score.Loss()))
+			t.state.Stale++
+		} else {
+			best = t.rank(score)
+		}
 	}
 	ends := exhausted(t.cfg.Train, t.state)
 	if ends {
@@ -80,9 +87,9 @@ func (t *Trainer) evaluate(ctx context.Context, files *metrics.Files) (score tas
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return score, t.interrupted()
-	case t.divergedAt(score.Loss()):
+	case !kernel.Finite(score.Loss()):
 		e := t.diverged(validationLoss, score.Loss())
-		e.Step, e.Start = t.state.Step, t.start
+		e.Step = t.state.Step
 		return score, e
 	case err != nil:
 		return score, err
@@ -96,24 +103,33 @@ func (t *Trainer) evaluate(ctx context.Context, files *metrics.Files) (score tas
 			t.Message("step %d: warning: %s", t.state.Step, warning)
 		}
 	}
-	return score, nil
+	t.classes = score.Classes
+	records, err := metrics.Read(filepath.Join(t.dir, "metrics.csv"))
+	if err != nil {
+		return score, err
+	}
+	return score, t.writePage(records, fmt.Sprintf("step %d of %d", t.state.Step, t.last), "", true)
 }
 
-// divergedAt tells whether a validation loss is one of a run that went wrong: no number, or above twice that of the start and above
+// wild tells whether a validation loss is one of a run that has diverged, though it is a number: above twice that of the start and above
 // what guessing among all classes or tokens costs. Memorizing raises the validation loss as well, so the loss of the last step must be as
-// bad.
-func (t *Trainer) divergedAt(loss float64) bool {
-	if !kernel.Finite(loss) {
-		return true
-	}
+// bad; and there must be a better checkpoint.
+func (t *Trainer) wild(loss float64) bool {
 	bound := 2 * t.start
-	if n := max(t.dims.VocabSize, t.dims.Classes); n > 0 && !t.dims.Regression {
-		if t.dims.Classes > 0 {
-			n = t.dims.Classes
-		}
+	n := t.dims.VocabSize
+	if t.dims.Classes > 0 {
+		n = t.dims.Classes
+	}
+	if n > 0 && !t.dims.Regression {
 		bound = max(bound, math.Log(float64(n)))
 	}
-	return t.start > 0 && loss > bound && t.trainLoss > bound
+	return t.start > 0 && t.state.BestStep > 0 && loss > bound && t.trainLoss > bound
+}
+
+// advice is what a run that has diverged is told.
+func (t *Trainer) advice(loss float64) string {
+	return fmt.Sprintf("warning: the run has diverged: the validation loss is %.4g, more than twice the %.4g of the start. The best checkpoint stays %s; start again with a lower rate, as by: --set train.learning_rate=%.3g",
+		loss, t.start, checkpoints.StepDir(t.dir, t.state.BestStep), t.cfg.Train.LearningRate/10)
 }
 
 // interrupted saves the run as it was after its last whole step. Before the first there is nothing to save: resumed, it starts anew.

@@ -39,7 +39,7 @@ func vacant(dir string, force bool) error {
 func clean(dir string) error {
 	events, _ := filepath.Glob(filepath.Join(dir, "events.out.tfevents.*"))
 	for _, path := range append(events, filepath.Join(dir, "checkpoints"), filepath.Join(dir, "metrics.csv"),
-		filepath.Join(dir, "log.jsonl"), filepath.Join(dir, "loss.svg"), filepath.Join(dir, "run.json"), filepath.Join(dir, "config.toml")) {
+		filepath.Join(dir, "log.jsonl"), filepath.Join(dir, "loss.svg"), filepath.Join(dir, "report.html"), filepath.Join(dir, "run.json"), filepath.Join(dir, "config.toml")) {
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}

@@ -3,10 +3,14 @@ package train
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"sparrow/checkpoints"
+	"sparrow/configs"
 	"sparrow/internal/shell"
 	"sparrow/metrics"
 	"sparrow/metrics/plot"
@@ -14,6 +18,7 @@ import (
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/task"
+	"sparrow/train/page"
 	"sparrow/train/stf"
 )
 
@@ -78,12 +83,16 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 		score, err = t.afterStep(ctx, files)
 	}
 	if errors.Is(err, shell.ErrInterrupted) || errors.As(err, new(*DivergedError)) {
-		return Result{}, errors.Join(err, t.plot()) // the curve shows how it came to that
+		status := "interrupted after step " + strconv.Itoa(t.state.Step)
+		if !errors.Is(err, shell.ErrInterrupted) {
+			status = "ended: " + err.Error()
+		}
+		return Result{}, errors.Join(err, t.plot(status)) // the curve shows how it came to that
 	}
 	if err != nil {
 		return Result{}, err
 	}
-	if err := errors.Join(files.Close(), t.plot()); err != nil {
+	if err := errors.Join(files.Close(), t.plot(t.finished())); err != nil {
 		return Result{}, err
 	}
 	progress.Close()
@@ -103,16 +112,47 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 			return err
 		})
 	}
+	if err == nil && r.Sample != "" {
+		if records, wrong := metrics.Read(filepath.Join(t.dir, "metrics.csv")); wrong == nil {
+			err = t.writePage(records, t.finished(), r.Sample, false)
+		}
+	}
 	return r, err
 }
 
-// plot draws loss.svg from what has been written so far.
-func (t *Trainer) plot() error {
+// finished is the status of a run that has ended.
+func (t *Trainer) finished() string { return fmt.Sprintf("finished after %d steps", t.state.Step) }
+
+// plot draws loss.svg and the run's page from what has been written so far.
+func (t *Trainer) plot(status string) error {
 	records, err := metrics.Read(filepath.Join(t.dir, "metrics.csv"))
 	if err != nil {
 		return err
 	}
-	return plot.WriteLoss(filepath.Join(t.dir, "loss.svg"), records)
+	return errors.Join(plot.WriteLoss(filepath.Join(t.dir, "loss.svg"), records), t.writePage(records, status, "", false))
+}
+
+// writePage writes the page of the run, report.html.
+func (t *Trainer) writePage(records []metrics.Record, status, sample string, underway bool) error {
+	config, err := configs.Encode(t.cfg)
+	if err != nil {
+		return err
+	}
+	facts := []page.Fact{
+		{Name: "model", Text: fmt.Sprintf("%s, %s, %s parameters", t.cfg.Model.Name, t.cfg.Model.Body().Layout(), metrics.Count(t.store.Parameters()+t.store.BaseParameters()))},
+		{Name: "data", Text: t.facts.Line}, {Name: "memory", Text: t.plan.Summary()},
+	}
+	if t.state.BestStep > 0 {
+		facts = append(facts, page.Fact{Name: "best", Text: fmt.Sprintf("%s %.4f at step %d", strings.ReplaceAll(t.cfg.Eval.Metric, "_", " "), t.best(), t.state.BestStep)})
+	}
+	var classes strings.Builder
+	if t.classes != nil {
+		if err := t.classes.Write(&classes); err != nil {
+			return err
+		}
+	}
+	return page.Write(filepath.Join(t.dir, "report.html"), page.Run{Name: t.cfg.Name, Status: status, Facts: facts, Records: records, Sample: sample,
+		Classes: classes.String(), Config: string(config), Underway: underway})
 }
 
 // exhausted tells whether patience ends the run.

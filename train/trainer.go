@@ -45,9 +45,10 @@ type Trainer struct {
 	averages  *optim.Averages // nil without [train] ema
 	teacher   *model.Session  // nil without [train.distill]
 	state     saved.State
-	stopping  func() bool // whether Run was asked to stop
-	start     float64     // validation loss before the first step; 0: not measured
-	trainLoss float64     // of the last step
+	stopping  func() bool   // whether Run was asked to stop
+	start     float64       // validation loss before the first step; 0: not measured
+	trainLoss float64       // of the last step
+	classes   *task.Classes // of the last evaluation; nil: there are none
 	plan      MemoryPlan
 	parent    *checkpoints.Lineage
 	inherited map[string]bool                   // arrays that came from the parent

@@ -74,5 +74,8 @@ func printVerification(w io.Writer, v *compress.Verification) error {
 	row("weights, bytes", "%.0f", float64(b.Weights), float64(a.Weights))
 	row("activations, bytes", "%.0f", float64(b.Activations), float64(a.Activations))
 	row("model.npz, bytes", "%.0f", float64(b.Disk), float64(a.Disk))
+	if l := v.Likeness; l != nil && l.Rows > 0 {
+		fmt.Fprintf(w, "\nbeside the parent, over %d %s: mean KL divergence %.4g nats, the likeliest is the same in %.1f%%\n", l.Rows, unit, l.KL, 100*l.Agreement)
+	}
 	return nil
 }

@@ -174,6 +174,10 @@ func printScore(w io.Writer, goal task.Task, s task.Score, checkpoint string) {
 		}
 	}
 	fmt.Fprintf(w, "%-10s  %d\ncheckpoint  %s\n", s.Unit, s.Count, checkpoint)
+	if s.Classes != nil {
+		fmt.Fprintln(w)
+		_ = s.Classes.Write(w) // as what is printed above
+	}
 }
 
 // printJSON prints a score as one JSON object, its values in their order.
@@ -191,6 +195,16 @@ func printJSON(w io.Writer, s task.Score, checkpoint string) error {
 	}
 	if err := errors.Join(field(s.Unit, s.Count), field("checkpoint", checkpoint)); err != nil {
 		return err
+	}
+	if s.Classes != nil {
+		if err := errors.Join(field("classes", s.Classes.Each()), field("confusion", s.Classes.Counts)); err != nil {
+			return err
+		}
+		if s.Classes.Positive != "" {
+			if err := field("f1_of", s.Classes.Positive); err != nil {
+				return err
+			}
+		}
 	}
 	_, err := fmt.Fprintf(w, "{%s}\n", bytes.TrimSuffix(b.Bytes(), []byte(",")))
 	return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -25,7 +26,7 @@ import (
 
 func generateCommand() *cobra.Command {
 	var base, cache string
-	var last, stats bool
+	var last, stats, asJSON bool
 	var stops []string
 	var texts prompts
 	var steer steering
@@ -80,7 +81,7 @@ The generation_config.json of an imported model says how tokens are chosen, and 
 			if err != nil {
 				return err
 			}
-			return generate(ctx, l, newWriting(tokenizer, texts, stops), opts, added, cache == "int8", stats)
+			return generate(ctx, l, newWriting(tokenizer, texts, stops, asJSON), opts, added, cache == "int8", stats)
 		},
 	}
 	c.Flags().StringArrayVar(&texts.given, "prompt", nil, "text to continue (repeatable)")
@@ -96,6 +97,7 @@ The generation_config.json of an imported model says how tokens are chosen, and 
 	c.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the draws: equal seeds write equal texts")
 	steer.flags(c)
 	c.Flags().StringVar(&cache, "cache-dtype", "float32", "of keys and values: float32 or int8, with a scale for each vector")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each text, with the prompt and what was written")
 	c.Flags().BoolVar(&stats, "stats", false, "print tokens/s and what attention costs to standard error")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
 	baseFlag(c, &base)
@@ -171,12 +173,14 @@ type writing struct {
 	untils  []*tokenizers.Until
 	written []strings.Builder // of several texts; a text alone is printed as it comes
 	tokens  int               // new ones of all texts
+	counts  []int             // of each
+	asJSON  bool
 
 	began, first, end time.Time // first: when every text had one token
 }
 
-func newWriting(tokenizer tokenizers.Tokenizer, texts prompts, stops []string) *writing {
-	w := &writing{texts: texts, written: make([]strings.Builder, len(texts.ids))}
+func newWriting(tokenizer tokenizers.Tokenizer, texts prompts, stops []string, asJSON bool) *writing {
+	w := &writing{texts: texts, asJSON: asJSON, counts: make([]int, len(texts.ids)), written: make([]strings.Builder, len(texts.ids))}
 	for range texts.ids {
 		w.streams, w.untils = append(w.streams, tokenizers.NewStream(tokenizer)), append(w.untils, tokenizers.NewUntil(stops...))
 	}
@@ -187,13 +191,14 @@ func newWriting(tokenizer tokenizers.Tokenizer, texts prompts, stops []string) *
 	return w
 }
 
-func (w *writing) alone() bool { return len(w.streams) == 1 }
+func (w *writing) alone() bool { return len(w.streams) == 1 && !w.asJSON }
 
 // emit takes a token of text i.
 func (w *writing) emit(i, token int) error {
 	if w.tokens++; w.tokens <= len(w.streams) {
 		w.first = time.Now()
 	}
+	w.counts[i]++
 	piece, stopped := w.untils[i].Push(w.streams[i].Push(token))
 	if w.alone() {
 		if _, err := fmt.Print(piece); err != nil {
@@ -215,6 +220,10 @@ func (w *writing) finish() {
 		w.first = w.end
 	}
 	for i, s := range w.streams {
+		if w.asJSON {
+			w.printJSON(i)
+			continue
+		}
 		if !w.alone() {
 			fmt.Printf("==> %d <==\n%s%s", i+1, w.texts.texts[i], w.written[i].String())
 		}
@@ -224,6 +233,21 @@ func (w *writing) finish() {
 		}
 		fmt.Println()
 	}
+}
+
+// printJSON prints text i.
+func (w *writing) printJSON(i int) {
+	text := w.written[i].String()
+	if w.untils[i] != nil {
+		rest, _ := w.untils[i].Push(w.streams[i].Flush())
+		text += rest + w.untils[i].Flush()
+	}
+	_ = json.NewEncoder(os.Stdout).Encode(struct { // as the rest is printed
+		Prompt  string  `json:"prompt"`
+		Text    string  `json:"text"`
+		Tokens  int     `json:"tokens"`
+		Seconds float64 `json:"seconds"` // that all texts took together
+	}{w.texts.texts[i], text, w.counts[i], w.end.Sub(w.began).Seconds()})
 }
 
 // stats prints speeds, and what attention and weights take.

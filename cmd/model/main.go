@@ -34,6 +34,7 @@ func main() {
 		importCommand(),
 		inspectCommand(),
 		interpretCommand(),
+		listCommand(),
 		mergeCommand(),
 		predictCommand(),
 		recommendCommand(),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ import (
 func runCommand() *cobra.Command {
 	var file, dir, accounting string
 	var set []string
-	var force, dry bool
+	var force, dry, asJSON bool
 	c := &cobra.Command{
 		Use:   "run -c FILE [--set KEY=VALUE]... [-o DIR]",
 		Short: "Train a model",
@@ -55,7 +56,7 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return finish(t, dir)
+			return finish(t, dir, asJSON)
 		},
 	}
 	c.Flags().StringVarP(&file, "config", "c", "", "TOML file that describes the run")
@@ -64,6 +65,7 @@ func runCommand() *cobra.Command {
 	c.Flags().BoolVar(&force, "force", false, "replace an earlier run in the folder")
 	c.Flags().BoolVar(&dry, "dry-run", false, "print the resolved config and the memory plan, and train nothing")
 	c.Flags().StringVar(&accounting, "accounting", "", "with --dry-run, count memory as `NAME` does as well: paper")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the result as one JSON object")
 	c.MarkFlagRequired("config")
 	cli.Threads(c)
 	return c
@@ -72,6 +74,7 @@ func runCommand() *cobra.Command {
 func resumeCommand() *cobra.Command {
 	var set []string
 	var base string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:     "resume DIR [--set KEY=VALUE]...",
 		Short:   "Continue a run from its newest checkpoint",
@@ -82,17 +85,18 @@ func resumeCommand() *cobra.Command {
 			if err != nil || done {
 				return err
 			}
-			return finish(t, args[0])
+			return finish(t, args[0], asJSON)
 		},
 	}
 	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the saved config (repeatable)")
+	c.Flags().BoolVar(&asJSON, "json", false, "print the result as one JSON object")
 	c.Flags().StringVar(&base, "base", "", "of an adapter: the run or checkpoint it was trained on, if that has moved")
 	cli.Threads(c)
 	return c
 }
 
 // finish trains to the end and prints what came out.
-func finish(t *train.Trainer, dir string) error {
+func finish(t *train.Trainer, dir string, asJSON bool) error {
 	resume := shell.Command("train", "resume", dir)
 	interrupt := train.NotifyInterrupt(t.Message, func(code int) {
 		t.CloseProgress()
@@ -107,8 +111,36 @@ func finish(t *train.Trainer, dir string) error {
 	if err != nil {
 		return err
 	}
+	if asJSON {
+		return json.NewEncoder(os.Stdout).Encode(resultOf(r, dir))
+	}
 	printResult(os.Stdout, r, dir)
 	return nil
+}
+
+// result is what --json prints of a run.
+type result struct {
+	Run        string             `json:"run"`
+	Scores     map[string]float64 `json:"scores"` // on the validation subset, after the last step
+	Metric     string             `json:"metric"` // that the best checkpoint is best by
+	Best       float64            `json:"best"`
+	BestLoss   float64            `json:"best_loss"`
+	Checkpoint string             `json:"checkpoint"` // the best one
+	Parameters int                `json:"parameters"`
+	Trained    int                `json:"trained"` // of unit
+	Unit       string             `json:"unit"`
+	Seconds    float64            `json:"seconds"`
+	Early      bool               `json:"stopped_early"`
+	Sample     string             `json:"sample,omitempty"`
+	Report     string             `json:"report"`
+}
+
+func resultOf(r train.Result, dir string) result {
+	scores := map[string]float64{}
+	for _, v := range r.Score.Values {
+		scores[v.Name] = v.X
+	}
+	return result{dir, scores, r.Metric, r.BestMetric, r.BestLoss, r.Best, r.Parameters, r.Tokens, r.Score.Unit, r.Duration.Seconds(), r.Stopped, r.Sample, filepath.Join(dir, "report.html")}
 }
 
 func printResult(w io.Writer, r train.Result, dir string) {
@@ -121,6 +153,7 @@ func printResult(w io.Writer, r train.Result, dir string) {
 	}
 	fmt.Fprintf(w, "best checkpoint  %s (%s)\n", r.Best, best)
 	fmt.Fprintf(w, "loss plot        %s\n", r.Plot)
+	fmt.Fprintf(w, "report           %s\n", filepath.Join(dir, "report.html"))
 	if r.Changed != nil {
 		fmt.Fprintf(w, "atoms changed    in each tenth of the run %s\n", r.Changed)
 	}
