@@ -129,7 +129,7 @@ func (t *Trainer) plot(status string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(plot.WriteLoss(filepath.Join(t.dir, "loss.svg"), records), t.writePage(records, status, "", false))
+	return errors.Join(plot.WriteLoss(filepath.Join(t.dir, "loss.svg"), fmt.Sprintf("%s, best by %s", t.cfg.Name, strings.ReplaceAll(t.cfg.Eval.Metric, "_", " ")), records), t.writePage(records, status, "", false))
 }
 
 // writePage writes the page of the run, report.html.

@@ -11,8 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/internal/cli"
+	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/saved"
+	"sparrow/task"
 )
 
 func predictCommand() *cobra.Command {
@@ -53,6 +55,14 @@ func predictCommand() *cobra.Command {
 				return out.Flush()
 			}
 			if len(args) > 1 {
+				if r.predict.Reads() != task.OneImage {
+					for _, arg := range args[1:] {
+						if info, err := os.Stat(arg); err == nil && info.Mode().IsRegular() {
+							fmt.Fprintf(os.Stderr, "note: %s is a file, whose name is labelled here; for the lines in it: %s < %s; to measure on a table of labelled texts: %s\n",
+								arg, shell.Command("model", "predict", args[0]), shell.Quote(arg), shell.Command("model", "eval", args[0], "--file", arg))
+						}
+					}
+				}
 				err = label(args[1:])
 			} else {
 				err = eachLines(os.Stdin, label)

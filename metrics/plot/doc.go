@@ -5,5 +5,5 @@
 //	if err != nil {
 //		return err
 //	}
-//	return plot.WriteLoss("loss.svg", records)
+//	return plot.WriteLoss("loss.svg", "my run", records)
 package plot

@@ -39,10 +39,11 @@ var (
 // centred moving average over a twenty-fifth of the run in a strong one, and the validation loss as a line with
 // points. It reads loss from train records and validation_loss from eval records; a run that measures accuracy has
 // its loss in nats an example, any other in nats a token. Losses that are NaN, infinite or beyond 1e30 leave a gap
-// and are counted in the legend; rare spikes far above the rest are cut off at the upper edge. Equal records give
+// and are counted in the legend; rare spikes far above the rest are cut off at the upper edge, and losses that span more than
+// a factor of twenty have a logarithmic scale. title stands above; "": what is drawn. Equal records give
 // equal bytes. The file is replaced in one step; an error names it.
-func WriteLoss(path string, records []metrics.Record) error {
-	svg, err := lossPlot(records)
+func WriteLoss(path, title string, records []metrics.Record) error {
+	svg, err := lossPlot(title, records)
 	if err == nil {
 		err = metrics.WriteFile(path, svg)
 	}
@@ -52,11 +53,18 @@ func WriteLoss(path string, records []metrics.Record) error {
 	return nil
 }
 
-func lossPlot(records []metrics.Record) ([]byte, error) {
+func lossPlot(title string, records []metrics.Record) ([]byte, error) {
 	raw := lossCurve(records, metrics.KindTrain, "loss")
 	validation := lossCurve(records, metrics.KindEval, "validation_loss")
 	p := newLossPlot(records)
+	if title != "" {
+		p.Title.Text = title
+	}
 	p.Y.Min, p.Y.Max = lossRange(raw, validation)
+	if low, high := positiveRange(raw.clip(p.Y.Max), validation.clip(p.Y.Max)); low > 0 && high > logFrom*low {
+		p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
+		p.Y.Min, p.Y.Max = low/1.1, high*1.1
+	}
 	p.X.Min, p.X.Max = stepRange(raw, validation)
 	// Cut before smoothing: one huge spike would swamp the running sums of the average.
 	raw = raw.clip(p.Y.Max)
@@ -128,11 +136,11 @@ func newLossPlot(records []metrics.Record) *plot.Plot {
 	grid.Horizontal = draw.LineStyle{Color: gridColor, Width: vg.Points(0.7)}
 	grid.Vertical = grid.Horizontal
 	p.Add(grid)
-	p.Legend.Top = true
+	p.Legend.Top, p.Legend.Left = true, true // names stand behind their lines, so that a wider font runs over none
 	p.Legend.TextStyle.Font, p.Legend.TextStyle.Color = sans(vg.Points(10)), inkColor
 	p.Legend.ThumbnailWidth = vg.Points(22)
 	p.Legend.Padding = vg.Points(3)
-	p.Legend.XOffs, p.Legend.YOffs = -vg.Points(8), -vg.Points(6)
+	p.Legend.XOffs, p.Legend.YOffs = plotWidth/2-vg.Points(40), -vg.Points(6)
 	return p
 }
 
@@ -190,6 +198,42 @@ func lossRange(raw, validation curve) (low, high float64) {
 		margin = max(0.05*math.Abs(high), 0.05) // one value, or equal ones
 	}
 	return low - margin, high + margin
+}
+
+// logFrom is the largest loss over the least from which on the scale is logarithmic: what a run that diverged spans.
+const logFrom = 20
+
+// positiveRange spans all losses; low is not above 0 where one is not.
+func positiveRange(curves ...curve) (low, high float64) {
+	low = math.Inf(1)
+	for _, c := range curves {
+		for _, p := range c {
+			if drawable(p.Y) {
+				low, high = min(low, p.Y), max(high, p.Y)
+			}
+		}
+	}
+	return low, high
+}
+
+// logTicks marks 1, 2 and 5 times the powers of ten.
+func logTicks(low, high float64) []plot.Tick {
+	if !(low > 0) || math.IsInf(high, 1) {
+		return nil
+	}
+	var ticks []plot.Tick
+	digits := []float64{1, 2, 5}
+	if high/low > 1e4 {
+		digits = digits[:1]
+	}
+	for e := int(math.Floor(math.Log10(low))); math.Pow10(e) <= high; e++ {
+		for _, d := range digits {
+			if x := d * math.Pow10(e); x >= low && x <= high {
+				ticks = append(ticks, plot.Tick{Value: x, Label: strconv.FormatFloat(x, 'g', 4, 64)})
+			}
+		}
+	}
+	return ticks
 }
 
 // stepRange spans every step; a run of one step gets some room on both sides.

@@ -70,7 +70,7 @@ func TestWriteLoss(t *testing.T) {
 			if err := os.WriteFile(path, []byte("an older picture"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if err := WriteLoss(path, c.records); err != nil {
+			if err := WriteLoss(path, "", c.records); err != nil {
 				t.Fatal(err)
 			}
 			svg := readSVG(t, path)
@@ -91,7 +91,7 @@ func TestWriteLoss(t *testing.T) {
 			if entries, _ := os.ReadDir(dir); len(entries) != 1 {
 				t.Errorf("the folder holds %v, want the picture alone", entries)
 			}
-			if err := WriteLoss(path, c.records); err != nil {
+			if err := WriteLoss(path, "", c.records); err != nil {
 				t.Fatal(err)
 			}
 			if readSVG(t, path) != svg {
@@ -121,7 +121,7 @@ func svgTexts(t *testing.T, svg string) (texts []string) {
 
 func TestWriteLossMissingFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "nowhere", "loss.svg")
-	if err := WriteLoss(path, nil); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "nowhere") {
+	if err := WriteLoss(path, "", nil); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("WriteLoss(%q) = %v, want that the folder does not exist", path, err)
 	}
 }
@@ -200,4 +200,29 @@ func readSVG(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(svg)
+}
+
+// TestLogScale: losses of a run that diverged have a logarithmic scale, on which the good ones are still seen, and the title is the run's.
+func TestLogScale(t *testing.T) {
+	var records []metrics.Record
+	for i := range 40 {
+		loss := 3.0 - float64(i)/20
+		if i > 30 {
+			loss = 900
+		}
+		records = append(records, metrics.Record{Step: i + 1, Kind: metrics.KindTrain, Values: []metrics.Value{{Name: "loss", X: loss}}})
+	}
+	path := filepath.Join(t.TempDir(), "loss.svg")
+	if err := WriteLoss(path, "my run, best by loss", records); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"my run, best by loss", ">2<", ">5<", ">100<", ">500<"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("%q is not in the picture", want)
+		}
+	}
 }
