@@ -186,11 +186,30 @@ func seesImages(cfg recipe.Config) bool {
 	return ok
 }
 
+// brought says which file or checkpoint that the user has to bring is not there; "": none.
+func (c *Claim) brought() string {
+	there := func(path string) bool {
+		_, err := os.Stat(path)
+		return path == "" || err == nil
+	}
+	if from := c.Run.Train.InitFrom; !there(from) {
+		return fmt.Sprintf("there is no checkpoint %s; the claim's file says what model import makes it of", from)
+	}
+	if table, ok := c.Run.Data.Of.(labelled.Table); ok && c.RootFrom == "" {
+		for _, file := range []string{table.Train, table.Validation, table.Test} {
+			if !there(file) {
+				return fmt.Sprintf("there is no file %s; put the data of the task there", file)
+			}
+		}
+	}
+	return ""
+}
+
 // missing sets the folder of the images, to root unless that is empty, and says why
 // the claim cannot be tested here; "": it can.
 func (c *Claim) missing(root string) string {
-	if c.RootFrom == "" {
-		return ""
+	if why := c.brought(); why != "" || c.RootFrom == "" {
+		return why
 	}
 	if s, ok := c.Run.Data.Of.(interactions.Source); ok {
 		return c.missingRatings(s, root)

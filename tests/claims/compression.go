@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"sparrow/compress"
 	"sparrow/configs"
+	"sparrow/factor"
+	"sparrow/internal/rng"
+	"sparrow/nn"
 	"sparrow/recipe"
 )
 
@@ -21,6 +25,7 @@ type Compression struct {
 	// TunedRatios are those of fine-tuned arms. The learning rates of the claim are tried for each such arm at the middle one,
 	// with seed 1 and half the steps; none: that of the arm's config.
 	TunedRatios []float64        `toml:"tuned_ratios"`
+	Gate        *Gate            `toml:"gate"` // none: all ratios count
 	Expect      []CompressExpect `toml:"expect"`
 }
 
@@ -69,9 +74,16 @@ func (c *Claim) compression(i int, ratio, rate float64) (compress.Config, error)
 }
 
 func decodeCompression(set []string, ratio float64) (compress.Config, error) {
-	cfg := compress.DefaultConfig()
+	cfg := compressDefaults()
 	err := configs.Decode("[compress]", nil, &cfg, configs.Options{Lists: recipe.Lists(), Set: slices.Concat(set, []string{`compress.from="parent"`, fmt.Sprintf("compress.ratio=%g", ratio)})})
 	return cfg, err
+}
+
+// compressDefaults are those of a compression, whose config may name the methods of claims too.
+func compressDefaults() compress.Config {
+	cfg := compress.DefaultConfig()
+	cfg.Compress.Methods = append(cfg.Compress.Methods, methods()...)
+	return cfg
 }
 
 // tuned tells whether arm i is fine-tuned. The claim was validated.
@@ -116,6 +128,7 @@ func (c *Claim) validateCompression(r *configs.Report) {
 			r.Errorf(key("ratios"), "is missing; the arm is fine-tuned, and [compress] has no tuned_ratios")
 		}
 	}
+	c.validateGate(r)
 	for i, e := range c.Compress.Expect {
 		key := func(name string) string { return fmt.Sprintf("compress.expect.%d.%s", i, name) }
 		if e.Of == "accuracy" && !c.classifies() {
@@ -163,4 +176,52 @@ func (c *Claim) shrinkCompression() {
 // ratioText names a ratio.
 func ratioText(ratio float64) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", 100*ratio), ".0") + "%"
+}
+
+// randomBasis is the method of gates: W Q Qᵀ, or Q Qᵀ W on the smaller side, of a random orthonormal Q of as many columns as the
+// rank. What a layer loses by it does not depend on what the layer has learnt, so a network that bears it has layers to spare, and
+// tells nothing about methods.
+type randomBasis struct{}
+
+// methods are those that claims know beside compress's own.
+func methods() []compress.Choice {
+	return []compress.Choice{{Name: "random_basis", New: func(compress.Settings) compress.Method { return randomBasis{} }}}
+}
+
+// Needs implements compress.Method.
+func (randomBasis) Needs() compress.Needs { return compress.Needs{} }
+
+// Options implements compress.Method: the ranks at which the factors are smaller, each of which loses the share of the directions
+// that it leaves out.
+func (randomBasis) Options(_ context.Context, t compress.Target, _ *compress.Statistics) ([]compress.Option, *factor.SVD, error) {
+	side := min(t.Out, t.In)
+	var out []compress.Option
+	for r := 1; r <= side && r*(t.In+t.Out) < t.DenseParams(); r++ {
+		out = append(out, compress.Option{Rank: r, Loss: 1 - float64(r)/float64(side)})
+	}
+	return out, nil, nil
+}
+
+// Linear implements compress.Method.
+func (randomBasis) Linear(_ compress.Target, o compress.Option) (nn.Rule, error) {
+	return nn.Rule{OneOf: nn.As(nn.LowRank{Rank: o.Rank})}, nil
+}
+
+// Apply implements compress.Method. The basis depends on the layer's name alone, and that of a rank is part of those above.
+func (randomBasis) Apply(ctx context.Context, t compress.Target, _ *compress.Statistics, o compress.Option) (*compress.Form, error) {
+	side := min(t.Out, t.In)
+	noise := &factor.Matrix{Rows: side, Cols: side, Data: make([]float64, side*side)}
+	rng.FillNormal(rng.New(1, "random_basis/"+t.Name, 0), noise.Data, 0, 1)
+	d, err := factor.ThinSVD(ctx, noise, nil)
+	if err != nil {
+		return nil, err
+	}
+	q := &factor.Matrix{Rows: side, Cols: o.Rank, Data: make([]float64, side*o.Rank)}
+	for i := range side {
+		copy(q.Row(i), d.U.Row(i)[:o.Rank])
+	}
+	if t.Out < t.In {
+		return compress.LowRankForm(q, q.Transpose().Mul(t.Weight)), nil
+	}
+	return compress.LowRankForm(t.Weight.Mul(q), q.Transpose()), nil
 }

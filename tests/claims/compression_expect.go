@@ -170,3 +170,94 @@ func bytesAt(line []spot, loss float64) float64 {
 	}
 	return math.Inf(1)
 }
+
+// Gate is the [compress.gate] table: what a ratio must do to a network before verdicts use it. An arm that cannot be good, such as
+// one of method "random_basis", has to lose at least so much there; where it does not, the layers have room to spare, and what
+// another arm keeps says nothing about it. Ratios that fail stay in the tables.
+type Gate struct {
+	Arm   string  `toml:"arm"`
+	Of    string  `toml:"of"`    // loss | accuracy
+	Loses float64 `toml:"loses"` // at least, against the parent
+}
+
+// Validate reports a gate that nothing passes through.
+func (g *Gate) Validate(r *configs.Report) {
+	if g.Of != "loss" && g.Of != "accuracy" {
+		r.Errorf("of", "is unknown; want loss or accuracy")
+	}
+	if !(g.Loses > 0) || math.IsInf(g.Loses, 1) {
+		r.Errorf("loses", "wants what the arm has to lose, more than 0")
+	}
+}
+
+// validateGate reports a gate that does not suit the arms.
+func (c *Claim) validateGate(r *configs.Report) {
+	g := c.Compress.Gate
+	if g == nil {
+		return
+	}
+	if g.Of == "accuracy" && !c.classifies() {
+		r.Errorf("compress.gate.of", "is not measured of a language model")
+	}
+	at := c.arm(g.Arm)
+	if at < 0 {
+		r.Errorf("compress.gate.arm", "is none of the arms: %q", g.Arm)
+		return
+	}
+	for i, e := range c.Compress.Expect {
+		if e.At != 0 && !slices.Contains(c.ratios(at), e.At) {
+			r.Errorf(fmt.Sprintf("compress.expect.%d.at", i), "is none of the ratios of the gate, %s", g.Arm)
+		}
+	}
+}
+
+// lost is what the gate's arm loses at a ratio, the mean over seeds; one that diverged has lost everything.
+func (g *Gate) lost(arms []armRuns, ratio float64) (lost float64, known bool) {
+	parent, _, ok := arms[0].mean(g.Of)
+	if !ok {
+		return 0, false
+	}
+	at := slices.IndexFunc(arms, func(a armRuns) bool { return a.Arm == g.Arm && a.Ratio == ratio })
+	if at < 0 {
+		return 0, false
+	}
+	mean, _, ok := arms[at].mean(g.Of)
+	switch {
+	case !ok:
+		return math.Inf(1), true
+	case g.Of == "accuracy":
+		return parent - mean, true
+	}
+	return mean - parent, true
+}
+
+// passed are the arms' points at ratios that pass, the parent first; all, if there is no gate.
+func (g *Gate) passed(arms []armRuns) []armRuns {
+	if g == nil {
+		return arms
+	}
+	return slices.DeleteFunc(slices.Clone(arms), func(a armRuns) bool { return a.Arm != parentName && !g.passes(arms, a.Ratio) })
+}
+
+func (g *Gate) passes(arms []armRuns, ratio float64) bool {
+	if g == nil {
+		return true
+	}
+	lost, known := g.lost(arms, ratio)
+	return known && lost >= g.Loses
+}
+
+// evaluate measures an expectation on the points that pass. One at a ratio that does not is inconclusive.
+func (g *Gate) evaluate(e CompressExpect, arms []armRuns) Finding {
+	if e.At == 0 || g.passes(arms, e.At) {
+		if some := g.passed(arms); g == nil || len(some) > 1 {
+			return e.Evaluate(some)
+		}
+	}
+	f := e.Evaluate(arms)
+	if f.Verdict != Reported {
+		f.Verdict = Inconclusive
+	}
+	f.Reason = fmt.Sprintf("the gate is shut: %s loses less than %g of the %s", g.Arm, g.Loses, g.Of)
+	return f
+}

@@ -43,7 +43,7 @@ func (o *outcome) concludeCompression(parents []parent, rates []float64, tables 
 		}
 	}
 	for _, e := range c.Compress.Expect {
-		o.findings = append(o.findings, e.Evaluate(o.arms))
+		o.findings = append(o.findings, c.Compress.Gate.evaluate(e, o.arms))
 	}
 	o.verdict = overall(o.findings)
 }
@@ -75,7 +75,11 @@ func (o *outcome) compressionTables(b *strings.Builder) {
 	table := func(what string, cell func(armRuns) string) {
 		fmt.Fprintf(b, "%s; columns are shares of the layers' bytes that are removed, indices counted:\n\n| network |", what)
 		for _, ratio := range ratios {
-			fmt.Fprintf(b, " %s |", ratioText(ratio))
+			mark := ""
+			if !o.claim.Compress.Gate.passes(o.arms, ratio) {
+				mark = ", shut"
+			}
+			fmt.Fprintf(b, " %s%s |", ratioText(ratio), mark)
 		}
 		b.WriteString("\n|---|" + strings.Repeat("---|", len(ratios)) + "\n")
 		for _, a := range o.claim.Arms {
@@ -119,6 +123,9 @@ func (o *outcome) compressionTables(b *strings.Builder) {
 		}
 		return fmt.Sprintf("%.0f", mean)
 	})
+	if g := o.claim.Compress.Gate; g != nil {
+		fmt.Fprintf(b, "No verdict uses a ratio that is shut: there %s, whose basis is drawn, loses less than %g of the %s.\n\n", g.Arm, g.Loses, g.Of)
+	}
 	o.changedTable(b)
 	o.compressionRates(b)
 }

@@ -74,7 +74,7 @@ func tested(cfg recipe.Config) bool {
 // compressOnce is one compression in this process: all that compress run does, then the test split of a classifier.
 func compressOnce(r request, dir string) (Result, error) {
 	kernel.SetThreads(r.Threads)
-	run, cfg := recipe.Default(), compress.DefaultConfig()
+	run, cfg := recipe.Default(), compressDefaults()
 	if err := configs.Decode("run", []byte(r.Config), &run, configs.Options{Lists: recipe.Lists()}); err != nil {
 		return Result{}, err
 	}
