@@ -77,7 +77,7 @@ func listDir(dir string, depth int) (all []listed, err error) {
 		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		if x, is := describe(path); is {
+		if x, is := describeCheckpoint(path); is {
 			all = append(all, x)
 			continue
 		}
@@ -92,8 +92,8 @@ func listDir(dir string, depth int) (all []listed, err error) {
 	return all, nil
 }
 
-// describe is what a list tells of a run, a compression or a checkpoint; is says that the folder is one.
-func describe(path string) (x listed, is bool) {
+// describeCheckpoint is what a list tells of a run, a compression or a checkpoint; is says that the folder is one.
+func describeCheckpoint(path string) (x listed, is bool) {
 	for _, name := range []string{"manifest.json", "config.toml", "compress.toml"} {
 		if _, err := os.Stat(filepath.Join(path, name)); err == nil {
 			is = true

@@ -57,7 +57,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-func tsvConfigOfScores(t *testing.T) TSV {
+func tsvConfigOfScores(t *testing.T) Table {
 	cfg := tsvConfig(writeFile(t, "scores.tsv", "text\tlabel\na\t1\nb\t2\nc\t3\nd\t4\ne\t5\nf\t6\ng\t7\nh\t8\n"))
 	cfg.Regression = true
 	return cfg

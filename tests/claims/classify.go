@@ -96,7 +96,7 @@ func (c *Claim) validateData(r *configs.Report) {
 		}
 	}
 	_, folder := c.Run.Data.Of.(images.Folder)
-	if _, table := c.Run.Data.Of.(labelled.TSV); c.RootFrom != "" && !folder && !table && !c.ranks() {
+	if _, table := c.Run.Data.Of.(labelled.Table); c.RootFrom != "" && !folder && !table && !c.ranks() {
 		r.Errorf("root_from", "is for [run.data] source = \"image_folder\", \"tsv\" and \"interactions\"")
 	}
 	without, kind := slices.Concat(classifierMetrics, imageMetrics, rankMetrics), "a language model"

@@ -67,7 +67,7 @@ func (r *Result) heldOut(cfg recipe.Config, l *saved.Model) error {
 
 // tested tells whether what is reported is measured on a test split, and learning rates are chosen by the validation split.
 func tested(cfg recipe.Config) bool {
-	tsv, ok := cfg.Data.Of.(labelled.TSV)
+	tsv, ok := cfg.Data.Of.(labelled.Table)
 	return classifies(cfg) || ok && tsv.Test != ""
 }
 

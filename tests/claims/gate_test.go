@@ -147,7 +147,7 @@ func TestBrought(t *testing.T) {
 		t.Errorf("%q", why)
 	}
 	c.Run.Train.InitFrom = t.TempDir()
-	tsv := labelled.DefaultTSV()
+	tsv := labelled.DefaultTable()
 	tsv.Train = filepath.Join(t.TempDir(), "train.tsv")
 	c.Run.Data = recipe.From(tsv)
 	if why := c.missing(""); !strings.Contains(why, "there is no file "+tsv.Train) {

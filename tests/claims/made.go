@@ -141,7 +141,7 @@ func (c *Claim) makeData(cache, root string) (missing string, err error) {
 	if err != nil {
 		return "", err
 	}
-	from, _ := c.Run.Data.Of.(labelled.TSV)
+	from, _ := c.Run.Data.Of.(labelled.Table)
 	train, test, classes, err := c.Split.divide(string(table), from.LabelColumn)
 	if err == nil && classes < 2 {
 		err = fmt.Errorf("%s has %d classes of at least %d examples; want 2", file, classes, c.Split.Least)
@@ -172,7 +172,7 @@ func (c *Claim) validateMade(r *configs.Report) {
 	if _, ok := c.Run.Data.Of.(text.Files); c.Recall != nil && (!ok || c.Run.Data.SeqLen() < 2*c.Recall.Pairs+2) {
 		r.Errorf("recall", "wants [run.data] source = \"text\" with a seq_len of at least two bytes for each pair and for one question")
 	}
-	if _, ok := c.Run.Data.Of.(labelled.TSV); c.Split != nil && (!ok || c.RootFrom == "") {
+	if _, ok := c.Run.Data.Of.(labelled.Table); c.Split != nil && (!ok || c.RootFrom == "") {
 		r.Errorf("split", "wants [run.data] source = \"tsv\" and root_from")
 	}
 }

@@ -198,7 +198,7 @@ func importOnce(r request, _ string) (Result, error) {
 
 // placeTexts sets the folder of tables of texts, root, unless it is empty, and says what is missing there; "": nothing.
 func (c *Claim) placeTexts(root string) string {
-	from, ok := c.Run.Data.Of.(labelled.TSV)
+	from, ok := c.Run.Data.Of.(labelled.Table)
 	if !ok {
 		return ""
 	}

@@ -56,7 +56,7 @@ func (s Subject) load(ctx context.Context, most int) (*loaded, error) {
 		case images.Folder:
 			from.Root = path
 			s.Data.Of = from
-		case labelled.TSV:
+		case labelled.Table:
 			from.Train = path
 			s.Data.Of = from
 		}

@@ -101,7 +101,7 @@ func (l *loaded) write(dir string, used, domain []int) (recipe.Data, error) {
 		return recipe.Data{}, err
 	}
 	if l.texts != nil {
-		s := labelled.DefaultTSV()
+		s := labelled.DefaultTable()
 		s.Train, s.TextColumns, s.LabelColumn, s.ValidationShare = path, []string{"what"}, "domain", heldShare
 		s.Tokenizer, s.VocabSize, s.MinCount, s.MaxLen = "word", 10_000, 2, 128
 		return recipe.From(s), nil
