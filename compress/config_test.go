@@ -127,7 +127,7 @@ func TestStoredFinetune(t *testing.T) {
 // TestStoredCalibrationData: so are the keys of every source.
 func TestStoredCalibrationData(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "compress.toml")
-	for stored, want := range map[string]string{"max_len = 256": "", "max_len = 64": `compress.toml:9: unknown key "max_len" in [compress.data] of source = "text"; it is a key of imdb, tsv, none`} {
+	for stored, want := range map[string]string{"max_len = 256": "", "max_len = 64": `compress.toml:9: unknown key "max_len" in [compress.data]; here it is called [compress.data] seq_len`} {
 		text := "[compress]\nfrom = \"x\"\nratio = 0.5\nmethod = \"svd\"\n[compress.data]\nsource = \"text\"\npaths = [\"a.txt\"]\nseq_len = 32\n" + stored + "\nheader = true\nmean = []\n"
 		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
