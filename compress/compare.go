@@ -288,6 +288,9 @@ func likeness(ctx context.Context, goal task.Task, models ...*saved.Model) (*Lik
 			base = l.Base.Dir()
 		}
 		own, err := saved.OpenOn(l.Dir, base, false, o, l.Known)
+		if errors.Is(err, model.ErrNoSite) { // vectors
+			return nil, nil
+		}
 		if err != nil {
 			return nil, err
 		}
