@@ -104,6 +104,9 @@ func (t *Trainer) evaluate(ctx context.Context, files *metrics.Files) (score tas
 		}
 	}
 	t.classes = score.Classes
+	if err := t.present(); err != nil {
+		return score, err
+	}
 	records, err := metrics.Read(filepath.Join(t.dir, "metrics.csv"))
 	if err != nil {
 		return score, err

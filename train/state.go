@@ -15,13 +15,21 @@ import (
 	"sparrow/task"
 )
 
-// keep saves the present step in the run's folder. One that has gone is not made anew: what was in it is not there any more.
+// keep saves the present step in the run's folder.
 func (t *Trainer) keep() error {
-	if !saved.IsRun(t.dir) {
-		return fmt.Errorf("train: %s, the run's folder, has gone, or its config.toml has: step %d cannot be saved. Put the folder back and continue by: %s; or start again",
-			t.dir, t.state.Step, saved.ResumeCommand(t.dir))
+	if err := t.present(); err != nil {
+		return err
 	}
 	return t.save()
+}
+
+// present is an error of a run whose folder has gone, which is not made anew: what was in it is not there any more.
+func (t *Trainer) present() error {
+	if saved.IsRun(t.dir) {
+		return nil
+	}
+	return fmt.Errorf("train: %s, the run's folder, has gone, or its config.toml has: step %d cannot be saved. Put the folder back and continue by: %s; or start again",
+		t.dir, t.state.Step, saved.ResumeCommand(t.dir))
 }
 
 // save writes the checkpoint of the present step and deletes old ones.

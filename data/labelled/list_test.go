@@ -49,7 +49,7 @@ func TestList(t *testing.T) {
 			t.Errorf("truth %q: %v, want %q", truth, err, want)
 		}
 	}
-	if _, err := List(t.Context(), DefaultIMDB(), nil, "stars"); err == nil || !strings.Contains(err.Error(), "want source = \"tsv\"") {
+	if _, err := List(t.Context(), DefaultIMDB(), nil, "stars"); err == nil || !strings.Contains(err.Error(), "want source = \"table\"") {
 		t.Errorf("another source: %v", err)
 	}
 	if _, err := List(t.Context(), tsvConfigOfScores(t), nil, ""); err == nil || !strings.Contains(err.Error(), "want single texts with classes") {
