@@ -95,6 +95,31 @@ func TestShippedClaims(t *testing.T) {
 	}
 }
 
+// TestClaimsThatDecide: a claim with a bound on what seeds move has at least five of them, and no claim takes more than its hours; those
+// whose stored results have fewer seeds are older than that rule, and so is one that never ran.
+func TestClaimsThatDecide(t *testing.T) {
+	claims, err := loadClaims(".", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range claims {
+		bounded := slices.ContainsFunc(c.Expect, func(e Expect) bool { return e.bound() != nil && !metrics[e.Of].exact })
+		if c.Compress != nil {
+			bounded = slices.ContainsFunc(c.Compress.Expect, func(e CompressExpect) bool { return e.bound() != nil })
+		}
+		d, err := c.storedDocument("../../docs/claims")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if older := d != nil && len(d.Seeds) == c.Seeds || c.Name == "sltrain-rank"; bounded && c.Seeds < leastSeeds && !older {
+			t.Errorf("%s claims a difference of %d seeds; want %d", c.Name, c.Seeds, leastSeeds)
+		}
+		if d == nil && c.Hours == 0 && c.Name != "sltrain-rank" {
+			t.Errorf("%s has no result and does not say for how many hours it runs", c.Name)
+		}
+	}
+}
+
 func TestSLTrainQualityBudget(t *testing.T) {
 	c, err := Load("sltrain-quality.toml")
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sparrow/train/stf"
 )
 
 // tinyCompression turns writeTiny's claim into one about compression.
@@ -182,5 +184,32 @@ func TestCompressExpectations(t *testing.T) {
 	arms[2].Runs[1].Diverged = "step 3"
 	if f := (CompressExpect{Measure: "fewer_bytes", Arm: "a", Than: []string{"b"}}).Evaluate(arms); f.Value != nil || f.Reason != "a with 60% fewer bytes diverged with seed 2" {
 		t.Errorf("a point that diverged: %+v", f)
+	}
+}
+
+// TestChangedTable: each fine-tuned arm and ratio has a line of the supports that STF changed, and one with under 1% is called frozen.
+func TestChangedTable(t *testing.T) {
+	c, err := Load(writeCompression(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := func(share float64) []Result {
+		x := make(stf.Changed, stf.Tenths)
+		x[2] = share
+		return []Result{{Changed: x}, {Changed: x}}
+	}
+	arm := func(ratio float64, runs []Result) armRuns {
+		return armRuns{Arm: "tuned", Label: "T", Ratio: ratio, Runs: runs}
+	}
+	o := &outcome{claim: c, arms: []armRuns{{Arm: parentName}, arm(0.3, moved(0.2)), arm(0.5, moved(0.004)), arm(0.6, make([]Result, 2)), {Arm: "svd", Label: "S", Ratio: 0.3}}}
+	var b strings.Builder
+	o.changedTable(&b)
+	for _, want := range []string{"| T, 30% | 0.00 | 0.00 | 20.00 |", " 20.00 |\n", "| T, 50% (frozen: under 1% changed) | 0.00 |", "| T, 60% | - |"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, &b)
+		}
+	}
+	if strings.Contains(b.String(), "| S,") {
+		t.Errorf("an arm without fine-tuning is there:\n%s", &b)
 	}
 }
