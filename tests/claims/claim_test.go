@@ -187,7 +187,7 @@ func TestSLTrainMemoryShape(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]float64{"dense": 134.1e6, "sltrain": 96.5e6, "sltrain-8bit": 96.5e6, "sltrain-8bit-layer": 96.5e6}
+	want := map[string]float64{"dense": 134.1e6, "dense-8bit-layer": 134.1e6, "sltrain": 96.5e6, "sltrain-8bit": 96.5e6, "sltrain-8bit-layer": 96.5e6}
 	for i, a := range c.Arms {
 		cfg, err := c.Config(i)
 		if err != nil {
