@@ -62,6 +62,11 @@ func (r *Record) finished() error {
 				shell.Command("compress", "run", "-c", "FILE", "-o", r.Dir))
 		}
 	}
+	var of Result
+	text, err := os.ReadFile(filepath.Join(r.Dir, resultFile))
+	if err == nil && json.Unmarshal(text, &of) == nil && of.Measure == "" && of.Checkpoint != "" && len(of.Layers) == 0 {
+		return refusef("%s holds a network of other widths, of which nothing was planned or promised; measure it by: %s", r.Dir, shell.Command("model", "eval", r.Dir))
+	}
 	return nil
 }
 

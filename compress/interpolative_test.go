@@ -7,6 +7,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"sparrow/factor"
@@ -122,6 +123,9 @@ func TestInterpolativeWidths(t *testing.T) {
 	}
 	if l, err := saved.Open(dir, false, model.Options{}); err != nil || l.Config.Model.Body().(decoder.Config).DFF != 6 {
 		t.Errorf("%v", err)
+	}
+	if _, err := Verify(context.Background(), dir, io.Discard); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "of other widths") {
+		t.Errorf("a verification: %v", err)
 	}
 	if _, err := MakePlan(context.Background(), cfg, io.Discard); !errors.Is(err, task.ErrUsage) {
 		t.Errorf("a plan: %v", err)

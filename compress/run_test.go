@@ -51,6 +51,10 @@ func TestRun(t *testing.T) {
 		run  func(*testing.T) string
 	}{{"decoder", trainedRun}, {"encoder", trainedEncoder}, {"favit", trainedFaViT}}
 	for i, method := range DefaultConfig().Compress.names() {
+		of := DefaultConfig().Compress
+		if of.Method = method; slices.ContainsFunc(of.methods(method), func(m named) bool { _, narrows := m.Method.(narrower); return narrows }) {
+			continue // without a plan there is no budget and no promise: see TestInterpolative
+		}
 		for k, network := range networks {
 			name := network.name
 			t.Run(method+" "+name, func(t *testing.T) {
