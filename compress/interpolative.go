@@ -23,7 +23,7 @@ import (
 
 // InterpolativeConfig is the [compress.interpolative] table.
 type InterpolativeConfig struct {
-	Choose string    `toml:"choose" doc:"which neurons stay: by strong rank-revealing QR of what they hold, by the size of their weights, or by chance" choices:"rrqr|magnitude|chance"`
+	Choose string    `toml:"choose" doc:"which neurons stay: by strong rank-revealing QR of what they hold, by the size of their weights, or by chance" choices:"rrqr|weights|chance"`
 	Fold   bool      `toml:"fold" doc:"give the next weight what the others held, by least squares"`
 	Ridge  float64   `toml:"ridge" doc:"of the least squares, over the mean square of what stays"`
 	Keep   []float64 `toml:"keep" doc:"share of the neurons of each layer that stays; none: 1 - ratio of all"`
@@ -51,7 +51,7 @@ func (c InterpolativeConfig) Validate(r *configs.Report) {
 // the interpolative decomposition of S (Chee et al. 2022). Layers follow each other, each on what the narrower ones before it give.
 // Weights stay dense; the network is a smaller one of the same kind.
 type Interpolative struct {
-	Choose string  // which neurons stay: rrqr, magnitude or chance
+	Choose string  // which neurons stay: rrqr, weights or chance
 	Fold   bool    // the next weight makes up for the others
 	Ridge  float64 // of the least squares
 }
@@ -115,7 +115,7 @@ func (m Interpolative) narrow(ctx context.Context, s *compression, i int, held, 
 			return nil, nil, err
 		}
 		kept = chosen.Index
-	case "magnitude":
+	case "weights":
 		for j := range norms {
 			norms[j] *= size[j]
 		}

@@ -68,7 +68,7 @@ func TestInterpolative(t *testing.T) {
 	for _, c := range []struct {
 		name, choose string
 		fold         bool
-	}{{"rrqr", "rrqr", true}, {"again", "rrqr", true}, {"magnitude", "magnitude", false}, {"magnitude folded", "magnitude", true}, {"chance folded", "chance", true}} {
+	}{{"rrqr", "rrqr", true}, {"again", "rrqr", true}, {"weights", "weights", false}, {"weights folded", "weights", true}, {"chance folded", "chance", true}} {
 		dir := filepath.Join(t.TempDir(), "small")
 		cfg := narrowed(t, from, 0.5, c.choose, c.fold)
 		r, err := Run(context.Background(), cfg, dir, io.Discard)
@@ -95,7 +95,7 @@ func TestInterpolative(t *testing.T) {
 	if hashes[0] != hashes[1] {
 		t.Error("equal configs give other checkpoints")
 	}
-	if !(loss["rrqr"] < loss["magnitude"]) || !(loss["magnitude folded"] < loss["magnitude"]) {
+	if !(loss["rrqr"] < loss["weights"]) || !(loss["weights folded"] < loss["weights"]) {
 		t.Errorf("the fold does not help: %v", loss)
 	}
 }

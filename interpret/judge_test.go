@@ -36,7 +36,7 @@ func TestDescribe(t *testing.T) {
 	if err != nil || asked == 0 || got.Sets[0].Features[0].Description != "words number 1" {
 		t.Errorf("%v: %d questions, %+v", err, asked, got.Sets[0].Features[0].Description)
 	}
-	bad := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "tired", 503) }))
+	bad := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Error(w, "tired", http.StatusServiceUnavailable) }))
 	defer bad.Close()
 	if err := f.Describe(context.Background(), Judge{bad.URL, ""}, func(int, int) {}); err == nil || !strings.Contains(err.Error(), "tired") {
 		t.Errorf("a judge that fails: %v", err)
