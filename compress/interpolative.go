@@ -164,6 +164,12 @@ func (c Settings) narrowing() (narrower, bool) {
 
 // narrow makes all MLPs narrower and writes the checkpoint.
 func (s *compression) narrow(ctx context.Context, m narrower, dir string) (*Result, error) {
+	switch c := s.cfg.Compress; {
+	case c.Finetune != nil || c.Quantize != nil || len(c.Layer) > 0:
+		return nil, refusef("a method that changes widths takes neither [[compress.layer]] nor [compress.quantize] nor [compress.finetune]; train the result by init_from, or compress it again")
+	case c.Ratio == 0 && (c.Interpolative == nil || len(c.Interpolative.Keep) == 0):
+		return nil, refusef("a method that changes widths counts neurons; want [compress] ratio, or keep of each layer")
+	}
 	body, ok := s.loaded.Config.Model.Body().(model.Narrowed)
 	if !ok {
 		return nil, refusef("a network of kind %s has no MLPs whose widths can change; want a decoder or an encoder", s.loaded.Config.Model.Name)

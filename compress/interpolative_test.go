@@ -116,6 +116,16 @@ func TestInterpolativeWidths(t *testing.T) {
 	if _, err := Run(context.Background(), cfg, filepath.Join(t.TempDir(), "x"), io.Discard); !errors.Is(err, task.ErrUsage) {
 		t.Errorf("shares of two layers of one: %v", err)
 	}
+	for name, change := range map[string]func(*Settings){
+		"compress.layer": func(c *Settings) { c.Layer = []LayerConfig{{Match: "*"}} },
+		"counts neurons": func(c *Settings) { c.Ratio, c.Params, c.Interpolative = 0, 100, nil },
+	} {
+		bad := cfg
+		change(&bad.Compress)
+		if _, err := Run(context.Background(), bad, filepath.Join(t.TempDir(), "z"), io.Discard); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	cfg.Compress.Interpolative.Keep = []float64{0.25}
 	dir := filepath.Join(t.TempDir(), "y")
 	if _, err := Run(context.Background(), cfg, dir, io.Discard); err != nil {
