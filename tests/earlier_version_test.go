@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
@@ -113,17 +114,13 @@ func TestEarlierVersion(t *testing.T) {
 						exec(t, "compress", "run", "-c", config, "-o", out, "--set", "compress.cache="+t.TempDir())
 					case slices.Contains(kept, name):
 						unpackEarlier(t, name, filepath.Join(dir, out))
-						if got := exec(t, "model", "eval", out, "--json"); got != want.Eval {
-							t.Errorf("model eval %s --json: got, want\n%s%s", name, got, want.Eval)
-						}
+						saysStill(t, "model eval "+name, exec(t, "model", "eval", out, "--json"), want.Eval)
 						exec(t, "train", "resume", out)
 					default:
 						exec(t, "train", "run", "-c", config, "-o", out)
 					}
 					if isCompression(name) || !slices.Contains(kept, name) {
-						if got := exec(t, "model", "eval", out, "--json"); got != want.Eval {
-							t.Errorf("model eval %s --json: got, want\n%s%s", name, got, want.Eval)
-						}
+						saysStill(t, "model eval "+name, exec(t, "model", "eval", out, "--json"), want.Eval)
 					}
 					sameFiles(t, filepath.Join(dir, out), want.Files)
 					if isCompression(name) || testing.Short() || !slices.Contains(kept, name) || isa != "avx512" {
@@ -135,6 +132,20 @@ func TestEarlierVersion(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// saysStill compares the values of a JSON object that an earlier version wrote with those of today; today's may say more.
+func saysStill(t *testing.T, what, got, earlier string) {
+	t.Helper()
+	var now, then map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal([]byte(got), &now), json.Unmarshal([]byte(earlier), &then)); err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+	for key, want := range then {
+		if string(now[key]) != string(want) {
+			t.Errorf("%s: %s is %s, and was %s", what, key, now[key], want)
+		}
 	}
 }
 
@@ -251,8 +262,10 @@ func TestEarlierReports(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := mustRun(t, dir, "compress", "verify", "runs/"+name, "--json").stdout
-			if got, want := keysOf(t, got), keysOf(t, string(earlier)); !slices.Equal(got, want) {
-				t.Errorf("keys %q, want %q", got, want)
+			for _, key := range keysOf(t, string(earlier)) {
+				if !slices.Contains(keysOf(t, got), key) {
+					t.Errorf("there is no key %q any more", key)
+				}
 			}
 		})
 	}

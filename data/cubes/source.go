@@ -35,6 +35,9 @@ func (Source) Name() string { return "cubes" }
 // MaxPatch bounds the crops: beyond, a batch of one fills memory.
 const MaxPatch = 512
 
+// Start implements configs.Starter.
+func (Source) Start() []string { return []string{`data.paths=["synthetic"]`} }
+
 // Validate reports every key that is wrong, as far as that shows without reading a file.
 func (s Source) Validate(r *configs.Report) {
 	if len(s.Paths)+len(s.Photographs) == 0 {

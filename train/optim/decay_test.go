@@ -31,6 +31,9 @@ func TestDecayIsDeclared(t *testing.T) {
 		if cfg.Model.Name == "decoder" {
 			dims.Classes = 0
 		}
+		if cfg.Model.Name == "denoiser" {
+			dims = model.ImageDims(1, 32, 1)
+		}
 		if cfg.Data.Gives() == "interactions of users and items" {
 			dims = model.Dims{Catalogue: model.Catalogue{Users: 9, Items: 7}}
 		}
