@@ -221,7 +221,7 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-var usage = regexp.MustCompile("(?m)^\\| `(train|model|compress) (\\w+)([^`]*)` \\|")
+var usage = regexp.MustCompile("(?m)^\\| `(train|model|compress) (interpret \\w+|\\w+)([^`]*)` \\|")
 
 // docs/commands.md has every command with each of its flags, and no other.
 func TestCommandsPageIsComplete(t *testing.T) {
@@ -266,7 +266,7 @@ func TestCommandsPageIsComplete(t *testing.T) {
 func verbs(t *testing.T, program string) []string {
 	t.Helper()
 	var all []string
-	use := regexp.MustCompile(`Use: +"(\w+) `)
+	use, group := regexp.MustCompile(`Use: +"(\w+) `), regexp.MustCompile(`Use: +"(\w+)",`)
 	files, err := filepath.Glob(filepath.Join(root, "cmd", program, "*.go"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("cmd/%s: %q, %v", program, files, err)
@@ -276,8 +276,12 @@ func verbs(t *testing.T, program string) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
+		above := ""
+		if m := group.FindStringSubmatch(string(text)); m != nil && m[1] != program { // a command of commands
+			above = m[1] + " "
+		}
 		for _, m := range use.FindAllStringSubmatch(string(text), -1) {
-			all = append(all, m[1])
+			all = append(all, above+m[1])
 		}
 	}
 	if len(all) < 2 {
