@@ -11,7 +11,7 @@ import (
 // flags are those of one command, by name with dashes: whether each takes a value.
 type flags map[string]bool
 
-var flagLine = regexp.MustCompile(`(?m)^ +(?:(-\w), |    )(--[\w-]+)(?: (\w+))?(?:  .*)?$`)
+var flagLine = regexp.MustCompile(`(?m)^ +(?:(-\w), |    )(--[\w-]+)(?: ([\w:]+))?(?:  .*)?$`)
 
 // readHelp reads the flags of a help text.
 func readHelp(text string) flags {
