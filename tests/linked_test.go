@@ -10,11 +10,11 @@ import (
 )
 
 // What a program that imports package sparrow alone may link beside it: modules, and bytes of a static program with its symbols and
-// without.
+// without. Recommenders, denoisers and the discovery of classes took 2 MB: any checkpoint can be opened.
 const (
 	mostModules  = 24
-	mostBytes    = 29_000_000
-	mostStripped = 20_500_000
+	mostBytes    = 30_500_000
+	mostStripped = 21_500_000
 )
 
 // goTool runs the go command in a folder and returns what it prints.
