@@ -221,7 +221,9 @@ func (v *vetting) vet(ctx context.Context, lanes int, all []candidate, out io.Wr
 	}
 	made := make([]repeat, len(older))
 	err := spread(ctx, lanes, len(older), func(ctx context.Context, _, i int) error {
+		v.mu.Lock()
 		fmt.Fprintf(out, "made again, because the code has changed since commit %.9s: %s\n", before[i].Commit, older[i].name)
+		v.mu.Unlock()
 		r, err := older[i].make(ctx)
 		made[i] = repeat{older[i].name, before[i].Commit, before[i].Loss, r.Loss}
 		return err

@@ -56,6 +56,9 @@ func virtual(t *testing.T, cfg recipe.Config, vocab int) *nn.Store {
 
 // Every claim that is shipped decodes, and so do its arms, as they are and for --quick.
 func TestShippedClaims(t *testing.T) {
+	if testing.Short() {
+		t.Skip("its claims run whole")
+	}
 	claims, err := loadClaims(".", nil)
 	if err != nil {
 		t.Fatal(err)

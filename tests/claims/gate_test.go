@@ -131,6 +131,9 @@ func TestRandomBasis(t *testing.T) {
 
 // A compression can name it.
 func TestRandomBasisClaim(t *testing.T) {
+	if testing.Short() {
+		t.Skip("its claims run whole")
+	}
 	claim := writeCompression(t, `set = ['compress.method="fwsvd"']`, `set = ['compress.method="random_basis"', 'compress.allocation="uniform"']`)
 	dir := t.TempDir()
 	d, _, _ := runWhole(t, []string{claim, "--json", "--cache", filepath.Join(dir, "cache"), "--docs", filepath.Join(dir, "docs")})

@@ -10,6 +10,9 @@ import (
 // TestPretrained: an arm, and what is compressed, starts from a run of the claim's pre-training of the same seed, which is made once;
 // with more steps behind it, it has a lower loss.
 func TestPretrained(t *testing.T) {
+	if testing.Short() {
+		t.Skip("its claims run whole")
+	}
 	claim := writeTiny(t, "seeds = 2", "seeds = 2\npretrain = [\"train.steps=60\", \"train.learning_rate=1e-2\"]",
 		"[[expect]]\nmeasure = \"saved\"", "[[arm]]\nname = \"later\"\nfrom = \"pretrain\"\n[[expect]]\nmeasure = \"saved\"")
 	dir := t.TempDir()

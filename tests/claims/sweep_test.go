@@ -220,6 +220,9 @@ func TestWholeSweep(t *testing.T) {
 
 // --quick measures the small sizes and writes no document.
 func TestQuickSweep(t *testing.T) {
+	if testing.Short() {
+		t.Skip("its claims run whole")
+	}
 	for _, measure := range sweepMeasures {
 		replace := []string{`measure = "decode"`, `measure = "` + measure + `"`}
 		if measure == "attention" {
