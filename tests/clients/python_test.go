@@ -23,7 +23,14 @@ func python(t *testing.T) string {
 // runPython runs it without a way to the network but this machine's.
 func runPython(t *testing.T, name string, args ...string) string {
 	t.Helper()
+	return runPythonIn(t, "", name, args...)
+}
+
+// runPythonIn is runPython in a folder, "": that of these tests, of a tool that leaves files where it runs.
+func runPythonIn(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
 	c := exec.Command(name, args...)
+	c.Dir = dir
 	c.Env = append(os.Environ(), "OPENAI_API_KEY=a-key", "HF_HUB_OFFLINE=1", "HF_DATASETS_OFFLINE=1", "HF_HOME="+t.TempDir(), "TOKENIZERS_PARALLELISM=false", "NO_PROXY=127.0.0.1")
 	out, err := c.CombinedOutput()
 	if err != nil {
@@ -103,6 +110,10 @@ func TestHarness(t *testing.T) {
 func TestSchemathesis(t *testing.T) {
 	interpreter := python(t)
 	url := served(t)
-	runPython(t, filepath.Join(filepath.Dir(interpreter), "schemathesis"), "run", url+"/openapi.json", "--header", "Authorization: Bearer a-key", "--checks", "not_a_server_error",
+	tool, err := filepath.Abs(filepath.Join(filepath.Dir(interpreter), "schemathesis"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	runPythonIn(t, t.TempDir(), tool, "run", url+"/openapi.json", "--header", "Authorization: Bearer a-key", "--checks", "not_a_server_error",
 		"--max-examples", "30", "--phases", "examples,coverage,fuzzing", "--request-timeout", "60", "--generation-deterministic", "--seed", "1", "--workers", "2")
 }
