@@ -192,36 +192,13 @@ func RandomizedSVD(ctx context.Context, a *Matrix, cfg RandomizedConfig, progres
 	}
 	work := a.Clone()
 	exponent := normalise(work)
-	m, n := a.Rows, a.Cols
-	l := min(cfg.Rank+cfg.Oversample, min(m, n))
 	j := &job{ctx: ctx, progress: progress, total: 2*cfg.Power + 3}
-
-	q, err := sampleRange(dense{work}, l, cfg, j)
+	d, sample, err := sampledSVD(dense{work}, cfg, j)
 	if err != nil {
 		return nil, err
 	}
-	d, err := ThinSVD(ctx, q.Mul(work), nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := j.step(1); err != nil {
-		return nil, err
-	}
-	whole, sample := kernel.SumSquares(work.Data), 0.0
-	for _, s := range d.S {
-		sample += s * s
-	}
+	whole, kept := kernel.SumSquares(work.Data), sumOfSquares(d.S)
 	missed := max(whole-sample, 0)
-	if d, err = d.Truncate(cfg.Rank); err != nil {
-		return nil, err
-	}
-	u := NewMatrix(m, cfg.Rank)
-	kernel.Gemm(true, false, m, cfg.Rank, l, 1, q.Data, m, d.U.Data, cfg.Rank, 0, u.Data, cfg.Rank)
-	d.U = u
-	kept := 0.0
-	for _, s := range d.S {
-		kept += s * s
-	}
 	product := d.Product()
 	kernel.Axpy(-1, product.Data, work.Data)
 	d.Error = math.Ldexp(work.Norm(), exponent)
@@ -268,32 +245,47 @@ func RandomizedProducts(ctx context.Context, a Products, cfg RandomizedConfig, p
 	if cfg.Oversample == 0 {
 		cfg.Oversample = 10
 	}
-	l := min(cfg.Rank+cfg.Oversample, min(m, n))
 	j := &job{ctx: ctx, progress: progress, total: 2*cfg.Power + 3}
+	d, _, err := sampledSVD(a, cfg, j)
+	if err != nil {
+		return nil, err
+	}
+	d.Error, d.Bound = math.Sqrt(max(0, a.SumSquares()-sumOfSquares(d.S))), 0
+	j.finish()
+	return d, nil
+}
+
+// sampledSVD are the first Rank terms of what Rank + Oversample samples see, without errors, and the sum of squares of all that they
+// see.
+func sampledSVD(a Products, cfg RandomizedConfig, j *job) (d *SVD, sample float64, err error) {
+	m, n := a.Size()
+	l := min(cfg.Rank+cfg.Oversample, min(m, n))
 	q, err := sampleRange(a, l, cfg, j)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	d, err := ThinSVD(ctx, a.Times(q), nil)
-	if err != nil {
-		return nil, err
+	if d, err = ThinSVD(j.ctx, a.Times(q), nil); err != nil {
+		return nil, 0, err
 	}
 	if err := j.step(1); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	sample = sumOfSquares(d.S)
 	if d, err = d.Truncate(cfg.Rank); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	u := NewMatrix(m, cfg.Rank)
 	kernel.Gemm(true, false, m, cfg.Rank, l, 1, q.Data, m, d.U.Data, cfg.Rank, 0, u.Data, cfg.Rank)
 	d.U = u
-	kept := 0.0
-	for _, s := range d.S {
-		kept += s * s
+	return d, sample, nil
+}
+
+// sumOfSquares adds in order.
+func sumOfSquares(x []float64) (sum float64) {
+	for _, v := range x {
+		sum += v * v
 	}
-	d.Error, d.Bound = math.Sqrt(max(0, a.SumSquares()-kept)), 0
-	j.finish()
-	return d, nil
+	return sum
 }
 
 // sampleRange returns an orthonormal basis, as rows [l, m], of what (A Aᵀ)^Power A makes of l random directions.
