@@ -94,12 +94,7 @@ The generation_config.json of an imported model says how tokens are chosen; flag
 	}
 	c.Flags().StringVar(&system, "system", "", "system message that conversations begin with")
 	c.Flags().IntVar(&opts.Tokens, "tokens", 0, "tokens of an answer; 0: until it ends, or the context is full")
-	c.Flags().Float64Var(&opts.Temperature, "temperature", 0.8, "0: always the likeliest token")
-	c.Flags().IntVar(&opts.TopK, "top-k", 0, "draw from the K likeliest tokens only (0: all)")
-	c.Flags().Float64Var(&opts.TopP, "top-p", 1, "draw from the likeliest tokens that hold this share of probability")
-	c.Flags().Float64Var(&opts.MinP, "min-p", 0, "draw from tokens that are at least this share as likely as the likeliest")
-	c.Flags().Float64Var(&opts.RepetitionPenalty, "repetition-penalty", 1, "above 1: tokens that the text has are less likely")
-	c.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the draws: equal seeds write equal texts")
+	samplingFlags(c, &opts)
 	c.Flags().IntVar(&context, "context", 0, "tokens of a conversation; 0: the model's, 4096 at most")
 	c.Flags().StringVar(&cache, "cache-dtype", "float32", "of keys and values: float32 or int8, with a scale for each vector")
 	c.Flags().StringVar(&draft, "draft", "", "smaller model with the same tokens that guesses what this one writes")

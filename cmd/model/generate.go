@@ -88,13 +88,8 @@ The generation_config.json of an imported model says how tokens are chosen, and 
 	c.Flags().StringVar(&texts.file, "prompts", "", "file of further texts to continue, one a line")
 	c.Flags().IntVar(&texts.afd, "afd", 0, "run attention and FFN as separate stages, with this many micro-batches of texts under way")
 	c.Flags().IntVar(&opts.Tokens, "tokens", 200, "tokens to write")
-	c.Flags().Float64Var(&opts.Temperature, "temperature", 0.8, "0: always the likeliest token")
-	c.Flags().IntVar(&opts.TopK, "top-k", 0, "draw from the K likeliest tokens only (0: all)")
-	c.Flags().Float64Var(&opts.TopP, "top-p", 1, "draw from the likeliest tokens that hold this share of probability")
-	c.Flags().Float64Var(&opts.MinP, "min-p", 0, "draw from tokens that are at least this share as likely as the likeliest")
-	c.Flags().Float64Var(&opts.RepetitionPenalty, "repetition-penalty", 1, "above 1: tokens that the text has are less likely")
+	samplingFlags(c, &opts)
 	c.Flags().StringArrayVar(&stops, "stop", nil, "end a text before this `TEXT` (repeatable)")
-	c.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the draws: equal seeds write equal texts")
 	steer.flags(c)
 	c.Flags().StringVar(&cache, "cache-dtype", "float32", "of keys and values: float32 or int8, with a scale for each vector")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each text, with the prompt and what was written")
@@ -104,6 +99,16 @@ The generation_config.json of an imported model says how tokens are chosen, and 
 	c.MarkFlagsOneRequired("prompt", "prompts")
 	cli.Threads(c)
 	return c
+}
+
+// samplingFlags are those of commands that write, which say how tokens are drawn.
+func samplingFlags(c *cobra.Command, opts *decoder.GenerateOptions) {
+	c.Flags().Float64Var(&opts.Temperature, "temperature", 0.8, "0: always the likeliest token")
+	c.Flags().IntVar(&opts.TopK, "top-k", 0, "draw from the K likeliest tokens only (0: all)")
+	c.Flags().Float64Var(&opts.TopP, "top-p", 1, "draw from the likeliest tokens that hold this share of probability")
+	c.Flags().Float64Var(&opts.MinP, "min-p", 0, "draw from tokens that are at least this share as likely as the likeliest")
+	c.Flags().Float64Var(&opts.RepetitionPenalty, "repetition-penalty", 1, "above 1: tokens that the text has are less likely")
+	c.Flags().Uint64Var(&opts.Seed, "seed", 1, "of the draws: equal seeds write equal texts")
 }
 
 func checkSampling(o decoder.GenerateOptions) error {
