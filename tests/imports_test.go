@@ -29,8 +29,9 @@ var imports = map[string][]string{
 	"checkpoints/onnx":                {"checkpoints", "checkpoints/foreign"},
 	"checkpoints/llama2c":             {"checkpoints/foreign", "checkpoints/foreign/foreigntest", "checkpoints/safetensors"}, // the last by its tests
 
-	"factor":   {"kernel", "internal/rng"},
-	"discover": {"factor", "kernel", "internal/rng"},
+	"factor":     {"kernel", "internal/rng"},
+	"factor/cur": {"factor", "kernel", "internal/rng"},
+	"discover":   {"factor", "kernel", "internal/rng"},
 
 	"op": {"kernel"},
 
