@@ -14,18 +14,13 @@ import (
 //
 // Cost: 2 m n k floating-point operations.
 func Gemm[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	threads := threadsFor(transA, transB, m, n, k)
-	gemm(threads, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil, nil)
+	GemmAs(Full, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
 
 // GemmBias computes C = op(A) op(B) + bias with bias [n] added to every row, over the pool:
 // a linear layer. C is never read. Otherwise as Gemm.
 func GemmBias[T Float](transA, transB bool, m, n, k int, a []T, lda int, b []T, ldb int, bias []T, c []T, ldc int) {
-	if len(bias) != n {
-		panic(fmt.Sprintf("kernel: gemm: got a bias of %d elements, want %d", len(bias), n))
-	}
-	threads := threadsFor(transA, transB, m, n, k)
-	gemm(threads, transA, transB, m, n, k, 1, a, lda, b, ldb, 0, c, ldc, bias, nil)
+	GemmBiasAs(Full, transA, transB, m, n, k, a, lda, b, ldb, bias, c, ldc)
 }
 
 // GemmSums computes C = Aᵀ B + beta C and the sums of A's columns, sums [m] (added to sums when add
@@ -33,18 +28,7 @@ func GemmBias[T Float](transA, transB bool, m, n, k int, a []T, lda int, b []T, 
 // C [m, n]. The sums are those of ColSum, bit for bit, but A comes from memory once. Otherwise as
 // Gemm; a wrong number of sums panics.
 func GemmSums[T Float](m, n, k int, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int, sums []T, add bool) {
-	if len(sums) != m {
-		panic(fmt.Sprintf("kernel: gemm: got room for %d sums, want %d", len(sums), m))
-	}
-	threads := threadsFor(true, false, m, n, k)
-	if !add {
-		clear(sums)
-	}
-	if m > 0 && (n == 0 || isThin(true, false, m, n)) {
-		colSum(sums, a, k, lda)
-		sums = nil
-	}
-	gemm(threads, true, false, m, n, k, 1, a, lda, b, ldb, beta, c, ldc, nil, sums)
+	GemmSumsAs(Full, m, n, k, a, lda, b, ldb, beta, c, ldc, sums, add)
 }
 
 // threadedSize is the number of multiply-adds from which a product is worth the microsecond that
@@ -65,15 +49,15 @@ func threadsFor(transA, transB bool, m, n, k int) int {
 
 // GemmSerial is Gemm on the calling goroutine alone, for use inside Parallel.
 func GemmSerial[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	gemm(1, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, nil, nil)
+	GemmSerialAs(Full, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
 }
 
-func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int, bias, sums []T) {
+func gemm[T Float](p Precision, threads int, transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int, bias, sums []T) {
 	checkGemm(transA, transB, m, n, k, len(a), lda, len(b), ldb, len(c), ldc)
 	if m == 0 || n == 0 {
 		return
 	}
-	if bias != nil && (k == 0 || isThin(transA, transB, m, n)) {
+	if bias != nil && (k == 0 || p == Full && isThin(transA, transB, m, n)) {
 		copyRows(m, bias, c, ldc)
 		beta, bias = 1, nil
 	}
@@ -84,6 +68,7 @@ func gemm[T Float](threads int, transA, transB bool, m, n, k int, alpha T, a []T
 	op := newOp(threads, transA, transB, m, n, k, alpha, a, lda, beta, c, ldc, bias)
 	op.b, op.ldb = unsafe.Pointer(unsafe.SliceData(b)), uintptr(ldb)*op.elem
 	op.sums = unsafe.Pointer(unsafe.SliceData(sums))
+	op.reads = p
 	op.multiply()
 	op.release()
 }
@@ -130,6 +115,11 @@ func scale[T Float](m, n int, beta T, c []T, ldc int) {
 // product i starts at x[i*strideX]. A stride of 0 shares an input among all products; the C's
 // must not overlap. Otherwise as Gemm.
 func GemmBatched[T Float](transA, transB bool, batch, m, n, k int, alpha T, a []T, lda, strideA int, b []T, ldb, strideB int, beta T, c []T, ldc, strideC int) {
+	GemmBatchedAs(Full, transA, transB, batch, m, n, k, alpha, a, lda, strideA, b, ldb, strideB, beta, c, ldc, strideC)
+}
+
+// GemmBatchedAs is GemmBatched with operands read as p.
+func GemmBatchedAs[T Float](p Precision, transA, transB bool, batch, m, n, k int, alpha T, a []T, lda, strideA int, b []T, ldb, strideB int, beta T, c []T, ldc, strideC int) {
 	if batch <= 0 || m == 0 || n == 0 {
 		return
 	}
@@ -140,12 +130,12 @@ func GemmBatched[T Float](transA, transB bool, batch, m, n, k int, alpha T, a []
 	checkGemm(transA, transB, m, n, k, len(a)-last*strideA, lda, len(b)-last*strideB, ldb, len(c)-last*strideC, ldc)
 	if batch < Threads() {
 		for i := range batch {
-			Gemm(transA, transB, m, n, k, alpha, a[i*strideA:], lda, b[i*strideB:], ldb, beta, c[i*strideC:], ldc)
+			GemmAs(p, transA, transB, m, n, k, alpha, a[i*strideA:], lda, b[i*strideB:], ldb, beta, c[i*strideC:], ldc)
 		}
 		return
 	}
 	Parallel(batch, func(i int) {
-		GemmSerial(transA, transB, m, n, k, alpha, a[i*strideA:], lda, b[i*strideB:], ldb, beta, c[i*strideC:], ldc)
+		GemmSerialAs(p, transA, transB, m, n, k, alpha, a[i*strideA:], lda, b[i*strideB:], ldb, beta, c[i*strideC:], ldc)
 	})
 }
 

@@ -2752,6 +2752,1883 @@ next:
 	VZEROUPPER
 	RET
 
+// func microBF16AVX512(args *byte)
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·microBF16AVX512(SB), NOSPLIT, $0-8
+	MOVQ  args+0(FP), DI
+	MOVQ  88(DI), AX
+	KMOVW AX, K1
+	SHRQ  $0x10, AX
+	KMOVW AX, K2
+	MOVQ  24(DI), R10
+	LEAQ  (R10)(R10*2), R11
+	LEAQ  (R10)(R10*4), R12
+	MOVQ  32(DI), R13
+	MOVQ  48(DI), DX
+	MOVQ  16(DI), BX
+	MOVQ  56(DI), AX
+	MOVQ  (DI), R15
+
+tile:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   BX, SI
+	MOVQ   80(DI), CX
+	MOVQ   120(DI), R8
+	MOVQ   128(DI), R9
+
+prefetch:
+	PREFETCHT1 (R8)
+	PREFETCHT1 64(R8)
+	ADDQ       R9, R8
+	MOVQ       SI, R14
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       AX, SI
+	DECQ       CX
+	JNZ        prefetch
+	MOVQ       R8, 120(DI)
+	MOVQ       R15, R8
+	LEAQ       (R8)(R10*2), R9
+	ADDQ       R12, R9
+	MOVQ       8(DI), SI
+	MOVQ       80(DI), CX
+	CMPQ       CX, $0x0e
+	JEQ        k14
+	CMPQ       CX, $0x0d
+	JEQ        k13
+	CMPQ       CX, $0x0c
+	JEQ        k12
+	CMPQ       CX, $0x0b
+	JEQ        k11
+	CMPQ       CX, $0x0a
+	JEQ        k10
+	CMPQ       CX, $0x09
+	JEQ        k9
+	CMPQ       CX, $0x08
+	JEQ        k8
+	CMPQ       CX, $0x07
+	JEQ        k7
+	CMPQ       CX, $0x06
+	JEQ        k6
+	CMPQ       CX, $0x05
+	JEQ        k5
+	CMPQ       CX, $0x04
+	JEQ        k4
+	CMPQ       CX, $0x03
+	JEQ        k3
+	CMPQ       CX, $0x02
+	JEQ        k2
+	CMPQ       CX, $0x01
+	JEQ        k1
+
+k14:
+	MOVQ 64(DI), CX
+
+loop14:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R12*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R11*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xee52
+	VBROADCASTSS (R9), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*8), Z29
+
+	// VDPBF16PS
+	LONG $0x40168262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40168262
+	WORD         $0xce52
+	VBROADCASTSS (R9)(R10*2), Z28
+
+	// VDPBF16PS
+	LONG $0x401e8262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e8262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R12*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40168262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40168262
+	WORD         $0xee52
+	VBROADCASTSS (R9)(R10*4), Z28
+
+	// VDPBF16PS
+	LONG $0x401e8262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e8262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R11*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40160262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40160262
+	WORD         $0xce52
+	VBROADCASTSS (R9)(R11*2), Z28
+
+	// VDPBF16PS
+	LONG $0x401e0262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e0262
+	WORD         $0xde52
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop14
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain14
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled14
+
+k13:
+	MOVQ 64(DI), CX
+
+loop13:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R12*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R11*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xee52
+	VBROADCASTSS (R9), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*8), Z29
+
+	// VDPBF16PS
+	LONG $0x40168262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40168262
+	WORD         $0xce52
+	VBROADCASTSS (R9)(R10*2), Z28
+
+	// VDPBF16PS
+	LONG $0x401e8262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e8262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R12*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40168262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40168262
+	WORD         $0xee52
+	VBROADCASTSS (R9)(R10*4), Z28
+
+	// VDPBF16PS
+	LONG $0x401e8262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e8262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R11*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40160262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40160262
+	WORD         $0xce52
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop13
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain13
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled13
+
+k12:
+	MOVQ 64(DI), CX
+
+loop12:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R12*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R11*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xee52
+	VBROADCASTSS (R9), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*8), Z29
+
+	// VDPBF16PS
+	LONG $0x40168262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40168262
+	WORD         $0xce52
+	VBROADCASTSS (R9)(R10*2), Z28
+
+	// VDPBF16PS
+	LONG $0x401e8262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e8262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R12*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40168262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40168262
+	WORD         $0xee52
+	VBROADCASTSS (R9)(R10*4), Z28
+
+	// VDPBF16PS
+	LONG $0x401e8262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e8262
+	WORD         $0xfe52
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop12
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain12
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled12
+
+k11:
+	MOVQ 64(DI), CX
+
+loop11:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R12*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R11*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xee52
+	VBROADCASTSS (R9), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*8), Z29
+
+	// VDPBF16PS
+	LONG $0x40168262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40168262
+	WORD         $0xce52
+	VBROADCASTSS (R9)(R10*2), Z28
+
+	// VDPBF16PS
+	LONG $0x401e8262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e8262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R12*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40168262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40168262
+	WORD         $0xee52
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop11
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain11
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled11
+
+k10:
+	MOVQ 64(DI), CX
+
+loop10:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R12*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R11*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xee52
+	VBROADCASTSS (R9), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*8), Z29
+
+	// VDPBF16PS
+	LONG $0x40168262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40168262
+	WORD         $0xce52
+	VBROADCASTSS (R9)(R10*2), Z28
+
+	// VDPBF16PS
+	LONG $0x401e8262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e8262
+	WORD         $0xde52
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop10
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain10
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled10
+
+k9:
+	MOVQ 64(DI), CX
+
+loop9:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R12*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R11*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xee52
+	VBROADCASTSS (R9), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*8), Z29
+
+	// VDPBF16PS
+	LONG $0x40168262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40168262
+	WORD         $0xce52
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop9
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain9
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled9
+
+k8:
+	MOVQ 64(DI), CX
+
+loop8:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R12*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R11*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xee52
+	VBROADCASTSS (R9), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xfe52
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop8
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain8
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled8
+
+k7:
+	MOVQ 64(DI), CX
+
+loop7:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R12*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R11*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xee52
+	ADDQ         R13, R8
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop7
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain7
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled7
+
+k6:
+	MOVQ 64(DI), CX
+
+loop6:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R12*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e1262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e1262
+	WORD         $0xde52
+	ADDQ         R13, R8
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop6
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain6
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled6
+
+k5:
+	MOVQ 64(DI), CX
+
+loop5:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	VBROADCASTSS (R8)(R10*4), Z29
+
+	// VDPBF16PS
+	LONG $0x40161262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40161262
+	WORD         $0xce52
+	ADDQ         R13, R8
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop5
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain5
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled5
+
+k4:
+	MOVQ 64(DI), CX
+
+loop4:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	VBROADCASTSS (R8)(R11*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xf752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xfe52
+	ADDQ         R13, R8
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop4
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain4
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled4
+
+k3:
+	MOVQ 64(DI), CX
+
+loop3:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	VBROADCASTSS (R8)(R10*2), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xe752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xee52
+	ADDQ         R13, R8
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop3
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain3
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled3
+
+k2:
+	MOVQ 64(DI), CX
+
+loop2:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	VBROADCASTSS (R8)(R10*1), Z28
+
+	// VDPBF16PS
+	LONG $0x401e9262
+	WORD $0xd752
+
+	// VDPBF16PS
+	LONG         $0x401e9262
+	WORD         $0xde52
+	ADDQ         R13, R8
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop2
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain2
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled2
+
+k1:
+	MOVQ 64(DI), CX
+
+loop1:
+	VMOVUPS.Z    (SI), K1, Z31
+	VMOVUPS.Z    64(SI), K2, Z30
+	VBROADCASTSS (R8), Z29
+
+	// VDPBF16PS
+	LONG $0x40169262
+	WORD $0xc752
+
+	// VDPBF16PS
+	LONG         $0x40169262
+	WORD         $0xce52
+	ADDQ         R13, R8
+	ADDQ         DX, SI
+	DECQ         CX
+	JNZ          loop1
+	VBROADCASTSS 96(DI), Z31
+	VBROADCASTSS 104(DI), Z30
+	MOVL         104(DI), CX
+	SHLL         $0x01, CX
+	JZ           plain1
+	MOVQ         R14, R9
+	MOVQ         AX, R8
+	XORL         SI, SI
+	MOVQ         112(DI), CX
+	TESTQ        CX, CX
+	CMOVQNE      CX, R9
+	CMOVQNE      SI, R8
+	JMP          scaled1
+
+scaled14:
+	VMULPS      Z31, Z26, Z26
+	VMULPS      Z31, Z27, Z27
+	VFMADD231PS (R9), Z30, K1, Z26
+	VMOVUPS     Z26, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z27
+	VMOVUPS     Z27, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled13:
+	VMULPS      Z31, Z24, Z24
+	VMULPS      Z31, Z25, Z25
+	VFMADD231PS (R9), Z30, K1, Z24
+	VMOVUPS     Z24, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z25
+	VMOVUPS     Z25, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled12:
+	VMULPS      Z31, Z22, Z22
+	VMULPS      Z31, Z23, Z23
+	VFMADD231PS (R9), Z30, K1, Z22
+	VMOVUPS     Z22, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z23
+	VMOVUPS     Z23, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled11:
+	VMULPS      Z31, Z20, Z20
+	VMULPS      Z31, Z21, Z21
+	VFMADD231PS (R9), Z30, K1, Z20
+	VMOVUPS     Z20, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z21
+	VMOVUPS     Z21, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled10:
+	VMULPS      Z31, Z18, Z18
+	VMULPS      Z31, Z19, Z19
+	VFMADD231PS (R9), Z30, K1, Z18
+	VMOVUPS     Z18, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z19
+	VMOVUPS     Z19, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled9:
+	VMULPS      Z31, Z16, Z16
+	VMULPS      Z31, Z17, Z17
+	VFMADD231PS (R9), Z30, K1, Z16
+	VMOVUPS     Z16, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z17
+	VMOVUPS     Z17, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled8:
+	VMULPS      Z31, Z14, Z14
+	VMULPS      Z31, Z15, Z15
+	VFMADD231PS (R9), Z30, K1, Z14
+	VMOVUPS     Z14, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z15
+	VMOVUPS     Z15, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled7:
+	VMULPS      Z31, Z12, Z12
+	VMULPS      Z31, Z13, Z13
+	VFMADD231PS (R9), Z30, K1, Z12
+	VMOVUPS     Z12, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z13
+	VMOVUPS     Z13, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled6:
+	VMULPS      Z31, Z10, Z10
+	VMULPS      Z31, Z11, Z11
+	VFMADD231PS (R9), Z30, K1, Z10
+	VMOVUPS     Z10, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z11
+	VMOVUPS     Z11, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled5:
+	VMULPS      Z31, Z8, Z8
+	VMULPS      Z31, Z9, Z9
+	VFMADD231PS (R9), Z30, K1, Z8
+	VMOVUPS     Z8, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z9
+	VMOVUPS     Z9, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled4:
+	VMULPS      Z31, Z6, Z6
+	VMULPS      Z31, Z7, Z7
+	VFMADD231PS (R9), Z30, K1, Z6
+	VMOVUPS     Z6, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z7
+	VMOVUPS     Z7, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled3:
+	VMULPS      Z31, Z4, Z4
+	VMULPS      Z31, Z5, Z5
+	VFMADD231PS (R9), Z30, K1, Z4
+	VMOVUPS     Z4, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z5
+	VMOVUPS     Z5, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled2:
+	VMULPS      Z31, Z2, Z2
+	VMULPS      Z31, Z3, Z3
+	VFMADD231PS (R9), Z30, K1, Z2
+	VMOVUPS     Z2, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z3
+	VMOVUPS     Z3, K2, 64(R14)
+	SUBQ        AX, R14
+	SUBQ        R8, R9
+
+scaled1:
+	VMULPS      Z31, Z0, Z0
+	VMULPS      Z31, Z1, Z1
+	VFMADD231PS (R9), Z30, K1, Z0
+	VMOVUPS     Z0, K1, (R14)
+	VFMADD231PS 64(R9), Z30, K2, Z1
+	VMOVUPS     Z1, K2, 64(R14)
+	JMP         next
+
+plain14:
+	VMULPS  Z31, Z26, Z26
+	VMULPS  Z31, Z27, Z27
+	VMOVUPS Z26, K1, (R14)
+	VMOVUPS Z27, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain13:
+	VMULPS  Z31, Z24, Z24
+	VMULPS  Z31, Z25, Z25
+	VMOVUPS Z24, K1, (R14)
+	VMOVUPS Z25, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain12:
+	VMULPS  Z31, Z22, Z22
+	VMULPS  Z31, Z23, Z23
+	VMOVUPS Z22, K1, (R14)
+	VMOVUPS Z23, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain11:
+	VMULPS  Z31, Z20, Z20
+	VMULPS  Z31, Z21, Z21
+	VMOVUPS Z20, K1, (R14)
+	VMOVUPS Z21, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain10:
+	VMULPS  Z31, Z18, Z18
+	VMULPS  Z31, Z19, Z19
+	VMOVUPS Z18, K1, (R14)
+	VMOVUPS Z19, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain9:
+	VMULPS  Z31, Z16, Z16
+	VMULPS  Z31, Z17, Z17
+	VMOVUPS Z16, K1, (R14)
+	VMOVUPS Z17, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain8:
+	VMULPS  Z31, Z14, Z14
+	VMULPS  Z31, Z15, Z15
+	VMOVUPS Z14, K1, (R14)
+	VMOVUPS Z15, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain7:
+	VMULPS  Z31, Z12, Z12
+	VMULPS  Z31, Z13, Z13
+	VMOVUPS Z12, K1, (R14)
+	VMOVUPS Z13, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain6:
+	VMULPS  Z31, Z10, Z10
+	VMULPS  Z31, Z11, Z11
+	VMOVUPS Z10, K1, (R14)
+	VMOVUPS Z11, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain5:
+	VMULPS  Z31, Z8, Z8
+	VMULPS  Z31, Z9, Z9
+	VMOVUPS Z8, K1, (R14)
+	VMOVUPS Z9, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain4:
+	VMULPS  Z31, Z6, Z6
+	VMULPS  Z31, Z7, Z7
+	VMOVUPS Z6, K1, (R14)
+	VMOVUPS Z7, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain3:
+	VMULPS  Z31, Z4, Z4
+	VMULPS  Z31, Z5, Z5
+	VMOVUPS Z4, K1, (R14)
+	VMOVUPS Z5, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain2:
+	VMULPS  Z31, Z2, Z2
+	VMULPS  Z31, Z3, Z3
+	VMOVUPS Z2, K1, (R14)
+	VMOVUPS Z3, K2, 64(R14)
+	SUBQ    AX, R14
+
+plain1:
+	VMULPS  Z31, Z0, Z0
+	VMULPS  Z31, Z1, Z1
+	VMOVUPS Z0, K1, (R14)
+	VMOVUPS Z1, K2, 64(R14)
+
+next:
+	MOVQ  80(DI), CX
+	IMULQ AX, CX
+	ADDQ  CX, BX
+	ADDQ  40(DI), R15
+	DECQ  72(DI)
+	JNZ   tile
+	VZEROUPPER
+	RET
+
+// func bfloat16RowsAVX512(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, blocks uintptr, mask uint64)
+// Requires: AVX, AVX512F
+TEXT ·bfloat16RowsAVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  dstStride+16(FP), R8
+	MOVQ  srcStride+24(FP), R9
+	MOVQ  rows+32(FP), BX
+	MOVQ  blocks+40(FP), DX
+	MOVQ  mask+48(FP), AX
+	KMOVW AX, K1
+	MOVQ  AX, CX
+	SHRQ  $0x10, CX
+	KMOVW CX, K2
+
+row:
+	MOVQ  DI, R10
+	MOVQ  SI, R11
+	MOVQ  DX, CX
+	TESTQ CX, CX
+	JZ    rest
+
+block:
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+
+	// VCVTNE2PS2BF16
+	LONG    $0x4877f262
+	WORD    $0xd072
+	VMOVUPS Z2, (R10)
+	ADDQ    $0x40, R10
+	ADDQ    $0x00000080, R11
+	DECQ    CX
+	JNZ     block
+
+rest:
+	TESTQ     AX, AX
+	JZ        next
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+
+	// VCVTNE2PS2BF16
+	LONG    $0x4877f262
+	WORD    $0xd072
+	VMOVUPS Z2, (R10)
+
+next:
+	ADDQ R8, DI
+	ADDQ R9, SI
+	DECQ BX
+	JNZ  row
+	VZEROUPPER
+	RET
+
+DATA interleaveWords<>+0(SB)/4, $0x00100000
+DATA interleaveWords<>+4(SB)/4, $0x00110001
+DATA interleaveWords<>+8(SB)/4, $0x00120002
+DATA interleaveWords<>+12(SB)/4, $0x00130003
+DATA interleaveWords<>+16(SB)/4, $0x00140004
+DATA interleaveWords<>+20(SB)/4, $0x00150005
+DATA interleaveWords<>+24(SB)/4, $0x00160006
+DATA interleaveWords<>+28(SB)/4, $0x00170007
+DATA interleaveWords<>+32(SB)/4, $0x00180008
+DATA interleaveWords<>+36(SB)/4, $0x00190009
+DATA interleaveWords<>+40(SB)/4, $0x001a000a
+DATA interleaveWords<>+44(SB)/4, $0x001b000b
+DATA interleaveWords<>+48(SB)/4, $0x001c000c
+DATA interleaveWords<>+52(SB)/4, $0x001d000d
+DATA interleaveWords<>+56(SB)/4, $0x001e000e
+DATA interleaveWords<>+60(SB)/4, $0x001f000f
+GLOBL interleaveWords<>(SB), RODATA|NOPTR, $64
+
+// func bfloat16Columns16AVX512(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, strips uintptr, dstNext uintptr, srcNext uintptr, mask uint64)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·bfloat16Columns16AVX512(SB), NOSPLIT, $0-72
+	MOVQ      dst+0(FP), DI
+	MOVQ      src+8(FP), SI
+	MOVQ      dstStride+16(FP), R8
+	MOVQ      srcStride+24(FP), R9
+	MOVQ      rows+32(FP), BX
+	MOVQ      strips+40(FP), DX
+	MOVQ      mask+64(FP), AX
+	KMOVW     AX, K1
+	MOVQ      dstNext+48(FP), R12
+	MOVQ      srcNext+56(FP), R13
+	VMOVDQU64 interleaveWords<>+0(SB), Z15
+
+strip:
+	MOVQ DI, R10
+	MOVQ SI, R11
+	MOVQ BX, CX
+	SUBQ $0x02, CX
+	JL   odd
+
+two:
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z (R11)(R9*1), K1, Z1
+
+	// VCVTNE2PS2BF16
+	LONG      $0x48777262
+	WORD      $0xc072
+	VPERMW    Z8, Z15, Z8
+	VMOVDQU64 Z8, (R10)
+	ADDQ      R8, R10
+	LEAQ      (R11)(R9*2), R11
+	SUBQ      $0x02, CX
+	JGE       two
+
+odd:
+	ADDQ      $0x02, CX
+	JZ        next
+	VMOVUPS.Z (R11), K1, Z0
+	VPXORD    Z1, Z1, Z1
+
+	// VCVTNE2PS2BF16
+	LONG      $0x48777262
+	WORD      $0xc072
+	VPERMW    Z8, Z15, Z8
+	VMOVDQU64 Z8, (R10)
+
+next:
+	ADDQ R12, DI
+	ADDQ R13, SI
+	DECQ DX
+	JNZ  strip
+	VZEROUPPER
+	RET
+
+// func bfloat16Columns32AVX512(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, strips uintptr, dstNext uintptr, srcNext uintptr, mask uint64)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·bfloat16Columns32AVX512(SB), NOSPLIT, $0-72
+	MOVQ      dst+0(FP), DI
+	MOVQ      src+8(FP), SI
+	MOVQ      dstStride+16(FP), R8
+	MOVQ      srcStride+24(FP), R9
+	MOVQ      rows+32(FP), BX
+	MOVQ      strips+40(FP), DX
+	MOVQ      mask+64(FP), AX
+	KMOVW     AX, K1
+	MOVQ      AX, CX
+	SHRQ      $0x10, CX
+	KMOVW     CX, K2
+	MOVQ      dstNext+48(FP), R12
+	MOVQ      srcNext+56(FP), R13
+	VMOVDQU64 interleaveWords<>+0(SB), Z15
+
+strip:
+	MOVQ DI, R10
+	MOVQ SI, R11
+	MOVQ BX, CX
+	SUBQ $0x02, CX
+	JL   odd
+
+two:
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z (R11)(R9*1), K1, Z1
+	VMOVUPS.Z 64(R11), K2, Z2
+	VMOVUPS.Z 64(R11)(R9*1), K2, Z3
+
+	// VCVTNE2PS2BF16
+	LONG $0x48777262
+	WORD $0xc072
+
+	// VCVTNE2PS2BF16
+	LONG      $0x48677262
+	WORD      $0xca72
+	VPERMW    Z8, Z15, Z8
+	VMOVDQU64 Z8, (R10)
+	VPERMW    Z9, Z15, Z9
+	VMOVDQU64 Z9, 64(R10)
+	ADDQ      R8, R10
+	LEAQ      (R11)(R9*2), R11
+	SUBQ      $0x02, CX
+	JGE       two
+
+odd:
+	ADDQ      $0x02, CX
+	JZ        next
+	VMOVUPS.Z (R11), K1, Z0
+	VPXORD    Z1, Z1, Z1
+	VMOVUPS.Z 64(R11), K2, Z2
+	VPXORD    Z3, Z3, Z3
+
+	// VCVTNE2PS2BF16
+	LONG $0x48777262
+	WORD $0xc072
+
+	// VCVTNE2PS2BF16
+	LONG      $0x48677262
+	WORD      $0xca72
+	VPERMW    Z8, Z15, Z8
+	VMOVDQU64 Z8, (R10)
+	VPERMW    Z9, Z15, Z9
+	VMOVDQU64 Z9, 64(R10)
+
+next:
+	ADDQ R12, DI
+	ADDQ R13, SI
+	DECQ DX
+	JNZ  strip
+	VZEROUPPER
+	RET
+
+// func bfloat16RoundAVX2(x *byte, blocks uintptr)
+// Requires: AVX, AVX2
+TEXT ·bfloat16RoundAVX2(SB), NOSPLIT, $0-16
+	MOVQ         x+0(FP), DI
+	MOVQ         blocks+8(FP), CX
+	MOVL         $0x00000001, AX
+	VMOVD        AX, X15
+	VPBROADCASTD X15, Y15
+	MOVL         $0x00007fff, AX
+	VMOVD        AX, X14
+	VPBROADCASTD X14, Y14
+	MOVL         $0xffff0000, AX
+	VMOVD        AX, X13
+	VPBROADCASTD X13, Y13
+	MOVL         $0x7f800000, AX
+	VMOVD        AX, X12
+	VPBROADCASTD X12, Y12
+	MOVL         $0x00400000, AX
+	VMOVD        AX, X11
+	VPBROADCASTD X11, Y11
+	VPXOR        Y10, Y10, Y10
+
+block:
+	VMOVUPS   (DI), Y0
+	VPSRLD    $0x10, Y0, Y1
+	VPAND     Y15, Y1, Y1
+	VPADDD    Y14, Y1, Y1
+	VPADDD    Y0, Y1, Y1
+	VCMPPS    $0x03, Y0, Y0, Y2
+	VPOR      Y11, Y0, Y3
+	VBLENDVPS Y2, Y3, Y1, Y1
+	VPAND     Y12, Y0, Y2
+	VPCMPEQD  Y10, Y2, Y2
+	VPSRLD    $0x1f, Y0, Y3
+	VPSLLD    $0x1f, Y3, Y3
+	VBLENDVPS Y2, Y3, Y1, Y1
+	VPAND     Y13, Y1, Y1
+	VMOVUPS   Y1, (DI)
+	ADDQ      $0x20, DI
+	DECQ      CX
+	JNZ       block
+	VZEROUPPER
+	RET
+
 // func copyRowsAVX2(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, width uintptr, mask *byte, strips uintptr, dstNext uintptr, srcNext uintptr)
 // Requires: AVX
 TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-80

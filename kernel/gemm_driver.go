@@ -26,15 +26,20 @@ const (
 func (op *gemmOp) multiply() {
 	op.level = isa
 	op.blocking = blockingOf(op.level, op.double)
-	if op.planThin() {
+	op.pairs = op.reads == BFloat16 && !op.double && op.level == isaAVX512 && multipliesBFloat16
+	if op.reads == Full && op.planThin() {
 		op.runTasks(op.thin.tasks, op.thin.run)
 		return
 	}
-	if narrow := blockingOf(isaAVX2, op.double); op.level == isaAVX512 && (halvesVectors || op.n <= narrow.nr) {
+	if narrow := blockingOf(isaAVX2, op.double); op.level == isaAVX512 && !op.pairs && (halvesVectors || op.n <= narrow.nr) {
 		op.level, op.blocking = isaAVX2, narrow // no slower, or a tile of AVX-512 would be half empty
 	}
 	blocks := (op.k + kBlock - 1) / kBlock
-	op.kc = roundUp((op.k+blocks-1)/blocks, 8)
+	unit := 8
+	if op.reads == BFloat16 {
+		unit = 16 // 8 pairs
+	}
+	op.kc = roundUp((op.k+blocks-1)/blocks, unit)
 	blocks = (op.k + op.kc - 1) / op.kc
 	size := passBytes
 	if op.transA {
@@ -49,7 +54,7 @@ func (op *gemmOp) multiply() {
 			op.j1 = min(op.n, op.j0+nc)
 			panels := (op.j1 - op.j0 + op.nr - 1) / op.nr
 			if op.packsB() {
-				op.packed.bytes(panels * op.nr * (op.k1 - op.k0) * int(op.elem)) // grow before the threads share it
+				op.packed.bytes(panels * op.nr * op.depth(op.k1-op.k0) * int(op.elem)) // grow before the threads share it
 				if op.packsByRows(panels) {
 					op.runTasks((op.k1-op.k0+packRowsTask-1)/packRowsTask, op.packRows)
 				} else {
@@ -63,8 +68,8 @@ func (op *gemmOp) multiply() {
 }
 
 // packsB tells whether B is copied to panels. A B whose rows run along the tile is read in place
-// when no second row of tiles would use the copy.
-func (op *gemmOp) packsB() bool { return op.transB || op.m > op.mr }
+// when no second row of tiles would use the copy, unless it has to be rounded.
+func (op *gemmOp) packsB() bool { return op.transB || op.m > op.mr || op.reads == BFloat16 }
 
 // runTasks runs the tasks over the pool, or here.
 func (op *gemmOp) runTasks(n int, f func(int)) {
@@ -138,7 +143,7 @@ func addSums[T Float](dst, src unsafe.Pointer, rows, cols, ld int) {
 // into the cache.
 func (op *gemmOp) runBlock(w *microBench, i0, i1, p0, p1, k, kc int, next block) {
 	args := &w.args
-	args.k = kc
+	args.k = op.depth(kc)
 	args.alpha, args.beta = op.alpha, op.beta
 	if k > 0 {
 		args.beta = op.one()
@@ -171,17 +176,26 @@ func (op *gemmOp) runBlock(w *microBench, i0, i1, p0, p1, k, kc int, next block)
 		if tall > 0 {
 			args.a, args.ats = a, tallSize
 			args.mr, args.tiles = short+1, tall
-			micro(op.level, op.double, args)
+			op.micro(args)
 		}
 		if tall < tiles {
 			args.a, args.ats = unsafe.Add(a, uintptr(tall)*tallSize), shortSize
 			args.c = unsafe.Add(start, uintptr(tall*(short+1))*args.ldc)
 			args.mr, args.tiles = short, tiles-tall
-			micro(op.level, op.double, args)
+			op.micro(args)
 		}
 		if edge {
 			copyStripGo(c, start, op.ldc, args.ldc, rows, cols*int(op.elem))
 		}
+	}
+}
+
+// micro runs the micro-kernel.
+func (op *gemmOp) micro(args *microArgs) {
+	if op.pairs {
+		microPairs(args)
+	} else {
+		micro(op.level, op.double, args)
 	}
 }
 

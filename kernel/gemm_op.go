@@ -17,6 +17,8 @@ type gemmOp struct {
 	alpha, beta    uint64 // bits of the element type
 	elem           uintptr
 	double         bool
+	reads          Precision
+	pairs          bool      // A and B are packed as pairs of bfloat16, two of k in an element of float32
 	few            bool      // B, which is transposed, is codes in place of numbers; see gemm_quantized.go
 	codes          Quantized // [n, k] then
 	threads        int
@@ -107,7 +109,7 @@ func getOp() *gemmOp {
 func (op *gemmOp) release() {
 	op.a, op.b, op.c, op.bias, op.sums = nil, nil, nil, nil, nil
 	op.thin.w, op.thin.x, op.thin.c = nil, nil, nil
-	op.few, op.codes = false, Quantized{}
+	op.few, op.codes, op.reads = false, Quantized{}, Full
 	gemmOps.put(op)
 }
 

@@ -6,7 +6,7 @@ import "unsafe"
 // is kc long: blocks one after the other, in each the panels.
 func (op *gemmOp) panel(p, k, kc int) unsafe.Pointer {
 	panels := (op.j1 - op.j0 + op.nr - 1) / op.nr
-	return unsafe.Add(op.packed.bytes(0), uintptr((panels*k+p*kc)*op.nr)*op.elem)
+	return unsafe.Add(op.packed.bytes(0), uintptr((panels*op.depth(k)+p*op.depth(kc))*op.nr)*op.elem)
 }
 
 // packsByRows tells whether packing reads B row by row, for all panels at once, and not panel by
@@ -25,10 +25,22 @@ func (op *gemmOp) packRow(task int) {
 		block := op.k0 + (k-op.k0)/op.kc*op.kc
 		kc := min(op.kc, op.k1-block)
 		rows := min(end, block+kc) - k
-		at := uintptr(k-block) * width
-		panelSize := uintptr(kc) * width
+		at := uintptr(op.depth(k-block)) * width
+		panelSize := uintptr(op.depth(kc)) * width
 		src := unsafe.Add(op.b, uintptr(k)*op.ldb+uintptr(op.j0)*op.elem)
-		copyStrips(op.level, unsafe.Add(op.panel(0, block-op.k0, kc), at), src, panelSize, width, whole, int(width), rows, width, op.ldb)
+		dst := unsafe.Add(op.panel(0, block-op.k0, kc), at)
+		switch {
+		case whole == 0:
+		case op.pairs:
+			pairColumns(dst, src, width, op.ldb, rows, op.nr, whole, panelSize, width)
+		default:
+			copyStrips(op.level, dst, src, panelSize, width, whole, int(width), rows, width, op.ldb)
+			if op.reads == BFloat16 {
+				for p := range whole {
+					op.round(unsafe.Add(dst, uintptr(p)*panelSize), rows*op.nr)
+				}
+			}
+		}
 		if last > 0 {
 			op.packB(unsafe.Add(op.panel(whole, block-op.k0, kc), at), k, rows, op.j0+whole*op.nr, last)
 		}
@@ -48,6 +60,10 @@ func (op *gemmOp) packPanel(p int) {
 }
 
 func (op *gemmOp) packB(dst unsafe.Pointer, k, kc, j, cols int) {
+	if op.pairs {
+		op.packPairs(dst, k, kc, j, cols)
+		return
+	}
 	width := uintptr(op.nr) * op.elem
 	if cols < op.nr {
 		clear(unsafe.Slice((*byte)(dst), uintptr(kc)*width))
@@ -61,6 +77,9 @@ func (op *gemmOp) packB(dst unsafe.Pointer, k, kc, j, cols int) {
 	default:
 		src := unsafe.Add(op.b, uintptr(k)*op.ldb+uintptr(j)*op.elem)
 		copyStrips(op.level, dst, src, width, op.ldb, kc, cols*int(op.elem), 1, 0, 0)
+	}
+	if op.reads == BFloat16 {
+		op.round(dst, kc*op.nr)
 	}
 }
 
@@ -103,23 +122,30 @@ func (b block) lines(n, count int) (at, stride uintptr) {
 // placeA sets the strides of A for the tiles of a block, packing it where that pays, and returns
 // its first element and the bytes from a tall and from a short tile to the next.
 func (op *gemmOp) placeA(w *microBench, i0, tiles, short, tall, k, kc, panels int) (a unsafe.Pointer, tallSize, shortSize uintptr) {
+	if op.pairs {
+		return op.placePairs(w, i0, tiles, short, tall, k, kc)
+	}
+	rounds := op.reads == BFloat16
 	args := &w.args
 	rows := short*tiles + tall
 	if !op.transA {
 		a = unsafe.Add(op.a, uintptr(i0)*op.lda+uintptr(k)*op.elem)
 		args.ars, args.acs = op.lda, op.elem
-		if op.lda%conflictStride == 0 && short >= cacheWays && panels >= copyPanels {
+		if rounds || op.lda%conflictStride == 0 && short >= cacheWays && panels >= copyPanels {
 			// The extra line spreads the rows of a tile over the sets of the cache.
 			width := roundUp(kc*int(op.elem), cacheLine) + cacheLine
 			dst := w.a.bytes(rows * width)
 			copyStripGo(dst, a, uintptr(width), op.lda, rows, kc*int(op.elem))
+			if rounds {
+				op.round(dst, rows*width/int(op.elem))
+			}
 			a, args.ars = dst, uintptr(width)
 		}
 		return a, uintptr(short+1) * args.ars, uintptr(short) * args.ars
 	}
 	a = unsafe.Add(op.a, uintptr(k)*op.lda+uintptr(i0)*op.elem)
 	args.ars, args.acs = op.elem, op.lda
-	if panels < transposePanels {
+	if panels < transposePanels && !rounds {
 		return a, uintptr(short+1) * op.elem, uintptr(short) * op.elem
 	}
 	// Tiles one after the other, in each the rows of Aᵀ; one column stride serves both heights. They
@@ -134,6 +160,9 @@ func (op *gemmOp) placeA(w *microBench, i0, tiles, short, tall, k, kc, panels in
 	copyStrips(op.level, dst, a, tile, tallWidth, tall, int(tallWidth), kc, args.acs, op.lda)
 	copyStrips(op.level, unsafe.Add(dst, uintptr(tall)*tile), unsafe.Add(a, uintptr(tall)*tallWidth),
 		tile, shortWidth, tiles-tall, int(shortWidth), kc, args.acs, op.lda)
+	if rounds {
+		op.round(dst, tiles*int(tile)/int(op.elem))
+	}
 	return dst, tile, tile
 }
 

@@ -24,6 +24,36 @@ func microF32AVX512(args *byte)
 //go:noescape
 func microF64AVX512(args *byte)
 
+// microBF16AVX512 multiplies a column of micro-tiles; see microArgs.
+//
+//go:noescape
+func microBF16AVX512(args *byte)
+
+// bfloat16RowsAVX512 rounds rows of 32*blocks float32 to bfloat16, and of the block after them what mask selects: it fills
+// that with zeros to 64 bytes. A mask of 0 leaves it out. AVX512-BF16.
+//
+//go:noescape
+func bfloat16RowsAVX512(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, blocks uintptr, mask uint64)
+
+// bfloat16Columns16AVX512 rounds strips of rows of up to 16 float32, which mask selects, to bfloat16, and writes each two rows as one
+// of pairs of 64 bytes, zeros for what mask leaves out and for the row that an odd number lacks. The first row of a strip
+// is dstNext and srcNext bytes behind that of the strip before. AVX512-BF16.
+//
+//go:noescape
+func bfloat16Columns16AVX512(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, strips uintptr, dstNext uintptr, srcNext uintptr, mask uint64)
+
+// bfloat16Columns32AVX512 rounds strips of rows of up to 32 float32, which mask selects, to bfloat16, and writes each two rows as one
+// of pairs of 128 bytes, zeros for what mask leaves out and for the row that an odd number lacks. The first row of a strip
+// is dstNext and srcNext bytes behind that of the strip before. AVX512-BF16.
+//
+//go:noescape
+func bfloat16Columns32AVX512(dst *byte, src *byte, dstStride uintptr, srcStride uintptr, rows uintptr, strips uintptr, dstNext uintptr, srcNext uintptr, mask uint64)
+
+// bfloat16RoundAVX2 rounds 8*blocks float32 to the nearest bfloat16, of two the even one; denormals become zeros.
+//
+//go:noescape
+func bfloat16RoundAVX2(x *byte, blocks uintptr)
+
 // copyRowsAVX2 copies strips of rows of width bytes (at most 128, a multiple of 4): the first of
 // each strip is dstNext and srcNext bytes behind that of the strip before. It reads no byte
 // outside the rows, but writes up to 31 bytes after each: what is written later repairs that, so

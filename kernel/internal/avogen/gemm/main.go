@@ -16,6 +16,11 @@ func main() {
 	for _, v := range variants {
 		microKernel(v)
 	}
+	microKernel(pairs)
+	bfloat16Rows()
+	bfloat16Columns(1)
+	bfloat16Columns(2)
+	bfloat16Round()
 	copyRows()
 	transpose32()
 	transpose64()
@@ -38,14 +43,18 @@ type variant struct {
 	double bool   // float64
 	wide   bool   // AVX-512: 64-byte vectors, 32 registers, masks
 	mr     int    // rows of the largest micro-tile; its width is two vectors
+	pairs  bool   // an element of A or B is two of bfloat16, one after the other in k
 }
 
 var variants = []variant{
-	{"F32AVX2", false, false, 6},
-	{"F64AVX2", true, false, 6},
-	{"F32AVX512", false, true, 14},
-	{"F64AVX512", true, true, 14},
+	{"F32AVX2", false, false, 6, false},
+	{"F64AVX2", true, false, 6, false},
+	{"F32AVX512", false, true, 14, false},
+	{"F64AVX512", true, true, 14, false},
 }
+
+// pairs is the micro-kernel for AVX512-BF16.
+var pairs = variant{"BF16AVX512", false, true, 14, true}
 
 // vectorBytes returns the bytes of one vector register.
 func (v variant) vectorBytes() int {
@@ -95,6 +104,15 @@ func (v variant) fma(ops ...operand.Op) {
 		VFMADD231PD(ops...)
 	} else {
 		VFMADD231PS(ops...)
+	}
+}
+
+// accumulate emits the step of a sum of products, acc += x*y: for pairs the sum of two products.
+func (v variant) accumulate(x, y, acc reg.VecPhysical) {
+	if v.pairs {
+		VDPBF16PS(x, y, acc)
+	} else {
+		v.fma(x, y, acc)
 	}
 }
 

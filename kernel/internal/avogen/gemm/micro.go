@@ -170,8 +170,8 @@ func microLoop(v variant, mr int) {
 	for i := range mr {
 		x := v.last(2 + i%2)
 		v.broadcast(rowA(i), x)
-		v.fma(b[0], x, v.sum(i, 0))
-		v.fma(b[1], x, v.sum(i, 1))
+		v.accumulate(b[0], x, v.sum(i, 0))
+		v.accumulate(b[1], x, v.sum(i, 1))
 	}
 	ADDQ(reg.R13, reg.R8)
 	if mr > 7 {
