@@ -111,11 +111,3 @@ func vecDotCodes(level isaLevel, out, x unsafe.Pointer, q Quantized, k, w0, wn i
 	}
 	return true
 }
-
-// commonDivisor is the greatest one.
-func commonDivisor(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return a
-}
