@@ -3,9 +3,9 @@ package kernel
 import "unsafe"
 
 const (
-	// thinRows is the most rows of x for which y = x Wᵀ reads W in place, row by row: packing W
-	// would cost more than it saves.
-	thinRows = 32
+	// ThinRows is the most rows of x for which y = x Wᵀ reads W in place, row by row: packing W
+	// would cost more than it saves. A product with more rows adds in another order.
+	ThinRows = 32
 	// thinCols is the same for the transposed problem, a product with few columns.
 	thinCols = 12
 	// thinChunk is about how many bytes of W a task reads: they stay in the second-level cache
@@ -50,7 +50,7 @@ type thinOp struct {
 
 // isThin says that dot products compute a product of that shape.
 func isThin(transA, transB bool, m, n int) bool {
-	return m <= thinRows && transB || n <= thinCols && !transA
+	return m <= ThinRows && transB || n <= thinCols && !transA
 }
 
 // planThin sets up the dot products if the shape asks for them. The rule depends on shapes only.
@@ -59,7 +59,7 @@ func (op *gemmOp) planThin() bool {
 	switch {
 	case !isThin(op.transA, op.transB, op.m, op.n):
 		return false
-	case op.m <= thinRows && op.transB:
+	case op.m <= ThinRows && op.transB:
 		t.w, t.ldw, t.wn = op.b, op.ldb, op.n
 		t.x, t.ldx, t.xn = op.a, op.lda, op.m
 		t.cx, t.cw = op.ldc, op.elem

@@ -44,12 +44,12 @@ func TestProgramsShareMemory(t *testing.T) {
 	losses := map[int]float64{}
 	for round := range 2 {
 		for n := 1; n <= maxPrograms+3; n++ {
-			p, err := s.Program(Score, Shape{Rows: 1, Length: n})
+			p, err := s.Program(Score, Shape{Rows: 1 + n/20, Length: 1 + n%20})
 			if err != nil {
 				t.Fatal(err)
 			}
-			tokens, targets := make([]int, n), make([]int, n)
-			for i := range n {
+			tokens, targets := make([]int, p.Shape.Rows*p.Shape.Length), make([]int, p.Shape.Rows*p.Shape.Length)
+			for i := range tokens {
 				tokens[i], targets[i] = i*i%7, (i+1)*(i+1)%7
 			}
 			p.Feed(map[string][]int{"tokens": tokens, "targets": targets})

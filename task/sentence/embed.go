@@ -38,7 +38,7 @@ func (t *Task) encoder() (*labelled.TextEncoder, error) {
 	return labelled.NewTextEncoder(t.tokenizer, lengths)
 }
 
-// batch is how many texts share a program.
+// batch is the most texts that share a program.
 const batch = 32
 
 func (t *Task) embed(ctx context.Context, s *model.Session, texts [][]int, after func(done, total int)) ([][]float32, error) {
@@ -61,8 +61,16 @@ func Vectors(ctx context.Context, s *model.Session, how model.Sentences, pad int
 			return nil, err
 		}
 		some := order[first:min(first+batch, len(order))]
-		if err := run(s, how, max(pad, 0), texts, some, out); err != nil {
-			return nil, err
+		lengths := make([]int, len(some))
+		for i, text := range some {
+			lengths[i] = len(texts[text])
+		}
+		counts, shapes := split(lengths, how.Longest)
+		for i, n := range counts {
+			if err := run(s, how, shapes[i], max(pad, 0), texts, some[:n], out); err != nil {
+				return nil, err
+			}
+			some = some[n:]
 		}
 		if after != nil {
 			after(first/batch+1, (len(order)+batch-1)/batch)
@@ -72,11 +80,7 @@ func Vectors(ctx context.Context, s *model.Session, how model.Sentences, pad int
 }
 
 // run makes the vectors of some texts.
-func run(s *model.Session, how model.Sentences, pad int, texts [][]int, some []int, out [][]float32) error {
-	shape := model.Shape{Rows: batch, Length: min(roundUp(len(texts[some[0]])), how.Longest)}
-	if len(some) == 1 {
-		shape.Rows = 1
-	}
+func run(s *model.Session, how model.Sentences, shape model.Shape, pad int, texts [][]int, some []int, out [][]float32) error {
 	p, err := s.Program(model.Score, shape)
 	if err != nil {
 		return err
@@ -110,15 +114,6 @@ func run(s *model.Session, how model.Sentences, pad int, texts [][]int, some []i
 		}
 	}
 	return nil
-}
-
-// roundUp is a length of few: each is a graph to build and to keep.
-func roundUp(n int) int {
-	step := 8
-	for n > 8*step {
-		step *= 2
-	}
-	return (n + step - 1) / step * step
 }
 
 // normalize gives a vector length 1; one of length 0 stays.
