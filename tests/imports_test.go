@@ -100,6 +100,7 @@ var imports = map[string][]string{
 	"extend":          {"checkpoints", "data", "data/tokenizers", "factor", "internal/rng", "internal/shell", "kernel", "model", "nn", "recipe", "saved", "task"},
 	"convert":         {"attention", "factor", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"},
 
+	"retrieval": {"checkpoints", "data", "factor", "factor/cur", "internal/rng", "internal/shell", "kernel", "model", "saved", "task"},
 	"interpret": {"checkpoints", "configs", "data", "data/text", "data/tokenizers", "factor", "internal/rng", "kernel", "metrics/progress", "model", "model/decode", "saved", "task"},
 
 	"internal/cli": {"kernel", "configs", "internal/shell"},

@@ -1,6 +1,7 @@
 package cur
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -25,6 +26,19 @@ func NewRows(r *factor.Matrix) *Rows {
 		s.squares = 1
 	}
 	return s
+}
+
+// Ridge is the lambda for Start of Lambdas that predicts rows that are left out best from their values at the columns index, see
+// LeaveOneOut.
+func (s *Rows) Ridge(ctx context.Context, index []int) (float64, error) {
+	if err := checkIndex(s.R, index); err != nil {
+		return 0, err
+	}
+	d, err := factor.ThinSVD(ctx, s.R.Columns(index), nil)
+	if err != nil {
+		return 0, err
+	}
+	return chosen(ctx, s.R, d, s.squares, true)
 }
 
 // Adaptive predicts a row of which more and more values are seen: that of Fit with Ridge and Centre, where the Cholesky factor of

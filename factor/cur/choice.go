@@ -26,11 +26,11 @@ func LeaveOneOut(ctx context.Context, r *factor.Matrix, index []int, lambdas []f
 	if err != nil {
 		return nil, err
 	}
-	return leftOut(ctx, r, d, len(index), lambdas, centre)
+	return leftOut(ctx, r, d, lambdas, meanDiagonal(d.S, len(index)), centre)
 }
 
-// leftOut is LeaveOneOut where the decomposition of W is known, and r is centred already.
-func leftOut(ctx context.Context, r *factor.Matrix, d *factor.SVD, k int, lambdas []float64, centre bool) ([]float64, error) {
+// leftOut is LeaveOneOut where the decomposition of W is known, and r is centred already; ridges are shares of unit.
+func leftOut(ctx context.Context, r *factor.Matrix, d *factor.SVD, lambdas []float64, unit float64, centre bool) ([]float64, error) {
 	m, n := r.Rows, r.Cols
 	coefficients := d.U.Transpose().Mul(r) // Pᵀ R [rank, n]
 	out := make([]float64, len(lambdas))
@@ -38,7 +38,7 @@ func leftOut(ctx context.Context, r *factor.Matrix, d *factor.SVD, k int, lambda
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		absolute := lambda * meanDiagonal(d.S, k)
+		absolute := lambda * unit
 		shrink := make([]float64, len(d.S))
 		for i, s := range d.S {
 			if s > 0 {
@@ -65,8 +65,8 @@ func leftOut(ctx context.Context, r *factor.Matrix, d *factor.SVD, k int, lambda
 	return out, nil
 }
 
-// chosen is the ridge of Lambdas with the least error of rows left out, and that error.
-func chosen(ctx context.Context, r *factor.Matrix, d *factor.SVD, k int, centre bool) (float64, float64, error) {
+// chosen is the ridge of Lambdas, as a share of unit, with the least error of rows left out.
+func chosen(ctx context.Context, r *factor.Matrix, d *factor.SVD, unit float64, centre bool) (float64, error) {
 	const most = 4096 // columns that the choice looks at: it is of few ridges
 	if r.Cols > most {
 		some := make([]int, most)
@@ -75,9 +75,9 @@ func chosen(ctx context.Context, r *factor.Matrix, d *factor.SVD, k int, centre 
 		}
 		r = r.Columns(some)
 	}
-	errors, err := leftOut(ctx, r, d, k, Lambdas, centre)
+	errors, err := leftOut(ctx, r, d, Lambdas, unit, centre)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	best := 0
 	for i, e := range errors {
@@ -85,7 +85,7 @@ func chosen(ctx context.Context, r *factor.Matrix, d *factor.SVD, k int, centre 
 			best = i
 		}
 	}
-	return Lambdas[best], errors[best], nil
+	return Lambdas[best], nil
 }
 
 // Oracle is C C⁺ A R⁺ R with C = A[:, cols] and R = A[rows, :]: the best product of these columns and rows, which takes all of A to

@@ -93,7 +93,7 @@ func Fit(ctx context.Context, r *factor.Matrix, index []int, cfg Config) (*Fitte
 	case Ridge:
 		f.Lambda = cfg.Lambda
 		if f.Lambda == 0 {
-			if f.Lambda, _, err = chosen(ctx, f.r, d, len(index), cfg.Centre); err != nil {
+			if f.Lambda, err = chosen(ctx, f.r, d, meanDiagonal(d.S, len(index)), cfg.Centre); err != nil {
 				return nil, err
 			}
 		}
