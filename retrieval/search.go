@@ -37,14 +37,14 @@ type Start string
 
 // The starts.
 const (
-	StartChosen Start = "chosen" // anchors chosen ahead
-	StartRandom Start = "random"
-	StartDense  Start = "dense"
-	StartBM25   Start = "bm25"
+	StartChosen  Start = "chosen" // anchors chosen ahead
+	StartRandom  Start = "random"
+	StartVectors Start = "vectors"
+	StartBM25    Start = "bm25"
 )
 
 // Starts are all of them.
-var Starts = []Start{StartChosen, StartRandom, StartDense, StartBM25}
+var Starts = []Start{StartChosen, StartRandom, StartVectors, StartBM25}
 
 // Request says what is searched and how.
 type Request struct {
@@ -55,7 +55,7 @@ type Request struct {
 
 	Share  float64 // of the budget, for anchors; 0: a quarter, of ADACUR and AXN a half
 	Rounds int     // in which ADACUR and AXN score them; 0: 5
-	Start  Start   // of ADACUR and AXN; "": dense if the index has vectors, else chosen
+	Start  Start   // of ADACUR and AXN; "": vectors if the index has them, else chosen
 	Sample bool    // later rounds draw by what looks good rather than take the best
 	Seed   uint64  // of what is drawn
 }
@@ -95,7 +95,7 @@ func (x *Index) Check(r Request) error {
 		return task.Refusef("%d rounds; want 1 or more, or 0 for 5", r.Rounds)
 	case r.Start != "" && !slices.Contains(Starts, r.Start):
 		return task.Refusef("start %q is unknown; want %s", r.Start, names(Starts))
-	case x.vectors == nil && (r.Method == AXN || r.Method == RerankDense || r.Start == StartDense):
+	case x.vectors == nil && (r.Method == AXN || r.Method == RerankDense || r.Start == StartVectors):
 		return task.Refusef("method %s wants vectors and the index has none; build it with dense = \"CHECKPOINT\" in its config, of a sentence encoder", r.Method)
 	case x.crossed == nil && r.Method == Fixed:
 		return task.Refusef("method fixed wants scores of anchors with every item and the index has none; build it with crossed = %d in its config", len(x.Info.Anchors))
@@ -153,7 +153,7 @@ func (s *search) run(ctx context.Context) error {
 		_, err := s.ask(ctx, all)
 		return err
 	case RerankDense, RerankBM25:
-		guess, err := s.first(ctx, map[Method]Start{RerankDense: StartDense, RerankBM25: StartBM25}[s.r.Method])
+		guess, err := s.first(ctx, map[Method]Start{RerankDense: StartVectors, RerankBM25: StartBM25}[s.r.Method])
 		if err != nil {
 			return err
 		}
@@ -208,7 +208,7 @@ func (s *search) rounds(ctx context.Context) error {
 	how := s.r.Start
 	if how == "" {
 		if how = StartChosen; s.x.vectors != nil {
-			how = StartDense
+			how = StartVectors
 		}
 	}
 	guess, err := s.first(ctx, how)
@@ -272,7 +272,7 @@ func (s *search) first(ctx context.Context, how Start) ([]float64, error) {
 	switch how {
 	case StartBM25:
 		return s.x.words.Scores(s.r.Query), nil
-	case StartDense:
+	case StartVectors:
 		if err := s.embed(ctx); err != nil {
 			return nil, err
 		}
