@@ -23,8 +23,6 @@ type Plan struct {
 	Scorer  Scorer
 	Dense   Encoder // nil: none
 
-	Asker *Asker // how the scorer is asked; nil: NewAsker's way
-
 	// Progress, if not nil, is told of pairs and, beside them, texts that get vectors.
 	Progress func(done, total int)
 }
@@ -125,11 +123,7 @@ type work struct {
 }
 
 func (p Plan) work(pairs *Pairs, total int) *work {
-	w := &work{asker: NewAsker(p.Scorer, pairs), total: total}
-	if p.Asker != nil {
-		*w.asker = *p.Asker
-		w.asker.Scorer, w.asker.pairs = p.Scorer, pairs
-	}
+	w := &work{asker: p.Config.Asks(p.Scorer, pairs), total: total}
 	w.asker.After = func(n int) {
 		w.done += n
 		if p.Progress != nil {

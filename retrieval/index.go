@@ -5,7 +5,9 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 
+	"sparrow/configs"
 	"sparrow/factor"
 	"sparrow/factor/cur"
 	"sparrow/task"
@@ -38,11 +40,37 @@ type Config struct {
 	Choose  cur.How `toml:"choose" json:"choose" doc:"how anchor items are chosen: by chance, one of each cluster, by QR with pivots or by strong rank-revealing QR" choices:"random|clusters|pivoted|strong"`
 	Crossed int     `toml:"crossed" json:"crossed" doc:"anchor items that are scored as queries with every item too, for method fixed; 0: none"`
 	Dense   string  `toml:"dense" json:"-" doc:"run or checkpoint of a sentence encoder, for methods that start from its vectors; empty: none"`
+
+	// How the scorer is asked, which no score depends on.
+	Batch    int    `toml:"batch" json:"-" doc:"pairs that the scorer gets at once" unit:"pairs"`
+	Timeout  string `toml:"timeout" json:"-" doc:"how long it may take for a batch, as 60s"`
+	Attempts int    `toml:"attempts" json:"-" doc:"how often a batch that fails is tried"`
 }
 
 // DefaultConfig is what keys are where the file does not say.
 func DefaultConfig() Config {
-	return Config{Seed: 1, Queries: 300, Anchors: 200, Choose: cur.Strong}
+	return Config{Seed: 1, Queries: 300, Anchors: 200, Choose: cur.Strong, Batch: 32, Timeout: "60s", Attempts: 3}
+}
+
+// Validate reports keys that no index can be built by.
+func (c Config) Validate(r *configs.Report) {
+	r.AtLeast("queries", 0)
+	r.AtLeast("anchors", 1)
+	r.AtLeast("crossed", 0)
+	r.AtLeast("batch", 1)
+	r.AtLeast("attempts", 1)
+	r.OneOf("choose")
+	if _, err := time.ParseDuration(c.Timeout); err != nil {
+		r.Errorf("timeout", "is no time; want one such as 60s or 5m")
+	}
+}
+
+// Asks says how a scorer is asked for pairs that are kept in some.
+func (c Config) Asks(s Scorer, pairs *Pairs) *Asker {
+	a := NewAsker(s, pairs)
+	a.Batch, a.Attempts = c.Batch, c.Attempts
+	a.Timeout, _ = time.ParseDuration(c.Timeout) // as Validate has checked
+	return a
 }
 
 // Origin is a model that an index was built with.

@@ -86,8 +86,13 @@ type HTTP struct {
 	Key   string // API key; "": none
 }
 
-// Name implements Scorer.
-func (h HTTP) Name() string { return h.URL }
+// Name implements Scorer: the address, and behind a # the model.
+func (h HTTP) Name() string {
+	if h.Model == "" {
+		return h.URL
+	}
+	return h.URL + "#" + h.Model
+}
 
 // Hash implements Scorer: nothing is known of the model behind an address but its name.
 func (h HTTP) Hash() string { return "http:" + h.URL + "#" + h.Model }

@@ -122,11 +122,12 @@ func TestBuildGoesOn(t *testing.T) {
 	w := newWorld(80, 30, 2)
 	cfg := testConfig()
 	cfg.Queries, cfg.Anchors, cfg.Crossed = 0, 20, 3
-	plan := func(w *world, a *Asker) Plan {
-		return Plan{Items: w.itemTexts(), Queries: w.queryTexts(), Config: cfg, Scorer: w, Dense: dense{w}, Asker: a}
+	cfg.Attempts = 1
+	plan := func(w *world) Plan {
+		return Plan{Items: w.itemTexts(), Queries: w.queryTexts(), Config: cfg, Scorer: w, Dense: dense{w}}
 	}
 	whole := t.TempDir()
-	x, err := Build(t.Context(), whole, plan(w, nil))
+	x, err := Build(t.Context(), whole, plan(w))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,13 +138,12 @@ func TestBuildGoesOn(t *testing.T) {
 		}
 		return nil
 	}
-	a := &Asker{Batch: 32, Attempts: 2}
-	_, err = Build(t.Context(), dir, plan(broken, a))
+	_, err = Build(t.Context(), dir, plan(broken))
 	if err == nil || !strings.Contains(err.Error(), "scorer world") || !strings.Contains(err.Error(), "query 6") || !strings.Contains(err.Error(), "out of order") {
 		t.Fatalf("error %v; want one that names scorer, query and cause", err)
 	}
-	if broken.calls != 22 {
-		t.Errorf("%d calls; want 20 and two attempts", broken.calls)
+	if broken.calls != 21 {
+		t.Errorf("%d calls; want 20 and the one that failed", broken.calls)
 	}
 	if _, err := Open(dir); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "not finished") {
 		t.Errorf("an index under way: %v", err)
@@ -159,7 +159,7 @@ func TestBuildGoesOn(t *testing.T) {
 	}
 	broken.fail, broken.calls = nil, 0
 	told := 0
-	p := plan(broken, a)
+	p := plan(broken)
 	p.Progress = func(done, total int) { told = done }
 	y, err := Build(t.Context(), dir, p)
 	if err != nil {
@@ -179,7 +179,7 @@ func TestBuildGoesOn(t *testing.T) {
 			t.Errorf("%s differs", name)
 		}
 	}
-	if _, err := Build(t.Context(), dir, plan(w, nil)); !errors.Is(err, task.ErrUsage) {
+	if _, err := Build(t.Context(), dir, plan(w)); !errors.Is(err, task.ErrUsage) {
 		t.Errorf("an index was built over another: %v", err)
 	}
 }
@@ -192,7 +192,7 @@ func TestAddRemove(t *testing.T) {
 	dir, full := t.TempDir(), t.TempDir()
 	built(t, w, all[:400], dir)
 	before := folder(t, dir)
-	x, err := Add(t.Context(), dir, all[400:], Plan{Scorer: w, Dense: dense{w}})
+	x, err := Add(t.Context(), dir, all[400:], Plan{Scorer: w, Dense: dense{w}, Config: testConfig()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +226,7 @@ func TestAddRemove(t *testing.T) {
 	if added < from-0.02 || added < old-0.02 {
 		t.Errorf("recall of added items %.3f, of those there before %.3f, of the same items built %.3f", added, old, from)
 	}
-	if _, err := Add(t.Context(), dir, all[450:451], Plan{Scorer: w, Dense: dense{w}}); !errors.Is(err, task.ErrUsage) {
+	if _, err := Add(t.Context(), dir, all[450:451], Plan{Scorer: w, Dense: dense{w}, Config: testConfig()}); !errors.Is(err, task.ErrUsage) {
 		t.Errorf("an item was added twice: %v", err)
 	}
 	if _, err := Remove(dir, all[400:]); err != nil {
@@ -285,7 +285,7 @@ func TestRefusals(t *testing.T) {
 	if err := x.Fits(other{w}); !errors.Is(err, task.ErrUsage) || !strings.Contains(err.Error(), "hash of the world") {
 		t.Errorf("another scorer: %v", err)
 	}
-	if _, err := Add(t.Context(), dir, []Item{{Text: "item 60"}}, Plan{Scorer: other{w}}); !errors.Is(err, task.ErrUsage) {
+	if _, err := Add(t.Context(), dir, []Item{{Text: "item 60"}}, Plan{Scorer: other{w}, Config: testConfig()}); !errors.Is(err, task.ErrUsage) {
 		t.Errorf("another scorer adds: %v", err)
 	}
 	if err := x.FitsDense(dense{w}); !errors.Is(err, task.ErrUsage) {

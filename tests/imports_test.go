@@ -100,14 +100,15 @@ var imports = map[string][]string{
 	"extend":          {"checkpoints", "data", "data/tokenizers", "factor", "internal/rng", "internal/shell", "kernel", "model", "nn", "recipe", "saved", "task"},
 	"convert":         {"attention", "factor", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"},
 
-	"retrieval": {"checkpoints", "data", "factor", "factor/cur", "internal/rng", "internal/shell", "kernel", "model", "saved", "task"},
+	"retrieval": {"checkpoints", "configs", "data", "factor", "factor/cur", "internal/rng", "internal/shell", "kernel", "model", "saved", "task"},
 	"interpret": {"checkpoints", "configs", "data", "data/text", "data/tokenizers", "factor", "internal/rng", "kernel", "metrics/progress", "model", "model/decode", "saved", "task"},
 
-	"internal/cli": {"kernel", "configs", "internal/shell"},
-	"restore":      {"data/cubes", "factor", "kernel", "internal/rng"},
-	"cmd/train":    {"internal/cli", "saved", "sweep", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
-	"cmd/compress": {"internal/cli", "checkpoints", "compress", "compress/report", "internal/shell", "sweep"},
-	"cmd/model":    {"internal/cli", "internal/machine", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page", "data/cubes", "restore"},
+	"internal/cli":    {"kernel", "configs", "internal/shell"},
+	"restore":         {"data/cubes", "factor", "kernel", "internal/rng"},
+	"cmd/train":       {"internal/cli", "saved", "sweep", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
+	"cmd/compress":    {"internal/cli", "checkpoints", "compress", "compress/report", "internal/shell", "sweep"},
+	"cmd/model/index": {"checkpoints", "configs", "data", "internal/cli", "internal/shell", "metrics/plot", "metrics/progress", "retrieval"},
+	"cmd/model":       {"cmd/model/index", "internal/cli", "internal/machine", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page", "data/cubes", "restore"},
 
 	// What is above everything, and imported by nothing.
 	"internal/rename":         {"internal/cli"},
@@ -153,7 +154,7 @@ var modules = map[string][]string{
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"bench"},
 	"github.com/gofrs/flock":     {"checkpoints"},
-	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/compress", "bench", "tests/claims", "tests/walks", "tests/attack", "internal/pages", "internal/rename"},
+	"github.com/spf13/cobra":     {"internal/cli", "cmd/train", "cmd/model", "cmd/model/index", "cmd/compress", "bench", "tests/claims", "tests/walks", "tests/attack", "internal/pages", "internal/rename"},
 	"golang.org/x/sys":           {"kernel", "checkpoints", "train", "bench", "internal/machine"},
 	"golang.org/x/term":          {"metrics/progress"},
 	"github.com/ardanlabs/jinja": {"data/chat"},

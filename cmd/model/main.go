@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sparrow/cmd/model/index"
 	"sparrow/internal/cli"
 )
 
@@ -32,6 +33,7 @@ func main() {
 		extendCommand(),
 		generateCommand(),
 		importCommand(),
+		index.Command(),
 		inspectCommand(),
 		interpretCommand(),
 		listCommand(),
@@ -40,6 +42,7 @@ func main() {
 		recommendCommand(),
 		restoreCommand(),
 		sampleCommand(),
+		index.SearchCommand(),
 		serveCommand(),
 	)
 	os.Exit(cli.Main(root))
