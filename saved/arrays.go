@@ -35,6 +35,8 @@ type State struct {
 
 	Averaged bool `json:"averaged,omitempty"` // the model is made of averages; see averages
 	Pending  bool `json:"pending,omitempty"`  // an interrupted run left out the evaluation of this step
+
+	StartBest bool `json:"start_best,omitempty"` // the run has diverged before an evaluation was any good: step 0 is its best
 }
 
 // Views views parameters as checkpoint arrays, without a copy.

@@ -74,7 +74,7 @@ func Find(path string, last bool) (string, error) {
 			return "", fmt.Errorf("%w, and it is the best one; restore it from a copy, or name another checkpoint: the newest one is %s", damageOf(damaged[i:i+1]), newest)
 		}
 	}
-	if s.BestStep > 0 && slices.Contains(all, best) {
+	if (s.BestStep > 0 || s.StartBest) && slices.Contains(all, best) {
 		return best, nil
 	}
 	return newest, nil

@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"sparrow/metrics"
@@ -35,6 +36,8 @@ func (s Score) Summary(t Task) string {
 	for i, m := range t.Metrics() {
 		x := s.Values[i].X
 		switch {
+		case i > 0 && math.Abs(x) > 1e6: // the perplexity of a run that has diverged may have hundreds of digits
+			fmt.Fprintf(&text, ", %s %.3g", strings.ReplaceAll(m.Name, "_", " "), x)
 		case i > 0:
 			fmt.Fprintf(&text, ", %s %.*f", strings.ReplaceAll(m.Name, "_", " "), m.Digits, x)
 		case m.Means == "" && m.Unit == "":

@@ -1,13 +1,16 @@
 package train
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
 	"sparrow/kernel"
+	"sparrow/nn"
 	"sparrow/saved"
 )
 
@@ -26,6 +29,7 @@ type DivergedError struct {
 	Rate      float64 // peak learning rate
 	Dir       string  // of the run
 	Last      string  // newest checkpoint, "" if none
+	Start     string  // where the start has been kept for want of anything better; "": it was not
 }
 
 func (e *DivergedError) Error() string {
@@ -46,7 +50,9 @@ func (e *DivergedError) Error() string {
 	default:
 		b.WriteString("; nothing was updated. Try a lower learning_rate, a longer warmup_steps or a smaller grad_clip")
 	}
-	if e.Last != "" {
+	if e.Start != "" {
+		fmt.Fprintf(&b, ". The best is the start, kept as %s: start again with --force, for example with --set train.learning_rate=%.3g", e.Start, e.Rate/10)
+	} else if e.Last != "" {
 		fmt.Fprintf(&b, "; the last good state is %s, continue it by: %s", e.Last, saved.ResumeCommand(e.Dir, "--set", fmt.Sprintf("train.learning_rate=%.3g", e.Rate/10)))
 	} else {
 		fmt.Fprintf(&b, ". There is no checkpoint yet: start again with --force, for example with --set train.learning_rate=%.3g", e.Rate/10)
@@ -82,6 +88,37 @@ func (t *Trainer) diverged(what string, value float64) *DivergedError {
 		e.Last = all[len(all)-1]
 	}
 	return e
+}
+
+// keepStart saves what the run began with as step 0, its best, when an evaluation shows divergence before any was good. It is made again
+// from the seed and what the run started from, so that a run that does not diverge neither writes nor holds it.
+func (t *Trainer) keepStart(ctx context.Context) error {
+	if t.state.BestStep > 0 || t.state.StartBest || t.solved != nil {
+		return nil
+	}
+	s := &Trainer{cfg: t.cfg, dir: t.dir, out: io.Discard, stopping: t.stopping, task: t.task, known: t.known, facts: t.facts, dims: t.dims, store: nn.NewStore(tensor.Float32)}
+	s.state.Corpus, s.state.StartBest, s.state.BestLoss = t.facts.Hash, true, t.start
+	if t.cfg.Eval.Metric != "loss" {
+		s.state.BestMetric = t.startMetric
+	}
+	err := s.prepareSteps(nil)
+	if err == nil {
+		err = s.initialize()
+	}
+	if err == nil && t.cfg.Train.InitFrom != "" {
+		err = s.initFrom(t.cfg.Train.InitFrom)
+	}
+	if err == nil {
+		err = s.beginSTF(ctx)
+	}
+	if err == nil {
+		err = s.keep()
+	}
+	if err != nil {
+		return fmt.Errorf("train: the run has diverged, and its start cannot be kept: %w", err)
+	}
+	t.state.StartBest, t.state.BestLoss, t.state.BestMetric = true, s.state.BestLoss, s.state.BestMetric
+	return nil
 }
 
 func allFinite(d *tensor.Dense) bool {

@@ -20,6 +20,10 @@ func (t *Trainer) begin(ctx context.Context, files *metrics.Files) (score task.S
 	if t.state.Step > 0 {
 		t.recall()
 	}
+	if t.state.Step == 0 && t.state.StartBest { // it is measured
+		t.recall()
+		return score, nil
+	}
 	switch {
 	case t.state.Pending:
 		return t.afterStep(ctx, files)
@@ -28,6 +32,7 @@ func (t *Trainer) begin(ctx context.Context, files *metrics.Files) (score task.S
 	}
 	if score, err = t.evaluate(ctx, files); err == nil {
 		t.start = score.Loss()
+		t.startMetric, _ = score.Value(task.MetricOf(t.task, t.cfg.Eval.Metric).Name)
 	}
 	return score, err
 }
@@ -41,6 +46,7 @@ func (t *Trainer) recall() {
 	for _, r := range records {
 		if loss, ok := r.Value("validation_loss"); ok && r.Step == 0 {
 			t.start = loss
+			t.startMetric, _ = r.Value(t.cfg.Eval.Metric)
 		}
 		if loss, ok := r.Value("loss"); ok {
 			t.trainLoss = loss
@@ -59,6 +65,9 @@ func (t *Trainer) afterStep(ctx context.Context, files *metrics.Files) (score ta
 		}
 		t.state.Pending = false
 		if t.wild(score.Loss()) {
+			if err := t.keepStart(ctx); err != nil {
+				return score, err
+			}
 			t.Message("%s", t.advice(score.Loss()))
 			t.state.Stale++
 		} else {
@@ -89,7 +98,12 @@ func (t *Trainer) evaluate(ctx context.Context, files *metrics.Files) (score tas
 		return score, t.interrupted()
 	case !kernel.Finite(score.Loss()):
 		e := t.diverged(validationLoss, score.Loss())
-		e.Step = t.state.Step
+		if e.Step = t.state.Step; e.Last == "" && t.start > 0 {
+			if err := t.keepStart(ctx); err != nil {
+				return score, err
+			}
+			e.Start = checkpoints.StepDir(t.dir, 0)
+		}
 		return score, e
 	case err != nil:
 		return score, err
@@ -116,7 +130,7 @@ func (t *Trainer) evaluate(ctx context.Context, files *metrics.Files) (score tas
 
 // wild tells whether a validation loss is one of a run that has diverged, though it is a number: above twice that of the start and above
 // what guessing among all classes or tokens costs. Memorizing raises the validation loss as well, so the loss of the last step must be as
-// bad; and there must be a better checkpoint.
+// bad.
 func (t *Trainer) wild(loss float64) bool {
 	bound := 2 * t.start
 	n := t.dims.VocabSize
@@ -126,13 +140,17 @@ func (t *Trainer) wild(loss float64) bool {
 	if n > 0 && !t.dims.Regression {
 		bound = max(bound, math.Log(float64(n)))
 	}
-	return t.start > 0 && t.state.BestStep > 0 && loss > bound && t.trainLoss > bound
+	return t.start > 0 && loss > bound && t.trainLoss > bound
 }
 
 // advice is what a run that has diverged is told.
 func (t *Trainer) advice(loss float64) string {
+	best := checkpoints.StepDir(t.dir, t.state.BestStep)
+	if t.state.StartBest {
+		best += ", the start"
+	}
 	return fmt.Sprintf("warning: the run has diverged: the validation loss is %.4g, more than twice the %.4g of the start. The best checkpoint stays %s; start again with a lower rate, as by: --set train.learning_rate=%.3g",
-		loss, t.start, checkpoints.StepDir(t.dir, t.state.BestStep), t.cfg.Train.LearningRate/10)
+		loss, t.start, best, t.cfg.Train.LearningRate/10)
 }
 
 // interrupted saves the run as it was after its last whole step. Before the first there is nothing to save: resumed, it starts anew.
@@ -158,11 +176,11 @@ func (t *Trainer) rank(score task.Score) bool {
 	metric := task.MetricOf(t.task, t.cfg.Eval.Metric)
 	value, _ := score.Value(metric.Name)
 	tied := value == t.best() && score.Loss() < t.state.BestLoss
-	if t.state.BestStep > 0 && !tied && !metric.Better(value, t.best()) {
+	if (t.state.BestStep > 0 || t.state.StartBest) && !tied && !metric.Better(value, t.best()) {
 		t.state.Stale++
 		return false
 	}
-	t.state.BestStep, t.state.BestLoss, t.state.Stale = t.state.Step, score.Loss(), 0
+	t.state.BestStep, t.state.BestLoss, t.state.Stale, t.state.StartBest = t.state.Step, score.Loss(), 0, false
 	if metric.Name != "loss" {
 		t.state.BestMetric = value
 	}

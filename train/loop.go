@@ -142,7 +142,7 @@ func (t *Trainer) writePage(records []metrics.Record, status, sample string, und
 		{Name: "model", Text: fmt.Sprintf("%s, %s, %s parameters", t.cfg.Model.Name, t.cfg.Model.Body().Layout(), metrics.Count(t.store.Parameters()+t.store.BaseParameters()))},
 		{Name: "data", Text: t.facts.Line}, {Name: "memory", Text: t.plan.Summary()},
 	}
-	if t.state.BestStep > 0 {
+	if t.state.BestStep > 0 || t.state.StartBest {
 		facts = append(facts, page.Fact{Name: "best", Text: fmt.Sprintf("%s %.4f at step %d", strings.ReplaceAll(t.cfg.Eval.Metric, "_", " "), t.best(), t.state.BestStep)})
 	}
 	var classes strings.Builder

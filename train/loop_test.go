@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,8 +19,10 @@ import (
 	"sparrow/configs"
 	"sparrow/data/text"
 	"sparrow/internal/shell"
+	"sparrow/model"
 	"sparrow/model/decoder"
 	"sparrow/recipe"
+	"sparrow/saved"
 )
 
 // TestCancelledRunContinues: a context that ends stops the run after that step with its state saved, also where an evaluation is
@@ -152,6 +155,78 @@ func TestDivergedFinite(t *testing.T) {
 		if r.Best != checkpoints.StepDir(dir, 2) {
 			t.Errorf("the best checkpoint is %s", r.Best)
 		}
+	}
+}
+
+// TestDivergedAtOnce: of a run whose first evaluation shows divergence, the start is kept, by the bits, as its best; a better evaluation
+// takes its place.
+func TestDivergedAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		at    int     // after which step
+		value float32 // that spoils the weights
+		heals bool
+	}{{"wild", 1, 40, false}, {"no number", 2, float32(math.NaN()), false}, {"heals", 1, 40, true}} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "out")
+			var log strings.Builder
+			trainer, err := New(context.Background(), smallConfig(t), dir, false, &log)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head := trainer.store.Get("lm_head.weight").Float32s()
+			start := slices.Clone(head)
+			r, err := trainer.Run(context.Background(), func() bool {
+				switch step := trainer.state.Step; {
+				case step == c.at:
+					for i := range head {
+						head[i] = c.value * float32(i%7-3)
+					}
+				case step >= 3 && c.heals:
+					copy(head, start)
+				}
+				trainer.trainLoss = 50
+				return false
+			})
+			first := checkpoints.StepDir(dir, 0)
+			var d *DivergedError
+			if errors.As(err, &d) != (c.name == "no number") || err != nil && d == nil {
+				t.Fatalf("ends with %v", err)
+			}
+			if d != nil {
+				if want := "The best is the start, kept as " + first + ": start again with --force"; !strings.Contains(d.Error(), want) {
+					t.Errorf("%q lacks %q", d, want)
+				}
+			} else if want := "The best checkpoint stays " + first + ", the start"; !strings.Contains(log.String(), want) {
+				t.Errorf("the log lacks %q:\n%s", want, &log)
+			}
+			best, err := saved.Find(dir, false)
+			if err != nil || (best == first) == c.heals {
+				t.Fatalf("the best is %s, %v", best, err)
+			}
+			if c.heals {
+				return
+			}
+			m, err := saved.Open(best, false, model.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(m.Session.Store().Get("lm_head.weight").Float32s(), start) {
+				t.Error("what is kept is not the start")
+			}
+			if d == nil && (r.Best != first || !(r.BestLoss > 0 && r.BestLoss < 10)) {
+				t.Errorf("the result names %s with a loss of %g", r.Best, r.BestLoss)
+			}
+			if d != nil { // it can go on from there
+				again, done, err := Resume(context.Background(), dir, "", []string{"train.learning_rate=1e-4"}, io.Discard)
+				if err != nil || done {
+					t.Fatal(done, err)
+				}
+				if _, err := again.Run(context.Background(), nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
 }
 

@@ -24,36 +24,37 @@ import (
 
 // Trainer is one run: the model, its data and the folder that records it.
 type Trainer struct {
-	cfg       recipe.Config
-	dir       string
-	out       io.Writer // log and progress
-	task      task.Task
-	known     saved.Options // the kinds by which its models are opened
-	facts     task.Facts
-	dims      model.Dims
-	solved    task.Solved // the task, if it is solved in rounds: nothing of optimizers and gradients is there then
-	last      int         // step or round
-	stream    task.Stream // of training data
-	store     *nn.Store
-	grads     *nn.Gradients   // of a step; nil with per-layer updates
-	sink      op.Sink         // where the model's gradients go: grads or layers
-	layers    *layerUpdates   // nil without
-	stf       *stf.Factorizer // nil without latent values
-	session   *model.Session
-	optimizer optim.Optimizer
-	schedule  optim.Schedule
-	averages  *optim.Averages // nil without [train] ema
-	teacher   *model.Session  // nil without [train.distill]
-	state     saved.State
-	stopping  func() bool   // whether Run was asked to stop
-	start     float64       // validation loss before the first step; 0: not measured
-	trainLoss float64       // of the last step
-	classes   *task.Classes // of the last evaluation; nil: there are none
-	plan      MemoryPlan
-	parent    *checkpoints.Lineage
-	inherited map[string]bool                   // arrays that came from the parent
-	progress  atomic.Pointer[progress.Progress] // while Run runs
-	unlock    func()                            // gives the folder back, when Run ends
+	cfg         recipe.Config
+	dir         string
+	out         io.Writer // log and progress
+	task        task.Task
+	known       saved.Options // the kinds by which its models are opened
+	facts       task.Facts
+	dims        model.Dims
+	solved      task.Solved // the task, if it is solved in rounds: nothing of optimizers and gradients is there then
+	last        int         // step or round
+	stream      task.Stream // of training data
+	store       *nn.Store
+	grads       *nn.Gradients   // of a step; nil with per-layer updates
+	sink        op.Sink         // where the model's gradients go: grads or layers
+	layers      *layerUpdates   // nil without
+	stf         *stf.Factorizer // nil without latent values
+	session     *model.Session
+	optimizer   optim.Optimizer
+	schedule    optim.Schedule
+	averages    *optim.Averages // nil without [train] ema
+	teacher     *model.Session  // nil without [train.distill]
+	state       saved.State
+	stopping    func() bool   // whether Run was asked to stop
+	start       float64       // validation loss before the first step; 0: not measured
+	trainLoss   float64       // of the last step
+	startMetric float64       // [eval] metric before the first step
+	classes     *task.Classes // of the last evaluation; nil: there are none
+	plan        MemoryPlan
+	parent      *checkpoints.Lineage
+	inherited   map[string]bool                   // arrays that came from the parent
+	progress    atomic.Pointer[progress.Progress] // while Run runs
+	unlock      func()                            // gives the folder back, when Run ends
 }
 
 // Message prints a line for the user: above the progress bar, if there is one.

@@ -115,7 +115,7 @@ func describeCheckpoint(path string) (x listed, is bool) {
 	if p := l.Files.Manifest().Parent; p != nil {
 		x.Parent = p.Path
 	}
-	if s, err := saved.ReadState(l.Files); err == nil && s.BestStep > 0 {
+	if s, err := saved.ReadState(l.Files); err == nil && (s.BestStep > 0 || s.StartBest) {
 		x.Metric, x.Score = l.Config.Eval.Metric, &s.BestMetric
 		if x.Metric == "loss" {
 			x.Score = &s.BestLoss
