@@ -88,7 +88,8 @@ var imports = map[string][]string{
 	"compress":        {"train", "train/stf", "metrics", "metrics/progress", "factor", "internal/rng", "model", "model/decode", "nn", "kernel", "recipe", "checkpoints", "configs", "internal/machine", "internal/measure", "internal/shell", "saved", "task"},
 	"train/page":      {"metrics"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
-	"sweep":           {"checkpoints", "compress", "configs", "internal/shell", "recipe", "saved", "task", "train"},
+	"metrics/chart":   {},
+	"sweep":           {"checkpoints", "compress", "metrics/chart", "configs", "internal/shell", "recipe", "saved", "task", "train"},
 	"train/optim":     {"checkpoints", "kernel", "nn", "recipe", "saved"},
 	"train/stf":       {"checkpoints", "factor", "kernel", "metrics", "model", "nn", "recipe", "saved", "train/optim"},
 	"train":           {"train/page", "metrics", "metrics/progress", "metrics/plot", "cost", "model", "nn", "op", "kernel", "recipe", "checkpoints", "configs", "internal/shell", "internal/machine", "saved", "task", "train/optim", "train/stf"},
@@ -121,7 +122,7 @@ var imports = map[string][]string{
 	"tests/claims/interval":   {},
 	"tests/claims/provenance": {"kernel"},
 	"tests/claims/shift":      {"checkpoints", "configs", "data/images", "data/labelled", "discover", "factor", "internal/rng", "model", "recipe", "saved", "task", "task/discovery", "train", "tests/claims/interval", "tests/claims/provenance"},
-	"tests/claims":            {"data/interactions", "interchange", "internal/shell", "compress", "factor", "train", "train/stf", "tests/claims/interval", "tests/claims/provenance", "model", "model/decoder", "model/encoder", "model/favit", "model/lama", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
+	"tests/claims":            {"metrics/chart", "data/interactions", "interchange", "internal/shell", "compress", "factor", "train", "train/stf", "tests/claims/interval", "tests/claims/provenance", "model", "model/decoder", "model/encoder", "model/favit", "model/lama", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
 	"tests":                   {"attention", "compress", "train", "train/optim", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data", "data/text", "discover", "factor"},
 }
 
@@ -160,7 +161,7 @@ var modules = map[string][]string{
 	"github.com/ardanlabs/jinja": {"data/chat"},
 	"github.com/rivo/uniseg":     {"data/tokenizers"},
 	"golang.org/x/text":          {"data/tokenizers"},
-	"gonum.org/v1/plot":          {"metrics/plot", "tests/claims"},
+	"gonum.org/v1/plot":          {"metrics/plot"},
 	"google.golang.org/protobuf": {"metrics", "checkpoints/onnx"},
 
 	"github.com/prometheus/client_golang":      {"serve"},

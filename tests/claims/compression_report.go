@@ -2,15 +2,10 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-
+	"sparrow/metrics/chart"
 	"sparrow/train/stf"
 )
 
@@ -208,60 +203,30 @@ func (o *outcome) compressionMethod() string {
 }
 
 // drawFrontiers draws each arm's loss over its bytes, both by their logarithms; lines of fine-tuned arms have dashes.
-func (o *outcome) drawFrontiers(p *plot.Plot) error {
-	p.X.Label.Text, p.Y.Label.Text = "bytes of the layers", "loss on held-out data (nats)"
-	p.Legend.TextStyle.Font, p.Legend.TextStyle.Color = sans(9), inkColor
-	p.Legend.ThumbnailWidth, p.Legend.Padding, p.Legend.Top = vg.Points(20), vg.Points(1.5), true
-	dense, _, _ := o.arms[0].mean("layer_bytes")
-	loss, _, _ := o.arms[0].mean("loss")
-	least, low, high := dense, loss, loss
+func (o *outcome) drawFrontiers(c *chart.Chart) {
+	c.LogX, c.LogY, c.XLabel, c.YLabel = true, true, "bytes of the layers", "loss on held-out data (nats)"
 	drawn := [2]int{} // how many arms, one-shot and fine-tuned
 	for i, a := range o.claim.Arms {
-		var points plotter.XYs
+		kind := 0
+		if o.claim.tuned(i) {
+			kind = 1
+		}
+		line := chart.Line{Name: a.title(), Look: drawn[kind], Dash: kind}
 		for _, at := range o.armPoints(a.Name) {
 			y, _, ok := at.mean("loss")
 			if !ok {
 				continue // the table tells of it
 			}
 			x, _, _ := at.mean("layer_bytes")
-			points = append(points, plotter.XY{X: x, Y: y})
-			least, low, high = min(least, x), min(low, y), max(high, y)
+			line.X, line.Y = append(line.X, x), append(line.Y, y)
 		}
-		if len(points) == 0 {
+		if len(line.X) == 0 {
 			continue
 		}
-		line, marks, err := plotter.NewLinePoints(points)
-		if err != nil {
-			return err
-		}
-		kind := 0
-		if o.claim.tuned(i) {
-			kind = 1
-			line.Dashes = []vg.Length{vg.Points(5), vg.Points(2.5)}
-		}
-		line.Color, line.Width = lineColors[drawn[kind]%len(lineColors)], vg.Points(1.4)
-		if drawn[kind] >= len(lineColors) {
-			line.Dashes = append(line.Dashes, vg.Points(1), vg.Points(2.5))
-		}
 		drawn[kind]++
-		marks.Color, marks.Shape, marks.Radius = line.Color, draw.CircleGlyph{}, vg.Points(2)
-		p.Add(line, marks)
-		p.Legend.Add(a.title(), line)
+		c.Lines = append(c.Lines, line)
 	}
-	whole := &plotter.Scatter{XYs: plotter.XYs{{X: dense, Y: loss}}, GlyphStyle: draw.GlyphStyle{Color: inkColor, Radius: vg.Points(3), Shape: draw.CircleGlyph{}}}
-	p.Add(whole)
-	p.Legend.Add(o.arms[0].Label, whole)
-	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.Y.Min, p.Y.Max = low/1.05, high*1.05
-	p.Y.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick { return plot.DefaultTicks{}.Ticks(low, high) })
-	p.X.Tick.Marker = plot.TickerFunc(func(low, high float64) []plot.Tick {
-		ticks := roundTicks(low, high)
-		for i := range ticks {
-			ticks[i].Label = shortCount(ticks[i].Value, 3)
-		}
-		return ticks
-	})
-	// The legend stands at the right of the data, in room of its own.
-	p.X.Min, p.X.Max = least/1.1, dense*math.Pow(dense/least, 0.8)
-	return nil
+	dense, _, _ := o.arms[0].mean("layer_bytes")
+	loss, _, _ := o.arms[0].mean("loss")
+	c.Lines = append(c.Lines, chart.Line{Name: o.arms[0].Label, X: []float64{dense}, Y: []float64{loss}, Look: chart.Ink, Dash: chart.None})
 }

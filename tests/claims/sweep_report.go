@@ -2,18 +2,12 @@ package main
 
 import (
 	"fmt"
-	"image/color"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
 
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-
 	"sparrow/internal/measure"
+	"sparrow/metrics/chart"
 )
 
 // batchPoints are the points of one batch, by size.
@@ -103,92 +97,38 @@ func (o *outcome) sweepMethod() string {
 		o.points[0].Threads, c.Sweep.Rounds, turn, size, roofline, o.machine, o.origin(), c.Name, c.SHA256, c.Name)
 }
 
-// lineColors are those of arms, in order; told apart by the colour-blind too (Okabe and Ito 2008).
-var lineColors = []color.NRGBA{
-	{R: 0x00, G: 0x72, B: 0xb2, A: 0xff}, {R: 0xe6, G: 0x9f, B: 0x00, A: 0xff}, {R: 0x00, G: 0x9e, B: 0x73, A: 0xff},
-	{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff}, {R: 0xd5, G: 0x5e, B: 0x00, A: 0xff}, {R: 0x56, G: 0xb4, B: 0xe9, A: 0xff},
-}
-
 // drawSweep draws each arm's time, or its speed in decoding, over the size, both by their logarithms; batches and measures
-// differ in their dashes, the arms of a measure in their colours.
-func (o *outcome) drawSweep(p *plot.Plot) error {
+// differ in their dashes, the arms of a measure in their looks.
+func (o *outcome) drawSweep(c *chart.Chart) {
 	s := o.claim.Sweep
 	value, scale := sweepMetrics["seconds"], 1e3
-	p.X.Label.Text, p.Y.Label.Text = "size (tokens)", "time (ms)"
+	c.LogX, c.LogY, c.XLabel, c.YLabel = true, true, "size (tokens)", "time (ms)"
 	if s.Measure == "decode" {
 		value, scale = sweepMetrics["tokens_per_second"], 1
-		p.X.Label.Text, p.Y.Label.Text = "context (tokens)", "tokens a second"
+		c.XLabel, c.YLabel = "context (tokens)", "tokens a second"
 	}
 	if o.claim.seesImages() {
-		p.X.Label.Text = "side of the image (pixels)"
+		c.XLabel = "side of the image (pixels)"
 	}
-	p.Legend.TextStyle.Font, p.Legend.TextStyle.Color = sans(9), inkColor
-	p.Legend.ThumbnailWidth, p.Legend.Padding, p.Legend.Top = vg.Points(20), vg.Points(1.5), true
-	low, high := math.Inf(1), math.Inf(-1)
-	var styles []*plotter.Line // of batches, for the legend
+	for _, size := range s.Sizes {
+		c.XTicks = append(c.XTicks, float64(size))
+	}
 	for j, batch := range s.Batches {
-		style := &plotter.Line{LineStyle: draw.LineStyle{Color: inkColor, Width: vg.Points(1.4)}}
-		if j > 0 { // the first is solid, the others have ever shorter dashes
-			style.Dashes = []vg.Length{vg.Points(8 / float64(j)), vg.Points(3)}
-		}
-		styles = append(styles, style)
 		measures, drawn := []string{s.Measure}, map[string]int{} // how many arms of each
 		for i, a := range o.claim.Arms {
 			measure := o.claim.measureOf(i)
 			if !slices.Contains(measures, measure) {
 				measures = append(measures, measure)
 			}
-			var points plotter.XYs
-			for _, point := range o.batchPoints(batch) {
-				y := scale * point.typical(a.Name, value)
-				points = append(points, plotter.XY{X: float64(point.Size), Y: y})
-				low, high = min(low, y), max(high, y)
+			line := chart.Line{Name: a.title(), Look: drawn[measure], Dash: j + slices.Index(measures, measure)}
+			if len(s.Batches) > 1 {
+				line.Name = fmt.Sprintf("%s, batch %d", line.Name, batch)
 			}
-			line, marks, err := plotter.NewLinePoints(points)
-			if err != nil {
-				return err
-			}
-			line.LineStyle = style.LineStyle
-			line.Color = lineColors[drawn[measure]%len(lineColors)]
 			drawn[measure]++
-			if k := slices.Index(measures, measure); k > 0 {
-				line.Dashes = []vg.Length{vg.Points(6 / float64(k)), vg.Points(2.5)}
+			for _, point := range o.batchPoints(batch) {
+				line.X, line.Y = append(line.X, float64(point.Size)), append(line.Y, scale*point.typical(a.Name, value))
 			}
-			marks.Color, marks.Shape, marks.Radius = line.Color, draw.CircleGlyph{}, vg.Points(2)
-			p.Add(line, marks)
-			if j == 0 {
-				p.Legend.Add(a.title(), line)
-			}
+			c.Lines = append(c.Lines, line)
 		}
 	}
-	if len(styles) > 1 {
-		for j, batch := range s.Batches {
-			p.Legend.Add(fmt.Sprintf("batch %d", batch), styles[j])
-		}
-	}
-	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.Y.Min, p.Y.Max = low/1.3, high*1.3
-	p.Y.Tick.Marker = plot.TickerFunc(roundTicks)
-	var ticks []plot.Tick
-	for _, size := range s.Sizes {
-		ticks = append(ticks, plot.Tick{Value: float64(size), Label: strconv.Itoa(size)})
-	}
-	p.X.Tick.Marker = plot.ConstantTicks(ticks)
-	// The legend stands at the right of the data, in room of its own.
-	first, last := float64(s.Sizes[0]), float64(s.Sizes[len(s.Sizes)-1])
-	p.X.Min, p.X.Max = first, last*max(1.5, math.Pow(last/first, 0.62))
-	return nil
-}
-
-// roundTicks are the numbers 1, 2 and 5 times powers of ten.
-func roundTicks(low, high float64) []plot.Tick {
-	var ticks []plot.Tick
-	for power := math.Pow(10, math.Floor(math.Log10(low))); power <= high; power *= 10 {
-		for _, digit := range []float64{1, 2, 5} {
-			if x := digit * power; x >= low && x <= high {
-				ticks = append(ticks, plot.Tick{Value: x, Label: strconv.FormatFloat(x, 'g', 4, 64)})
-			}
-		}
-	}
-	return ticks
 }
