@@ -20,6 +20,7 @@ type attendBlock[T kernel.Float] struct {
 	begin, end  int // of the keys
 	scale       T
 	sees        staircase
+	reads       kernel.Precision                  // of the products of keys and values in memory
 	load        func(j0, cols int) cachedBlock[T] // brings a block of keys; nil: they are in memory
 }
 
@@ -85,7 +86,7 @@ func attend[T kernel.Float](a *attendBlock[T]) {
 		if inPlace {
 			kernel.CacheScores(s, cols, in.q, in.ldq, in.k, a.rows, cols, a.keyDim, &in.nextV) // [rows, cols]
 		} else {
-			kernel.GemmSerial(false, true, a.rows, cols, a.keyDim, 1, in.q, in.ldq, in.k.X, in.k.LD, 0, s, cols)
+			kernel.GemmSerialAs(a.reads, false, true, a.rows, cols, a.keyDim, 1, in.q, in.ldq, in.k.X, in.k.LD, 0, s, cols)
 		}
 		for r := range a.rows {
 			row := s[r*cols : (r+1)*cols]
@@ -106,7 +107,7 @@ func attend[T kernel.Float](a *attendBlock[T]) {
 		if inPlace {
 			kernel.CacheValues(a.y, a.ldy, s, cols, in.v, a.rows, cols, V, &in.nextK)
 		} else {
-			kernel.GemmSerial(false, false, a.rows, V, cols, 1, s, cols, in.v.X, in.v.LD, betaOf[T](j0 > a.begin), a.y, a.ldy)
+			kernel.GemmSerialAs(a.reads, false, false, a.rows, V, cols, 1, s, cols, in.v.X, in.v.LD, betaOf[T](j0 > a.begin), a.y, a.ldy)
 		}
 	}
 	for r := range a.rows {

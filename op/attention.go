@@ -92,7 +92,7 @@ func attention[T kernel.Float](t *Tape, q, k, v, lengths *G.Node, s AttentionSha
 	o := t.operator("attention", s.output())
 	o.aux = []*buffer{kept}
 	o.run = func(in []G.Value, out *tensor.Dense) error {
-		a := &attentionRun[T]{AttentionShape: s, q: data[T](in[0]), k: data[T](in[1]), v: data[T](in[2]), y: data[T](out), kept: floats[T](kept), keeps: keeps}
+		a := &attentionRun[T]{AttentionShape: s, reads: t.Precision, q: data[T](in[0]), k: data[T](in[1]), v: data[T](in[2]), y: data[T](out), kept: floats[T](kept), keeps: keeps}
 		if err := a.setLengths(in, 3); err != nil {
 			return err
 		}
@@ -130,6 +130,7 @@ func (s AttentionShape) keptWidth(probabilities bool) int {
 // attentionRun is one execution: the operands as slices.
 type attentionRun[T kernel.Float] struct {
 	AttentionShape
+	reads            kernel.Precision
 	q, k, v, y, kept []T
 	keeps            bool // the probabilities; else kept is log-sum-exp of each row's scores
 	dy, dq, dk, dv   []T
@@ -166,7 +167,7 @@ func (a *attentionRun[T]) forward(b, g, r0 int) {
 	mem, done := scratch[T](rows*(a.HeadDim+a.ValueDim) + attendScratch(rows))
 	defer done()
 	block := attendBlock[T]{
-		rows: rows, keyDim: a.HeadDim, valueDim: a.ValueDim, scale: T(a.Scale), sees: a.sees(b, r0),
+		rows: rows, keyDim: a.HeadDim, valueDim: a.ValueDim, scale: T(a.Scale), sees: a.sees(b, r0), reads: a.reads,
 		mem: mem[rows*(a.HeadDim+a.ValueDim):],
 	}
 	block.lse, block.p = a.keptOf(b, g, r0, rows)

@@ -32,7 +32,7 @@ func attentionGrad[T kernel.Float](t *Tape, in G.Nodes, y, dy *G.Node, kept *buf
 		back.aux = append(back.aux, parts)
 	}
 	back.run = func(in []G.Value, out *tensor.Dense) error {
-		a := &attentionRun[T]{AttentionShape: s, q: data[T](in[iQ]), k: data[T](in[iK]), v: data[T](in[iV]), y: data[T](in[iY]), kept: floats[T](kept), keeps: keeps,
+		a := &attentionRun[T]{AttentionShape: s, reads: t.Precision, q: data[T](in[iQ]), k: data[T](in[iK]), v: data[T](in[iV]), y: data[T](in[iY]), kept: floats[T](kept), keeps: keeps,
 			dy: data[T](in[iDy]), dq: data[T](out), dk: floats[T](dk), dv: floats[T](dv)}
 		if parts != nil {
 			a.parts = floats[T](parts)
@@ -122,9 +122,9 @@ func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int, add bool) {
 		cols := min(keyBlock, end-j0)
 		k, v := keys[j0*ldk:], values[j0*ldv:]
 		if kept == nil {
-			kernel.GemmSerial(false, true, rows, cols, K, 1, q, ldq, k, ldk, 0, p, cols)
+			kernel.GemmSerialAs(a.reads, false, true, rows, cols, K, 1, q, ldq, k, ldk, 0, p, cols)
 		}
-		kernel.GemmSerial(false, true, rows, cols, V, 1, dy, ldy, v, ldv, 0, dp, cols)
+		kernel.GemmSerialAs(a.reads, false, true, rows, cols, V, 1, dy, ldy, v, ldv, 0, dp, cols)
 		for r := range rows {
 			prow, dprow := p[r*cols:(r+1)*cols], dp[r*cols:(r+1)*cols]
 			seen := sees.visible(r, j0, cols)
@@ -142,9 +142,9 @@ func (a *attentionRun[T]) backwardBlock(dk, dv []T, b, g, r0 int, add bool) {
 				kernel.SoftmaxGradRow(dprow[:seen], prow[:seen], dprow[:seen], delta[r], T(a.Scale))
 			}
 		}
-		kernel.GemmSerial(true, false, cols, V, rows, 1, p, cols, dy, ldy, beta, dv[j0*ldv:], ldv)
-		kernel.GemmSerial(true, false, cols, K, rows, 1, dp, cols, q, ldq, beta, dk[j0*ldk:], ldk)
-		kernel.GemmSerial(false, false, rows, K, cols, 1, dp, cols, k, ldk, betaOf[T](j0 > 0), dqs, lddq)
+		kernel.GemmSerialAs(a.reads, true, false, cols, V, rows, 1, p, cols, dy, ldy, beta, dv[j0*ldv:], ldv)
+		kernel.GemmSerialAs(a.reads, true, false, cols, K, rows, 1, dp, cols, q, ldq, beta, dk[j0*ldk:], ldk)
+		kernel.GemmSerialAs(a.reads, false, false, rows, K, cols, 1, dp, cols, k, ldk, betaOf[T](j0 > 0), dqs, lddq)
 	}
 	if lddq == K && &dqs[0] == &dqi[0] {
 		for r := range rows { // dq may be q: its rows are not read again

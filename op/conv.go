@@ -79,7 +79,7 @@ func conv2d[T kernel.Float](x *G.Node, w Param, b *Param, s ConvShape) *G.Node {
 			n := min(lines, o.lines()-first)
 			copyWindows(windows, x, s, o, c, first, n)
 			at := first * o.Width * out
-			linearForward(y[at:at+n*o.Width*out], windows[:n*o.Width*size], packed, biasOf[T](in, 2), n*o.Width)
+			linearForward(t.Precision, y[at:at+n*o.Width*out], windows[:n*o.Width*size], packed, biasOf[T](in, 2), n*o.Width)
 		}
 		return nil
 	}

@@ -47,10 +47,10 @@ func convGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param, b *P
 			part := dy[first*m.Width*out:][:rows*out]
 			if w.wanted() {
 				copyWindows(windows, x, s, m, c, first, count)
-				kernel.Gemm(true, false, out, size, rows, 1, part, out, windows, size, betaOf[T](first > 0), dPacked, size)
+				kernel.GemmAs(t.Precision, true, false, out, size, rows, 1, part, out, windows, size, betaOf[T](first > 0), dPacked, size)
 			}
 			if wantX {
-				kernel.Gemm(false, false, rows, size, out, 1, part, out, packed, size, 0, windows, size)
+				kernel.GemmAs(t.Precision, false, false, rows, size, out, 1, part, out, packed, size, 0, windows, size)
 				addWindows(dx, windows, s, m, c, first, count)
 			}
 		}

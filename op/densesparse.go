@@ -154,6 +154,9 @@ func denseSparse[T kernel.Float](x *G.Node, l DenseSparse) *G.Node {
 	return t.apply(o, operands...)
 }
 
+// reads is the precision of the layer's products.
+func (s *denseSparseLayer[T]) reads() kernel.Precision { return s.Values.tape.Precision }
+
 // Places of the first operands.
 const dsX, dsDictionary, dsValues = 0, 1, 2
 
@@ -195,11 +198,11 @@ func (s *denseSparseLayer[T]) materialize(w []T, v []G.Value) {
 // denseForward is y = x Wᵀ + b of the W or Wᵀ in w.
 func (s *denseSparseLayer[T]) denseForward(y, x, w, bias []T) {
 	if !s.Outputs {
-		linearForward(y, x, w, bias, s.n)
+		linearForward(s.reads(), y, x, w, bias, s.n)
 		return
 	}
 	s.startWith(y, bias)
-	kernel.Gemm(false, false, s.n, s.out, s.in, 1, x, s.in, w, s.out, betaOf[T](bias != nil), y, s.out)
+	kernel.GemmAs(s.reads(), false, false, s.n, s.out, s.in, 1, x, s.in, w, s.out, betaOf[T](bias != nil), y, s.out)
 }
 
 // startWith sets every row of y to the bias, if there is one.
@@ -246,7 +249,7 @@ func (s *denseSparseLayer[T]) forwardInputs(v []G.Value, y, work []T) {
 		if blocks > 1 {
 			rows, ldx, ldt = s.n*blocks, s.width, stride
 		}
-		kernel.Gemm(false, true, rows, s.Atoms, s.width, 1, x[g*s.width:], ldx, atoms, s.width, 0, tables[g*stride:], ldt)
+		kernel.GemmAs(s.reads(), false, true, rows, s.Atoms, s.width, 1, x[g*s.width:], ldx, atoms, s.width, 0, tables[g*stride:], ldt)
 	})
 	size := s.n * s.out
 	kernel.Parallel(pieces, func(p int) {
@@ -298,7 +301,7 @@ func (s *denseSparseLayer[T]) forwardOutputs(v []G.Value, y, tables []T) {
 		if blocks > 1 {
 			rows, ldy, ldt = s.n*blocks, s.width, stride
 		}
-		kernel.Gemm(false, false, rows, s.width, s.Atoms, 1, tables[g*stride:], ldt, atoms, s.width, betaOf[T](bias != nil), y[g*s.width:], ldy)
+		kernel.GemmAs(s.reads(), false, false, rows, s.width, s.Atoms, 1, tables[g*stride:], ldt, atoms, s.width, betaOf[T](bias != nil), y[g*s.width:], ldy)
 	})
 }
 

@@ -55,7 +55,7 @@ func (s *denseSparseLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.No
 			s.materialize(w, v)
 			// W is [O, I], or with blocks of outputs it is its transpose.
 			ldw := s.side
-			kernel.Gemm(false, s.Outputs, s.n, s.in, s.out, 1, dy, s.out, w, ldw, betaOf[T](iAcc < len(v)), dx, s.in)
+			kernel.GemmAs(s.reads(), false, s.Outputs, s.n, s.in, s.out, 1, dy, s.out, w, ldw, betaOf[T](iAcc < len(v)), dx, s.in)
 		}
 		return closeAll(&s.Dictionary, &s.Values, s.Bias, s.Product, s.Coefficients)
 	}
@@ -65,10 +65,10 @@ func (s *denseSparseLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.No
 // productGrad forms P = dL/d(C D) [V, side]: dyᵀ x, or with blocks of outputs xᵀ dy.
 func (s *denseSparseLayer[T]) productGrad(p, x, dy []T) {
 	if s.Outputs {
-		kernel.Gemm(true, false, s.vectors, s.side, s.n, 1, x, s.in, dy, s.out, 0, p, s.side)
+		kernel.GemmAs(s.reads(), true, false, s.vectors, s.side, s.n, 1, x, s.in, dy, s.out, 0, p, s.side)
 		return
 	}
-	kernel.Gemm(true, false, s.vectors, s.side, s.n, 1, dy, s.out, x, s.in, 0, p, s.side)
+	kernel.GemmAs(s.reads(), true, false, s.vectors, s.side, s.n, 1, dy, s.out, x, s.in, 0, p, s.side)
 }
 
 // wanted says whether there is such a parameter and it wants its gradient.
@@ -88,7 +88,7 @@ func (s *denseSparseLayer[T]) straightGrads(v []G.Value, p []T) {
 		dst, add := s.Coefficients.open()
 		c, size := data[T](dst), s.vectors*s.Atoms
 		for g := range s.blocks {
-			kernel.Gemm(false, true, s.vectors, s.Atoms, s.width, 1, p[g*s.width:], s.side, s.atomsOf(v, g), s.width, betaOf[T](add), c[g*size:(g+1)*size], s.Atoms)
+			kernel.GemmAs(s.reads(), false, true, s.vectors, s.Atoms, s.width, 1, p[g*s.width:], s.side, s.atomsOf(v, g), s.width, betaOf[T](add), c[g*size:(g+1)*size], s.Atoms)
 		}
 	}
 }

@@ -29,8 +29,9 @@ func expand[T kernel.Float](x *G.Node, w Param) *G.Node {
 		panic(&ShapeError{"expand", "x", x.Shape(), fmt.Sprintf("[N, %d]", win)})
 	}
 	o := w.tape.operator("expand", tensor.Shape{n, out})
+	reads := w.tape.Precision
 	o.run = func(in []G.Value, y *tensor.Dense) error {
-		kernel.Gemm(false, false, n, out, win, 1, data[T](in[0]), win, data[T](in[1]), out, 0, data[T](y), out)
+		kernel.GemmAs(reads, false, false, n, out, win, 1, data[T](in[0]), win, data[T](in[1]), out, 0, data[T](y), out)
 		return nil
 	}
 	o.grad = func(o *operator, in G.Nodes, y, dy *G.Node) G.Nodes {
@@ -57,6 +58,7 @@ func expandGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param) *G
 	}
 	back := o.tape.operator("expand.grad", shape, inPlace...)
 	back.byRows = true
+	reads := o.tape.Precision
 	back.run = func(in []G.Value, dxt *tensor.Dense) error {
 		dy, x, wt := data[T](in[iDy]), data[T](in[iX]), data[T](in[iW])
 		if wantX { // before W changes
@@ -66,18 +68,18 @@ func expandGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param) *G
 				beta = 1
 				assign(dx, data[T](in[iAcc]))
 			}
-			kernel.Gemm(false, true, n, width, out, 1, dy, out, wt, out, beta, dx, width)
+			kernel.GemmAs(reads, false, true, n, width, out, 1, dy, out, wt, out, beta, dx, width)
 		}
 		if w.inRows() {
 			return w.deliverRows(func(dst *tensor.Dense, lo, hi int) {
-				kernel.Gemm(true, false, hi-lo, out, n, 1, x[lo:], width, dy, out, 0, data[T](dst), out)
+				kernel.GemmAs(reads, true, false, hi-lo, out, n, 1, x[lo:], width, dy, out, 0, data[T](dst), out)
 			})
 		}
 		if !w.wanted() {
 			return nil
 		}
 		dw, add := w.open()
-		kernel.Gemm(true, false, width, out, n, 1, x, width, dy, out, betaOf[T](add), data[T](dw), out)
+		kernel.GemmAs(reads, true, false, width, out, n, 1, x, width, dy, out, betaOf[T](add), data[T](dw), out)
 		return w.close()
 	}
 	return o.tape.apply(back, operands...)

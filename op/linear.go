@@ -34,8 +34,9 @@ func linear[T kernel.Float](x *G.Node, w Param, b *Param) *G.Node {
 		wantShape("linear", "bias", b.Node, out)
 		operands = append(operands, b.Node)
 	}
+	reads := w.tape.Precision
 	o.run = func(in []G.Value, y *tensor.Dense) error {
-		linearForward(data[T](y), data[T](in[0]), data[T](in[1]), biasOf[T](in, 2), n)
+		linearForward(reads, data[T](y), data[T](in[0]), data[T](in[1]), biasOf[T](in, 2), n)
 		return nil
 	}
 	o.grad = func(o *operator, in G.Nodes, y, dy *G.Node) G.Nodes {
@@ -53,16 +54,16 @@ func biasOf[T kernel.Float](in []G.Value, i int) []T {
 }
 
 // linearForward computes y = x Wᵀ + b for n rows.
-func linearForward[T kernel.Float](y, x, w, b []T, n int) {
+func linearForward[T kernel.Float](reads kernel.Precision, y, x, w, b []T, n int) {
 	if n == 0 {
 		return
 	}
 	in, out := len(x)/n, len(y)/n
 	if b != nil {
-		kernel.GemmBias(false, true, n, out, in, x, in, w, in, b, y, out)
+		kernel.GemmBiasAs(reads, false, true, n, out, in, x, in, w, in, b, y, out)
 		return
 	}
-	kernel.Gemm(false, true, n, out, in, 1, x, in, w, in, 0, y, out)
+	kernel.GemmAs(reads, false, true, n, out, in, 1, x, in, w, in, 0, y, out)
 }
 
 // linearGrad adds the operator that computes all gradients of a linear layer and
@@ -88,6 +89,7 @@ func linearGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param, b 
 	}
 	back := o.tape.operator("linear.grad", shape, inPlace...)
 	back.byRows = true
+	reads := o.tape.Precision
 	back.run = func(in []G.Value, dxt *tensor.Dense) error {
 		dy, x, wt := data[T](in[iDy]), data[T](in[iX]), data[T](in[iW])
 		giveX := func() {
@@ -100,7 +102,7 @@ func linearGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param, b 
 				beta = 1
 				assign(dx, data[T](in[iAcc]))
 			}
-			kernel.Gemm(false, false, n, width, out, 1, dy, out, wt, width, beta, dx, width)
+			kernel.GemmAs(reads, false, false, n, width, out, 1, dy, out, wt, width, beta, dx, width)
 		}
 		byRows := w.inRows()
 		if byRows {
@@ -108,10 +110,10 @@ func linearGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param, b 
 		} else if w.wanted() && b != nil && b.wanted() {
 			dw, add := w.open()
 			db, addSums := b.open()
-			kernel.GemmSums(out, width, n, dy, out, x, width, betaOf[T](add), data[T](dw), width, data[T](db), addSums)
+			kernel.GemmSumsAs(reads, out, width, n, dy, out, x, width, betaOf[T](add), data[T](dw), width, data[T](db), addSums)
 		} else if w.wanted() {
 			dw, add := w.open()
-			kernel.Gemm(true, false, out, width, n, 1, dy, out, x, width, betaOf[T](add), data[T](dw), width)
+			kernel.GemmAs(reads, true, false, out, width, n, 1, dy, out, x, width, betaOf[T](add), data[T](dw), width)
 		}
 		if b != nil && b.wanted() && (byRows || !w.wanted()) {
 			db, add := b.open()
@@ -122,7 +124,7 @@ func linearGrad[T kernel.Float](o *operator, in G.Nodes, dy *G.Node, w Param, b 
 			return closeAll(&w, b)
 		}
 		if err := w.deliverRows(func(dst *tensor.Dense, lo, hi int) {
-			kernel.Gemm(true, false, hi-lo, width, n, 1, dy[lo:], out, x, width, 0, data[T](dst), width)
+			kernel.GemmAs(reads, true, false, hi-lo, width, n, 1, dy[lo:], out, x, width, 0, data[T](dst), width)
 		}); err != nil {
 			return err
 		}

@@ -74,9 +74,9 @@ func lora[T kernel.Float](x *G.Node, l LoRA) *G.Node {
 	}
 	o.run = func(v []G.Value, y *tensor.Dense) error {
 		x, h, ys := data[T](v[0]), floats[T](s.hidden), data[T](y)
-		linearForward(ys, x, s.base(v, scratch), s.bias(v), n)
-		kernel.Gemm(false, true, n, rank, in, 1, x, in, data[T](v[loraDown]), in, 0, h, rank)
-		kernel.Gemm(false, true, n, out, rank, T(s.Scale), h, rank, data[T](v[loraUp]), rank, 1, ys, out)
+		linearForward(s.reads(), ys, x, s.base(v, scratch), s.bias(v), n)
+		kernel.GemmAs(s.reads(), false, true, n, rank, in, 1, x, in, data[T](v[loraDown]), in, 0, h, rank)
+		kernel.GemmAs(s.reads(), false, true, n, out, rank, T(s.Scale), h, rank, data[T](v[loraUp]), rank, 1, ys, out)
 		return nil
 	}
 	o.grad = func(o *operator, v G.Nodes, y, dy *G.Node) G.Nodes {
@@ -89,6 +89,9 @@ func lora[T kernel.Float](x *G.Node, l LoRA) *G.Node {
 	}
 	return t.apply(o, operands...)
 }
+
+// reads is the precision of the layer's products.
+func (s *loraLayer[T]) reads() kernel.Precision { return s.Down.tape.Precision }
 
 // base is W0 [O, I], in scratch if it is stored packed.
 func (s *loraLayer[T]) base(v []G.Value, scratch *buffer) []T {
@@ -132,7 +135,7 @@ func (s *loraLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.Node {
 	}
 	back.run = func(v []G.Value, dx *tensor.Dense) error {
 		dy, g := data[T](v[iDy]), floats[T](dh)
-		kernel.Gemm(false, false, s.n, s.rank, s.out, 1, dy, s.out, data[T](v[loraUp]), s.rank, 0, g, s.rank)
+		kernel.GemmAs(s.reads(), false, false, s.n, s.rank, s.out, 1, dy, s.out, data[T](v[loraUp]), s.rank, 0, g, s.rank)
 		s.factorGrads(v, dy, g)
 		if wantX {
 			d := data[T](dx)
@@ -141,8 +144,8 @@ func (s *loraLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.Node {
 				beta = 1
 				assign(d, data[T](v[iAcc]))
 			}
-			kernel.Gemm(false, false, s.n, s.in, s.out, 1, dy, s.out, s.base(v, scratch), s.in, beta, d, s.in)
-			kernel.Gemm(false, false, s.n, s.in, s.rank, T(s.Scale), g, s.rank, data[T](v[loraDown]), s.in, 1, d, s.in)
+			kernel.GemmAs(s.reads(), false, false, s.n, s.in, s.out, 1, dy, s.out, s.base(v, scratch), s.in, beta, d, s.in)
+			kernel.GemmAs(s.reads(), false, false, s.n, s.in, s.rank, T(s.Scale), g, s.rank, data[T](v[loraDown]), s.in, 1, d, s.in)
 		}
 		return closeAll(&s.Down, &s.Up, s.Bias)
 	}
@@ -153,11 +156,11 @@ func (s *loraLayer[T]) backward(o *operator, v G.Nodes, dy *G.Node) *G.Node {
 func (s *loraLayer[T]) factorGrads(v []G.Value, dy, g []T) {
 	if s.Down.wanted() {
 		d, add := s.Down.open()
-		kernel.Gemm(true, false, s.rank, s.in, s.n, T(s.Scale), g, s.rank, data[T](v[0]), s.in, betaOf[T](add), data[T](d), s.in)
+		kernel.GemmAs(s.reads(), true, false, s.rank, s.in, s.n, T(s.Scale), g, s.rank, data[T](v[0]), s.in, betaOf[T](add), data[T](d), s.in)
 	}
 	if s.Up.wanted() {
 		d, add := s.Up.open()
-		kernel.Gemm(true, false, s.out, s.rank, s.n, T(s.Scale), dy, s.out, floats[T](s.hidden), s.rank, betaOf[T](add), data[T](d), s.rank)
+		kernel.GemmAs(s.reads(), true, false, s.out, s.rank, s.n, T(s.Scale), dy, s.out, floats[T](s.hidden), s.rank, betaOf[T](add), data[T](d), s.rank)
 	}
 	if s.Bias != nil && s.Bias.wanted() {
 		d, add := s.Bias.open()

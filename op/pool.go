@@ -26,7 +26,7 @@ func timePool[T kernel.Float](t *Tape, weights, x *G.Node, batch, seqLen int) *G
 	_, d := timeOperands("time_pool", "x", x, nil, batch, seqLen)
 	o := t.operator("time_pool", tensor.Shape{batch, m * d})
 	o.run = func(in []G.Value, out *tensor.Dense) error {
-		kernel.GemmBatched(true, false, batch, m, d, seqLen, 1, data[T](in[0]), m, seqLen*m, data[T](in[1]), d, seqLen*d, 0, data[T](out), d, m*d)
+		kernel.GemmBatchedAs(t.Precision, true, false, batch, m, d, seqLen, 1, data[T](in[0]), m, seqLen*m, data[T](in[1]), d, seqLen*d, 0, data[T](out), d, m*d)
 		return nil
 	}
 	o.grad = func(o *operator, in G.Nodes, y, dy *G.Node) G.Nodes {
@@ -40,13 +40,13 @@ func timePool[T kernel.Float](t *Tape, weights, x *G.Node, batch, seqLen int) *G
 		back.aux = []*buffer{dweights}
 		back.run = func(in []G.Value, out *tensor.Dense) error {
 			dy, dx := data[T](in[iDy]), data[T](out)
-			kernel.GemmBatched(false, true, batch, seqLen, m, d, 1, data[T](in[iX]), d, seqLen*d, dy, d, m*d, 0, floats[T](dweights), m, seqLen*m)
+			kernel.GemmBatchedAs(t.Precision, false, true, batch, seqLen, m, d, 1, data[T](in[iX]), d, seqLen*d, dy, d, m*d, 0, floats[T](dweights), m, seqLen*m)
 			var beta T
 			if len(in) > iAcc {
 				beta = 1
 				assign(dx, data[T](in[iAcc])) // x is not read any more
 			}
-			kernel.GemmBatched(false, false, batch, seqLen, d, m, 1, data[T](in[iWeights]), m, seqLen*m, dy, d, m*d, beta, dx, d, seqLen*d)
+			kernel.GemmBatchedAs(t.Precision, false, false, batch, seqLen, d, m, 1, data[T](in[iWeights]), m, seqLen*m, dy, d, m*d, beta, dx, d, seqLen*d)
 			return nil
 		}
 		dx := t.apply(back, operands...)

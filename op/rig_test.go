@@ -152,6 +152,7 @@ type subject struct {
 	ints   map[string][]int
 	frozen map[string]bool // of floats: without a gradient
 	dy     []float64       // upstream gradient; nil: random
+	reads  kernel.Precision
 	build  func(g *graph) *G.Node
 }
 
@@ -199,6 +200,7 @@ func (s subject) tryCompile(dtype tensor.Dtype, poison bool) (m *machine, err er
 func (s subject) operands(dtype tensor.Dtype) *graph {
 	g := &graph{tape: NewTape(dtype, true), floats: map[string]*tensor.Dense{}, ints: map[string]*tensor.Dense{},
 		frozen: s.frozen, sink: &memorySink{grads: map[string]*tensor.Dense{}}}
+	g.tape.Precision = s.reads
 	for name, a := range s.floats {
 		g.floats[name] = a.dense(dtype)
 		g.sink.grads[name] = tensor.New(tensor.Of(dtype), tensor.WithShape(a.shape...))

@@ -113,7 +113,7 @@ func setAttention[T kernel.Float](t *Tape, q *G.Node, batch int, sets []KeySet, 
 	lse := t.buffer(batch * heads * n)
 	o := t.operator("set_attention", q.Shape().Clone())
 	o.aux = []*buffer{lse}
-	shape := setShape{sets: sets, headOf: headOf, queries: n, width: c}
+	shape := setShape{sets: sets, headOf: headOf, queries: n, width: c, reads: t.Precision}
 	o.run = func(in []G.Value, out *tensor.Dense) error {
 		a := setRun[T]{setShape: shape, q: data[T](in[0]), y: data[T](out), lse: floats[T](lse), kv: in[1:], keep: keep}
 		blocks := (n + setBlock - 1) / setBlock
@@ -168,6 +168,7 @@ type setShape struct {
 	headOf  [][2]int
 	queries int // T
 	width   int // C
+	reads   kernel.Precision
 }
 
 // splits is how many shares the queries of one head are cut into in the backward
@@ -215,7 +216,7 @@ func (a *setRun[T]) block(b, head, i0 int) block[T] {
 
 // scores writes q Kᵀ, with -Inf where a query must not look.
 func (a *setRun[T]) scores(w block[T], s []T, b, i0 int) {
-	kernel.GemmSerial(false, true, w.rows, w.Keys, w.HeadDim, 1, a.q[w.query:], a.width, w.k, w.ldkv, 0, s, w.Keys)
+	kernel.GemmSerialAs(a.reads, false, true, w.rows, w.Keys, w.HeadDim, 1, a.q[w.query:], a.width, w.k, w.ldkv, 0, s, w.Keys)
 	if w.Regions == nil {
 		return
 	}
@@ -245,7 +246,7 @@ func (a *setRun[T]) forward(b, head, i0 int) {
 		}
 	}
 	y := a.y[w.out:]
-	kernel.GemmSerial(false, false, w.rows, w.HeadDim, w.Keys, 1, s, w.Keys, w.v, w.ldkv, 0, y, a.width)
+	kernel.GemmSerialAs(a.reads, false, false, w.rows, w.HeadDim, w.Keys, 1, s, w.Keys, w.v, w.ldkv, 0, y, a.width)
 	for r := range w.rows {
 		kernel.Scale(1/sums[r], y[r*a.width:][:w.HeadDim])
 	}
@@ -272,17 +273,17 @@ func (a *setRun[T]) backward(b, head, split, splits int) {
 		p, dp := mem[:n], mem[n:2*n]
 		a.scores(w, p, b, i0)
 		dy := a.dy[w.out:]
-		kernel.GemmSerial(false, true, w.rows, w.Keys, w.HeadDim, 1, dy, a.width, w.v, w.ldkv, 0, dp, w.Keys)
+		kernel.GemmSerialAs(a.reads, false, true, w.rows, w.Keys, w.HeadDim, 1, dy, a.width, w.v, w.ldkv, 0, dp, w.Keys)
 		for r := range w.rows {
 			prow, dprow := p[r*w.Keys:(r+1)*w.Keys], dp[r*w.Keys:(r+1)*w.Keys]
 			kernel.ExpShift(prow, prow, T(w.Scale), w.lse[r])
 			kernel.SoftmaxGradRow(dprow, prow, dprow, kernel.Dot(prow, dprow), T(w.Scale))
 		}
 		beta := betaOf[T](i0 > split*setBlock)
-		kernel.GemmSerial(true, false, w.Keys, w.HeadDim, w.rows, 1, p, w.Keys, dy, a.width, beta, dv, w.ldkv)
-		kernel.GemmSerial(true, false, w.Keys, w.HeadDim, w.rows, 1, dp, w.Keys, a.q[w.query:], a.width, beta, dk, w.ldkv)
+		kernel.GemmSerialAs(a.reads, true, false, w.Keys, w.HeadDim, w.rows, 1, p, w.Keys, dy, a.width, beta, dv, w.ldkv)
+		kernel.GemmSerialAs(a.reads, true, false, w.Keys, w.HeadDim, w.rows, 1, dp, w.Keys, a.q[w.query:], a.width, beta, dk, w.ldkv)
 		dq := a.dq[w.query:]
-		kernel.GemmSerial(false, false, w.rows, w.HeadDim, w.Keys, 1, dp, w.Keys, w.k, w.ldkv, 0, dq, a.width)
+		kernel.GemmSerialAs(a.reads, false, false, w.rows, w.HeadDim, w.Keys, 1, dp, w.Keys, w.k, w.ldkv, 0, dq, a.width)
 		done()
 	}
 }

@@ -102,7 +102,7 @@ func sparseLowRank[T kernel.Float](x *G.Node, l SparseLowRank) *G.Node {
 		o.run = func(v []G.Value, y *tensor.Dense) error {
 			w := floats[T](scratch)
 			s.materialize(w, v)
-			linearForward(data[T](y), data[T](v[iX]), w, s.bias(v), n)
+			linearForward(s.reads(), data[T](y), data[T](v[iX]), w, s.bias(v), n)
 			return nil
 		}
 	case "factored":
@@ -131,6 +131,9 @@ func sparseLowRank[T kernel.Float](x *G.Node, l SparseLowRank) *G.Node {
 	return t.apply(o, operands...)
 }
 
+// reads is the precision of the layer's products.
+func (s *sparseLayer[T]) reads() kernel.Precision { return s.Down.tape.Precision }
+
 // params are the layer's parameters in the order of the operands.
 func (s *sparseLayer[T]) params() []*Param {
 	return []*Param{&s.Down, &s.Up, &s.Values, s.LearnedScale, s.Bias}
@@ -153,7 +156,7 @@ func (s *sparseLayer[T]) bias(v []G.Value) []T {
 
 // materialize forms W [O, I].
 func (s *sparseLayer[T]) materialize(w []T, v []G.Value) {
-	kernel.Gemm(false, false, s.out, s.in, s.rank, s.factor(v), data[T](v[iUp]), s.rank, data[T](v[iDown]), s.in, 0, w, s.in)
+	kernel.GemmAs(s.reads(), false, false, s.out, s.in, s.rank, s.factor(v), data[T](v[iUp]), s.rank, data[T](v[iDown]), s.in, 0, w, s.in)
 	values := data[T](v[iValues])
 	kernel.Ranges(len(values), elementGrain, func(lo, hi int) { kernel.ScatterAdd(w, s.Places[lo:hi], values[lo:hi]) })
 }
@@ -225,9 +228,9 @@ func (s *sparseLayer[T]) materializedBackward(g *sparseGrad[T]) {
 	x, down, up := data[T](g.v[iX]), data[T](g.v[iDown]), data[T](g.v[iUp])
 	// dW first: dx may take the place of x.
 	dw := g.work
-	kernel.Gemm(true, false, s.out, s.in, s.n, 1, g.dy, s.out, x, s.in, 0, dw, s.in)
-	kernel.Gemm(false, true, s.out, s.rank, s.in, 1, dw, s.in, down, s.in, 0, g.dUp, s.rank)
-	kernel.Gemm(true, false, s.rank, s.in, s.out, 1, up, s.rank, dw, s.in, 0, g.dDown, s.in)
+	kernel.GemmAs(s.reads(), true, false, s.out, s.in, s.n, 1, g.dy, s.out, x, s.in, 0, dw, s.in)
+	kernel.GemmAs(s.reads(), false, true, s.out, s.rank, s.in, 1, dw, s.in, down, s.in, 0, g.dUp, s.rank)
+	kernel.GemmAs(s.reads(), true, false, s.rank, s.in, s.out, 1, up, s.rank, dw, s.in, 0, g.dDown, s.in)
 	if s.Values.wanted() {
 		dst, add := s.Values.open()
 		dv := data[T](dst)
@@ -236,7 +239,7 @@ func (s *sparseLayer[T]) materializedBackward(g *sparseGrad[T]) {
 	if g.dx != nil {
 		w := g.work
 		s.materialize(w, g.v)
-		kernel.Gemm(false, false, s.n, s.in, s.out, 1, g.dy, s.out, w, s.in, betaOf[T](g.add), g.dx, s.in)
+		kernel.GemmAs(s.reads(), false, false, s.n, s.in, s.out, 1, g.dy, s.out, w, s.in, betaOf[T](g.add), g.dx, s.in)
 	}
 }
 

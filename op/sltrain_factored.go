@@ -66,7 +66,7 @@ func (s *sparsity) sortByColumn(table []int32) (colEnd, byColumn []int32) {
 // factoredForward computes y = factor (x Aᵀ) Bᵀ + x Sᵀ + b and leaves x Aᵀ in hidden.
 func (s *sparseLayer[T]) factoredForward(v []G.Value, y, hidden, work []T) {
 	x, values := data[T](v[iX]), data[T](v[iValues])
-	kernel.Gemm(false, true, s.n, s.rank, s.in, 1, x, s.in, data[T](v[iDown]), s.in, 0, hidden, s.rank)
+	kernel.GemmAs(s.reads(), false, true, s.n, s.rank, s.in, 1, x, s.in, data[T](v[iDown]), s.in, 0, hidden, s.rank)
 	bias := s.bias(v)
 	for t0 := 0; t0 < s.n; t0 += tokenBlock {
 		nb := min(tokenBlock, s.n-t0)
@@ -91,7 +91,7 @@ func (s *sparseLayer[T]) factoredForward(v []G.Value, y, hidden, work []T) {
 			kernel.Transpose(y[(t0+lo)*s.out:], s.out, yt[lo:], nb, s.out, hi-lo, false)
 		})
 	}
-	kernel.Gemm(false, true, s.n, s.out, s.rank, s.factor(v), hidden, s.rank, data[T](v[iUp]), s.rank, 1, y, s.out)
+	kernel.GemmAs(s.reads(), false, true, s.n, s.out, s.rank, s.factor(v), hidden, s.rank, data[T](v[iUp]), s.rank, 1, y, s.out)
 }
 
 // transposed sets dst [cols, rows] to the transpose of src [rows, cols].
@@ -111,9 +111,9 @@ func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
 	}
 	block := min(s.n, tokenBlock)
 	dh, work := g.work[(s.in+s.out)*block:], g.work[:(s.in+s.out)*block]
-	kernel.Gemm(false, false, s.n, s.rank, s.out, 1, g.dy, s.out, up, s.rank, 0, dh, s.rank) // dy B
-	kernel.Gemm(true, false, s.out, s.rank, s.n, 1, g.dy, s.out, floats[T](s.hidden), s.rank, 0, g.dUp, s.rank)
-	kernel.Gemm(true, false, s.rank, s.in, s.n, 1, dh, s.rank, x, s.in, 0, g.dDown, s.in)
+	kernel.GemmAs(s.reads(), false, false, s.n, s.rank, s.out, 1, g.dy, s.out, up, s.rank, 0, dh, s.rank) // dy B
+	kernel.GemmAs(s.reads(), true, false, s.out, s.rank, s.n, 1, g.dy, s.out, floats[T](s.hidden), s.rank, 0, g.dUp, s.rank)
+	kernel.GemmAs(s.reads(), true, false, s.rank, s.in, s.n, 1, dh, s.rank, x, s.in, 0, g.dDown, s.in)
 	var dv []T
 	if s.Values.wanted() {
 		dst, add := s.Values.open()
@@ -159,6 +159,6 @@ func (s *sparseLayer[T]) factoredBackward(g *sparseGrad[T]) {
 		})
 	}
 	if g.dx != nil {
-		kernel.Gemm(false, false, s.n, s.in, s.rank, s.factor(g.v), dh, s.rank, down, s.in, 1, g.dx, s.in)
+		kernel.GemmAs(s.reads(), false, false, s.n, s.in, s.rank, s.factor(g.v), dh, s.rank, down, s.in, 1, g.dx, s.in)
 	}
 }

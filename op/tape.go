@@ -6,6 +6,8 @@ import (
 
 	G "gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"sparrow/kernel"
 )
 
 // Tape is a graph under construction: the operators applied so far, the leaves
@@ -13,6 +15,10 @@ import (
 type Tape struct {
 	Graph *G.ExprGraph
 	Dtype tensor.Dtype
+
+	// Precision is what the products of layers read their operands as, convolutions and attention included; what decodes, losses
+	// and the recurrent products of a GRU read them as they are. It is set before the first operator.
+	Precision kernel.Precision
 
 	training bool
 	planned  bool
