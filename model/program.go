@@ -55,6 +55,7 @@ func (s *Session) build(m Mode, shape Shape, sites []string) (p *Program, err er
 		opts.Sink, opts.Frozen = s.opts.Sink, s.opts.Frozen
 	}
 	if m == Train {
+		t.Precision = s.opts.Precision
 		opts.STF = s.opts.STF
 		step := tensor.New(tensor.Of(tensor.Int), tensor.WithShape(1))
 		opts.Step, p.step = t.Input("step", step), step.Ints()

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"sparrow/kernel"
 	"sparrow/nn"
 	"sparrow/op"
 )
@@ -17,6 +18,9 @@ type Options struct {
 	Sink   op.Sink                // receives gradients; nil: a session that does not train
 	Frozen func(name string) bool // parameters that do not train; nil: none
 	Sites  []string               // values inside the network that every program keeps; path.Match patterns
+
+	// Precision is what products read in training; every other program reads values as they are.
+	Precision kernel.Precision
 
 	STF *nn.STF // latent values that get gradients in training; nil: none
 

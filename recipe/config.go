@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sparrow/configs"
+	"sparrow/kernel"
 	"sparrow/nn"
 )
 
@@ -54,6 +55,8 @@ type Train struct {
 	Eps         float64 `toml:"eps" doc:"added to the square root"`
 	WeightDecay float64 `toml:"weight_decay" also:"wd|decay" doc:"decay a step, times the learning rate, of parameters that are declared to decay: matrices, tables and learned vectors of a text or image; not norms, biases and the values of S"`
 	GradClip    float64 `toml:"grad_clip" also:"max_grad_norm|clip_grad_norm|gradient_clip_val|gradient_clipping|clip" doc:"largest global norm of the gradient; 0: no clipping"`
+
+	Precision *string `toml:"precision" also:"bf16|fp16|mixed_precision|dtype|torch_dtype|autocast|amp" doc:"what the matrix products of linear layers, convolutions and attention read in training; they add up in float32, which all else is, weights and moments included; left out: float32" choices:"float32|bfloat16"`
 
 	AdamBlockSize  int  `toml:"adam_block_size" doc:"elements that share a scale, of adamw8bit: a power of two"`
 	PerLayerUpdate bool `toml:"per_layer_update" doc:"update each parameter as soon as its gradient is known, and keep no other gradients"`
@@ -123,6 +126,14 @@ func Load(file string, set []string, lists ...configs.Lists) (Config, error) {
 	}
 	err := configs.Load(file, &cfg, configs.Options{Lists: known, Set: set, Old: OldDefaults})
 	return cfg, err
+}
+
+// Reads is what products read in training.
+func (c Train) Reads() kernel.Precision {
+	if c.Precision != nil && *c.Precision == kernel.BFloat16.String() {
+		return kernel.BFloat16
+	}
+	return kernel.Full
 }
 
 // Frozen says whether a [[train.freeze]] pattern matches the parameter.

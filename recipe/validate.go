@@ -49,6 +49,9 @@ func (c Train) Validate(r *configs.Report) {
 		r.Only("new_rows_rate", c.InitFrom != "", "init_from", "none: rows are new to a checkpoint that model extend made")
 		r.Only("new_rows_rate", c.Optimizer == "adamw", "optimizer = \"adamw\"", "none: blocks of adamw8bit share scales")
 	}
+	if p := c.Precision; p != nil && *p != "float32" && *p != "bfloat16" {
+		r.Errorf("precision", "is unknown; want one of float32, bfloat16")
+	}
 	r.Within("eps", c.Eps > 0 && c.Eps < 1, "more than 0 and less than 1")
 	c.validateOptimizer(r)
 	c.validateSchedule(r)

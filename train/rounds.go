@@ -28,7 +28,7 @@ func solvedOf(t task.Task, cfg recipe.Config) (task.Solved, error) {
 		key string
 		set bool
 	}{
-		{"ema", c.EMA > 0}, {"per_layer_update", c.PerLayerUpdate}, {"freeze", len(c.Freeze) > 0}, {"stf", c.STF != nil}, {"distill", c.Distill != nil},
+		{"ema", c.EMA > 0}, {"precision", c.Precision != nil}, {"per_layer_update", c.PerLayerUpdate}, {"freeze", len(c.Freeze) > 0}, {"stf", c.STF != nil}, {"distill", c.Distill != nil},
 		{"init_from with lora layers", cfg.Adapter()},
 	} {
 		if only.set {

@@ -61,6 +61,7 @@ func (t *Trainer) newSession(fill func(*nn.Store) error) (*model.Session, error)
 	opts := t.cfg.Model.Represented(model.Options{Seed: t.cfg.Seed})
 	if t.solved == nil {
 		opts.Sink, opts.Frozen, opts.Sites = t.sink, t.cfg.Train.Frozen, stageOutputs(t.cfg.Model.Body())
+		opts.Precision = t.cfg.Train.Reads()
 		t.stf.Apply(&opts)
 	}
 	if fill != nil {

@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
+	"sparrow/kernel"
 	"sparrow/metrics"
 	"sparrow/metrics/progress"
 	"sparrow/model"
@@ -197,6 +198,9 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
 	t.last = lastStep(t.cfg, t.solved)
+	if cfg.Train.Reads() == kernel.BFloat16 && !kernel.BFloat16Native() {
+		t.Message("precision: bfloat16, which this processor does not multiply (%s): values are rounded to it and multiplied in float32, slower than precision = \"float32\"", kernel.ISA())
+	}
 	t.Message("model: %s, %s, %s parameters; %s", cfg.Model.Name, cfg.Model.Body().Layout(),
 		metrics.Count(t.store.Parameters()+t.store.BaseParameters()), plan.Summary())
 	return t, nil
