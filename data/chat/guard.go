@@ -140,8 +140,6 @@ func withoutStrings(text string) string {
 
 var (
 	numbers   = regexp.MustCompile(`\d+`)
-	macroHead = regexp.MustCompile(`^macro\s+(\w+)`)
-	callee    = regexp.MustCompile(`(\w+)\s*\(`)
 	doubled   = regexp.MustCompile(`^set\s+([\w.]+)\s*=\s*(.*)$`)
 	keyword   = regexp.MustCompile(`^\w+`)
 	condition = regexp.MustCompile(`\bif\b.*?(\belse\b|\)|$)`)
@@ -150,21 +148,13 @@ var (
 // unsupported are statements that the engine lacks or that read files.
 var unsupported = []string{"include", "import", "from", "extends", "with", "autoescape", "call"}
 
-// check refuses what could run away (sizes, nesting, recursion, repetition) and what the engine is known to get wrong.
+// check refuses what could run away (nesting, repetition) and what the engine is known to get wrong.
 func check(source string) error {
-	if len(source) > maxSource {
-		return fmt.Errorf("%d bytes, want at most %d", len(source), maxSource)
-	}
 	all, err := blocks(source)
 	if err != nil {
 		return err
 	}
-	if err := closed(all); err != nil {
-		return err
-	}
-	calls := map[string][]string{} // of each macro
-	lines := map[string]int{}      // on which each begins
-	macro, level := "", 0
+	level := 0
 	var loops []bool // whether each open loop counts a range
 	for i, b := range all {
 		text := withoutStrings(b.text)
@@ -173,11 +163,6 @@ func check(source string) error {
 		}
 		if i > 0 && b.statement && b.takes && !all[i-1].statement && all[i-1].to == b.from && endsInSpace(source[:all[i-1].from]) {
 			return fmt.Errorf("line %d: {%%- right after an expression that follows a space, which would lose that space", b.line)
-		}
-		if macro != "" {
-			for _, c := range callee.FindAllStringSubmatch(text, -1) {
-				calls[macro] = append(calls[macro], c[1])
-			}
 		}
 		if !b.statement {
 			continue
@@ -189,14 +174,8 @@ func check(source string) error {
 		case word == "for" && strings.HasSuffix(text, "recursive"):
 			return fmt.Errorf("line %d: recursive loops are not supported", b.line)
 		case word == "macro":
-			if m := macroHead.FindStringSubmatch(text); m != nil {
-				macro = m[1]
-				calls[macro] = append(calls[macro], "")
-				lines[macro] = b.line
-			}
 			level++
 		case word == "endmacro":
-			macro = ""
 			level--
 		case word == "for":
 			loops = append(loops, strings.Contains(text, "range"))
@@ -220,7 +199,7 @@ func check(source string) error {
 			return fmt.Errorf("line %d: nested deeper than %d", b.line, maxLevels)
 		}
 	}
-	return recursion(calls, lines)
+	return nil
 }
 
 // mentions counts a name in what is made of it: conditions make nothing.
@@ -262,42 +241,6 @@ func checkExpression(text string) error {
 	for _, n := range numbers.FindAllString(text, -1) {
 		if v, err := strconv.Atoi(n); err != nil || v > maxRange {
 			return fmt.Errorf("range beside the number %.40s; want at most %d", n, maxRange)
-		}
-	}
-	return nil
-}
-
-// recursion refuses macros that call themselves, on whatever way.
-func recursion(calls map[string][]string, lines map[string]int) error {
-	const visiting, done = 1, 2
-	state := map[string]int{}
-	var visit func(name string) error
-	visit = func(name string) error {
-		switch state[name] {
-		case visiting:
-			return fmt.Errorf("line %d: the macro %.40q calls itself", lines[name], name)
-		case done:
-			return nil
-		}
-		state[name] = visiting
-		for _, c := range calls[name] {
-			if _, ok := calls[c]; ok {
-				if err := visit(c); err != nil {
-					return err
-				}
-			}
-		}
-		state[name] = done
-		return nil
-	}
-	names := make([]string, 0, len(calls))
-	for name := range calls {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if err := visit(name); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -5,101 +5,135 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
 
 	"github.com/ardanlabs/jinja"
 )
 
-// jsonCallable is transformers' filter tojson: json.dumps of Python without ASCII escapes, keys in their order.
+// jsonCallable is transformers' filter tojson: json.dumps of Python, by default without ASCII escapes and with keys in their order.
 func jsonCallable() jinja.Value {
-	return jinja.NewCallable("hf_tojson", func(args []jinja.Value, named map[string]jinja.Value) (jinja.Value, error) {
+	return jinja.NewCallable(fnJSON, func(args []jinja.Value, named map[string]jinja.Value) (jinja.Value, error) {
 		if len(args) == 0 {
 			return jinja.None(), fmt.Errorf("tojson without a value")
 		}
-		indent := -1
-		if v, ok := named["indent"]; ok && v.IsInt() {
-			indent = int(v.AsInt())
-		} else if len(args) > 1 && args[1].IsInt() {
-			indent = int(args[1].AsInt())
+		w := jsonWriter{indent: -1, item: ", ", key: ": "}
+		for i, name := range []string{"ensure_ascii", "indent", "separators", "sort_keys"} {
+			v, ok := named[name]
+			if !ok && i+1 < len(args) {
+				// The engine's own filter takes indent first, and so do templates.
+				if v, ok = args[i+1], true; i == 0 && v.IsInt() {
+					name = "indent"
+				}
+			}
+			if !ok {
+				continue
+			}
+			switch name {
+			case "ensure_ascii":
+				w.ascii = v.IsTruthy()
+			case "sort_keys":
+				w.sorted = v.IsTruthy()
+			case "indent":
+				if v.IsInt() {
+					w.indent, w.item = int(v.AsInt()), ","
+				}
+			case "separators":
+				if !v.IsList() || v.AsList().Len() != 2 || !v.AsList().Get(0).IsString() || !v.AsList().Get(1).IsString() {
+					return jinja.None(), fmt.Errorf("tojson wants two texts as separators")
+				}
+				w.item, w.key = v.AsList().Get(0).AsString(), v.AsList().Get(1).AsString()
+			}
 		}
-		if indent > 64 {
-			return jinja.None(), fmt.Errorf("tojson with indent = %d, want at most 64", indent)
+		if w.indent > 64 {
+			return jinja.None(), fmt.Errorf("tojson with indent = %d, want at most 64", w.indent)
 		}
-		var b strings.Builder
-		if err := writeJSON(&b, args[0], indent, 0); err != nil {
+		if err := w.value(args[0], 0); err != nil {
 			return jinja.None(), err
 		}
-		return jinja.NewString(b.String()), nil
+		return jinja.NewString(w.String()), nil
 	})
 }
 
-// writeJSON spells a value as Python does: ", " and ": " between, or lines of their own with indent.
-func writeJSON(b *strings.Builder, v jinja.Value, indent, level int) error {
+// jsonWriter spells values as Python does.
+type jsonWriter struct {
+	strings.Builder
+	indent        int // of lines of their own; below 0: one line
+	item, key     string
+	ascii, sorted bool
+}
+
+// line begins a line of its own.
+func (w *jsonWriter) line(level int) {
+	if w.indent >= 0 {
+		w.WriteByte('\n')
+		w.WriteString(strings.Repeat(" ", w.indent*level))
+	}
+}
+
+func (w *jsonWriter) value(v jinja.Value, level int) error {
 	if level > maxLevels {
 		return fmt.Errorf("tojson of a value nested deeper than %d", maxLevels)
 	}
-	line := func(level int) {
-		if indent >= 0 {
-			b.WriteByte('\n')
-			b.WriteString(strings.Repeat(" ", indent*level))
-		}
-	}
-	between := ", "
-	if indent >= 0 {
-		between = ","
-	}
 	switch {
-	case v.IsNone() || v.IsUndefined():
-		b.WriteString("null")
+	case v.IsUndefined():
+		return errors.New("tojson of an undefined value")
+	case v.IsNone():
+		w.WriteString("null")
 	case v.IsBool():
-		b.WriteString(strconv.FormatBool(v.AsBool()))
+		w.WriteString(strconv.FormatBool(v.AsBool()))
 	case v.IsInt():
-		b.WriteString(strconv.FormatInt(v.AsInt(), 10))
+		w.WriteString(strconv.FormatInt(v.AsInt(), 10))
 	case v.IsFloat():
-		b.WriteString(pythonFloat(v.AsFloat()))
+		w.WriteString(pythonFloat(v.AsFloat()))
 	case v.IsString():
-		quoted(b, v.AsString())
+		w.quoted(v.AsString())
 	case v.IsList():
 		l := v.AsList()
 		if l.Len() == 0 {
-			b.WriteString("[]")
+			w.WriteString("[]")
 			return nil
 		}
-		b.WriteByte('[')
+		w.WriteByte('[')
 		for i := range l.Len() {
 			if i > 0 {
-				b.WriteString(between)
+				w.WriteString(w.item)
 			}
-			line(level + 1)
-			if err := writeJSON(b, l.Get(i), indent, level+1); err != nil {
+			w.line(level + 1)
+			if err := w.value(l.Get(i), level+1); err != nil {
 				return err
 			}
 		}
-		line(level)
-		b.WriteByte(']')
+		w.line(level)
+		w.WriteByte(']')
 	case v.IsDict():
 		d := v.AsDict()
 		if d.Len() == 0 {
-			b.WriteString("{}")
+			w.WriteString("{}")
 			return nil
 		}
-		b.WriteByte('{')
-		for i, k := range d.OrderedKeys() {
+		keys := d.OrderedKeys()
+		if w.sorted {
+			slices.Sort(keys)
+		}
+		w.WriteByte('{')
+		for i, k := range keys {
 			if i > 0 {
-				b.WriteString(between)
+				w.WriteString(w.item)
 			}
-			line(level + 1)
-			quoted(b, k)
-			b.WriteString(": ")
+			w.line(level + 1)
+			w.quoted(k)
+			w.WriteString(w.key)
 			x, _ := d.Get(k)
-			if err := writeJSON(b, x, indent, level+1); err != nil {
+			if err := w.value(x, level+1); err != nil {
 				return err
 			}
 		}
-		line(level)
-		b.WriteByte('}')
+		w.line(level)
+		w.WriteByte('}')
 	default:
 		return fmt.Errorf("tojson of a function")
 	}
@@ -127,34 +161,38 @@ func pythonFloat(x float64) string {
 	return text
 }
 
-// quoted writes a string as json.dumps with ensure_ascii=False does.
-func quoted(b *strings.Builder, text string) {
-	b.WriteByte('"')
+// quoted writes a string as json.dumps does.
+func (w *jsonWriter) quoted(text string) {
+	w.WriteByte('"')
 	for _, r := range text {
 		switch r {
 		case '"':
-			b.WriteString(`\"`)
+			w.WriteString(`\"`)
 		case '\\':
-			b.WriteString(`\\`)
+			w.WriteString(`\\`)
 		case '\n':
-			b.WriteString(`\n`)
+			w.WriteString(`\n`)
 		case '\r':
-			b.WriteString(`\r`)
+			w.WriteString(`\r`)
 		case '\t':
-			b.WriteString(`\t`)
+			w.WriteString(`\t`)
 		case '\b':
-			b.WriteString(`\b`)
+			w.WriteString(`\b`)
 		case '\f':
-			b.WriteString(`\f`)
+			w.WriteString(`\f`)
 		default:
-			if r < 0x20 {
-				fmt.Fprintf(b, `\u%04x`, r)
-			} else {
-				b.WriteRune(r)
+			switch {
+			case r < 0x20 || w.ascii && r >= 0x7f && r < 0x10000:
+				fmt.Fprintf(w, `\u%04x`, r)
+			case w.ascii && r >= 0x10000:
+				high, low := utf16.EncodeRune(r)
+				fmt.Fprintf(w, `\u%04x\u%04x`, high, low)
+			default:
+				w.WriteRune(r)
 			}
 		}
 	}
-	b.WriteByte('"')
+	w.WriteByte('"')
 }
 
 // ParseJSON reads a JSON value with the order of its keys: objects become []Field, arrays []any.

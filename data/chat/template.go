@@ -3,7 +3,7 @@ package chat
 import (
 	"errors"
 	"fmt"
-	"regexp"
+	"maps"
 	"strings"
 	"time"
 
@@ -46,16 +46,20 @@ type Template struct {
 // ErrTemplate marks a template that cannot be used.
 var ErrTemplate = errors.New("chat: the template cannot be used")
 
-// toJSON finds the filter whose built-in form sorts keys and escapes, which transformers' does not.
-var toJSON = regexp.MustCompile(`\|\s*tojson\b`)
-
 // Parse checks and compiles a template. Errors match ErrTemplate and name the line.
 func Parse(source string) (*Template, error) {
-	if err := check(source); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
+	if len(source) > maxSource {
+		return nil, fmt.Errorf("%w: %d bytes, want at most %d", ErrTemplate, len(source), maxSource)
 	}
 	// Jinja2 drops one line end at the end of a template.
-	compiled, err := jinja.Compile(toJSON.ReplaceAllString(keepSpace(strings.TrimSuffix(source, "\n")), "|hf_tojson"))
+	python, err := asPython(strings.TrimSuffix(source, "\n"))
+	if err == nil {
+		err = check(python)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
+	}
+	compiled, err := jinja.Compile(keepSpace(python))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrTemplate, err)
 	}
@@ -89,8 +93,9 @@ func (t *Template) Render(c Conversation) (string, error) {
 		"messages": jinja.NewList(messages), "add_generation_prompt": jinja.NewBool(c.AddGenerationPrompt),
 		"bos_token": jinja.NewString(c.Tokens.BOS), "eos_token": jinja.NewString(c.Tokens.EOS),
 		"pad_token": jinja.NewString(c.Tokens.Pad), "unk_token": jinja.NewString(c.Tokens.Unknown),
-		"raise_exception": raise(), "strftime_now": clock(now), "hf_tojson": jsonCallable(), "tools": jinja.None(), "documents": jinja.None(),
+		"raise_exception": raise(), "strftime_now": clock(now), "tools": jinja.None(), "documents": jinja.None(),
 	}
+	maps.Copy(data, functions())
 	if c.Tools != nil {
 		data["tools"] = valueOf(c.Tools)
 	}

@@ -108,32 +108,100 @@ func TestEqualsJinja2(t *testing.T) {
 // What could end or fill the process is refused before it is compiled.
 func TestHostileTemplates(t *testing.T) {
 	for name, c := range map[string]struct{ source, want string }{
-		"size":             {strings.Repeat("x", maxSource+1), "65537 bytes"},
-		"parentheses":      {"a\n{{ " + strings.Repeat("(", 100) + "1" + strings.Repeat(")", 100) + " }}", "line 2: nested deeper than 64"},
-		"blocks":           {strings.Repeat("{% if a %}", 70) + strings.Repeat("{% endif %}", 70), "nested deeper"},
-		"recursion":        {"{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", `the macro "f" calls itself`},
-		"mutual recursion": {"{% macro f(x) %}{{ g(x) }}{% endmacro %}{% macro g(x) %}{{ f(x) }}{% endmacro %}", "calls itself"},
-		"range":            {"{% for i in range(1000000000) %}x{% endfor %}", "range beside the number 1000000000"},
-		"power":            {"{% for i in range(10**9) %}x{% endfor %}", "multiplication"},
-		"nested ranges":    {strings.Repeat("{% for i in range(999) %}", 3) + strings.Repeat("{% endfor %}", 3), "3 loops over range"},
-		"repetition":       {"{{ 'a' * 10000000000 }}", "multiplication"},
-		"doubling":         {"{% for m in messages %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}", "grow without bound"},
-		"include":          {"{% include '/etc/passwd' %}", `"include" is not supported`},
-		"open block":       {"a\n\n{{ 1 ", "line 3: {{ that does not end"},
-		"open comment":     {"{# a", "comment that does not end"},
-		"recursive loop":   {"{% for x in messages recursive %}{% endfor %}", "recursive loops"},
-		"lost space":       {"Effort: {{ x }}{%- if y %}z{% endif %}", "lose that space"},
-		"open if":          {"a\n{% for m in messages %}\n{% if m %}x\n{% endfor %}", "line 4: endfor, but the if of line 3 is open"},
-		"open for":         {"a\n\n{% for m in messages %}x", "line 3: the for is not closed: there is no endfor"},
-		"open macro":       {"{% macro f(x) %}\n{{ x }}", "line 1: the macro is not closed"},
-		"open set":         {"\n{% set x %}a", "line 2: the set is not closed"},
-		"end of nothing":   {"a\n{% endif %}", "line 2: endif, but nothing is open"},
-		"far recursion":    {"a\n{% macro f(x) %}{{ g(x) }}{% endmacro %}\n{% macro g(x) %}{{ h(x) }}{% endmacro %}{% macro h(x) %}{{ f(x) }}{% endmacro %}", "line 2: the macro \"f\" calls itself"},
-		"syntax":           {"{% if %}", "cannot be used"},
+		"size":           {strings.Repeat("x", maxSource+1), "65537 bytes"},
+		"parentheses":    {"a\n{{ " + strings.Repeat("(", 100) + "1" + strings.Repeat(")", 100) + " }}", "line 2: nested deeper than 64"},
+		"blocks":         {strings.Repeat("{% if a %}", 70) + strings.Repeat("{% endif %}", 70), "nested deeper"},
+		"range":          {"{% for i in range(1000000000) %}x{% endfor %}", "range beside the number 1000000000"},
+		"power":          {"{% for i in range(10**9) %}x{% endfor %}", "multiplication"},
+		"nested ranges":  {strings.Repeat("{% for i in range(999) %}", 3) + strings.Repeat("{% endfor %}", 3), "3 loops over range"},
+		"doubling":       {"{% for m in messages %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}", "grow without bound"},
+		"include":        {"{% include '/etc/passwd' %}", `"include" is not supported`},
+		"open block":     {"a\n\n{{ 1 ", "line 3: {{ that does not end"},
+		"open comment":   {"{# a", "comment that does not end"},
+		"recursive loop": {"{% for x in messages recursive %}{% endfor %}", "recursive loops"},
+		"lost space":     {"Effort: {{ x }}{%- if y %}z{% endif %}", "lose that space"},
+		"open if":        {"a\n{% for m in messages %}\n{% if m %}x\n{% endfor %}", "line 4: endfor, but the if of line 3 is open"},
+		"open for":       {"a\n\n{% for m in messages %}x", "line 3: the for is not closed: there is no endfor"},
+		"open macro":     {"{% macro f(x) %}\n{{ x }}", "line 1: the macro is not closed"},
+		"open set":       {"\n{% set x %}a", "line 2: the set is not closed"},
+		"end of nothing": {"a\n{% endif %}", "line 2: endif, but nothing is open"},
+		"syntax":         {"{% if %}", "cannot be used"},
 	} {
 		_, err := Parse(c.source)
 		if err == nil || !errors.Is(err, ErrTemplate) || !strings.Contains(err.Error(), c.want) || len(err.Error()) > 500 {
 			t.Errorf("%s: %v; want ErrTemplate with %q", name, err, c.want)
+		}
+	}
+}
+
+// TestBoundedTemplates: macros that call themselves and products are rendered as long as they stay small; else rendering ends in an error.
+func TestBoundedTemplates(t *testing.T) {
+	tree := []Field{{"type", "object"}, {"properties", []any{[]Field{{"type", "string"}}, []Field{{"type", "array"}, {"properties", []any{[]Field{{"type", "it's"}}}}}}}}
+	conversation := Conversation{Messages: []Message{{Role: "user", Content: "a"}}, More: []Field{{"tree", tree}, {"n", 3}}}
+	const walk = "{%- macro show(t, level=0) -%}\n  {{- level }}{{ t.type }}\n  {%- for x in t.properties if t.properties is defined %}({{ show(x, level + 1) }}){% endfor -%}\n{%- endmacro -%}\n{{ show(tree) }}"
+	for name, c := range map[string]struct{ source, text, want string }{
+		"recursion":        {walk, "0object(1string)(1array(2it's))", ""},
+		"product":          {"{{ 'ab' * n }}{{ n * 'c' }}{{ n * 2 + 1 }}{{ 2.5 * n }}", "abababccc77.5", ""},
+		"endless":          {"{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", "", "deeper than 32"},
+		"mutual recursion": {"{% macro f(x) %}{{ g(x) }}{% endmacro %}{% macro g(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", "", "deeper than 32"},
+		"far recursion":    {"{% macro f(x) %}{{ g(x) }}{% endmacro %}{% macro g(x) %}{{ h(x) }}{% endmacro %}{% macro h(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", "", "deeper than 32"},
+		"another name":     {"{% macro f(x) %}{% set g = f %}{{ g(x) }}{% endmacro %}{{ f(1) }}", "", "deeper than 32"},
+		"by a namespace":   {"{% set ns = namespace() %}{% macro f(x) %}{{ ns.g(x) }}{% endmacro %}{% set ns.g = f %}{{ f(1) }}", "", "deeper than 32"},
+		"many":             {"{% macro f(x) %}{% if x < 20 %}{{ f(x + 1) }}{{ f(x + 1) }}{% endif %}{% endmacro %}{{ f(1) }}", "", "10000 times"},
+		"growing argument": {"{% macro f(x) %}{{ f(x ~ x) }}{% endmacro %}{{ f('abcdefghijklmnop') }}", "", "given more than"},
+		"shared argument":  {"{% macro f(x) %}{{ f([x, x]) }}{% endmacro %}{{ f(1) }}", "", "given more than"},
+		"growing text":     {"{% macro f(x) %}{% if x > 30 %}" + strings.Repeat("y", 100) + "{% else %}{% set r = f(x + 1) %}{{ r }}{{ r }}{% endif %}{% endmacro %}{{ f(0) }}", "", "writes more than"},
+		"repetition":       {"{{ 'a' * 10000000000 }}", "", "repeated 10000000000 times"},
+		"again and again":  {"{% set s = namespace(x='abcdefgh') %}{% for a in range(99) %}{% set y = s.x %}{% set s.x = y * 2 %}{% endfor %}", "", "repeated 2 times"},
+	} {
+		template, err := Parse(c.source)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got, err := template.Render(conversation)
+		if c.want == "" && (err != nil || got != c.text) {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, c.text)
+		}
+		if c.want != "" && (!errors.Is(err, ErrConversation) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %q, %v; want ErrConversation with %q", name, got, err, c.want)
+		}
+	}
+}
+
+// TestAsPython: what the engine does in another way than Jinja2 3.1.6 in transformers' sandbox.
+func TestAsPython(t *testing.T) {
+	conversation := Conversation{Messages: []Message{{Role: "user", Content: "it's"}}, More: []Field{
+		{"d", []Field{{"b", "it's"}, {"a", []any{1.0, true, nil, "x\"y\n", "é\u200b"}}}}, {"l", []any{[]Field{{"k", 1}}}}, {"h", "<b>"}, {"empty", nil},
+	}}
+	for source, want := range map[string]string{ // "": an error
+		"{{ d|string }}":                                        `{'b': "it's", 'a': [1.0, True, None, 'x"y\n', 'é\u200b']}`,
+		"{{ d | tojson(ensure_ascii=True) }}":                   `{"b": "it's", "a": [1.0, true, null, "x\"y\n", "\u00e9\u200b"]}`,
+		"{{ d|tojson(sort_keys=true, separators=(',', ':')) }}": `{"a":[1.0,true,null,"x\"y\n","é` + "\u200b" + `"],"b":"it's"}`,
+		"{{ l|map(attribute='k')|list|tojson }}":                "[1]",
+		"{{ l|map(attribute='k')|tojson }}":                     "",
+		"{{ 'a' + missing }}":                                   "",
+		"{{ missing + 'a' }}":                                   "",
+		"{{ 'a' ~ missing }}":                                   "a",
+		"{{ 'a' + (missing or 'b') }}":                          "ab",
+		"{{ missing|tojson }}":                                  "",
+		"{% set x = l.append(1) %}":                             "",
+		"{% set x = d.update({}) %}":                            "",
+		"{{ '.append(' }}":                                      ".append(",
+		"{% for x in empty %}{% endfor %}":                      "",
+		"{% for x in missing %}{% endfor %}a":                   "a",
+		"{% for x in l if x.k == 1 %}{{ x.k }}{% endfor %}":     "1",
+		"{{ '<i>'|safe + h + '\"' }}":                           "<i>&lt;b&gt;&#34;",
+		"{{ '<i>' + h }}":                                       "<i><b>",
+	} {
+		template, err := Parse(source)
+		if err != nil {
+			t.Errorf("%s: %v", source, err)
+			continue
+		}
+		got, err := template.Render(conversation)
+		if (err != nil) != (want == "") || got != want {
+			t.Errorf("%s: %q, %v; want %q", source, got, err, want)
 		}
 	}
 }
@@ -212,8 +280,9 @@ func TestPublishedTemplates(t *testing.T) {
 	}
 	equal, differ, refused := compare(t, path)
 	t.Logf("%d equal, %d different, %d templates refused", equal, differ, refused)
-	// Of the 70 templates of llama-cpp-python 0.3.36 some print values that the engine writes in another way than Python, and some recurse.
-	const mostDiffer, mostRefused = 17, 13
+	// Of the 70 templates of llama-cpp-python 0.3.36 three conversations are rendered that Python refuses: a text and a value that is none
+	// are added up.
+	const mostDiffer, mostRefused = 3, 0
 	if equal == 0 || differ > mostDiffer || refused > mostRefused {
 		t.Errorf("want at most %d different and %d refused", mostDiffer, mostRefused)
 	}
