@@ -112,8 +112,12 @@ func (s *compression) key(kind string, batch int, layers []Target) (string, erro
 	if err != nil {
 		return "", err
 	}
+	version := 1
+	if kind == "moments" {
+		version = 2 // triangles; they were whole matrices before
+	}
 	return hashOf(map[string]any{
-		"version": 1, "kind": kind, "checkpoint": s.loaded.Files.Manifest().SHA256, "corpus": s.data.Facts().Hash, "data": string(data), "layers": names,
+		"version": version, "kind": kind, "checkpoint": s.loaded.Files.Manifest().SHA256, "corpus": s.data.Facts().Hash, "data": string(data), "layers": names,
 		"seed": s.cfg.Seed, "examples": s.cfg.Compress.Calibration.Examples, "batch": batch, "instruction_set": kernel.ISA(),
 	}), nil
 }
@@ -148,7 +152,7 @@ type part struct {
 func (s *Statistics) parts(t Target) []part {
 	return []part{
 		{".rows", []int{t.Out}, &s.Rows}, {".cols", []int{t.In}, &s.Cols}, {".entries", []int{t.Out, t.In}, &s.Entries},
-		{".moment", []int{t.In, t.In}, &s.Moment}, {".size", []int{t.In}, &s.Size},
+		{".moment", []int{t.In * (t.In + 1) / 2}, (*[]float64)(&s.Moment)}, {".size", []int{t.In}, &s.Size},
 	}
 }
 
@@ -190,7 +194,7 @@ func load(c *checkpoints.Checkpoint, layers []Target, kind string, dst map[strin
 		case "entries":
 			x.Entries = make([]float64, t.Out*t.In)
 		case "moments":
-			x.Moment, x.Size = make([]float64, t.In*t.In), make([]float64, t.In)
+			x.Moment, x.Size = newTriangle(t.In), make([]float64, t.In)
 		}
 		for _, a := range statisticsArrays(t, x) {
 			want[a.Name] = a

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"gorgonia.org/tensor"
@@ -247,6 +248,7 @@ type moments struct {
 	rows    map[string]int    // inputs seen
 	first   map[string]string // of the layers that read one value, by each of them; nil: not known yet
 	values  []float64         // that a layer has read in a run
+	square  []float64         // a layer's moment while it is added to
 }
 
 func newMoments(ts []Target) *moments {
@@ -270,7 +272,7 @@ func (m *moments) share(p *model.Program) {
 			m.layers[t.Name] = m.layers[first]
 			continue
 		}
-		m.layers[t.Name] = &Statistics{Moment: make([]float64, t.In*t.In), Size: make([]float64, t.In)}
+		m.layers[t.Name] = &Statistics{Moment: newTriangle(t.In), Size: make([]float64, t.In)}
 	}
 }
 
@@ -301,7 +303,10 @@ func (m *moments) add(p *model.Program, lengths []int) error {
 		}
 		s := m.layers[t.Name]
 		m.rows[t.Name] += n
-		kernel.Gemm(true, false, t.In, t.In, n, 1, x, t.In, x, t.In, 1, s.Moment, t.In)
+		m.square = slices.Grow(m.square[:0], t.In*t.In)[:t.In*t.In]
+		s.Moment.unpack(m.square, t.In)
+		kernel.Gemm(true, false, t.In, t.In, n, 1, x, t.In, x, t.In, 1, m.square, t.In) // symmetric to the bit
+		s.Moment.pack(m.square, t.In)
 		for i := range n {
 			for j, v := range x[i*t.In : (i+1)*t.In] {
 				s.Size[j] += math.Abs(v)

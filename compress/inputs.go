@@ -65,7 +65,7 @@ func (m SVDLLM) Apply(ctx context.Context, t Target, s *Statistics, o Option) (*
 }
 
 func (m SVDLLM) decompose(ctx context.Context, w *factor.Matrix, s *Statistics, rank int) (*factor.SVD, error) {
-	e, err := factor.ThinSVD(ctx, &factor.Matrix{Rows: w.Cols, Cols: w.Cols, Data: s.Moment}, nil)
+	e, err := factor.ThinSVD(ctx, s.Moment.Square(w.Cols), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,42 @@ type Statistics struct {
 	Rows, Cols []float64
 	// Entries is the same for each weight [out * in].
 	Entries []float64
-	// Moment is the mean of x xᵀ [in * in], Size that of |x| [in].
-	Moment, Size []float64
+	// Moment is the mean of x xᵀ [in, in], Size that of |x| [in].
+	Moment Triangle
+	Size   []float64
+}
+
+// Triangle is the lower triangle of a symmetric matrix [n, n], row by row: n (n + 1) / 2 values. The moments of all layers of a
+// model are more than its weights even so.
+type Triangle []float64
+
+func newTriangle(n int) Triangle { return make(Triangle, n*(n+1)/2) }
+
+// unpack writes the whole matrix to dst [n * n].
+func (t Triangle) unpack(dst []float64, n int) {
+	at := 0
+	for i := range n {
+		copy(dst[i*n:], t[at:at+i+1])
+		for j, x := range t[at : at+i] {
+			dst[j*n+i] = x
+		}
+		at += i + 1
+	}
+}
+
+// pack takes the lower triangle of src [n * n].
+func (t Triangle) pack(src []float64, n int) {
+	at := 0
+	for i := range n {
+		at += copy(t[at:], src[i*n:i*n+i+1])
+	}
+}
+
+// Square is the whole matrix, of n rows.
+func (t Triangle) Square(n int) *factor.Matrix {
+	m := factor.NewMatrix(n, n)
+	t.unpack(m.Data, n)
+	return m
 }
 
 // Needs says which statistics a method reads: Fisher information by rows and columns; that of each weight, which is there only

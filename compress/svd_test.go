@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sparrow/factor"
+	"sparrow/kernel"
 	"sparrow/task"
 )
 
@@ -23,7 +24,8 @@ func randomStatistics(r *rand.Rand, out, in int) *Statistics {
 			s.Size[j] += math.Abs(x.Row(i)[j]) / float64(x.Rows)
 		}
 	}
-	s.Moment = x.Transpose().Mul(x).Data
+	s.Moment = newTriangle(in)
+	s.Moment.pack(x.Transpose().Mul(x).Data, in)
 	for i := range s.Moment {
 		s.Moment[i] /= float64(x.Rows)
 	}
@@ -157,7 +159,7 @@ func TestWhiteningIsOptimal(t *testing.T) {
 	ctx := context.Background()
 	r := rand.New(rand.NewPCG(5, 5))
 	w, s := randomMatrix(r, 9, 12), randomStatistics(r, 9, 12)
-	moment := &factor.Matrix{Rows: 12, Cols: 12, Data: s.Moment}
+	moment := s.Moment.Square(12)
 	onInputs := func(b *factor.Matrix) float64 { // tr(E M Eᵀ)
 		e := difference(w, b)
 		em, sum := e.Mul(moment), 0.0
@@ -183,7 +185,7 @@ func TestWhiteningIsOptimal(t *testing.T) {
 	}
 	mean := 0.0
 	for i := range 12 {
-		mean += s.Moment[i*13] / 12
+		mean += moment.Data[i*13] / 12
 	}
 	left := 0.0
 	for _, v := range d.S[3:] {
@@ -259,5 +261,31 @@ func TestMagnitude(t *testing.T) {
 	}
 	if row, group, ok := crowded(w, 2, 4); !ok || row != 0 || group != 0 {
 		t.Errorf("crowded = %d, %d, %t; want the first group", row, group, ok)
+	}
+}
+
+// TestTriangle: a symmetric matrix that is packed and unpacked is itself, and one that [kernel.Gemm] adds to stays symmetric to the bit,
+// whatever its width, so that a triangle holds all of it.
+func TestTriangle(t *testing.T) {
+	r := rand.New(rand.NewPCG(8, 1))
+	for _, n := range []int{1, 2, 7, 16, 33, 65, 129, 200} {
+		whole := make([]float64, n*n)
+		for _, rows := range []int{1, 5, 300} {
+			x := randomMatrix(r, rows, n)
+			packed := newTriangle(n)
+			packed.pack(whole, n)
+			got := packed.Square(n)
+			if !slices.Equal(got.Data, whole) {
+				t.Fatalf("width %d, %d rows: packed and unpacked, a moment is another", n, rows)
+			}
+			kernel.Gemm(true, false, n, n, rows, 1, x.Data, n, x.Data, n, 1, whole, n)
+		}
+		for i := range n {
+			for j := range i {
+				if whole[i*n+j] != whole[j*n+i] {
+					t.Fatalf("width %d: moment %d, %d is %g, and %g across", n, i, j, whole[i*n+j], whole[j*n+i])
+				}
+			}
+		}
 	}
 }

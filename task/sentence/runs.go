@@ -52,10 +52,10 @@ func shapeOf(n, length, longest int) model.Shape {
 	return model.Shape{Rows: (n + step - 1) / step * step, Length: length}
 }
 
-// roundUp is a length of few: each is a graph to build and to keep.
+// roundUp is a length of few, at most a sixteenth more: each is a graph to build, which takes as long as a few tokens, and to keep.
 func roundUp(n int) int {
-	step := 4
-	for n > 8*step {
+	step := 1
+	for n > 16*step {
 		step *= 2
 	}
 	return (n + step - 1) / step * step
