@@ -26,6 +26,7 @@ func endpoints() []endpoint {
 		{"POST", "/v1/embeddings", "Gives texts vectors.", reflect.TypeFor[EmbeddingRequest](), reflect.TypeFor[Embeddings](), (*Server).embeddings},
 		{"POST", "/v1/classify", "Gives texts classes.", reflect.TypeFor[ClassifyRequest](), reflect.TypeFor[Classification](), (*Server).classify},
 		{"POST", "/v1/rerank", "Ranks documents by how well they answer a query.", reflect.TypeFor[RerankRequest](), reflect.TypeFor[Ranking](), (*Server).rerank},
+		{"POST", "/v1/search", "Finds the items of an index that a model of pairs ranks first.", reflect.TypeFor[SearchRequest](), reflect.TypeFor[SearchResults](), (*Server).search},
 		{"POST", "/v1/attention", "Tells how one head of one layer weighs the tokens of a text.", reflect.TypeFor[AttentionRequest](), reflect.TypeFor[Attention](), (*Server).attention},
 		{"GET", "/v1/reports/{model...}", "Shows what a compression did to a model, as HTML.", nil, nil, (*Server).report},
 		{"POST", "/v1/recommend", "Recommends items to a user.", reflect.TypeFor[RecommendRequest](), reflect.TypeFor[Recommendations](), (*Server).recommend},

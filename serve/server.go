@@ -80,6 +80,10 @@ type Model struct {
 	// nats. Several requests may ask at once.
 	Steer func(feature string, kl, alpha *float64) (decode.Addition, error)
 
+	// Search, if not nil, finds the items of an index that the model ranks first. An error about the request matches task.ErrUsage.
+	// Several requests may ask at once.
+	Search func(ctx context.Context, query string, k, budget int, method string) (SearchResults, error)
+
 	// Report, if not nil, is an HTML page on the model's compression that stands alone; the page at / shows it.
 	Report []byte
 }

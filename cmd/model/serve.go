@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"sparrow/cmd/model/index"
 	"sparrow/configs"
 	"sparrow/data"
 	"sparrow/interchange"
@@ -47,6 +48,9 @@ type serveModel struct {
 	Path  string `toml:"path" doc:"run or checkpoint"`
 	Base  string `toml:"base" doc:"of an adapter: the run or checkpoint it was trained on, if that has moved"`
 	Draft string `toml:"draft" doc:"smaller model with the same tokens that guesses what it writes, such as a compressed version; empty: none"`
+
+	Index string `toml:"index" doc:"folder of model index build, of items that /v1/search finds by this model; empty: none"`
+	Dense string `toml:"dense" doc:"run or checkpoint of the index's sentence encoder, if that has moved; empty: where it was"`
 
 	Features string `toml:"features" doc:"folder of model interpret fit, of whose features requests may add one; empty: none"`
 
@@ -81,13 +85,13 @@ func (c serveConfig) Validate(r *configs.Report) {
 func (c serveConfig) drain() (time.Duration, error) { return time.ParseDuration(c.Drain) }
 
 func serveCommand() *cobra.Command {
-	var file, draft string
+	var file, draft, indexed string
 	var adapters []string
 	c := &cobra.Command{
 		Use:   "serve [NAME=]RUN|CHECKPOINT...",
 		Short: "Answer requests over HTTP, in the manner of OpenAI's interface",
 		Long: `Answer requests over HTTP, in the manner of OpenAI's interface: completions, chat, embeddings, classes and rankings, of several
-models in one process. A model has the name of its folder, or the one that stands before the =.
+models in one process; --index adds search among the items of an index. A model has the name of its folder, or the one that stands before the =.
 
 Without --api-key-file any key will do, and none. The server listens on this machine alone unless --listen says otherwise. On SIGTERM
 it takes no more requests, finishes those that run within --drain, and ends; a second signal ends it at once.`,
@@ -117,6 +121,7 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 	f.Int("threads", preset.Threads, doc("threads"))
 	f.String("drain", preset.Drain, doc("drain"))
 	f.StringVar(&draft, "draft", "", "of the one model: a smaller one with the same tokens that guesses what it writes")
+	f.StringVar(&indexed, "index", "", "of the one model: folder of model index build, of items that /v1/search finds by it")
 	f.StringArrayVar(&adapters, "adapter", nil, "of the one model: a LoRA adapter over it as NAME=DIR, served beside it (repeatable)")
 	f.String("api-key-file", "", doc("api_key_file"))
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -127,7 +132,7 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 			if f.Value.Type() == "string" {
 				value = strconv.Quote(value)
 			}
-			if f.Name != "config" && f.Name != "draft" && f.Name != "adapter" {
+			if f.Name != "config" && f.Name != "draft" && f.Name != "adapter" && f.Name != "index" {
 				o.Set = append(o.Set, strings.ReplaceAll(f.Name, "-", "_")+"="+value)
 			}
 		})
@@ -155,6 +160,12 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 				return cli.Usagef("--draft is of one model and there are %d; give each its draft in a file, by -c", len(cfg.Models))
 			}
 			cfg.Models[0].Draft = draft
+		}
+		if indexed != "" {
+			if len(cfg.Models) > 1 {
+				return cli.Usagef("--index is of one model and there are %d; give each its index in a file, by -c", len(cfg.Models))
+			}
+			cfg.Models[0].Index = indexed
 		}
 		if len(adapters) > 0 && len(cfg.Models) > 1 {
 			return cli.Usagef("--adapter is of one model and there are %d; give each its adapters in a file, by -c", len(cfg.Models))
@@ -262,6 +273,11 @@ func (c serveConfig) open() (models []serve.Model, err error) {
 		}
 		if m.Features != "" {
 			if x.Steer, err = steerer(l, m.Features); err != nil {
+				return nil, err
+			}
+		}
+		if m.Index != "" {
+			if x.Search, err = index.Searcher(l, m.Index, m.Dense); err != nil {
 				return nil, err
 			}
 		}

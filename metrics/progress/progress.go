@@ -94,10 +94,15 @@ func unicodeTerminal(goos string, getenv func(string) string) bool {
 	return false
 }
 
-// Counts sets what Step's rate counts: "tokens", as at the start, or "examples".
+// Counts sets what Step's rate counts: "tokens", as at the start, "examples", or something else, which is written out.
 func (p *Progress) Counts(unit string) {
-	if unit == "examples" {
+	switch unit {
+	case "tokens":
+		p.unit = "tok/s"
+	case "examples":
 		p.unit = "ex/s"
+	default:
+		p.unit = unit + "/s"
 	}
 }
 

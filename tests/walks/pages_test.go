@@ -221,7 +221,7 @@ func TestReadmeIsShort(t *testing.T) {
 	}
 }
 
-var usage = regexp.MustCompile("(?m)^\\| `(train|model|compress) (interpret \\w+|\\w+)([^`]*)` \\|")
+var usage = regexp.MustCompile("(?m)^\\| `(train|model|compress) ((?:interpret|index) \\w+|\\w+)([^`]*)` \\|")
 
 // docs/commands.md has every command with each of its flags, and no other.
 func TestCommandsPageIsComplete(t *testing.T) {
