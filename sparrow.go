@@ -24,7 +24,11 @@ type Options struct {
 	Newest  bool   // of a run, its newest checkpoint in place of its best
 	Base    string // of an adapter: the run or checkpoint it was trained on; "": where that was
 	Float32 bool   // weights that the checkpoint holds in 8 or 4 bits are unpacked, which is more memory
+	Int8    bool   // products with weights are of integers of 8 bits: faster, with weights and what they multiply rounded to these
 }
+
+// session is how the model computes.
+func (o Options) session() model.Options { return model.Options{Packed: !o.Float32, Int8: o.Int8} }
 
 // Model is a trained model in memory, which is its own: changing the folder it came from changes nothing.
 type Model struct{ m *saved.Model }
@@ -34,7 +38,7 @@ func Open(ctx context.Context, path string, o Options) (*Model, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	m, err := saved.OpenOn(path, o.Base, o.Newest, model.Options{Packed: !o.Float32})
+	m, err := saved.OpenOn(path, o.Base, o.Newest, o.session())
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +54,7 @@ func OpenFS(ctx context.Context, fsys fs.FS, o Options) (*Model, error) {
 	if o.Newest || o.Base != "" {
 		return nil, errors.New("sparrow: Newest and Base are not for a file system, whose root is a checkpoint")
 	}
-	m, err := saved.OpenFS(fsys, "checkpoint", model.Options{Packed: !o.Float32})
+	m, err := saved.OpenFS(fsys, "checkpoint", o.session())
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,6 +76,38 @@ func open(t testing.TB, name string) *sparrow.Model {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// TestInt8: vectors of products of integers are near those of float32, not the same, and the same each time.
+func TestInt8(t *testing.T) {
+	ctx, vectors := context.Background(), map[bool][]float32{}
+	for _, int8s := range []bool{false, true} {
+		m, err := sparrow.Open(ctx, filepath.Join("testdata", "encoder"), sparrow.Options{Int8: int8s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			x, err := m.Embed(ctx, []string{"a warm and funny film"}, sparrow.EmbedOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if had := vectors[int8s]; had != nil && !slices.Equal(had, x[0]) {
+				t.Errorf("8 bits %t: the second vector is another", int8s)
+			}
+			vectors[int8s] = x[0]
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var off, norm float64
+	for i, x := range vectors[false] {
+		d := float64(x - vectors[true][i])
+		off, norm = off+d*d, norm+float64(x)*float64(x)
+	}
+	if off == 0 || off > 1e-3*norm {
+		t.Errorf("a share of %g of the vector is lost", off/norm)
+	}
 }
 
 // written is all that Generate yields.

@@ -68,6 +68,9 @@ func NewIntegers(q Quantized, out, in int) *Integers {
 	return w
 }
 
+// Filled tells whether w has values: that it is no plan.
+func (w *Integers) Filled() bool { return w.codes != nil || w.Out*w.In == 0 }
+
 func (w *Integers) panels() int { return (w.Out + panelRows - 1) / panelRows }
 
 // panelBytes is what the codes of a panel take.

@@ -26,6 +26,8 @@ type Options struct {
 
 	// Packed keeps weights that a checkpoint holds in few bits in those bits, see nn.Store; the session does not train.
 	Packed bool
+	// Int8 computes linear layers by products of integers of 8 bits, see nn.Store; the session does not train.
+	Int8 bool
 
 	Slots, Capacity int  // of the caches of decoding: sequences, and tokens of each; 0: 1
 	Int8Cache       bool // keys and values in 8 bits an element
@@ -78,8 +80,14 @@ func NewSession(n Network, store *nn.Store, o Options) (*Session, error) {
 	if o.Packed && o.Sink != nil {
 		return nil, errors.New("model: a session whose weights stay in few bits cannot train: want Options.Packed or a Sink")
 	}
+	if o.Int8 && o.Sink != nil {
+		return nil, errors.New("model: a session that computes in 8 bits cannot train: want Options.Int8 or a Sink")
+	}
 	if o.Packed && !store.Packed { // others may read a store that is complete
 		store.Packed = true
+	}
+	if o.Int8 && !store.Int8 {
+		store.Int8 = true
 	}
 	s := newSession(n, store, o)
 	_, err := s.Program(Score, n.Least()) // creates the parameters and finds mistakes early

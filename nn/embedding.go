@@ -43,7 +43,15 @@ func AsTable(t Table) configs.OneOf[Table] {
 }
 
 // Rows implements Table.
-func (Dense) Rows(w Weights, ids *G.Node) *G.Node { return op.Embedding(ids, w["weight"].Use()) }
+func (Dense) Rows(w Weights, ids *G.Node) *G.Node {
+	if e := w["weight"]; e.words() && e.b.byIntegers() {
+		return op.IntegerRows(e.b.Tape, ids, e.integers())
+	}
+	return op.Embedding(ids, w["weight"].Use())
+}
+
+// words tells whether the weight is the embedding of the network's words.
+func (w Weight) words() bool { return w.name == w.b.Store.words+".weight" }
 
 // Rows implements Table: F[ids] P, of the factors F = up.weight [count, R] and P = down.weight [R, width] (Liu et al. 2024, OFA).
 func (LowRank) Rows(w Weights, ids *G.Node) *G.Node {
@@ -79,6 +87,10 @@ func newEmbedding(b *Builder, table Table, count, width int, init Init) *Embeddi
 	for _, a := range table.Layout(width, count).Arrays {
 		if full := b.Name(a.Name); storage.Bits > 0 && b.Store.quantized[full] != storage {
 			b.Store.quantized[full] = storage
+			if _, dense := table.(Dense); dense && b.Store.Int8 && b.Store.words == b.prefix { // nothing reads it as float32
+				a.Stored = storage
+				b.Store.pack(full, a)
+			}
 		}
 		e.arrays[a.Name] = b.bind(a, init)
 	}

@@ -231,6 +231,9 @@ func (s *Store) Share(from *Store, but func(name string) bool) {
 			}
 		} else if v := from.values[name]; v != nil {
 			s.values[name] = v
+			if w, ok := from.integers[name]; ok && s.Int8 {
+				s.integers[name] = w
+			}
 		}
 	}
 	for _, name := range s.baseNames {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	G "gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"sparrow/kernel"
 	"sparrow/op"
@@ -128,8 +129,11 @@ func (s *Store) InFewBits(name string) bool {
 	return ok
 }
 
-// memory is what the named parameter takes.
+// memory is what the named parameter takes: of one that products of integers read, those, since nothing reads what they were made of.
 func (s *Store) memory(name string) int {
+	if w, ok := s.integers[name]; ok {
+		return w.Bytes()
+	}
 	if q, ok := s.packed[name]; ok {
 		return q.Bytes()
 	}
@@ -138,6 +142,9 @@ func (s *Store) memory(name string) int {
 
 // linear is y = x Wᵀ + b for a weight as the store holds it; bias may be nil.
 func (w Weight) linear(x *G.Node, bias *Weight) *G.Node {
+	if w.b.byIntegers() {
+		return op.IntegerLinear(w.b.Tape, x, w.integers(), bias.use())
+	}
 	if q, ok := w.b.Store.packed[w.name]; ok {
 		return op.QuantizedLinear(w.b.Tape, x, q, w.shape[0], bias.use())
 	}
@@ -150,6 +157,42 @@ func (w Weight) value() *G.Node {
 		return op.Dequantized(w.b.Tape, w.name+absMaxSuffix, q, w.shape[0], w.shape[1])
 	}
 	return w.Use().Node
+}
+
+// byIntegers tells whether layers compute by products of integers.
+func (b *Builder) byIntegers() bool {
+	return b.Store.Int8 && b.Tape.Dtype == tensor.Float32 && !b.Tape.Training()
+}
+
+// integers are the weight's as products of integers read it. The first graph makes them.
+func (w Weight) integers() *kernel.Integers {
+	s := w.b.Store
+	s.making.Lock()
+	defer s.making.Unlock()
+	if have, ok := s.integers[w.name]; ok && (have.Filled() || s.Virtual) {
+		return have
+	}
+	out, in := w.shape[0], w.shape[1]
+	s.integers[w.name] = kernel.NewIntegers(s.fewBits(w.name, in), out, in)
+	return s.integers[w.name]
+}
+
+// fewBits are the values of a matrix with rows of length in, in the bits that a checkpoint holds it in, or else in 8.
+func (s *Store) fewBits(name string, in int) kernel.Quantized {
+	q, ok := s.quantized[name]
+	if !ok || q.Bits == 0 {
+		q = Quantization{8, kernel.IntegerBlock(in)}
+	}
+	if s.Virtual {
+		return q.planned(s.shapes[name].TotalSize())
+	}
+	if codes, ok := s.packed[name]; ok {
+		return codes
+	}
+	w := s.values[name].Float32s()
+	codes := q.zeros(len(w))
+	codes.Quantize(w)
+	return codes
 }
 
 const absMaxSuffix = ".absmax" // of the input of a graph that stands for a packed weight's scales

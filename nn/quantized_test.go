@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/configs"
+	"sparrow/kernel"
 	"sparrow/nn"
 	"sparrow/op"
 )
@@ -150,6 +151,103 @@ func TestEmbeddingsInFewBits(t *testing.T) {
 		}
 		if s.InFewBits("words.weight") {
 			t.Errorf("%+v: the embedding is in few bits in memory", c.rule)
+		}
+	}
+}
+
+// TestIntegers: layers of dense weights and factors that compute by integers are near those that compute with the values, whether a
+// checkpoint holds these in few bits or not; their memory is that of the integers, which a plan counts too; and other kinds compute as
+// before.
+func TestIntegers(t *testing.T) {
+	const in, out, rows = 64, 50, 7
+	for _, kind := range []nn.Kind{nn.Dense{}, nn.LowRank{Rank: 32}, nn.SLTrain{Rank: 5, Density: 0.1, UpInit: "uniform"}} {
+		for _, quantize := range []string{"", "int8", "int4"} {
+			cfg := nn.Rule{OneOf: nn.As(kind), Storage: nn.Storage{Quantize: quantize}}
+			t.Run(fmt.Sprintf("%s %s", cfg.Name, quantize), func(t *testing.T) {
+				plain := factored(cfg, 3, tensor.Float32, in, out, true)
+				for _, name := range plain.Names() {
+					w := plain.Get(name).Float32s()
+					for i, x := range drawn(name, len(w)) {
+						w[i] += 0.1 * x
+					}
+					if err := plain.Quantization(name).Round(w); err != nil {
+						t.Fatal(err)
+					}
+				}
+				want := outputsOf(t, plain, cfg, rows, in, out)[:rows*out]
+				whole, before := cfg.Name != "sltrain", plain.Bytes()
+				plain.Int8 = true
+				got := outputsOf(t, plain, cfg, rows, in, out)[:rows*out]
+				var off, norm float64
+				for i := range want {
+					off, norm = off+math.Pow(float64(got[i]-want[i]), 2), norm+math.Pow(float64(want[i]), 2)
+				}
+				if off > 4e-4*norm || (off == 0) == whole {
+					t.Errorf("a share of %g of the outputs is lost", math.Sqrt(off/norm))
+				}
+				if (plain.Bytes() < before) != whole {
+					t.Errorf("%d bytes, before %d", plain.Bytes(), before)
+				}
+				plan := nn.NewStore(tensor.Float32)
+				plan.Virtual, plan.Int8 = true, true
+				tape := op.NewTape(tensor.Float32, false)
+				cfg.Match = "*"
+				b := nn.NewBuilder(tape, plan, nn.Options{Seed: 3, Linear: []nn.Rule{cfg}})
+				nn.NewLinear(b.Sub("layer"), in, out, true, nn.Normal(0.02)).Forward(tape.Input("x", tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(rows, in))))
+				if plan.Bytes() != plain.Bytes() {
+					t.Errorf("%d bytes are planned, want %d", plan.Bytes(), plain.Bytes())
+				}
+			})
+		}
+	}
+}
+
+// TestWordsInIntegers: the embedding of words is in 8 or 4 bits once, for its rows and for the head that is tied to it; other embeddings
+// stay as they are.
+func TestWordsInIntegers(t *testing.T) {
+	yes := true
+	for _, rule := range []nn.Rule{
+		{Match: "none", OneOf: nn.As(nn.Dense{})}, {Match: "*", Storage: nn.Storage{Quantize: "int8", Embeddings: &yes}, OneOf: nn.As(nn.Dense{})}, {Match: "*", Storage: nn.Storage{Quantize: "int4", Embeddings: &yes}, OneOf: nn.As(nn.Dense{})},
+	} {
+		s := nn.NewStore(tensor.Float32)
+		s.Packed, s.Int8 = true, true
+		tape := op.NewTape(tensor.Float32, false)
+		b := nn.NewBuilder(tape, s, nn.Options{Linear: []nn.Rule{rule}})
+		words, places := nn.NewWords(b.Sub("words"), 40, 64, nn.Normal(1)), nn.NewEmbedding(b.Sub("places"), 5, 64, nn.Normal(1))
+		if s.InFewBits("words.weight") != (rule.Quantize != "") || s.InFewBits("places.weight") {
+			t.Errorf("%q: the words are in few bits: %t, places: %t", rule.Quantize, s.InFewBits("words.weight"), s.InFewBits("places.weight"))
+		}
+		if rule.Quantize != "" {
+			s.Codes("words.weight").Quantize(drawn("words", 40*64))
+		}
+		ids := tape.Input("ids", tensor.New(tensor.WithShape(3), tensor.WithBacking([]int{39, 0, 7})))
+		x := words.Forward(ids)
+		y := words.Logits(x)
+		z := places.Forward(tape.Input("at", tensor.New(tensor.WithShape(1), tensor.WithBacking([]int{4}))))
+		runner(t, tape, x, y, z)()
+		values := make([]float32, 40*64)
+		if s.InFewBits("words.weight") {
+			kernel.Dequantize(values, s.Codes("words.weight"))
+		} else {
+			copy(values, s.Get("words.weight").Float32s())
+		}
+		rows, scores := x.Value().(*tensor.Dense).Float32s(), y.Value().(*tensor.Dense).Float32s()
+		for i, id := range []int{39, 0, 7} {
+			for k, v := range rows[i*64 : (i+1)*64] {
+				if want := values[id*64+k]; math.Abs(float64(v-want)) > 1e-2*math.Abs(float64(want))+2e-2 {
+					t.Fatalf("%q: row %d, column %d is %g, want %g", rule.Quantize, id, k, v, want)
+				}
+			}
+			var want float64
+			for _, v := range rows[i*64 : (i+1)*64] {
+				want += float64(v) * float64(v)
+			}
+			if got := float64(scores[i*40+id]); math.Abs(got-want) > 0.02*want {
+				t.Errorf("%q: the score of row %d with itself is %g, want %g", rule.Quantize, id, got, want)
+			}
+		}
+		if got := z.Value().(*tensor.Dense).Float32s(); !slices.Equal(got, s.Get("places.weight").Float32s()[4*64:]) {
+			t.Errorf("%q: places have changed", rule.Quantize)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 package nn
 
 import (
+	"sync"
+
 	"gorgonia.org/tensor"
 
 	"sparrow/kernel"
@@ -17,6 +19,11 @@ type Store struct {
 	// them (see [Spec]). A store so filled is to be used, not trained, and starts at zero there, for a
 	// checkpoint to fill.
 	Packed bool
+	// Int8 makes linear layers compute by products of integers, of type float32 and where nothing trains: those of dense weights,
+	// factors, the words' embedding and a head that is tied to it. See [kernel.GemmIntegers]. What holds values of float32 in 8
+	// or 4 bits reads them as they are; others are rounded to 8 bits once the first graph is built, after which their values may not
+	// change.
+	Int8 bool
 
 	names  []string
 	shapes map[string]tensor.Shape
@@ -36,6 +43,9 @@ type Store struct {
 	quantized map[string]Quantization     // parameters that a checkpoint holds in few bits
 	packed    map[string]kernel.Quantized // of those, the ones that are so in memory
 
+	making   sync.Mutex                  // of integers
+	integers map[string]*kernel.Integers // weights as products of integers read them
+
 	words string // layer of the words' embedding; "": there is none
 
 	layerNames []string // linear layers in the order of their creation
@@ -47,7 +57,7 @@ func NewStore(dtype tensor.Dtype) *Store {
 	return &Store{
 		Dtype: dtype, shapes: map[string]tensor.Shape{}, steady: map[string]bool{}, values: map[string]*tensor.Dense{},
 		sizes: map[string]int{}, indices: map[string][]int32{}, atoms: map[string]*Atoms{}, bases: map[string]*Base{},
-		quantized: map[string]Quantization{}, packed: map[string]kernel.Quantized{}, layers: map[string]Layer{},
+		quantized: map[string]Quantization{}, packed: map[string]kernel.Quantized{}, integers: map[string]*kernel.Integers{}, layers: map[string]Layer{},
 	}
 }
 

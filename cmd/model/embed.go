@@ -15,14 +15,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/internal/cli"
-	"sparrow/model"
 	"sparrow/saved"
 	"sparrow/task"
 )
 
 func embedCommand() *cobra.Command {
 	var last, asJSON bool
-	var format, prompt string
+	var format, prompt, compute string
 	var dims int
 	c := &cobra.Command{
 		Use:   "embed CHECKPOINT [TEXT...]",
@@ -39,7 +38,11 @@ func embedCommand() *cobra.Command {
 			if !slices.Contains([]string{"text", "json", "npy"}, format) {
 				return cli.Usagef("--format %s; want text, json or npy", format)
 			}
-			l, err := saved.Open(args[0], last, model.Options{Packed: true})
+			o, err := computing(compute)
+			if err != nil {
+				return err
+			}
+			l, err := saved.Open(args[0], last, o)
 			if err != nil {
 				return err
 			}
@@ -70,6 +73,7 @@ func embedCommand() *cobra.Command {
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
 	c.Flags().BoolVar(&asJSON, "json", false, "as --format json")
 	c.Flags().StringVar(&format, "format", "text", "of what is printed: text, json or npy")
+	computeFlag(c, &compute)
 	c.Flags().IntVar(&dims, "dims", 0, "keep the first `N` numbers of a vector, of models that are trained for it (0: all)")
 	c.Flags().StringVar(&prompt, "prompt", "", "`NAME` of a prompt of the model, such as query, to put before each text (empty: its default, if any)")
 	cli.Threads(c)

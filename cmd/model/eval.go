@@ -19,14 +19,13 @@ import (
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
 	"sparrow/metrics/progress"
-	"sparrow/model"
 	"sparrow/saved"
 	"sparrow/task"
 )
 
 func evalCommand() *cobra.Command {
 	var full, last, asJSON, corruptions bool
-	var base, part, file string
+	var base, part, file, compute string
 	var set []string
 	var stride int
 	c := &cobra.Command{
@@ -40,7 +39,11 @@ func evalCommand() *cobra.Command {
 			if err != nil {
 				return cli.Usagef("--%w", err)
 			}
-			l, err := saved.OpenOn(args[0], base, last, model.Options{Packed: true})
+			o, err := computing(compute)
+			if err != nil {
+				return err
+			}
+			l, err := saved.OpenOn(args[0], base, last, o)
 			if err != nil {
 				return err
 			}
@@ -81,6 +84,7 @@ func evalCommand() *cobra.Command {
 	c.Flags().BoolVar(&full, "full", false, "use the whole split, not the fixed subset of [eval] tokens or examples")
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
 	baseFlag(c, &base)
+	computeFlag(c, &compute)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the saved config, as in data.paths=[\"my.txt\"] (repeatable)")
 	cli.Threads(c)

@@ -25,7 +25,7 @@ import (
 )
 
 func generateCommand() *cobra.Command {
-	var base, cache string
+	var base, cache, compute string
 	var last, stats, asJSON bool
 	var stops []string
 	var texts prompts
@@ -49,7 +49,12 @@ The generation_config.json of an imported model says how tokens are chosen, and 
 			if cache != "float32" && cache != "int8" {
 				return cli.Usagef("--cache-dtype %s; want float32 or int8", cache)
 			}
-			l, err := saved.OpenOn(args[0], base, last, model.Options{Packed: true, Int8Cache: cache == "int8"})
+			o, err := computing(compute)
+			if err != nil {
+				return err
+			}
+			o.Int8Cache = cache == "int8"
+			l, err := saved.OpenOn(args[0], base, last, o)
 			if err != nil {
 				return err
 			}
@@ -91,6 +96,7 @@ The generation_config.json of an imported model says how tokens are chosen, and 
 	samplingFlags(c, &opts)
 	c.Flags().StringArrayVar(&stops, "stop", nil, "end a text before this `TEXT` (repeatable)")
 	steer.flags(c)
+	computeFlag(c, &compute)
 	c.Flags().StringVar(&cache, "cache-dtype", "float32", "of keys and values: float32 or int8, with a scale for each vector")
 	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each text, with the prompt and what was written")
 	c.Flags().BoolVar(&stats, "stats", false, "print tokens/s and what attention costs to standard error")

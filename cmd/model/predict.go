@@ -12,14 +12,13 @@ import (
 
 	"sparrow/internal/cli"
 	"sparrow/internal/shell"
-	"sparrow/model"
 	"sparrow/saved"
 	"sparrow/task"
 )
 
 func predictCommand() *cobra.Command {
 	var last, asJSON bool
-	var base, page, domain string
+	var base, page, domain, compute string
 	c := &cobra.Command{
 		Use:   "predict RUN|CHECKPOINT [TEXT|IMAGE...]",
 		Short: "Label texts or images",
@@ -31,7 +30,11 @@ func predictCommand() *cobra.Command {
 			"  model predict runs/mnist-favit digit.png",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			l, err := saved.OpenOn(args[0], base, last, model.Options{Packed: true})
+			o, err := computing(compute)
+			if err != nil {
+				return err
+			}
+			l, err := saved.OpenOn(args[0], base, last, o)
 			if err != nil {
 				return err
 			}
@@ -75,6 +78,7 @@ func predictCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&last, "last", false, "of a run, use the newest checkpoint, not the best")
 	baseFlag(c, &base)
+	computeFlag(c, &compute)
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	c.Flags().StringVar(&page, "attention", "", "of a model that pools words by attention: write an HTML `FILE` that shades each word by its weight")
 	c.Flags().StringVar(&domain, "domain", "", "of a model whose classes were discovered: the domain of all that is labelled, if it is known")

@@ -35,6 +35,7 @@ type serveConfig struct {
 	Slots      int          `toml:"slots" doc:"sequences that a model continues at once"`
 	Queue      int          `toml:"queue" doc:"requests that may wait for a slot of a model"`
 	Context    int          `toml:"context" doc:"tokens of a prompt and what follows; 0: the model's, 4096 at most"`
+	Compute    string       `toml:"compute" doc:"of products with weights; int8 is faster and rounds weights and what they multiply to 8 bits" choices:"float32|int8"`
 	CacheDType string       `toml:"cache_dtype" doc:"of keys and values; int8 has a scale for each vector" choices:"float32|int8"`
 	PrefixMB   int          `toml:"prefix_mb" doc:"keys and values kept for prompts that begin alike, of each model; 0: none" unit:"MB"`
 	Threads    int          `toml:"threads" doc:"worker threads; 0: one a core"`
@@ -64,7 +65,7 @@ type serveAdapter struct {
 }
 
 func defaultServe() serveConfig {
-	return serveConfig{Listen: "127.0.0.1:8080", Slots: 4, Queue: 256, CacheDType: "float32", PrefixMB: 256, Drain: "25s"}
+	return serveConfig{Listen: "127.0.0.1:8080", Slots: 4, Queue: 256, Compute: "float32", CacheDType: "float32", PrefixMB: 256, Drain: "25s"}
 }
 
 // Validate reports what no server can be.
@@ -73,6 +74,7 @@ func (c serveConfig) Validate(r *configs.Report) {
 	r.AtLeast("queue", 0)
 	r.AtLeast("context", 0)
 	r.AtLeast("prefix_mb", 0)
+	r.OneOf("compute")
 	r.OneOf("cache_dtype")
 	if _, err := c.drain(); err != nil {
 		r.Errorf("drain", "is no time; want one such as 25s or 2m")
@@ -116,6 +118,7 @@ it takes no more requests, finishes those that run within --drain, and ends; a s
 	f.Int("slots", preset.Slots, doc("slots"))
 	f.Int("queue", preset.Queue, doc("queue"))
 	f.Int("context", preset.Context, doc("context"))
+	f.String("compute", preset.Compute, doc("compute"))
 	f.String("cache-dtype", preset.CacheDType, doc("cache_dtype"))
 	f.Int("prefix-mb", preset.PrefixMB, doc("prefix_mb"))
 	f.Int("threads", preset.Threads, doc("threads"))
@@ -253,7 +256,7 @@ func serveModels(cfg serveConfig) error {
 
 // open opens the models, each before its adapters.
 func (c serveConfig) open() (models []serve.Model, err error) {
-	o := model.Options{Packed: true, Int8Cache: c.CacheDType == "int8"}
+	o := model.Options{Packed: true, Int8: c.Compute == "int8", Int8Cache: c.CacheDType == "int8"}
 	for _, m := range c.Models {
 		l, err := saved.OpenOn(m.Path, m.Base, false, o)
 		if err != nil {

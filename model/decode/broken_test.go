@@ -13,7 +13,7 @@ import (
 // have the bits that they have alone; by a Batch, by a Loop and with kept prefixes.
 func TestBroken(t *testing.T) {
 	const damaged = vocab - 1
-	for _, v := range []variant{{"mha", "rotary", "", false}, {"gqa", "rotary", "int8", true}} {
+	for _, v := range []variant{{"mha", "rotary", "", false, false}, {"gqa", "rotary", "int8", true, false}} {
 		good := Request{Prompt: slices.DeleteFunc(prompt(200, "good"), func(id int) bool { return id == damaged }), Tokens: 20}
 		bad := Request{Prompt: append(slices.Repeat([]int{3}, 150), damaged, 4), Tokens: 20}
 		late := Request{Prompt: []int{5, 6}, Tokens: 20} // its second token is the damaged one

@@ -27,16 +27,18 @@ type variant struct {
 	positions string
 	quantize  string // of the blocks' linear layers; "": float32
 	int8Cache bool
+	integers  bool // linear layers compute by products of integers
 }
 
 func (v variant) String() string {
-	return strings.Join([]string{v.attention, v.positions, v.quantize, fmt.Sprint("int8 cache ", v.int8Cache)}, ", ")
+	return strings.Join([]string{v.attention, v.positions, v.quantize, fmt.Sprint("int8 cache ", v.int8Cache, ", integers ", v.integers)}, ", ")
 }
 
 // variants are the kinds of attention, each storage of weights and each of caches.
 var variants = []variant{
-	{"mha", "rotary", "", false}, {"mha", "rotary", "int8", false}, {"mha", "rotary", "int4", true}, {"gqa", "rotary", "", true},
-	{"gqa", "learned", "int8", true}, {"mla", "rotary", "", false}, {"mla", "learned", "int4", true}, {"mfa", "rotary", "int8", false}, {"mfa_kr", "rotary", "", true},
+	{"mha", "rotary", "", false, false}, {"mha", "rotary", "int8", false, false}, {"mha", "rotary", "int4", true, false}, {"gqa", "rotary", "", true, false},
+	{"gqa", "learned", "int8", true, false}, {"mla", "rotary", "", false, false}, {"mla", "learned", "int4", true, false}, {"mfa", "rotary", "int8", false, false}, {"mfa_kr", "rotary", "", true, false},
+	{"gqa", "rotary", "", false, true}, {"mha", "learned", "int8", true, true}, {"mla", "rotary", "int4", false, true},
 }
 
 // session is a small network of that kind with weights far from their first values.
@@ -70,6 +72,11 @@ func session(t testing.TB, v variant, slots, capacity int) *model.Session {
 			store.Codes(name).Quantize(w)
 		} else {
 			copy(store.Get(name).Float32s(), w)
+		}
+	}
+	if o.Int8 = v.integers; o.Int8 { // whose values are there when it is made
+		if s, err = model.NewSession(s.Network(), store, o); err != nil {
+			t.Fatal(err)
 		}
 	}
 	return s.Decoding(slots, capacity)
@@ -370,7 +377,7 @@ func TestRefuses(t *testing.T) {
 	if _, err := New(s, Options{}); err == nil || !strings.Contains(err.Error(), "want a decoder") {
 		t.Errorf("a classifier: %v", err)
 	}
-	learned := session(t, variant{"mha", "learned", "", false}, 1, 600)
+	learned := session(t, variant{"mha", "learned", "", false, false}, 1, 600)
 	if _, err := New(learned, Options{}); err == nil || !strings.Contains(err.Error(), "learned positions end at 512") {
 		t.Errorf("beyond the positions: %v", err)
 	}

@@ -27,7 +27,7 @@ func vector(stream string, scale float64) []float32 {
 // others that are steered elsewhere, alike or not at all, with drafts and with prefixes that are kept of all of them.
 func TestSteer(t *testing.T) {
 	first, second := Addition{"model.layers.0.output", vector("a", 1)}, Addition{"model.layers.1.mlp", vector("b", 1)}
-	for _, v := range []variant{{"mha", "rotary", "", false}, {"gqa", "learned", "int8", true}, {"mfa_kr", "rotary", "int4", true}} {
+	for _, v := range []variant{{"mha", "rotary", "", false, false}, {"gqa", "learned", "int8", true, false}, {"mfa_kr", "rotary", "int4", true, false}} {
 		var requests []Request
 		for i, steer := range [][]Addition{nil, {first}, {second}, {first, second}, {{first.Site, vector("c", 1)}}, {first, first}, nil} {
 			requests = append(requests, Request{Prompt: prompt(40, "same"), Tokens: 6, Steer: steer, Choice: i})

@@ -91,6 +91,9 @@ func TestPackedDoesNotTrain(t *testing.T) {
 	if _, err := again(packed, store, model.Options{Linear: rules, Packed: true, Sink: nn.NewGradients(store)}); err == nil || !strings.Contains(err.Error(), "cannot train") {
 		t.Errorf("%v, want cannot train", err)
 	}
+	if _, err := again(packed, store, model.Options{Linear: rules, Int8: true, Sink: nn.NewGradients(store)}); err == nil || !strings.Contains(err.Error(), "computes in 8 bits cannot train") {
+		t.Errorf("%v, want cannot train", err)
+	}
 	s, err := again(packed, store, model.Options{Linear: rules, Sink: nn.NewGradients(store)})
 	if err != nil {
 		t.Fatal(err)
