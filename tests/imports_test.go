@@ -44,7 +44,7 @@ var imports = map[string][]string{
 	"model/decoder": {"model", "attention", "cost", "nn", "op", "kernel", "configs", "internal/rng"},
 	"model/encoder": {"model", "attention", "nn", "op", "configs", "internal/rng"},
 	"model/lama":    {"model", "attention", "nn", "op", "configs"},
-	"model/vit":     {"model", "attention", "nn", "op", "configs", "internal/rng"},
+	"model/vit":     {"model", "attention", "nn", "op", "kernel", "configs", "internal/rng"},
 	"model/favit":   {"model", "attention", "nn", "op", "kernel", "configs", "internal/rng"},
 
 	"model/denoiser": {"model", "attention", "nn", "op", "configs", "internal/rng"},
@@ -75,7 +75,7 @@ var imports = map[string][]string{
 	"task/ranking":     {"data", "data/interactions", "internal/rng", "metrics", "model", "model/recommender", "nn", "recipe", "recommend", "task"},
 	"task/texts/page":  {"task"},
 	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task", "kernel", "metrics", "model/encoder", "nn"},
-	"task/vision":      {"checkpoints", "configs", "data", "data/images", "kernel", "model", "model/favit", "recipe", "task"},
+	"task/vision":      {"checkpoints", "configs", "data", "data/images", "kernel", "model", "model/favit", "model/vit", "recipe", "task"},
 	"task/denoise":     {"internal/rng", "configs", "data/cubes", "data/images", "metrics", "model", "model/denoiser", "recipe", "task"},
 	"task/kinds":       {"configs", "recipe", "task", "task/discovery", "task/language", "task/masked", "task/ranking", "task/sentence", "task/texts", "task/vision", "task/denoise"},
 	"interchange":      {"attention", "checkpoints", "checkpoints/foreign", "checkpoints/gguf", "checkpoints/llama2c", "checkpoints/onnx", "checkpoints/pickle", "checkpoints/safetensors", "data", "data/chat", "data/images", "data/tokenizers", "internal/shell", "kernel", "model", "model/decoder", "model/encoder", "model/vit", "recipe", "nn"},

@@ -23,9 +23,10 @@ func explainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain RUN|CHECKPOINT [IMAGE -o FILE]",
 		Short: "Draw what a model of images looks at, or tell why items are recommended",
-		Long: "Draw what a model of images looks at in a PNG or JPEG file, as panels in rows: the image, the gradient of the loss by its\n" +
-			"pixels and the effective receptive field of the middle of the last map; then the attention of each stage's last block,\n" +
-			"by groups of FaSA. Dark is nothing, bright a panel's largest value.\n\n" +
+		Long: "Draw what a model of images looks at in a PNG or JPEG file, as panels in rows: the image and the gradient of the loss\n" +
+			"by its pixels. Of a FaViT follow the effective receptive field of the middle of the last map and the attention of each\n" +
+			"stage's last block, by groups of FaSA; of a vision transformer what of each patch reaches the class token through all\n" +
+			"blocks (attention rollout), and what that reads in each. Dark is nothing, bright a panel's largest value.\n\n" +
 			"A model that recommends has each recommendation printed, and below it what speaks for it: the user's items with their\n" +
 			"shares of the score, and fields with the weight of their gates.",
 		Example: "  model explain runs/mnist-favit digit.png -o seen.png\n" +
@@ -44,7 +45,7 @@ func explainCommand() *cobra.Command {
 			}
 			explainer, ok := l.Task.(task.Explainer)
 			if !ok {
-				return cli.Usagef("%s holds a model of %ss, which looks at no images; want kind = \"favit\"", l.Dir, l.Task.Facts().Each)
+				return cli.Usagef("%s holds a model of %ss, which looks at no images; want kind = \"favit\" or \"vit\"", l.Dir, l.Task.Facts().Each)
 			}
 			if len(args) < 2 || out == "" {
 				return cli.Usagef("want an image and -o FILE, as in: model explain %s digit.png -o seen.png", args[0])

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"gorgonia.org/tensor"
-
 	"sparrow/attention"
 	"sparrow/model"
 	"sparrow/nn"
@@ -47,7 +45,7 @@ func Explain(n model.Images, store *nn.Store, o model.Options, pixels []float32)
 	if side := n.Picture; !ok || len(pixels) != side.Height*side.Width*side.Channels {
 		return nil, fmt.Errorf("model: %d values to explain; want an image classifier and %d x %d pixels of %d channels", len(pixels), side.Height, side.Width, side.Channels)
 	}
-	e := explained{n, body, &inputGradient{}}
+	e := explained{n, body, &model.PixelGradient{}}
 	s, err := model.NewSession(e, store, model.Options{Seed: o.Seed, Linear: o.Linear, Poison: o.Poison})
 	if err != nil {
 		return nil, err
@@ -83,7 +81,7 @@ func Explain(n model.Images, store *nn.Store, o model.Options, pixels []float32)
 	if err := whole(); err != nil {
 		return nil, err
 	}
-	x.Gradient = e.gradient.values()
+	x.Gradient = e.gradient.Values()
 	stages := body.stages(dimsOf(n))
 	if grouped != nil {
 		x.Attention = groupAttention(grouped, stages, p)
@@ -95,7 +93,7 @@ func Explain(n model.Images, store *nn.Store, o model.Options, pixels []float32)
 	if err := p.Run(); err != nil {
 		return nil, err
 	}
-	x.Field = e.gradient.values()
+	x.Field = e.gradient.Values()
 	return x, nil
 }
 
@@ -109,38 +107,19 @@ func dimsOf(n model.Images) model.Dims {
 type explained struct {
 	model.Images
 	body     Body
-	gradient *inputGradient
+	gradient *model.PixelGradient
 }
 
 // Build implements Network.
 func (e explained) Build(g *model.Graph) error {
-	t, shape := g.Tape, tensor.Shape{g.Shape.Height * g.Shape.Width, e.Picture.Channels}
-	values := g.Parameter("pixels", shape...)
-	e.gradient.d = tensor.New(tensor.Of(t.Dtype), tensor.WithShape(shape...))
-	// Looked up row by row, as only parameters deliver gradients.
-	order := make([]int, shape[0])
-	for i := range order {
-		order[i] = i
-	}
-	pixels := op.Embedding(g.Constant("pixels.order", order), t.Param("pixels", shape, values, e.gradient))
-	x := e.body.maps(g, pixels, e.Picture) // [N, C]
+	t := g.Tape
+	x := e.body.maps(g, e.gradient.Leaf(g, e.Picture), e.Picture) // [N, C]
 	x = op.Rows(t, x, g.Ints("places", x.Shape()[0]))
 	logits := e.body.Head(g, op.MeanTokens(t, x, 1), e.Classes)
 	g.Output("logits", logits)
 	model.Predict(g, logits)
 	return nil
 }
-
-// inputGradient is an op.Sink of one input.
-type inputGradient struct{ d *tensor.Dense }
-
-// Gradient implements op.Sink.
-func (g *inputGradient) Gradient(string) (*tensor.Dense, bool) { return g.d, false }
-
-// Ready implements op.Sink.
-func (g *inputGradient) Ready(string) error { return nil }
-
-func (g *inputGradient) values() []float64 { return model.RowsOf(g.d).Float64s() }
 
 // groupAttention computes the weights of attention from the queries and keys of
 // the program's last run.

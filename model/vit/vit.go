@@ -15,8 +15,12 @@ import (
 
 // Pool implements model.Viewer: the state of the class token, the site features.
 func (c Body) Pool(g *model.Graph, p model.Picture) *G.Node {
+	return c.pool(g, p, g.Floats("pixels", g.Shape.Rows*p.Height*p.Width, p.Channels))
+}
+
+func (c Body) pool(g *model.Graph, p model.Picture, pixels *G.Node) *G.Node {
 	v := newNetwork(g, c, p)
-	x := v.forward(v.embed(g.Floats("pixels", g.Shape.Rows*p.Height*p.Width, p.Channels)))
+	x := v.forward(v.embed(pixels))
 	first := make([]int, g.Shape.Rows)
 	for i := range first {
 		first[i] = i * v.tokens

@@ -10,44 +10,59 @@ import (
 	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/model/favit"
+	"sparrow/model/vit"
 	"sparrow/task"
 )
 
-// Explain implements Explainer: it looks at an image as the model does. The first row is the image as the model takes it, the
-// size of the gradient of the loss of the predicted class by each pixel, and the effective receptive field of the middle of the
-// last stage's map (see [favit.Explanation]); a row for each stage has the attention of its last block, by groups. Each panel
-// goes from dark (0) to bright (its largest value).
+// Explain implements Explainer: it looks at an image as the model does. The first row is the image as the model takes it and the
+// size of the gradient of the loss of the predicted class by each pixel. A FaViT adds the effective receptive field of the middle of
+// the last stage's map (see [favit.Explanation]) and, in a row for each stage, the attention of its last block, by groups; a vision
+// transformer what of each patch reaches the class token, and what the class token reads in each block (see [vit.Explanation]).
+// Each panel goes from dark (0) to bright (its largest value).
 func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*task.Picture, error) {
-	if _, ok := t.cfg.Model.Body().(favit.Body); !ok {
-		return nil, task.Refusef("what a network of kind = %q sees is not drawn; want kind = \"favit\"", t.cfg.Model.Name)
+	body := t.cfg.Model.Body()
+	switch body.(type) {
+	case favit.Body, vit.Body:
+	default:
+		return nil, task.Refusef("what a network of kind = %q sees is not drawn; want kind = \"favit\" or \"vit\"", t.cfg.Model.Name)
 	}
-	f := t.format
 	pixels, err := t.decode(in)
 	if err != nil {
 		return nil, err
 	}
 	normal := make([]float32, len(pixels))
-	f.Put(normal, pixels)
-	x, err := favit.Explain(s.Network().(model.Images), s.Store(), model.Options{Linear: t.cfg.Model.Linear}, normal)
+	t.format.Put(normal, pixels)
+	n, o := s.Network().(model.Images), model.Options{Linear: t.cfg.Model.Linear}
+	if v, ok := body.(vit.Body); ok {
+		x, err := vit.Explain(n, s.Store(), o, normal)
+		if err != nil {
+			return nil, err
+		}
+		p, err := t.picture(pixels, x.Logits, x.Gradient)
+		if err != nil {
+			return nil, err
+		}
+		side := t.format.Side / v.Patch
+		first := &p.Rows[0]
+		first.Panels = append(first.Panels, task.Panel{Name: "attention through all blocks", Image: p.Heat(side, x.Rollout)})
+		const across = 3 // panels, as in the first row
+		for from := 0; from < len(x.Attention); from += across {
+			row := task.PanelRow{Name: "attention of the class token"}
+			for l := from; l < min(from+across, len(x.Attention)); l++ {
+				row.Panels = append(row.Panels, task.Panel{Name: fmt.Sprintf("block %d", l+1), Image: p.Heat(side, x.Attention[l])})
+			}
+			p.Rows = append(p.Rows, row)
+		}
+		return p, nil
+	}
+	x, err := favit.Explain(n, s.Store(), o, normal)
 	if err != nil {
 		return nil, err
 	}
-	predicted, err := t.labels.Predict(x.Logits)
+	p, err := t.picture(pixels, x.Logits, x.Gradient, x.Field)
 	if err != nil {
 		return nil, err
 	}
-	if !kernel.AllFinite(x.Gradient) || !kernel.AllFinite(x.Field) {
-		return nil, errors.New("the gradients of the network are no finite numbers: its weights are too large; use another checkpoint")
-	}
-	p := &task.Picture{Prediction: predicted, Side: f.Side * ((task.LeastPanel + f.Side - 1) / f.Side)}
-	plane := f.Side * f.Side
-	p.Rows = []task.PanelRow{{Name: "pixels", Panels: []task.Panel{
-		{Name: "the image", Image: p.Panel(f.Side, func(i int) color.RGBA {
-			return color.RGBA{pixels[i], pixels[i+(f.Channels/3)*plane], pixels[i+2*(f.Channels/3)*plane], 255}
-		})},
-		{Name: "gradient of the loss", Image: p.Heat(f.Side, magnitude(x.Gradient, f.Channels))},
-		{Name: "effective receptive field", Image: p.Heat(f.Side, magnitude(x.Field, f.Channels))},
-	}}}
 	for _, a := range x.Attention {
 		if name := fmt.Sprintf("attention of stage %d", a.Stage); p.Rows[len(p.Rows)-1].Name != name {
 			p.Rows = append(p.Rows, task.PanelRow{Name: name})
@@ -55,6 +70,29 @@ func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*tas
 		row := &p.Rows[len(p.Rows)-1]
 		row.Panels = append(row.Panels, task.Panel{Name: fmt.Sprintf("%s %dx%d", a.Group, a.Height, a.Width), Image: p.Heat(a.Height, a.Weights)})
 	}
+	return p, nil
+}
+
+// picture has the row of pixels: the image, and gradients by its pixels.
+func (t *Task) picture(pixels []byte, logits []float64, gradients ...[]float64) (*task.Picture, error) {
+	f := t.format
+	predicted, err := t.labels.Predict(logits)
+	if err != nil {
+		return nil, err
+	}
+	p := &task.Picture{Prediction: predicted, Side: f.Side * ((task.LeastPanel + f.Side - 1) / f.Side)}
+	plane := f.Side * f.Side
+	panels := []task.Panel{{Name: "the image", Image: p.Panel(f.Side, func(i int) color.RGBA {
+		return color.RGBA{pixels[i], pixels[i+(f.Channels/3)*plane], pixels[i+2*(f.Channels/3)*plane], 255}
+	})}}
+	for i, x := range gradients {
+		if !kernel.AllFinite(x) {
+			return nil, errors.New("the gradients of the network are no finite numbers: its weights are too large; use another checkpoint")
+		}
+		name := []string{"gradient of the loss", "effective receptive field"}[i]
+		panels = append(panels, task.Panel{Name: name, Image: p.Heat(f.Side, magnitude(x, f.Channels))})
+	}
+	p.Rows = []task.PanelRow{{Name: "pixels", Panels: panels}}
 	return p, nil
 }
 
