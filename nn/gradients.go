@@ -78,6 +78,35 @@ func (g *Gradients) SparseRows(name string, rows []int, values *tensor.Dense) er
 	return nil
 }
 
+// Merge adds the gradient of a parameter that others have collected. Of two gradients the sum has the same bits either way round.
+func (g *Gradients) Merge(name string, others *Gradients) error {
+	x := others.grads[name]
+	rows, sparse := others.rows[name]
+	switch {
+	case x == nil:
+		return nil
+	case sparse:
+		defer func(add bool) { g.Add = add }(g.Add)
+		g.Add = true
+		return g.SparseRows(name, rows, x)
+	}
+	if g.grads[name] == nil {
+		d, _ := g.Gradient(name)
+		return tensor.Copy(d, x)
+	}
+	if g.store.Dtype == tensor.Float32 {
+		add(x.Float32s(), g.grads[name].Float32s())
+	} else {
+		add(x.Float64s(), g.grads[name].Float64s())
+	}
+	return nil
+}
+
+// add adds x to y.
+func add[T kernel.Float](x, y []T) {
+	kernel.Ranges(len(y), GradientGrain, func(lo, hi int) { kernel.Axpy(1, x[lo:hi], y[lo:hi]) })
+}
+
 // Rows are those of the named parameter, ascending, that Get has the gradients of, one after the other; sparse is false where Get
 // has that of all.
 func (g *Gradients) Rows(name string) (rows []int, sparse bool) {

@@ -43,6 +43,8 @@ type Train struct {
 	BatchSize int      `toml:"batch_size" also:"bs|per_device_train_batch_size|train_batch_size|micro_batch_size" doc:"sequences, texts or images of a micro-batch"`
 	GradAccum int      `toml:"grad_accum" also:"gradient_accumulation_steps|gradient_accumulation|accumulate_grad_batches|accumulation_steps" doc:"micro-batches of a step"`
 
+	Shards int `toml:"shards" doc:"equal parts of a step's rows, batch_size times grad_accum, whose gradients are added in a fixed binary tree: a power of two, at least the number of processes that share a step (docs/cluster.md); 0: the rows are one part, micro-batch after micro-batch"`
+
 	LearningRate float64 `toml:"learning_rate" also:"lr|max_lr|base_lr" doc:"learning rate at its peak"`
 	Schedule     string  `toml:"schedule" also:"lr_scheduler|lr_scheduler_type|scheduler|lr_schedule" doc:"how the learning rate changes after the warm-up" choices:"constant|linear|cosine|wsd"`
 	WarmupSteps  int     `toml:"warmup_steps" also:"warmup|num_warmup_steps|warmup_iters" doc:"steps in which the learning rate rises from 0 to its peak"`

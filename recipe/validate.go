@@ -33,6 +33,7 @@ func (c Train) Validate(r *configs.Report) {
 	r.AtLeast("batch_size", 1)
 	r.AtLeast("grad_accum", 1)
 	r.AtLeast("patience", 0)
+	c.validateShards(r)
 	if c.Epochs != nil && !(*c.Epochs > 0 && *c.Epochs <= maxEpochs) {
 		r.Errorf("epochs", "is out of range; want more than 0, to %d", maxEpochs)
 	}
@@ -57,6 +58,37 @@ func (c Train) Validate(r *configs.Report) {
 	c.validateSchedule(r)
 	c.validateSTF(r)
 }
+
+// validateShards reports parts that a step's rows cannot be cut into.
+func (c Train) validateShards(r *configs.Report) {
+	switch rows := c.BatchSize * c.GradAccum; {
+	case c.Shards < 0 || c.Shards&(c.Shards-1) != 0:
+		r.Errorf("shards", "is out of range; want 0 or a power of two")
+	case c.Shards <= 1:
+	case rows%c.Shards != 0:
+		r.Errorf("shards", "does not divide the %d rows of a step, batch_size times grad_accum", rows)
+	case c.PerLayerUpdate:
+		r.Errorf("shards", "keeps gradients until all shards are added, and per_layer_update keeps none: leave one of them out")
+	case c.STF != nil:
+		r.Errorf("shards", "does not go with [train.stf], whose latent values have gradients of their own: leave one of them out")
+	}
+}
+
+// MicroBatch is how many rows are computed at once, and Micros how many times a step: batch_size and grad_accum, or so that each shard
+// has whole micro-batches.
+func (c Train) MicroBatch() int {
+	if c.Shards == 0 {
+		return c.BatchSize
+	}
+	a, b := c.BatchSize, c.BatchSize*c.GradAccum/c.Shards
+	for b > 0 { // their greatest common divisor
+		a, b = b, a%b
+	}
+	return a
+}
+
+// Micros is how many micro-batches a step has; see [Train.MicroBatch].
+func (c Train) Micros() int { return c.BatchSize * c.GradAccum / c.MicroBatch() }
 
 // maxEpochs keeps the number of steps a number.
 const maxEpochs = 1_000_000

@@ -17,11 +17,7 @@ import (
 // begin measures what is still to be measured before the next step: a network that has not trained, or what an interrupted run
 // left out.
 func (t *Trainer) begin(ctx context.Context, files *metrics.Files) (score task.Score, err error) {
-	if t.state.Step > 0 {
-		t.recall()
-	}
 	if t.state.Step == 0 && t.state.StartBest { // it is measured
-		t.recall()
 		return score, nil
 	}
 	switch {
@@ -118,6 +114,9 @@ func (t *Trainer) evaluate(ctx context.Context, files *metrics.Files) (score tas
 		}
 	}
 	t.classes = score.Classes
+	if !t.leads() {
+		return score, nil
+	}
 	if err := t.present(); err != nil {
 		return score, err
 	}

@@ -70,7 +70,7 @@ func planTask(cfg recipe.Config, t task.Task, dims model.Dims, o saved.Options, 
 	_, length := t.Longest()
 	shapes := []model.Shape{{}}
 	if solved == nil {
-		shapes = t.(task.Stepped).Shapes(cfg.Train.BatchSize)
+		shapes = t.(task.Stepped).Shapes(cfg.Train.MicroBatch())
 		length = task.Elements(shapes[0])
 	}
 	if err := refuse(cfg, dims, length, machine.Memory()); err != nil {

@@ -44,21 +44,34 @@ type Result struct {
 // Run trains to the last step. interrupted is asked after every micro-batch, and in an evaluation after every batch, whether to
 // save and stop; it may be nil. When ctx ends, the run saves and stops likewise. What a step or an evaluation has done by then is
 // dropped, and done again when the run is resumed. The folder, which nobody else could continue so far, is given back.
-func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, error) {
+func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (r Result, err error) {
 	defer t.unlock()
+	outer := ctx
+	if t.group.Size() > 1 { // of several processes none stops by itself
+		ctx = context.WithoutCancel(ctx)
+	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	wanted := t.stopper(func() bool { return interrupted != nil && interrupted() || outer.Err() != nil })
 	t.stopping = func() bool {
-		if interrupted != nil && interrupted() {
+		if wanted() {
 			stop()
 		}
 		return ctx.Err() != nil
 	}
-	files, err := metrics.Open(t.dir, t.state.Step)
-	if err != nil {
-		return Result{}, err
+	files := &metrics.Files{} // to nowhere
+	if t.leads() {
+		if files, err = metrics.Open(t.dir, t.state.Step); err != nil {
+			return Result{}, err
+		}
 	}
 	defer files.Close()
+	if t.state.Step > 0 || t.state.StartBest {
+		t.recall()
+	}
+	if err := t.meet(); err != nil {
+		return Result{}, err
+	}
 	progress := progress.New(t.out, t.last, t.state.Step)
 	progress.Counts(t.facts.Unit)
 	defer progress.Close()
@@ -100,13 +113,13 @@ func (t *Trainer) Run(ctx context.Context, interrupted func() bool) (Result, err
 	if len(score.Values) > 0 {
 		summary = score.Summary(t.task)
 	}
-	r := Result{
+	r = Result{
 		Score: score, Summary: summary, Best: checkpoints.StepDir(t.dir, t.state.BestStep), BestLoss: t.state.BestLoss, Plot: filepath.Join(t.dir, "loss.svg"),
 		Metric: t.cfg.Eval.Metric, BestMetric: t.best(), Falling: task.MetricOf(t.task, t.cfg.Eval.Metric).Falling, Stopped: t.state.Step < t.last,
 		Duration: time.Since(began), Tokens: t.state.Tokens, Parameters: t.trainable(),
 		Changed: stf.ChangedOf(t.state),
 	}
-	if x, ok := t.task.(task.Suggester); ok {
+	if x, ok := t.task.(task.Suggester); ok && t.leads() {
 		err = t.averaged(func() (err error) {
 			r.Suggestion, err = x.Suggest(ctx, t.session)
 			return err
@@ -125,6 +138,9 @@ func (t *Trainer) finished() string { return fmt.Sprintf("finished after %d step
 
 // plot draws loss.svg and the run's page from what has been written so far.
 func (t *Trainer) plot(status string) error {
+	if !t.leads() {
+		return nil
+	}
 	records, err := metrics.Read(filepath.Join(t.dir, "metrics.csv"))
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"sparrow/recipe"
 	"sparrow/saved"
 	"sparrow/train/optim"
+	"sparrow/train/shard"
 	"sparrow/train/stf"
 )
 
@@ -76,6 +77,9 @@ func planMemory(cfg recipe.Config, dims model.Dims, largest model.Shape, o saved
 	}
 	if latents := latent.Latents(); latents != nil {
 		m.addLatents(cfg.Train, latents, store, opts.Frozen)
+	}
+	if cfg.Train.Shards > 1 {
+		m.Gradients *= shard.Sets(cfg.Train.Shards)
 	}
 	if cfg.Train.PerLayerUpdate {
 		if err := p.Rehearse(); err != nil {
@@ -160,3 +164,9 @@ func (m MemoryPlan) fits(limit float64) error {
 	return fmt.Errorf("the run needs %s of memory and this machine has %s:\n%s%s",
 		machine.Bytes(float64(m.Total())), machine.Bytes(limit), m.Table(""), recipe.Smaller)
 }
+
+// garbageAllowance is machine.GarbagePercent in bytes.
+func garbageAllowance(total int) int { return total / 100 * machine.GarbagePercent(total) }
+
+// limitGarbage is machine.LimitGarbage of the plan.
+func (m MemoryPlan) limitGarbage() (restore func()) { return machine.LimitGarbage(m.Total()) }

@@ -71,9 +71,9 @@ func (t *Trainer) gradSquares(name string) float64 {
 //	stagei_activation_rms  root mean square of the last block's output, before its norm
 //	head_weight_norm, head_grad_norm
 //
-// Squares of the gradients sum to that of grad_norm. last is the program of the step's last micro-batch, scale what the
+// Squares of the gradients sum to that of grad_norm. activations are those of one micro-batch, scale is what the
 // gradients are to be multiplied with. Other networks have none of these.
-func (t *Trainer) stageNorms(last *model.Program, scale float64) []metrics.Value {
+func (t *Trainer) stageNorms(activations []float64, scale float64) []metrics.Value {
 	staged, ok := t.cfg.Model.Body().(model.Staged)
 	if !ok {
 		return nil
@@ -92,11 +92,23 @@ func (t *Trainer) stageNorms(last *model.Program, scale float64) []metrics.Value
 	for i, stage := range staged.Stages() {
 		part := fmt.Sprintf("stage%d", i+1)
 		norms(part, stage.Parameters...)
-		x := last.Site(stage.Output).Float64s()
-		values = append(values, metrics.Value{Name: part + "_activation_rms", X: math.Sqrt(kernel.SumSquares(x) / float64(len(x)))})
+		values = append(values, metrics.Value{Name: part + "_activation_rms", X: activations[i]})
 	}
 	norms("head", "head.")
 	return values
+}
+
+// activations are the root mean squares of the stages' outputs after a micro-batch, where they are to be told of.
+func (t *Trainer) activations(p *model.Program) (rms []float64) {
+	staged, ok := t.cfg.Model.Body().(model.Staged)
+	if next := t.state.Step + 1; !ok || next > 1 && next != t.last && (t.cfg.Eval.Every == 0 || next%t.cfg.Eval.Every != 0) {
+		return nil
+	}
+	for _, stage := range staged.Stages() {
+		x := p.Site(stage.Output).Float64s()
+		rms = append(rms, math.Sqrt(kernel.SumSquares(x)/float64(len(x))))
+	}
+	return rms
 }
 
 // stageOutputs are the sites that stageNorms looks at.

@@ -31,7 +31,7 @@ func Look(ctx context.Context, cfg recipe.Config, known ...saved.Options) (p Pre
 
 // LookFrom is [Look] of a run that [NewFrom] would begin.
 func LookFrom(ctx context.Context, l *saved.Model, cfg recipe.Config) (Preview, error) {
-	return look(ctx, cfg, origin{l.Known, l})
+	return look(ctx, cfg, origin{known: l.Known, like: l})
 }
 
 func look(ctx context.Context, cfg recipe.Config, from origin) (p Preview, err error) {

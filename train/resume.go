@@ -27,7 +27,7 @@ func Resume(ctx context.Context, dir, base string, set []string, out io.Writer, 
 
 // ResumeFrom is [Resume] of a run that NewFrom has begun.
 func ResumeFrom(ctx context.Context, l *saved.Model, dir string, out io.Writer) (t *Trainer, done bool, err error) {
-	return resume(ctx, dir, "", nil, origin{l.Known, l}, out)
+	return resume(ctx, dir, "", nil, origin{known: l.Known, like: l}, out)
 }
 
 // resume is Resume of a run that newRun began with from.
@@ -35,9 +35,11 @@ func resume(ctx context.Context, dir, base string, set []string, from origin, ou
 	if !saved.IsRun(dir) {
 		return nil, false, fmt.Errorf("%w: %s is not a run: %s", task.ErrUsage, dir, whyNoRun(dir))
 	}
-	unlock, err := lock(dir, "or stop it")
-	if err != nil {
-		return nil, false, err
+	unlock := func() {}
+	if from.group.Rank() == 0 {
+		if unlock, err = lock(dir, "or stop it"); err != nil {
+			return nil, false, err
+		}
 	}
 	if t, done, err = resumeLocked(ctx, dir, base, set, from, out); t == nil || err != nil {
 		unlock()
@@ -92,6 +94,9 @@ func resumeLocked(ctx context.Context, dir, base string, set []string, from orig
 	if t, done, err = continued(ctx, cfg, dir, base, c, from, out); t == nil || err != nil {
 		return nil, done, err
 	}
+	if !t.leads() {
+		return t, false, nil
+	}
 	if err := setAside(saved.NewerThan(damaged, newest), t.Message); err != nil {
 		return nil, false, err
 	}
@@ -139,7 +144,7 @@ func continued(ctx context.Context, cfg recipe.Config, dir, base string, c *chec
 		}
 		return unread
 	}
-	if t, err = prepare(ctx, cfg, dir, own, from.known, out, fill); err != nil {
+	if t, err = prepare(ctx, cfg, dir, own, from, out, fill); err != nil {
 		return nil, false, cmp.Or(unread, err)
 	}
 	t.inherited = inherited
@@ -176,7 +181,7 @@ func fromStart(ctx context.Context, cfg recipe.Config, dir, base string, from or
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
-	t, err := prepare(ctx, cfg, dir, own, from.known, out, nil)
+	t, err := prepare(ctx, cfg, dir, own, from, out, nil)
 	if err != nil {
 		return t, err
 	}
@@ -192,6 +197,9 @@ func fromStart(ctx context.Context, cfg recipe.Config, dir, base string, from or
 		return t, err
 	}
 	t.Message("no checkpoint yet: starting at step 0")
+	if !t.leads() {
+		return t, nil
+	}
 	return t, t.create()
 }
 

@@ -17,6 +17,9 @@ import (
 
 // keep saves the present step in the run's folder.
 func (t *Trainer) keep() error {
+	if !t.leads() {
+		return nil
+	}
 	if err := t.present(); err != nil {
 		return err
 	}

@@ -13,10 +13,10 @@ import (
 func (t *Trainer) step() (metrics.Record, error) {
 	c := t.cfg.Train
 	rate := t.schedule.At(t.state.Step)
-	var loss float64
+	sums := t.shards.begin(c)
 	count, first := 0, t.state.MicroBatch
-	var last *model.Program
-	for micro := range c.GradAccum {
+	var activations []float64
+	for micro := range c.Micros() {
 		if micro > 0 && t.stopping() {
 			t.state.MicroBatch = first
 			return metrics.Record{}, t.interrupted()
@@ -25,18 +25,21 @@ func (t *Trainer) step() (metrics.Record, error) {
 		if err != nil {
 			return metrics.Record{}, err
 		}
-		last = program
 		program.SetStep(t.state.MicroBatch)
+		t.state.MicroBatch++
+		count += targets
+		if !sums.owns(micro) {
+			continue
+		}
 		if t.teacher != nil {
 			if err := model.Teach(program, t.teacher, model.Lesson(t.teacher.Network())); err != nil {
 				return metrics.Record{}, err
 			}
 		}
-		count += targets
 		if t.layers != nil {
 			t.layers.begin(t.state.Step+1, rate, 1/float64(count))
 		} else {
-			t.grads.Add = micro > 0
+			sums.micro(t.grads, micro)
 			t.stf.Add(micro > 0)
 		}
 		if err := program.Run(); err != nil {
@@ -45,8 +48,16 @@ func (t *Trainer) step() (metrics.Record, error) {
 			}
 			return metrics.Record{}, err
 		}
-		loss += program.Loss()
-		t.state.MicroBatch++
+		if sums.looks(micro) {
+			activations = t.activations(program)
+		}
+		if err := sums.add(micro, program.Loss()); err != nil {
+			return metrics.Record{}, err
+		}
+	}
+	loss, err := t.gather(sums)
+	if err != nil {
+		return metrics.Record{}, err
 	}
 	scale := 1 / float64(count)
 	loss *= scale
@@ -74,7 +85,7 @@ func (t *Trainer) step() (metrics.Record, error) {
 	values := []metrics.Value{{Name: "loss", X: loss}, {Name: "learning_rate", X: rate}, {Name: "grad_norm", X: gradNorm}, {Name: t.facts.Unit, X: float64(t.state.Tokens)}}
 	if t.state.Step == 1 || t.due(t.cfg.Eval.Every) {
 		values = append(values, t.factorNorms(1/float64(count))...)
-		values = append(values, t.stageNorms(last, 1/float64(count))...)
+		values = append(values, t.stageNorms(activations, 1/float64(count))...)
 		latent, err := t.stf.Values(t.state.Swaps)
 		if err != nil {
 			return metrics.Record{}, err

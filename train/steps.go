@@ -14,8 +14,14 @@ import (
 func (t *Trainer) prepareSteps(fill func(*nn.Store) error) (err error) {
 	cfg := t.cfg
 	t.grads = nn.NewGradients(t.store)
+	if t.shards, err = shardsOf(cfg.Train, t.store, t.group); err != nil {
+		return err
+	}
 	var layers *nn.LayerGradients
-	if t.sink = t.grads; cfg.Train.PerLayerUpdate {
+	if t.sink = t.grads; t.shards != nil {
+		t.sink = t.shards.sum
+	}
+	if cfg.Train.PerLayerUpdate {
 		t.grads, layers = nil, nn.NewLayerGradients(t.store)
 		t.sink = layers
 	}
@@ -48,7 +54,7 @@ func (t *Trainer) prepareSteps(fill func(*nn.Store) error) (err error) {
 
 // feed starts the stream of training data into the session's programs. The data has been read.
 func (t *Trainer) feed() (err error) {
-	t.stream, err = task.Batches(context.Background(), t.task, t.session, task.Feed{Mode: model.Train, Split: task.Training, Seed: t.cfg.Seed})
+	t.stream, err = task.Batches(context.Background(), t.task, t.session, task.Feed{Mode: model.Train, Split: task.Training, Seed: t.cfg.Seed, Rows: t.cfg.Train.MicroBatch()})
 	return err
 }
 

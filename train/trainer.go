@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
+	"sparrow/group"
 	"sparrow/kernel"
 	"sparrow/metrics"
 	"sparrow/metrics/progress"
@@ -56,6 +57,9 @@ type Trainer struct {
 	inherited   map[string]bool                   // arrays that came from the parent
 	progress    atomic.Pointer[progress.Progress] // while Run runs
 	unlock      func()                            // gives the folder back, when Run ends
+	group       *group.Group                      // processes that share each step; nil: this one alone
+	shards      *shards                           // nil without [train] shards
+	asked       func() bool                       // whether this process was asked to stop
 }
 
 // Message prints a line for the user: above the progress bar, if there is one.
@@ -90,13 +94,14 @@ func New(ctx context.Context, cfg recipe.Config, dir string, force bool, out io.
 
 // NewFrom is [New] of a run that reads its data as a model does, with its tokenizer and labels.
 func NewFrom(ctx context.Context, l *saved.Model, cfg recipe.Config, dir string, force bool, out io.Writer) (*Trainer, error) {
-	return newRun(ctx, cfg, dir, force, origin{l.Known, l}, out)
+	return newRun(ctx, cfg, dir, force, origin{known: l.Known, like: l}, out)
 }
 
 // origin is what the task of a run comes from.
 type origin struct {
 	known saved.Options
 	like  *saved.Model // the run reads its data as this does; nil: by itself
+	group *group.Group // nil: this process alone
 }
 
 // task is that of a config, with what c, a checkpoint of its own run, keeps of its data; of a run like a model with what the
@@ -112,8 +117,11 @@ func (o origin) task(cfg recipe.Config, c *checkpoints.Checkpoint) (task.Task, e
 }
 
 func newRun(ctx context.Context, cfg recipe.Config, dir string, force bool, from origin, out io.Writer) (*Trainer, error) {
-	if err := vacant(dir, force); err != nil {
-		return nil, err
+	leads := from.group.Rank() == 0
+	if leads {
+		if err := vacant(dir, force); err != nil {
+			return nil, err
+		}
 	}
 	if err := checkBased(cfg); err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
@@ -122,7 +130,7 @@ func newRun(ctx context.Context, cfg recipe.Config, dir string, force bool, from
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
 	}
-	t, err := prepare(ctx, cfg, dir, own, from.known, out, nil)
+	t, err := prepare(ctx, cfg, dir, own, from, out, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +144,9 @@ func newRun(ctx context.Context, cfg recipe.Config, dir string, force bool, from
 	}
 	if err := t.beginSTF(ctx); err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
+	}
+	if t.unlock = func() {}; !leads {
+		return t, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("%w: %w", task.ErrUsage, err)
@@ -167,9 +178,9 @@ func (t *Trainer) initialize() error {
 
 // prepare builds everything in memory. fill, if there is one, gives the declared store its values, of which else the first ones are
 // drawn.
-func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, known saved.Options, out io.Writer, fill func(*nn.Store) error) (*Trainer, error) {
-	t := &Trainer{cfg: cfg, dir: dir, out: out, stopping: func() bool { return false }, task: own, known: known}
-	plan, err := examine(ctx, cfg, own, known)
+func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, from origin, out io.Writer, fill func(*nn.Store) error) (*Trainer, error) {
+	t := &Trainer{cfg: cfg, dir: dir, out: out, stopping: func() bool { return false }, task: own, known: from.known, group: from.group}
+	plan, err := examine(ctx, cfg, own, from.known)
 	if err != nil {
 		return nil, err
 	}
@@ -191,6 +202,8 @@ func prepare(ctx context.Context, cfg recipe.Config, dir string, own task.Task, 
 	t.state.Corpus = t.facts.Hash
 	if t.solved, err = solvedOf(own, cfg); err == nil && t.solved == nil {
 		err = t.prepareSteps(fill)
+	} else if err == nil && t.group.Size() > 1 {
+		err = fmt.Errorf("[task] kind = %q is solved in rounds, by one process; this is one of %d", cfg.Task.Kind, t.group.Size())
 	} else if err == nil {
 		t.session, err = t.newSession(fill)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/configs"
+	"sparrow/group"
 	"sparrow/internal/cli"
 	"sparrow/internal/machine"
 	"sparrow/internal/shell"
@@ -47,16 +48,10 @@ func runCommand() *cobra.Command {
 			if accounting != "" {
 				return cli.Usagef("--accounting is for --dry-run: a run has the memory that it has")
 			}
-			var t *train.Trainer
-			if like != nil {
-				t, err = train.NewFrom(context.Background(), like, cfg, dir, force, os.Stderr)
-			} else {
-				t, err = train.New(context.Background(), cfg, dir, force, os.Stderr)
-			}
-			if err != nil {
-				return err
-			}
-			return finish(t, dir, asJSON)
+			return together(dir, func(g *group.Group, out io.Writer) (*train.Trainer, bool, error) {
+				t, err := train.NewAmong(context.Background(), g, like, cfg, dir, force, out)
+				return t, false, err
+			}, asJSON)
 		},
 	}
 	c.Flags().StringVarP(&file, "config", "c", "", "TOML file that describes the run")
@@ -81,11 +76,9 @@ func resumeCommand() *cobra.Command {
 		Example: "  train resume runs/quickstart\n  train resume runs/quickstart --set train.steps=2000",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, done, err := train.Resume(context.Background(), args[0], base, set, os.Stderr)
-			if err != nil || done {
-				return err
-			}
-			return finish(t, args[0], asJSON)
+			return together(args[0], func(g *group.Group, out io.Writer) (*train.Trainer, bool, error) {
+				return train.ResumeAmong(context.Background(), g, args[0], base, set, out)
+			}, asJSON)
 		},
 	}
 	c.Flags().StringArrayVar(&set, "set", nil, "override a key of the saved config (repeatable)")
@@ -96,9 +89,16 @@ func resumeCommand() *cobra.Command {
 }
 
 // finish trains to the end and prints what came out.
-func finish(t *train.Trainer, dir string, asJSON bool) error {
+func finish(t *train.Trainer, g *group.Group, dir string, asJSON bool) error {
 	resume := shell.Command("train", "resume", dir)
-	interrupt := train.NotifyInterrupt(t.Message, func(code int) {
+	tell := t.Message
+	if g.Size() > 1 { // a launcher tells the others so when one has died, and they cannot end the step
+		tell = func(string, ...any) {
+			fmt.Fprintf(os.Stderr, "rank %d of %d: told to stop after step %d: stopping when all processes have ended the step; if one of them is gone, continue from the newest checkpoint by: %s\n",
+				g.Rank(), g.Size(), t.Step(), resume)
+		}
+	}
+	interrupt := train.NotifyInterrupt(tell, func(code int) {
 		t.CloseProgress()
 		fmt.Fprintf(os.Stderr, "stopped at once; continue from the newest checkpoint by: %s\n", resume)
 		os.Exit(code)
@@ -110,6 +110,9 @@ func finish(t *train.Trainer, dir string, asJSON bool) error {
 	}
 	if err != nil {
 		return err
+	}
+	if g.Rank() > 0 {
+		return nil
 	}
 	if asJSON {
 		return json.NewEncoder(os.Stdout).Encode(resultOf(r, dir))
