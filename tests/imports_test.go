@@ -90,9 +90,11 @@ var imports = map[string][]string{
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
 	"metrics/chart":   {},
 	"sweep":           {"checkpoints", "compress", "metrics/chart", "configs", "internal/shell", "recipe", "saved", "task", "train"},
+	"group":           {"kernel"},
+	"train/shard":     {"group", "nn"},
 	"train/optim":     {"checkpoints", "kernel", "nn", "recipe", "saved"},
 	"train/stf":       {"checkpoints", "factor", "kernel", "metrics", "model", "nn", "recipe", "saved", "train/optim"},
-	"train":           {"train/page", "metrics", "metrics/progress", "metrics/plot", "cost", "model", "nn", "op", "kernel", "recipe", "checkpoints", "configs", "internal/shell", "internal/machine", "saved", "task", "train/optim", "train/stf"},
+	"train":           {"group", "train/shard", "train/page", "metrics", "metrics/progress", "metrics/plot", "cost", "model", "nn", "op", "kernel", "recipe", "checkpoints", "configs", "internal/shell", "internal/machine", "saved", "task", "train/optim", "train/stf"},
 
 	".": {"data/tokenizers", "metrics", "model", "model/decode", "saved", "task"}, // the front door of the library
 
@@ -106,7 +108,7 @@ var imports = map[string][]string{
 
 	"internal/cli":    {"kernel", "configs", "internal/shell"},
 	"restore":         {"data/cubes", "factor", "kernel", "internal/rng"},
-	"cmd/train":       {"internal/cli", "saved", "sweep", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
+	"cmd/train":       {"group", "internal/cli", "saved", "sweep", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress":    {"internal/cli", "checkpoints", "compress", "compress/report", "internal/shell", "sweep"},
 	"cmd/model/index": {"checkpoints", "configs", "data", "internal/cli", "internal/shell", "metrics/plot", "metrics/progress", "retrieval", "saved", "serve"},
 	"cmd/model":       {"cmd/model/index", "internal/cli", "internal/machine", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page", "data/cubes", "restore"},
@@ -139,6 +141,8 @@ var testImports = map[string][]string{
 	"task/sentence":   {"configs", "model/encoder", "nn"},
 	"task/kinds":      {"model/favit", "data/labelled"},
 	"train":           {"attention", "factor", "data", "data/images", "data/labelled", "data/text", "data/tokenizers", "internal/rng", "model/decode", "model/decoder", "model/encoder", "model/favit", "model/lama", "model/vit"},
+	"group":           {"internal/rng"},
+	"train/shard":     {"internal/rng", "op"},
 	"train/optim":     {"configs", "model", "model/decoder", "op"},
 	"train/stf":       {"configs", "internal/rng", "model/decoder"},
 }
@@ -150,7 +154,7 @@ var testKits = []string{"nn/nntest"}
 // modules says which packages may use a module from outside in what they ship. Tests may use any of go.mod.
 var modules = map[string][]string{
 	"gorgonia.org/gorgonia":      {"op", "nn", "attention", "model", "model/decoder", "model/encoder", "model/lama", "model/favit", "model/recommender", "model/vit", "nn/nntest", "bench", "tests/claims", "model/denoiser"},
-	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "model/vit", "train", "train/optim", "train/stf", "convert", "extend", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
+	"gorgonia.org/tensor":        {"op", "nn", "attention", "model", "model/decoder", "model/favit", "model/vit", "train", "train/optim", "train/shard", "train/stf", "convert", "extend", "compress", "bench", "tests/claims", "nn/nntest", "saved", "task/language", "interchange"},
 	"github.com/chewxy/hm":       {"op"},
 	"github.com/BurntSushi/toml": {"configs"},
 	"github.com/sbinet/npyio":    {"bench"},

@@ -96,7 +96,7 @@ func (t *Trainer) keepStart(ctx context.Context) error {
 	if t.state.BestStep > 0 || t.state.StartBest || t.solved != nil {
 		return nil
 	}
-	s := &Trainer{cfg: t.cfg, dir: t.dir, out: io.Discard, stopping: t.stopping, task: t.task, known: t.known, facts: t.facts, dims: t.dims, store: nn.NewStore(tensor.Float32)}
+	s := &Trainer{cfg: t.cfg, dir: t.dir, out: io.Discard, stopping: t.stopping, task: t.task, known: t.known, facts: t.facts, dims: t.dims, group: t.group, store: nn.NewStore(tensor.Float32)}
 	s.state.Corpus, s.state.StartBest, s.state.BestLoss = t.facts.Hash, true, t.start
 	if t.cfg.Eval.Metric != "loss" {
 		s.state.BestMetric = t.startMetric

@@ -72,10 +72,11 @@ func (t *Trainer) gradSquares(name string) float64 {
 //	head_weight_norm, head_grad_norm
 //
 // Squares of the gradients sum to that of grad_norm. activations are those of one micro-batch, scale is what the
-// gradients are to be multiplied with. Other networks have none of these.
+// gradients are to be multiplied with. Other networks have none of these, and processes that computed another micro-batch do not
+// tell.
 func (t *Trainer) stageNorms(activations []float64, scale float64) []metrics.Value {
 	staged, ok := t.cfg.Model.Body().(model.Staged)
-	if !ok {
+	if !ok || activations == nil {
 		return nil
 	}
 	var values []metrics.Value

@@ -167,7 +167,7 @@ func (t *Trainer) meet() error {
 	if err != nil {
 		return err
 	}
-	own := meeting{Process: t.newProcess(config), Weights: t.weights(), Start: t.start, Loss: t.trainLoss}
+	own := meeting{Process: t.newProcess(config), Weights: t.weights(), Start: t.start, StartMetric: t.startMetric, Loss: t.trainLoss}
 	text, err := json.Marshal(own)
 	if err != nil {
 		return err
@@ -190,7 +190,7 @@ func (t *Trainer) meet() error {
 			return fmt.Errorf("%w: rank %d differs from rank 0: %s; want all processes to run the same program with the same config, data and folder, on processors of one kind", task.ErrUsage, rank, strings.Join(what, ", "))
 		}
 	}
-	t.start, t.trainLoss = first.Start, first.Loss
+	t.start, t.startMetric, t.trainLoss = first.Start, first.StartMetric, first.Loss
 	return nil
 }
 
@@ -198,8 +198,8 @@ func (t *Trainer) meet() error {
 type meeting struct {
 	Process
 	Weights string
-	Start   float64 // rank 0's
-	Loss    float64
+
+	Start, StartMetric, Loss float64 // what rank 0 has read of the run's metrics
 }
 
 // differs are the names of what would make the processes' bytes differ.
