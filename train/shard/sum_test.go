@@ -124,8 +124,9 @@ func add(shards int, g *group.Group) error {
 }
 
 func TestLossesAreATree(t *testing.T) {
-	if got := Tree([]float64{1e16, 1, -1e16, 1}); got != (1e16+1)+(-1e16+1) {
-		t.Errorf("%g", got)
+	x := []float64{1e16, 1, -1e16, 1} // in a row their sum is 1: the first 1 is lost, the second is not
+	if got, want := Tree(x), (x[0]+x[1])+(x[2]+x[3]); got != want || got == ((x[0]+x[1])+x[2])+x[3] {
+		t.Errorf("%g, want %g", got, want)
 	}
 	if Sets(1) != 1 || Sets(8) != 4 {
 		t.Errorf("%d sets of one shard, %d of eight", Sets(1), Sets(8))
