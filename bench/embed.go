@@ -138,7 +138,7 @@ func (w *worker) loadEncoder(c command) error {
 		return errors.New("sentences: there are none")
 	}
 	cfg, dims := c.Config.network()
-	if err := w.open(cfg, dims, ""); err != nil {
+	if err := w.open(cfg, dims, "", ""); err != nil {
 		return err
 	}
 	w.texts = c.Texts

@@ -3,8 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/sbinet/npyio/npz"
@@ -74,7 +74,7 @@ func (b *bench) favit(name string) error {
 	defer done()
 	losses := map[*side]float64{}
 	for _, s := range b.sides() {
-		if _, err := s.ask(request{"cmd": "images", "images": c, "threads": b.threads, "weights": path}); err != nil {
+		if _, err := s.ask(b.training(s, request{"cmd": "images", "images": c, "threads": b.threads, "weights": path})); err != nil {
 			return err
 		}
 		a, err := s.ask(request{"cmd": "images-step", "steps": 2}) // warms up
@@ -83,8 +83,11 @@ func (b *bench) favit(name string) error {
 		}
 		losses[s] = a.Loss
 	}
-	if b.peer != nil && math.Abs(losses[b.ours]-losses[b.peer]) > 1e-3 {
-		return fmt.Errorf("bench: %s: the sides do not compute the same: loss %g, peer %g", name, losses[b.ours], losses[b.peer])
+	if err := b.sameLoss(name, losses); err != nil {
+		return err
+	}
+	if b.profile {
+		return b.profiled(name, "images-step")
 	}
 	ours, peer, err := b.alternate(b.rounds, request{"cmd": "images-step", "steps": 1})
 	if err != nil {
@@ -94,7 +97,11 @@ func (b *bench) favit(name string) error {
 	if err := b.memory(&out); err != nil {
 		return err
 	}
+	out.Note = strings.TrimPrefix(b.contest, "; ")
 	b.emit(out)
+	if b.precision != "" {
+		return nil // it is of training
+	}
 	for _, s := range b.sides() {
 		if _, err := s.ask(request{"cmd": "images-infer", "steps": 2}); err != nil { // warms up
 			return err
@@ -139,9 +146,9 @@ func (c imagesConfig) write() (path string, done func(), err error) {
 }
 
 // loadImages makes the network and the batch of a file that imagesConfig.write has written.
-func (w *worker) loadImages(c imagesConfig, path string) error {
+func (w *worker) loadImages(c imagesConfig, path, precision string) error {
 	cfg, dims := c.network()
-	if err := w.open(cfg, dims, path); err != nil {
+	if err := w.open(cfg, dims, path, precision); err != nil {
 		return err
 	}
 	f, err := npz.Open(path)

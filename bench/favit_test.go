@@ -50,7 +50,7 @@ func BenchmarkFaViT(b *testing.B) {
 	}
 	defer done()
 	w := &worker{}
-	if err := w.loadImages(favitB0, path); err != nil {
+	if err := w.loadImages(favitB0, path, ""); err != nil {
 		b.Fatal(err)
 	}
 	b.Run("step", func(b *testing.B) {

@@ -16,6 +16,15 @@
 // The peer is the interpreter named by SPARROW_PYTHON, else the first of python3
 // and /usr/bin/python3 that imports torch. Without one, our side is measured
 // alone. embed-torch also wants transformers, and embed-onnx onnx and onnxruntime. Each side is a process of its own, so that its peak memory is its own.
+//
+//	go run ./bench step-a step-b step-encoder favit-b0 --precision bfloat16
+//
+// --precision trains both sides in float32 or in bfloat16, the peer under autocast; the peer is there twice, as it is and
+// under torch.compile, which wants a C++ compiler (g++), and the faster one counts.
+//
+//	go run ./bench step-a --threads 1 --profile --precision bfloat16
+//
+// --profile has no peer: it lists where a step's time goes, products of matrices and what is beside them.
 // serve, serve-vectors and serve-many run when they are named. serve asks model serve
 // over HTTP and compares it with llama.cpp's library, in the interpreter that
 // SPARROW_LLAMA names and that imports llama_cpp; serve-vectors compares it with
@@ -30,7 +39,10 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 
@@ -91,6 +103,11 @@ type bench struct {
 	threads    int
 	rounds     int
 	ours, peer *side // peer is nil without PyTorch
+	compiled   *side // the peer under torch.compile; nil: none
+	best       *side // of the two, in the last measurement
+	contest    string
+	precision  string // of training; "": float32, and the peer is not compiled
+	profile    bool   // in place of times
 	emit       func(result)
 	models     servedModels
 }
@@ -98,7 +115,8 @@ type bench struct {
 func main() {
 	var threads []int
 	var rounds int
-	var asJSON bool
+	var asJSON, profile bool
+	var precision string
 	var baseline string
 	var models servedModels
 	var names []string
@@ -126,6 +144,19 @@ func main() {
 			if baseline != "" {
 				return against(baseline, args, threads, comparisonPrinter(asJSON))
 			}
+			if precision != "" || profile {
+				if precision != "" && precision != "float32" && precision != "bfloat16" {
+					return fmt.Errorf("bench: --precision %s; want float32 or bfloat16", precision)
+				}
+				if len(args) == 0 {
+					args = trained[:4]
+				}
+				for _, a := range args {
+					if !slices.Contains(trained, a) {
+						return fmt.Errorf("bench: --precision and --profile are of training steps: %s; got %s", strings.Join(trained, ", "), a)
+					}
+				}
+			}
 			print := printer(asJSON)
 			for _, b := range benchmarks {
 				if len(args) > 0 && !slices.Contains(args, b.name) || len(args) == 0 && b.asked {
@@ -139,13 +170,14 @@ func main() {
 						}
 						print(r)
 					}
-					if err := compare(n, rounds, emit, !b.asked, func(m *bench) error { m.models = models; return b.run(m, b.name) }); err != nil {
+					m := &bench{threads: n, rounds: rounds, emit: emit, models: models, precision: precision, profile: profile}
+					if err := m.compare(!b.asked && !profile, func() error { return b.run(m, b.name) }); err != nil {
 						return err
 					}
 				}
 				one, hasOne := at[1]
 				two, hasTwo := at[2]
-				if b.scales && hasOne && hasTwo {
+				if b.scales && !profile && hasOne && hasTwo {
 					print(speedup(one, two))
 				}
 			}
@@ -158,6 +190,8 @@ func main() {
 	root.Flags().StringVar(&models.writer, "model", "", "of serve: a model that writes, a folder of Hugging Face's kind or a GGUF file, such as SmolLM2's")
 	root.Flags().StringVar(&models.draft, "draft", "", "of serve: a checkpoint with the same tokens that guesses what it writes, such as a compressed version")
 	root.Flags().StringVar(&models.encoder, "encoder", "", "of serve-vectors: a folder of sentence-transformers' kind, such as MiniLM's")
+	root.Flags().StringVar(&precision, "precision", "", "of training: float32 or bfloat16, against the faster of PyTorch's eager mode and torch.compile")
+	root.Flags().BoolVar(&profile, "profile", false, "list where the time of a training step goes, without a peer")
 	root.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a line")
 	root.AddCommand(&cobra.Command{Use: "worker", Hidden: true, RunE: func(*cobra.Command, []string) error { return work(os.Stdin, os.Stdout) }})
 	if err := root.Execute(); err != nil {
@@ -166,23 +200,58 @@ func main() {
 	}
 }
 
-// compare starts both sides, runs f and ends them.
-func compare(threads, rounds int, emit func(result), torch bool, f func(*bench) error) error {
-	ours, err := startOurs(threads)
-	if err != nil {
+// trained are the benchmarks of training steps, those that run first where none is named.
+var trained = []string{"step-a", "step-b", "step-encoder", "favit-b0", "step-mfa", "step-lama"}
+
+// compare starts the sides, runs f and ends them.
+func (b *bench) compare(torch bool, f func() error) (err error) {
+	if b.ours, err = startOurs(b.threads); err != nil {
 		return err
 	}
-	defer ours.end()
-	var peer *side
+	defer b.ours.end()
 	if torch {
-		if peer, err = startPeer(threads); err != nil {
+		if b.peer, err = startPeer(b.threads); err != nil {
 			return err
 		}
 	}
-	if peer != nil {
-		defer peer.end()
+	if b.peer == nil {
+		return f()
 	}
-	return f(&bench{threads: threads, rounds: rounds, ours: ours, peer: peer, emit: emit})
+	defer b.peer.end()
+	if b.precision == "" {
+		return f()
+	}
+	if _, err := exec.LookPath("g++"); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: there is no g++, which torch.compile wants: the peer is eager alone; install it, on Debian by apt-get install g++")
+		return f()
+	}
+	if b.compiled, err = startPeer(b.threads); err != nil {
+		return err
+	}
+	defer b.compiled.end()
+	b.compiled.name = "torch.compile"
+	return f()
+}
+
+// training is a request to load a network, with the precision, and for whom it is compiled.
+func (b *bench) training(s *side, r request) request {
+	r = maps.Clone(r)
+	r["precision"], r["compile"] = b.precision, s == b.compiled
+	return r
+}
+
+// lossTolerance is how far losses of the sides may be apart: rounding, and of bfloat16 that of activations, which the peer
+// rounds, too.
+var lossTolerance = map[string]float64{"": 1e-3, "float32": 1e-3, "bfloat16": 3e-2}
+
+// sameLoss is an error if the sides do not compute the same.
+func (b *bench) sameLoss(name string, losses map[*side]float64) error {
+	for s, loss := range losses {
+		if math.Abs(losses[b.ours]-loss) > lossTolerance[b.precision] {
+			return fmt.Errorf("bench: %s: the sides do not compute the same: loss %g, %s %g", name, losses[b.ours], s.name, loss)
+		}
+	}
+	return nil
 }
 
 // printer writes results for people or for machines.

@@ -51,6 +51,9 @@ type command struct {
 	TB      bool   `json:"tb"`
 	Repeat  int    `json:"repeat"`
 	Rank    int    `json:"rank"`
+	File    string `json:"file"` // that a profile is written to
+
+	Precision string `json:"precision"` // of training: bfloat16, or float32 where it is empty
 
 	Layer  layerConfig  `json:"layer"`
 	GRU    gruConfig    `json:"gru"`
@@ -103,7 +106,7 @@ func (w *worker) answer(c command) (reply, error) {
 		kernel.SetThreads(c.Threads)
 	}
 	switch c.Cmd {
-	case "step", "decode", "bandwidth", "layers":
+	case "step", "profile", "decode", "bandwidth", "layers":
 		if w.program == nil {
 			return reply{}, fmt.Errorf("%s: no network, send load first", c.Cmd)
 		}
@@ -134,6 +137,8 @@ func (w *worker) answer(c command) (reply, error) {
 		return reply{}, w.load(c)
 	case "step":
 		return w.step(c.Steps)
+	case "profile":
+		return w.profile(c.Steps, c.File)
 	case "decode":
 		return w.decode(c)
 	case "layers":
@@ -159,7 +164,7 @@ func (w *worker) answer(c command) (reply, error) {
 	case "compress":
 		return compressFolder(c.Dir)
 	case "images":
-		return reply{}, w.loadImages(c.Images, c.Weights)
+		return reply{}, w.loadImages(c.Images, c.Weights, c.Precision)
 	case "images-step":
 		return w.step(c.Steps)
 	case "images-infer":
@@ -219,7 +224,7 @@ func (c config) network() (recipe.Model, model.Dims) {
 func (w *worker) load(c command) error {
 	w.cfg = c.Config
 	cfg, dims := c.Config.network()
-	err := w.open(cfg, dims, c.Weights)
+	err := w.open(cfg, dims, c.Weights, c.Precision)
 	if err != nil || w.session.Store().Packed {
 		return err // weights in few bits do not train
 	}
@@ -234,11 +239,11 @@ func (w *worker) load(c command) error {
 }
 
 // open makes a session of a network with the weights of a file, or initial ones without.
-func (w *worker) open(cfg recipe.Model, dims model.Dims, weights string) error {
+func (w *worker) open(cfg recipe.Model, dims model.Dims, weights, precision string) error {
 	store := nn.NewStore(tensor.Float32)
 	w.grads, w.optimizer, w.steps = nn.NewGradients(store), nil, 0
 	var err error
-	opts := model.Options{Seed: 1, Sink: w.grads}
+	opts := model.Options{Seed: 1, Sink: w.grads, Precision: recipe.Train{Precision: &precision}.Reads()}
 	if slices.ContainsFunc(cfg.Linear, func(l nn.Rule) bool { return l.Quantization().Bits > 0 }) {
 		opts.Packed, opts.Sink = true, nil
 	}

@@ -24,6 +24,7 @@
     {"cmd": "rss"}                                 resident bytes: peak, now, and before any network
     {"cmd": "quit"}
 
+load and images may carry "precision": "bfloat16" (autocast) and "compile": true (torch.compile of forward pass and loss).
 Any command may carry "threads". A failed command answers {"error": "..."} and
 the process goes on.
 
@@ -249,10 +250,10 @@ class Peer:
         self.targets = tokens(data["targets"], (cfg["batch"], 1) if cfg.get("classes") else shape)
         if len(self.inputs) != len(self.targets):
             raise ValueError(f"load: {len(self.inputs)} batches of inputs, {len(self.targets)} of targets")
-        self.train(net, cfg.get("learning_rate", 1e-3))
+        self.train(net, request, cfg.get("learning_rate", 1e-3))
         return {"parameters": sum(p.numel() for p in self.parameters), "batches": len(self.inputs)}
 
-    def train(self, net, learning_rate=1e-3):
+    def train(self, net, request, learning_rate=1e-3):
         self.net, self.step_number = net, 0
         self.parameters = list(net.parameters())
         self.optimizer = torch.optim.AdamW([
@@ -260,11 +261,17 @@ class Peer:
             {"params": [p for p in self.parameters if p.dim() < 2], "weight_decay": 0.0},
         ], lr=learning_rate, betas=(0.9, 0.95), eps=1e-8, fused=True)
 
+        bfloat16 = request.get("precision") == "bfloat16"
+
+        def loss_of(inputs, targets):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+                return F.cross_entropy(net(inputs).flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
+        self.loss_of = torch.compile(loss_of) if request.get("compile") else loss_of
+
     def train_step(self):
         i = self.step_number % len(self.inputs)
         self.step_number += 1
-        logits = self.net(self.inputs[i])
-        loss = F.cross_entropy(logits.flatten(0, -2), self.targets[i].flatten(), ignore_index=IGNORE)
+        loss = self.loss_of(self.inputs[i], self.targets[i])
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
@@ -378,7 +385,7 @@ class Peer:
         shape = (1, cfg["batch"], cfg["size"], cfg["size"], cfg["channels"])
         self.inputs, self.targets = data.pop("pixels").view(shape), data.pop("labels").long()[None]
         net.load_state_dict(data)
-        self.train(net)
+        self.train(net, request)
         return {"parameters": sum(p.numel() for p in self.parameters)}
 
     def infer(self, request):
