@@ -20,7 +20,7 @@ func (c Checkpoint) exportGGUF(path, ftype string) error {
 		return err
 	}
 	if !slices.Contains(ggufFamilies, m.Family) {
-		return fmt.Errorf("%w: GGUF files are written of %s, not of %s", ErrExport, strings.Join(ggufFamilies, ", "), m.Family)
+		return fmt.Errorf("%w: GGUF files are written of %s, not of %s; want --format hf", ErrExport, strings.Join(ggufFamilies, ", "), m.Family)
 	}
 	var chosen *gguf.FileType
 	for _, t := range gguf.FileTypes() {
@@ -36,8 +36,19 @@ func (c Checkpoint) exportGGUF(path, ftype string) error {
 		return err
 	}
 	body, _ := c.Network.Of.(decoder.Config)
-	tensors := c.tensors(m)
+	tensors, names := c.tensors(m), ggufNamesOf(m.Family)
 	for i, t := range tensors {
+		if names.turns(t.Name) {
+			rows, width := t.Shape[0], t.Shape[1]
+			tensors[i].Shape = []int{width, rows}
+			tensors[i].Values = func() ([]float32, error) {
+				x, err := t.Values()
+				if err != nil {
+					return nil, err
+				}
+				return transposed(x, rows, width), nil
+			}
+		}
 		heads := 0
 		switch {
 		case m.Family != "llama":
@@ -55,7 +66,7 @@ func (c Checkpoint) exportGGUF(path, ftype string) error {
 				return pairs(x, t.Shape[0], heads), nil
 			}
 		}
-		tensors[i].Name = toGGUF(t.Name)
+		tensors[i].Name = names.toGGUF(t.Name)
 	}
 	if a := body.Attention; a.Scaling != nil && a.Scaling.Kind == "llama3" {
 		tensors = append(tensors, ropeSource(*a.Scaling, a.Dim(body.DModel), a.Theta))
@@ -92,12 +103,16 @@ func (c Checkpoint) ggufMetadata(m *Model, config map[string]any, t gguf.FileTyp
 	add(arch+".embedding_length", uint32(n.DModel))
 	add(arch+".feed_forward_length", uint32(n.HiddenWidth()))
 	add(arch+".attention.head_count", uint32(a.NHead))
-	add(arch+".attention.head_count_kv", uint32(a.KVHeads()))
-	add(arch+".attention.key_length", uint32(a.Dim(n.DModel)))
-	add(arch+".attention.value_length", uint32(a.Dim(n.DModel)))
-	add(arch+".rope.dimension_count", uint32(a.Dim(n.DModel)))
-	add(arch+".rope.freq_base", float32(a.Theta))
-	add(arch+".attention.layer_norm_rms_epsilon", float32(n.NormEps))
+	if arch == "gpt2" {
+		add(arch+".attention.layer_norm_epsilon", float32(n.NormEps))
+	} else {
+		add(arch+".attention.head_count_kv", uint32(a.KVHeads()))
+		add(arch+".attention.key_length", uint32(a.Dim(n.DModel)))
+		add(arch+".attention.value_length", uint32(a.Dim(n.DModel)))
+		add(arch+".rope.dimension_count", uint32(a.Dim(n.DModel)))
+		add(arch+".rope.freq_base", float32(a.Theta))
+		add(arch+".attention.layer_norm_rms_epsilon", float32(n.NormEps))
+	}
 	add(arch+".vocab_size", uint32(c.Dims.VocabSize))
 	switch s := a.Scaling; {
 	case s != nil && s.Kind == "llama3": // a tensor says it
@@ -108,7 +123,10 @@ func (c Checkpoint) ggufMetadata(m *Model, config map[string]any, t gguf.FileTyp
 		add(arch+".rope.scaling.type", "linear")
 		add(arch+".rope.scaling.factor", float32(s.Factor))
 	}
-	if own, _ := a.Projections(); n.Bias || arch == "qwen3" && own.Bias {
+	switch own, _ := a.Projections(); {
+	case arch == "gpt2" && n.MLP != "gelu_tanh":
+		return nil, fmt.Errorf("%w: llama.cpp has mlp = \"gelu_tanh\" of gpt2, not %q; want --format hf", ErrExport, n.MLP)
+	case arch != "gpt2" && n.Bias, arch == "qwen3" && own.Bias:
 		return nil, fmt.Errorf("%w: llama.cpp has no biases there", ErrExport)
 	}
 	tokenizer, err := c.ggufTokenizer()

@@ -30,7 +30,7 @@ func TestRoundTrip(t *testing.T) {
 		name := filepath.Base(dir)
 		m, store := imported(t, dir)
 		formats := []string{"hf"}
-		if strings.HasPrefix(name, "qwen") || strings.HasPrefix(name, "llama") && name != "llama-tied-biased" || name == "mistral" {
+		if strings.HasPrefix(name, "qwen") || strings.HasPrefix(name, "llama") && name != "llama-tied-biased" || name == "mistral" || name == "gpt2" {
 			formats = append(formats, "gguf")
 		}
 		for _, format := range formats {
@@ -93,6 +93,18 @@ func TestExportRefuses(t *testing.T) {
 	}
 	if err := interchange.Export(outgoing(m, store), "gguf", out, "F99"); err == nil {
 		t.Error("type F99 was taken")
+	}
+	for dir, want := range map[string]string{
+		"bert": "want --format hf", "gpt2-untied": `mlp = "gelu_tanh" of gpt2, not "relu"; want --format hf`,
+	} {
+		m, store := imported(t, filepath.Join("testdata/models", dir))
+		c := outgoing(m, store)
+		if dir != "bert" {
+			configs.Edit(&c.Network.OneOf, func(b *decoder.Config) { b.MLP = "relu" })
+		}
+		if err := interchange.Export(c, "gguf", out, "F32"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s as GGUF: %v, want %q", dir, err, want)
+		}
 	}
 	if list, _ := os.ReadDir(there); len(list) != 0 {
 		t.Errorf("files are left: %v", list)

@@ -13,7 +13,7 @@ import (
 
 // FuzzGGUF: no file makes the import of a GGUF panic: its config, its tokenizer and its names are a stranger's.
 func FuzzGGUF(f *testing.F) {
-	for _, name := range []string{"llama", "qwen2", "qwen3"} {
+	for _, name := range []string{"llama", "qwen2", "qwen3", "gpt2"} {
 		s, err := interchange.Open(filepath.Join("testdata/models", name), interchange.Options{})
 		if err != nil {
 			f.Fatal(err)

@@ -11,23 +11,46 @@ import (
 )
 
 // ggufFamilies are the architectures of llama.cpp whose names and config are translated, by model_type.
-var ggufFamilies = []string{"llama", "qwen2", "qwen3"}
+var ggufFamilies = []string{"llama", "qwen2", "qwen3", "gpt2"}
 
-// ggufParts are the parts of a block, by the names of transformers.
-var ggufParts = []struct{ theirs, other string }{
-	{"input_layernorm", "attn_norm"}, {"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"},
-	{"self_attn.o_proj", "attn_output"}, {"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"},
-	{"post_attention_layernorm", "ffn_norm"}, {"mlp.gate_proj", "ffn_gate"}, {"mlp.up_proj", "ffn_up"}, {"mlp.down_proj", "ffn_down"},
+// ggufNames are what llama.cpp calls the tensors of an architecture.
+type ggufNames struct {
+	block  string                           // what stands before the number of a block, by the names of transformers
+	parts  []struct{ theirs, other string } // of a block
+	whole  map[string]string                // outside of blocks
+	turned func(part string) (turned bool)  // whether transformers stores the matrix of a part the other way round, [in, out]
 }
 
-// ggufWhole are the tensors outside of blocks.
-var ggufWhole = map[string]string{
-	"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight",
+// ggufNamesOf are those of an architecture of ggufFamilies.
+func ggufNamesOf(arch string) ggufNames {
+	if arch == "gpt2" {
+		return ggufNames{
+			block: "transformer.h.",
+			parts: []struct{ theirs, other string }{
+				{"ln_1", "attn_norm"}, {"attn.c_attn", "attn_qkv"}, {"attn.c_proj", "attn_output"}, {"ln_2", "ffn_norm"}, {"mlp.c_fc", "ffn_up"}, {"mlp.c_proj", "ffn_down"},
+			},
+			whole: map[string]string{
+				"token_embd.weight": "transformer.wte.weight", "position_embd.weight": "transformer.wpe.weight",
+				"output_norm.weight": "transformer.ln_f.weight", "output_norm.bias": "transformer.ln_f.bias", "output.weight": "lm_head.weight",
+			},
+			turned: func(part string) bool { return strings.Contains(part, ".c_") },
+		}
+	}
+	return ggufNames{
+		block: "model.layers.",
+		parts: []struct{ theirs, other string }{
+			{"input_layernorm", "attn_norm"}, {"self_attn.q_proj", "attn_q"}, {"self_attn.k_proj", "attn_k"}, {"self_attn.v_proj", "attn_v"},
+			{"self_attn.o_proj", "attn_output"}, {"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"},
+			{"post_attention_layernorm", "ffn_norm"}, {"mlp.gate_proj", "ffn_gate"}, {"mlp.up_proj", "ffn_up"}, {"mlp.down_proj", "ffn_down"},
+		},
+		whole:  map[string]string{"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight", "output.weight": "lm_head.weight"},
+		turned: func(string) bool { return false },
+	}
 }
 
 // fromGGUF is a name as transformers has it; names that are not known stay.
-func fromGGUF(name string) string {
-	if whole, ok := ggufWhole[name]; ok {
+func (g ggufNames) fromGGUF(name string) string {
+	if whole, ok := g.whole[name]; ok {
 		return whole
 	}
 	layer, rest, ok := strings.Cut(strings.TrimPrefix(name, "blk."), ".")
@@ -35,32 +58,37 @@ func fromGGUF(name string) string {
 	if !strings.HasPrefix(name, "blk.") || !ok || !more {
 		return name
 	}
-	for _, p := range ggufParts {
+	for _, p := range g.parts {
 		if p.other == part {
-			return "model.layers." + layer + "." + p.theirs + "." + kind
+			return g.block + layer + "." + p.theirs + "." + kind
 		}
 	}
 	return name
 }
 
 // toGGUF is its inverse.
-func toGGUF(name string) string {
-	for other, whole := range ggufWhole {
+func (g ggufNames) toGGUF(name string) string {
+	for other, whole := range g.whole {
 		if whole == name {
 			return other
 		}
 	}
-	layer, rest, ok := strings.Cut(strings.TrimPrefix(name, "model.layers."), ".")
+	layer, rest, ok := strings.Cut(strings.TrimPrefix(name, g.block), ".")
 	dot := strings.LastIndexByte(rest, '.')
 	if !ok || dot < 0 {
 		return name
 	}
-	for _, p := range ggufParts {
+	for _, p := range g.parts {
 		if p.theirs == rest[:dot] {
 			return "blk." + layer + "." + p.other + rest[dot:]
 		}
 	}
 	return name
+}
+
+// turns says whether a tensor of transformers' name is a matrix that transformers stores the other way round.
+func (g ggufNames) turns(name string) bool {
+	return strings.HasPrefix(name, g.block) && strings.HasSuffix(name, ".weight") && g.turned(name)
 }
 
 // openGGUF opens a file of llama.cpp and translates it into what transformers would have.
@@ -81,15 +109,18 @@ func openGGUF(path string) (*Source, error) {
 	}
 	s.config = newFields(s.ggufConfig(arch))
 	heads, groups := int(number(s.config.values["num_attention_heads"])), int(number(s.config.values["num_key_value_heads"]))
-	tied := true
+	tied, names := true, ggufNamesOf(arch)
 	for _, t := range f.Tensors() {
 		if t.Name == ropeFreqs && arch == "llama" {
 			s.readRopeFreqs(t)
 			continue
 		}
-		name := fromGGUF(t.Name)
+		name := names.fromGGUF(t.Name)
 		v := view{Tensor: t}
 		switch {
+		case names.turns(name) && len(t.Shape) == 2:
+			v.turned = true
+			v.Shape = []int{t.Shape[1], t.Shape[0]}
 		case arch != "llama": // llama.cpp turns halves there, as transformers does
 		case strings.Contains(name, ".q_proj."):
 			v.heads = heads
@@ -121,11 +152,19 @@ func number(v any) float64 {
 func (s *Source) ggufConfig(arch string) map[string]any {
 	md := s.Metadata
 	c := map[string]any{"model_type": arch, "hidden_act": "silu"}
-	for key, name := range map[string]string{
+	keys := map[string]string{
 		"block_count": "num_hidden_layers", "context_length": "max_position_embeddings", "embedding_length": "hidden_size",
 		"feed_forward_length": "intermediate_size", "attention.head_count": "num_attention_heads",
 		"attention.head_count_kv": "num_key_value_heads", "attention.key_length": "head_dim", "vocab_size": "vocab_size",
-	} {
+	}
+	if arch == "gpt2" {
+		c = map[string]any{"model_type": arch, "activation_function": "gelu_new"}
+		keys = map[string]string{
+			"block_count": "n_layer", "context_length": "n_positions", "embedding_length": "n_embd", "feed_forward_length": "n_inner",
+			"attention.head_count": "n_head", "vocab_size": "vocab_size",
+		}
+	}
+	for key, name := range keys {
 		switch n, ok := md.Int(arch + "." + key); {
 		case ok:
 			c[name] = n
@@ -133,11 +172,17 @@ func (s *Source) ggufConfig(arch string) map[string]any {
 			s.refused = append(s.refused, fmt.Sprintf("%s.%s is not one whole number", arch, key))
 		}
 	}
-	if c["num_key_value_heads"] == nil {
-		c["num_key_value_heads"] = c["num_attention_heads"]
-	}
 	if tokens, ok := md.Get("tokenizer.ggml.tokens").([]string); ok && c["vocab_size"] == nil {
 		c["vocab_size"] = len(tokens)
+	}
+	if arch == "gpt2" {
+		if x, ok := md.Float(arch + ".attention.layer_norm_epsilon"); ok {
+			c["layer_norm_epsilon"] = shortest(x)
+		}
+		return c
+	}
+	if c["num_key_value_heads"] == nil {
+		c["num_key_value_heads"] = c["num_attention_heads"]
 	}
 	for key, name := range map[string]string{"rope.freq_base": "rope_theta", "attention.layer_norm_rms_epsilon": "rms_norm_eps"} {
 		if x, ok := md.Float(arch + "." + key); ok {

@@ -201,7 +201,21 @@ func (m *Model) values(name string, shape []int) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
+	if v.turned {
+		x = transposed(x, v.Shape[1], v.Shape[0])
+	}
 	return o.cut(halves(x, v), shape), nil
+}
+
+// transposed is a matrix [rows, width] as [width, rows].
+func transposed(x []float32, rows, width int) []float32 {
+	out := make([]float32, len(x))
+	for i := range rows {
+		for j := range width {
+			out[j*rows+i] = x[i*width+j]
+		}
+	}
+	return out
 }
 
 // cut picks an array out of its tensor.

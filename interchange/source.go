@@ -43,7 +43,8 @@ type Source struct {
 // view is a tensor as transformers has it.
 type view struct {
 	foreign.Tensor
-	heads int // rows of this many heads are stored as pairs of neighbours, which rotary positions turn; 0: in halves
+	heads  int  // rows of this many heads are stored as pairs of neighbours, which rotary positions turn; 0: in halves
+	turned bool // stored the other way round: Shape is that of the transpose
 }
 
 // kept are the files that tell how a model is used; what else a folder holds is not read.
