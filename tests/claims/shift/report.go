@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -100,25 +99,12 @@ func (o *outcome) judge() {
 			for i := range sums {
 				sums[i] /= counts[i]
 			}
-			mean, half := spread(sums)
+			mean, half := interval.Mean(sums)
 			f.Value, f.Between = mean, [2]float64{mean - half, mean + half}
 			f.Verdict = verdict(e, f.Between)
 		}
 		o.findings = append(o.findings, f)
 	}
-}
-
-// spread is the mean and half the width of its 95% interval.
-func spread(x []float64) (mean, half float64) {
-	n := float64(len(x))
-	for _, v := range x {
-		mean += v / n
-	}
-	sum := 0.0
-	for _, v := range x {
-		sum += (v - mean) * (v - mean)
-	}
-	return mean, interval.Critical(len(x)-1) * math.Sqrt(sum/(n-1)/n)
 }
 
 // verdict holds where the whole interval is on the right side of the bound, fails where it is on the wrong one.
@@ -127,13 +113,7 @@ func verdict(e Expect, between [2]float64) string {
 	if e.AtMost != 0 {
 		low, high, bound = -between[1], -between[0], -e.AtMost
 	}
-	switch {
-	case low >= bound:
-		return "holds"
-	case high < bound:
-		return "fails"
-	}
-	return "inconclusive"
+	return interval.Judge(low, high, bound)
 }
 
 // report is the outcome for machines.
