@@ -166,7 +166,7 @@ var modules = map[string][]string{
 	"github.com/ardanlabs/jinja": {"data/chat"},
 	"github.com/rivo/uniseg":     {"data/tokenizers"},
 	"golang.org/x/text":          {"data/tokenizers"},
-	"gonum.org/v1/plot":          {"metrics/plot"},
+	"gonum.org/v1/plot":          {"metrics/plot", "tests/claims", "tests/claims/vocabulary"},
 	"google.golang.org/protobuf": {"metrics", "checkpoints/onnx"},
 
 	"github.com/prometheus/client_golang":      {"serve"},
