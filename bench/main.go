@@ -25,12 +25,14 @@
 //	go run ./bench step-a --threads 1 --profile --precision bfloat16
 //
 // --profile has no peer: it lists where a step's time goes, products of matrices and what is beside them.
-// serve, serve-vectors and serve-many run when they are named. serve asks model serve
+//
+// serve, serve-draft, serve-vectors and serve-many run when they are named. serve asks model serve
 // over HTTP and compares it with llama.cpp's library, in the interpreter that
 // SPARROW_LLAMA names and that imports llama_cpp; serve-vectors compares it with
 // sentence-transformers behind a plain HTTP server, in SPARROW_PYTHON:
 //
-//	SPARROW_LLAMA=venv/bin/python go run ./bench serve --model SmolLM2-135M-Instruct.gguf --draft runs/small
+//	SPARROW_LLAMA=venv/bin/python go run ./bench serve --model SmolLM2-135M-Instruct.gguf
+//	go run ./bench serve-draft --model SmolLM2-135M-Instruct.gguf --draft runs/small
 //
 // PyTorch's matrix products are those of the BLAS in its build (MKL in the wheels
 // for amd64); the peer reports which, as peer_blas and above the table.
@@ -94,6 +96,7 @@ var benchmarks = []struct {
 	{"embed-torch", (*bench).embed, false, false},
 	{"embed-onnx", (*bench).embed, false, false},
 	{"serve", (*bench).serve, false, true},
+	{"serve-draft", (*bench).serveDraft, false, true},
 	{"serve-vectors", (*bench).serveVectors, false, true},
 	{"serve-many", (*bench).serveMany, true, true},
 }
@@ -187,8 +190,8 @@ func main() {
 	root.Flags().IntSliceVar(&threads, "threads", []int{1, 2}, "numbers of threads to measure at")
 	root.Flags().IntVar(&rounds, "rounds", 9, "turns of each side; the median counts")
 	root.Flags().StringVar(&baseline, "against", "", "another version's build of this program, to be compared with in place of PyTorch")
-	root.Flags().StringVar(&models.writer, "model", "", "of serve: a model that writes, a folder of Hugging Face's kind or a GGUF file, such as SmolLM2's")
-	root.Flags().StringVar(&models.draft, "draft", "", "of serve: a checkpoint with the same tokens that guesses what it writes, such as a compressed version")
+	root.Flags().StringVar(&models.writer, "model", "", "of serve and serve-draft: a model that writes, a folder of Hugging Face's kind or a GGUF file, such as SmolLM2's")
+	root.Flags().StringVar(&models.draft, "draft", "", "of serve-draft: a checkpoint with the same tokens that guesses what it writes, such as a compressed version (default: the model itself in 8 and in 4 bits)")
 	root.Flags().StringVar(&models.encoder, "encoder", "", "of serve-vectors: a folder of sentence-transformers' kind, such as MiniLM's")
 	root.Flags().StringVar(&precision, "precision", "", "of training: float32 or bfloat16, against the faster of PyTorch's eager mode and torch.compile")
 	root.Flags().BoolVar(&profile, "profile", false, "list where the time of a training step goes, without a peer")

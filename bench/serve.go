@@ -40,7 +40,7 @@ func prompt(name string, n int) []int {
 
 // serve measures model serve, asked over HTTP, against llama.cpp's library: the time of a token at one request, greedy and by
 // temperature 0.8 and top_p 0.95, and at 8; the time to the first token of a prompt of 512; how reading a long prompt slows those who
-// write; what a draft saves. The sides take turns.
+// write. The sides take turns.
 func (b *bench) serve(name string) error {
 	if b.models.writer == "" {
 		return errors.New("bench: serve wants --model: a folder of Hugging Face's kind, or a GGUF file, of a model that writes")
@@ -58,9 +58,6 @@ func (b *bench) serve(name string) error {
 		if err := b.serveFormat(name+"/"+f.ours, program, ours, func() (*side, error) { return b.llama(dir, program, f.theirs) }); err != nil {
 			return err
 		}
-	}
-	if b.models.draft != "" {
-		return b.serveDraft(name+"/draft", program)
 	}
 	return nil
 }
@@ -174,45 +171,6 @@ func (b *bench) inTurn(name string, peer *side, ours func() ([]float64, error), 
 		out.Peer, out.Ratio, out.PeerName, out.PeerVersion, out.PeerBLAS = &p, &ratio, &peer.name, &peer.version, &peer.blas
 	}
 	return out, nil
-}
-
-// serveDraft is how many times faster one request is with a draft.
-func (b *bench) serveDraft(name, program string) error {
-	dir, err := os.MkdirTemp("", "bench")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	checkpoint := filepath.Join(dir, "plain")
-	if err := run(program, "import", b.models.writer, "-o", checkpoint); err != nil {
-		return err
-	}
-	var sides [2]*server
-	for i := range sides {
-		args := []string{"m=" + checkpoint, "--threads", fmt.Sprint(b.threads), "--slots", "1", "--prefix-mb", "0"}
-		if i == 1 {
-			args = append(args, "--draft", b.models.draft)
-		}
-		if sides[i], err = startServer(program, args...); err != nil {
-			return err
-		}
-		defer sides[i].end()
-	}
-	var seconds [2][]float64
-	for round := range b.rounds + 1 {
-		for i, s := range sides {
-			took, err := s.whole("The history of the city begins in the year", 96)
-			if err != nil {
-				return err
-			}
-			if round > 0 {
-				seconds[i] = append(seconds[i], took)
-			}
-		}
-	}
-	without, with := measure.Median(seconds[0]), measure.Median(seconds[1])
-	b.emit(result{Name: name, Threads: b.threads, Ours: without / with, InstructionSet: b.ours.isa, Unit: "x", Note: "time of a request without a draft over that with it: higher is better"})
-	return nil
 }
 
 // buildModel builds the program that serves, in a folder that done removes.

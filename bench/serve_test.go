@@ -85,10 +85,30 @@ func TestServedTimes(t *testing.T) {
 	}
 }
 
+// A counter of the server is read with its labels or without, and one that is not there is an error.
+func TestServerCounts(t *testing.T) {
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "# HELP a_total A.\na_total{model=\"m\"} 12\nb_total 1.5e+06\n")
+	}))
+	defer h.Close()
+	s := &server{url: h.URL}
+	for name, want := range map[string]float64{"a_total": 12, "b_total": 1.5e6} {
+		if got, err := s.metric(name); err != nil || got != want {
+			t.Errorf("%s is %g, %v; want %g", name, got, err, want)
+		}
+	}
+	if _, err := s.metric("c_total"); err == nil || !strings.Contains(err.Error(), "c_total") {
+		t.Errorf("one that is not there: %v", err)
+	}
+}
+
 // What is not given is asked for.
 func TestServeWants(t *testing.T) {
 	b := &bench{}
 	if err := b.serve("serve"); err == nil || !strings.Contains(err.Error(), "--model") {
+		t.Errorf("%v", err)
+	}
+	if err := b.serveDraft("serve-draft"); err == nil || !strings.Contains(err.Error(), "--model") {
 		t.Errorf("%v", err)
 	}
 	if err := b.serveVectors("serve-vectors"); err == nil || !strings.Contains(err.Error(), "--encoder") {

@@ -72,8 +72,25 @@ func NewKVCache(dtype tensor.Dtype, batch, capacity int, layout CacheLayout) *KV
 
 // Places copies what the cache holds of n tokens of a sequence, from a place on, in
 // the type in which it holds them.
-func (c *KVCache) Places(slot, from, n int) Places {
-	var p Places
+func (c *KVCache) Places(slot, from, n int) Places { return c.PlacesIn(Places{}, slot, from, n) }
+
+// PlacesIn is Places in the memory of p, whose own tokens nobody wants any more, as far as that is large enough. No more is taken than
+// what Bytes says.
+func (c *KVCache) PlacesIn(p Places, slot, from, n int) Places {
+	var singles, doubles, codes int
+	for _, v := range []*vectors{c.keys, c.values} {
+		switch {
+		case v == nil:
+		case v.dense == nil:
+			codes += c.KVHeads * n * v.width
+			singles += c.KVHeads * n * len(v.segments)
+		case v.dense.Dtype() == tensor.Float64:
+			doubles += c.KVHeads * n * v.width
+		default:
+			singles += c.KVHeads * n * v.width
+		}
+	}
+	p = Places{room(p.float32s, singles), room(p.float64s, doubles), room(p.codes, codes)}
 	for g := range c.KVHeads {
 		at := (slot*c.KVHeads+g)*c.Capacity + from
 		for _, v := range []*vectors{c.keys, c.values} {
@@ -106,6 +123,14 @@ type Places struct {
 
 // Bytes is the memory that they take.
 func (p Places) Bytes() int { return 4*len(p.float32s) + 8*len(p.float64s) + len(p.codes) }
+
+// room is an empty slice for n values, in the memory of x if that is large enough.
+func room[T any](x []T, n int) []T {
+	if cap(x) < n {
+		return make([]T, 0, n)
+	}
+	return x[:0]
+}
 
 func (p *Places) copyOf(v *vectors, at, n int) {
 	switch {

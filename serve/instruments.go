@@ -3,9 +3,12 @@ package serve
 import (
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sparrow/model/decode"
 )
 
 // instruments are what Prometheus collects.
@@ -50,4 +53,14 @@ func (x *instruments) request(pattern string, status int) {
 		pattern = path
 	}
 	x.requests.WithLabelValues(pattern, strconv.Itoa(status)).Inc()
+}
+
+// guesses counts those of a model's draft.
+func (x *instruments) guesses(model string, d *decode.Drafter) {
+	counter := func(name, help string, n *atomic.Int64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help, ConstLabels: prometheus.Labels{"model": model}},
+			func() float64 { return float64(n.Load()) })
+	}
+	x.registry.MustRegister(counter("sparrow_guesses_total", "Tokens that the model's draft has guessed.", &d.Made),
+		counter("sparrow_guesses_right_total", "Guesses of the model's draft that came true.", &d.Right))
 }

@@ -88,6 +88,7 @@ func (s *Server) serve(m Model) (*served, error) {
 		if x.drafter, err = decode.NewDrafter(m.Draft.Session.Decoding(1, x.context)); err != nil {
 			return nil, fmt.Errorf("the draft: %w", err)
 		}
+		s.metrics.guesses(m.Name, x.drafter)
 		if err := x.drafter.Fits(m.Model.Session); err != nil {
 			return nil, err
 		}

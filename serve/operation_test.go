@@ -429,7 +429,9 @@ func TestDescription(t *testing.T) {
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	_, url := start(t, Options{}, Model{Name: "writer", Model: writer(t, "", model.Options{})})
+	m := writer(t, "", model.Options{})
+	_, url := start(t, Options{}, Model{Name: "writer", Model: m}, Model{Name: "drafted", Model: m, Draft: m})
+	ask[Completion](t, url+"/v1/completions", fields{"model": "drafted", "prompt": "x", "max_tokens": 9, "temperature": 0}, 200)
 	ask[Completion](t, url+"/v1/completions", fields{"model": "writer", "prompt": "x", "max_tokens": 5, "unheard_of": 1, "logit_bias": fields{"3": -100}}, 200)
 	r, err := http.Get(url + "/metrics")
 	if err != nil {
@@ -440,8 +442,9 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`sparrow_requests_total{endpoint="/v1/completions",status="200"} 1`, "sparrow_tokens_total 5", "sparrow_unknown_fields_total 1", "sparrow_slots_used 0",
-		"sparrow_first_token_seconds_count 1", "sparrow_next_token_seconds_count 4", "sparrow_queue_seconds_count 1",
+		`sparrow_requests_total{endpoint="/v1/completions",status="200"} 2`, "sparrow_tokens_total 14", "sparrow_unknown_fields_total 1", "sparrow_slots_used 0",
+		"sparrow_first_token_seconds_count 2", "sparrow_next_token_seconds_count 12", "sparrow_queue_seconds_count 2",
+		`sparrow_guesses_total{model="drafted"} 3`, `sparrow_guesses_right_total{model="drafted"} 3`,
 	} {
 		if !strings.Contains(string(text), want+"\n") {
 			t.Errorf("no %s in\n%s", want, text)

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -65,6 +67,52 @@ func TestServe(t *testing.T) {
 		}
 	case <-time.After(30 * time.Second):
 		t.Fatal("it does not end")
+	}
+}
+
+// TestServeReport: the server shows what compress run, and then compress verify, tell of a model, and no page of a training.
+func TestServeReport(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	config := "[compress]\nfrom = \"out\"\nmethod = \"svd\"\nratio = 0.5\n[[compress.layer]]\nmatch = \"model.layers.*\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "c.toml"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, dir, "train", "run", "-c", "tiny.toml", "-o", "out", "--set", "train.steps=2")
+	page := filepath.Join("small", "report.html")
+	if said := mustRun(t, dir, "compress", "run", "-c", "c.toml", "-o", "small").stdout; !strings.Contains(said, page) {
+		t.Errorf("compress run says %s; want %s", said, page)
+	}
+	get := func(url string) (int, string) {
+		r, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		text, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.StatusCode, string(text)
+	}
+	for _, verified := range []bool{false, true} {
+		url, c, _ := serving(t, dir, "small", "out")
+		status, text := get(url + "/v1/reports/small")
+		if status != 200 || !strings.Contains(text, "<h3>model.layers.0.mlp.up_proj</h3>") || strings.Contains(text, "ms per decoded token") != verified {
+			t.Errorf("verified: %v; status %d: %.300s", verified, status, text)
+		}
+		if status, text = get(url + "/v1/reports/out"); status != 404 || !strings.Contains(text, "no report") {
+			t.Errorf("of a training: status %d: %.300s", status, text)
+		}
+		if _, text = get(url + "/v1/models"); strings.Count(text, `"report":true`) != 1 {
+			t.Errorf("the models are %s; want one with a report", text)
+		}
+		if err := c.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if !verified {
+			mustRun(t, dir, "compress", "verify", "small")
+		}
 	}
 }
 

@@ -14,7 +14,7 @@ func reportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "report DIR",
 		Short:   "Explain a compression in one HTML file",
-		Long:    "Explain a compression in one HTML file that needs no network: sizes, quality and speed before and after, what became\nof each layer, its spectrum, and what other budgets would cost. Speeds are those of the last verify.",
+		Long:    "Explain a compression in one HTML file that needs no network: sizes, quality and speed before and after, what became\nof each layer, its spectrum, and what other budgets would cost. Speeds are those of the last verify. compress run and\nverify write it too.",
 		Example: "  compress report runs/compress-fwsvd",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {

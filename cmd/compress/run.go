@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/compress"
+	"sparrow/compress/report"
 	"sparrow/internal/shell"
 )
 
@@ -20,7 +21,7 @@ func runCommand() *cobra.Command {
 		Use:   "run -c FILE [--set KEY=VALUE]... [-o DIR]",
 		Short: "Compress a checkpoint",
 		Long: "Compress a checkpoint as planned, into a folder whose checkpoints are like any others. What was done is kept in a\n" +
-			"journal: run it again after a crash and it continues.",
+			"journal: run it again after a crash and it continues. Its report.html explains the result, as compress report does.",
 		Example: "  compress run -c configs/compress-fwsvd.toml\n  compress run -c configs/compress-svd.toml --set compress.ratio=0.2 -o runs/smaller",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -38,7 +39,13 @@ func runCommand() *cobra.Command {
 			if err != nil {
 				return stopped(ctx, err, "; what is done is kept, continue by the same command")
 			}
-			return printResult(os.Stdout, r, dir)
+			page := ""
+			if r.Measure != "" { // else nothing was planned, of which it could tell
+				if page, err = report.Write(dir, ""); err != nil {
+					return err
+				}
+			}
+			return printResult(os.Stdout, r, dir, page)
 		},
 	}
 	configFlags(c, &file, &set)
@@ -47,7 +54,7 @@ func runCommand() *cobra.Command {
 	return c
 }
 
-func printResult(w io.Writer, r *compress.Result, dir string) error {
+func printResult(w io.Writer, r *compress.Result, dir, page string) error {
 	score := func(name string, q *compress.Quality) {
 		if q == nil {
 			return
@@ -70,11 +77,11 @@ func printResult(w io.Writer, r *compress.Result, dir string) error {
 	if r.Before != nil && r.Measure == "fisher" {
 		fmt.Fprintf(w, "loss increase   %+.4f measured, %+.4f predicted\n", r.Compressed.Loss()-r.Before.Loss(), r.Loss)
 	}
-	if r.Measure == "" { // nothing was planned, so that there is no promise to verify
+	if page == "" { // there is no promise to verify
 		_, err := fmt.Fprintf(w, "checkpoint      %s\n\nnext:\n  %s\n", filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), shell.Command("model", "eval", dir))
 		return err
 	}
-	_, err := fmt.Fprintf(w, "checkpoint      %s\n\nnext:\n  %s\n  %s\n  %s\n",
-		filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), shell.Command("compress", "verify", dir), shell.Command("compress", "report", dir), shell.Command("model", "eval", dir))
+	_, err := fmt.Fprintf(w, "checkpoint      %s\nreport          %s\n\nnext:\n  %s\n  %s\n",
+		filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), page, shell.Command("compress", "verify", dir), shell.Command("model", "eval", dir))
 	return err
 }

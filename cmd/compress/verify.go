@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sparrow/compress"
+	"sparrow/compress/report"
 	"sparrow/internal/cli"
 )
 
@@ -27,6 +28,9 @@ func verifyCommand() *cobra.Command {
 			v, err := compress.Verify(ctx, args[0], os.Stderr, compress.Options{Unmeasured: noEval})
 			if err != nil {
 				return stopped(ctx, err, "")
+			}
+			if _, err := report.Write(args[0], ""); err != nil { // which tells of it too
+				return err
 			}
 			if asJSON {
 				err = json.NewEncoder(os.Stdout).Encode(v)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 	"sparrow/data"
 	"sparrow/interchange"
 	"sparrow/internal/cli"
+	"sparrow/internal/machine"
 	"sparrow/internal/shell"
 	"sparrow/model"
 	"sparrow/saved"
@@ -213,6 +215,9 @@ func serveModels(cfg serveConfig) error {
 		return cli.Usagef("%w", err)
 	}
 	defer s.Close()
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	defer machine.LimitGarbage(int(memory.HeapAlloc) + max(0, int(prefix)))() // keys and values are most of what is alive
 	l, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return cli.Usagef("--listen %s: %w", cfg.Listen, err)
@@ -296,17 +301,18 @@ func (c serveConfig) open() (models []serve.Model, err error) {
 	return models, nil
 }
 
-// reportOf is the page that compress report has written into the run that holds a checkpoint; nil: there is none.
+// reportOf is the page on the compression whose folder holds a checkpoint; nil: there is none.
 func reportOf(checkpoint string) ([]byte, error) {
 	run := filepath.Dir(filepath.Dir(filepath.Clean(checkpoint))) // that holds checkpoints/
 	if filepath.Base(run) == "finetune" {
 		run = filepath.Dir(run)
 	}
-	path := filepath.Join(run, "report.html")
-	if _, err := os.Stat(path); err != nil {
-		return nil, nil
+	for _, name := range []string{"compress.toml", "report.html"} { // a run of training has a page too, of another kind
+		if _, err := os.Stat(filepath.Join(run, name)); err != nil {
+			return nil, nil
+		}
 	}
-	return data.ReadFile(path)
+	return data.ReadFile(filepath.Join(run, "report.html"))
 }
 
 // openAdapter opens an adapter over the weights of a model that is open: one of this project, or of PEFT.

@@ -116,6 +116,7 @@ type Batch struct {
 	since    int       // steps since a chunk was read
 	vocab    int       // tokens that there are, known with the first scores
 	scores   []float32 // of a row, scratch
+	wide     []float64 // and its copy that choices are made from
 }
 
 // New prepares to continue sequences. A network that does not run over caches is an

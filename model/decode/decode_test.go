@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -152,6 +153,42 @@ func alone(t testing.TB, v variant, r Request, chunk int) *trace {
 		step(t, b, live)
 	}
 	return x
+}
+
+// TestPrefixesTakeNoMore: chunks are kept up to the limit and in no more memory than that, and a new one has the memory of those that go.
+func TestPrefixesTakeNoMore(t *testing.T) {
+	const chunk = 16
+	for _, v := range variants {
+		t.Run(v.String(), func(t *testing.T) {
+			b := mustNew(t, session(t, v, 1, 400), Options{Chunk: chunk, PrefixBytes: 1 << 30})
+			caches := b.s.Caches()
+			next := 0
+			keep := func() { next++; b.prefixes.keep(caches, 0, prompt(chunk, fmt.Sprint(next)), nil, chunk) }
+			keep()
+			size := b.prefixes.size
+			b.prefixes.limit = 5*size + 1
+			for range 20 {
+				keep()
+			}
+			if n := len(b.prefixes.kept); n != 5 || b.prefixes.recent.Len() != 5 || b.prefixes.bytes != 5*size {
+				t.Errorf("%d chunks are kept in %d bytes of %d each; want 5", n, b.prefixes.bytes, size)
+			}
+			newest := b.prefixes.recent.Front().Value.(*prefix)
+			before := slices.Clone(newest.places)
+			for range 5 { // until its memory has come round
+				keep()
+			}
+			if again := b.prefixes.recent.Front().Value.(*prefix).places; &again[0] != &newest.places[0] {
+				t.Error("a chunk has new memory, where one has gone")
+			} else if !reflect.DeepEqual(again, before) {
+				t.Error("a slot that has not changed is kept otherwise")
+			}
+			b.prefixes.limit = size - 1
+			if keep(); len(b.prefixes.kept) != 5 {
+				t.Error("a chunk above the limit pushes others out")
+			}
+		})
+	}
 }
 
 // TestAloneAndBeside: the scores of every token are equal to the last bit alone and beside up to 15 others of other ages,

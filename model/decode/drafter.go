@@ -4,19 +4,29 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"sparrow/model"
 )
 
-// Bounds of how many tokens a Drafter guesses at once: fewer after wrong guesses, more after right ones.
+// Bounds of how many tokens a Drafter guesses at once: fewer after wrong guesses, more after right ones. They are one less than a
+// power of two, as a step reads the token before them too and programs have rows of powers of two.
 const (
-	firstGuesses = 4
-	mostGuesses  = 8
+	firstGuesses = 3
+	mostGuesses  = 7
+)
+
+// After wrongAlone wrong guesses in a row that were made one at a time, so many tokens are written without any.
+const (
+	wrongAlone = 3
+	restTokens = 64
 )
 
 // Drafter guesses what sequences write by a second, smaller model over the same tokens (Leviathan et al. 2023), for
 // Request.Draft: it takes the likeliest token each time. It belongs to the goroutine of the batch that it guesses for.
 type Drafter struct {
+	Made, Right atomic.Int64 // guesses that were made, and that came true
+
 	b     *Batch
 	slots []drafted
 	calls int
@@ -33,6 +43,8 @@ type drafted struct {
 type draft struct {
 	prompt  []int
 	guesses int // to make
+	wrong   int // guesses in a row, made one at a time
+	until   int // length of the text from which on guesses are made again
 	last    []int
 	from    int // place of the first of the last guesses
 }
@@ -89,8 +101,14 @@ var errLong = errors.New("decode: the text is longer than the draft's caches")
 
 func (d *Drafter) guess(x *draft, written []int) ([]int, error) {
 	text := slices.Concat(x.prompt, written)
-	n := min(x.adapt(text), d.b.capacity-len(text)+1)
-	if n < 1 {
+	right := x.right(text)
+	d.Made.Add(int64(len(x.last)))
+	d.Right.Add(int64(right))
+	n := min(x.adapt(right, len(text)), d.b.capacity-len(text)+1)
+	switch x.last = nil; {
+	case len(text) < x.until:
+		return nil, nil
+	case n < 1:
 		return nil, errLong
 	}
 	i := d.slot(x)
@@ -114,17 +132,27 @@ func (d *Drafter) guess(x *draft, written []int) ([]int, error) {
 	return x.last, nil
 }
 
-// adapt tells how many guesses to make, by how many of the last ones came true.
-func (x *draft) adapt(text []int) int {
-	right := 0
-	for right < len(x.last) && x.from+right < len(text) && text[x.from+right] == x.last[right] {
-		right++
+// right is how many of the last guesses came true.
+func (x *draft) right(text []int) (n int) {
+	for n < len(x.last) && x.from+n < len(text) && text[x.from+n] == x.last[n] {
+		n++
+	}
+	return n
+}
+
+// adapt tells how many guesses to make for a text of that length, by how many of the last ones came true.
+func (x *draft) adapt(right, length int) int {
+	made := len(x.last)
+	if made != 1 || right == 1 {
+		x.wrong = 0
+	} else if x.wrong++; x.wrong == wrongAlone { // a draft like this one costs more than it saves
+		x.wrong, x.until = 0, length+restTokens
 	}
 	switch {
-	case len(x.last) == 0:
-	case right == len(x.last):
-		x.guesses = min(2*x.guesses, mostGuesses)
-	case 2*right < len(x.last):
+	case made == 0:
+	case right == made:
+		x.guesses = min(2*x.guesses+1, mostGuesses)
+	case 2*right < made:
 		x.guesses = max(1, x.guesses/2)
 	}
 	return x.guesses

@@ -84,3 +84,38 @@ func TestDrafterRefuses(t *testing.T) {
 		t.Error("a model with other tokens fits")
 	}
 }
+
+// TestDrafterRests: right guesses become more, up to seven at once; those of a draft that is always wrong become few.
+func TestDrafterRests(t *testing.T) {
+	d, err := NewDrafter(session(t, variants[0], 1, 400))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, guess := []int(nil), d.Draft(prompt(5, "a"))
+	for _, want := range []int{3, 7, 7} {
+		next := guess(written)
+		if len(next) != want {
+			t.Errorf("%d guesses, want %d", len(next), want)
+		}
+		written = append(written, append(next, 1)...)
+	}
+	if made, right := d.Made.Load(), d.Right.Load(); made != 10 || right != 10 {
+		t.Errorf("%d of %d guesses were right, want all 10 of which is known", right, made)
+	}
+	made := 0
+	written, guess = nil, d.Draft(prompt(5, "b"))
+	for range 200 {
+		next := guess(written)
+		id := 1
+		if made += len(next); len(next) > 0 {
+			id = (next[0] + 1) % vocab
+		}
+		written = append(written, id)
+	}
+	if want := 3 + 3 + 3 + 3; made != want {
+		t.Errorf("%d wrong guesses for 200 tokens, want %d", made, want)
+	}
+	if right := d.Right.Load(); right != 10 {
+		t.Errorf("%d were right, want none but the 10 of the other text", right)
+	}
+}

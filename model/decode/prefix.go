@@ -14,6 +14,7 @@ import (
 // at fixed places. The least recently used go first.
 type prefixes struct {
 	limit, bytes int64
+	size         int64                       // of a chunk; 0: not known yet
 	kept         map[prefixKey]*list.Element // of *prefix
 	recent       *list.List                  // the most recently used first
 }
@@ -48,29 +49,33 @@ func keyOf(tokens []int, steer []Addition) prefixKey {
 	return sha256.Sum256(text)
 }
 
-// keep copies the last n of the tokens that a slot begins with.
+// keep copies the last n of the tokens that a slot begins with. The chunks that go leave it their memory, as all are of one size.
 func (p *prefixes) keep(caches []*op.KVCache, slot int, tokens []int, steer []Addition, n int) {
-	if p.limit == 0 {
+	if p.limit == 0 || p.size > p.limit {
 		return
 	}
 	x := &prefix{key: keyOf(tokens, steer)}
 	if p.kept[x.key] != nil {
 		return
 	}
-	for _, c := range caches {
-		places := c.Places(slot, len(tokens)-n, n)
-		x.places = append(x.places, places)
-		x.bytes += int64(places.Bytes())
-	}
-	if x.bytes > p.limit {
-		return
-	}
-	p.kept[x.key] = p.recent.PushFront(x)
-	for p.bytes += x.bytes; p.bytes > p.limit; {
+	for p.size > 0 && p.bytes > p.limit-p.size {
 		last := p.recent.Remove(p.recent.Back()).(*prefix)
 		delete(p.kept, last.key)
 		p.bytes -= last.bytes
+		x.places = last.places
 	}
+	if x.places == nil {
+		x.places = make([]op.Places, len(caches))
+	}
+	for i, c := range caches {
+		x.places[i] = c.PlacesIn(x.places[i], slot, len(tokens)-n, n)
+		x.bytes += int64(x.places[i].Bytes())
+	}
+	if p.size = x.bytes; p.size > p.limit {
+		return
+	}
+	p.kept[x.key] = p.recent.PushFront(x)
+	p.bytes += x.bytes
 }
 
 // restore puts the last n of tokens into a slot that begins with the others, if they

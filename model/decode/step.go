@@ -231,7 +231,8 @@ func (b *Batch) choose(i int, logits model.Rows, row int) Token {
 	s := &b.slots[i]
 	b.vocab = logits.Width
 	b.scores = logits.Row(slices.Grow(b.scores[:0], logits.Width), row)
-	wide := make([]float64, len(b.scores))
+	b.wide = slices.Grow(b.wide[:0], len(b.scores))[:len(b.scores)]
+	wide := b.wide
 	for j, x := range b.scores {
 		if wide[j] = float64(x); !kernel.Finite(wide[j]) {
 			s.ended = true
