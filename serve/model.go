@@ -85,7 +85,8 @@ func (s *Server) serve(m Model) (*served, error) {
 		return nil, err
 	}
 	if m.Draft != nil {
-		if x.drafter, err = decode.NewDrafter(m.Draft.Session.Decoding(1, x.context)); err != nil {
+		cost := float64(m.Draft.Session.Store().Bytes()) / float64(m.Model.Session.Store().Bytes()) // a step's time is that of reading the weights
+		if x.drafter, err = decode.NewDrafter(m.Draft.Session.Decoding(1, x.context), cost); err != nil {
 			return nil, fmt.Errorf("the draft: %w", err)
 		}
 		s.metrics.guesses(m.Name, x.drafter)

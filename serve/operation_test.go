@@ -430,7 +430,7 @@ func TestDescription(t *testing.T) {
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	m := writer(t, "", model.Options{})
-	_, url := start(t, Options{}, Model{Name: "writer", Model: m}, Model{Name: "drafted", Model: m, Draft: m})
+	_, url := start(t, Options{}, Model{Name: "writer", Model: m}, Model{Name: "drafted", Model: m, Draft: writer(t, "int8", model.Options{Packed: true})})
 	ask[Completion](t, url+"/v1/completions", fields{"model": "drafted", "prompt": "x", "max_tokens": 9, "temperature": 0}, 200)
 	ask[Completion](t, url+"/v1/completions", fields{"model": "writer", "prompt": "x", "max_tokens": 5, "unheard_of": 1, "logit_bias": fields{"3": -100}}, 200)
 	r, err := http.Get(url + "/metrics")

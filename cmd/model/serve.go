@@ -275,7 +275,9 @@ func (c serveConfig) open() (models []serve.Model, err error) {
 			return nil, err
 		}
 		if m.Draft != "" {
-			if x.Draft, err = saved.Open(m.Draft, false, o); err != nil {
+			quick := o
+			quick.Int8 = true // a guess need not be exact
+			if x.Draft, err = saved.Open(m.Draft, false, quick); err != nil {
 				return nil, err
 			}
 		}

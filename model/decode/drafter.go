@@ -9,17 +9,19 @@ import (
 	"sparrow/model"
 )
 
-// Bounds of how many tokens a Drafter guesses at once: fewer after wrong guesses, more after right ones. They are one less than a
-// power of two, as a step reads the token before them too and programs have rows of powers of two.
-const (
-	firstGuesses = 3
-	mostGuesses  = 7
-)
+// guessing is how many guesses a Drafter makes at once, and what the step costs that reads them in steps without any, by measurement of a
+// decoder in float32. They are one less than a power of two, as a step reads the token before them too and programs have rows of
+// powers of two.
+var guessing = []struct {
+	guesses int
+	cost    float64
+}{{0, 1}, {1, 1.3}, {3, 1.55}, {7, 1.75}}
 
-// After wrongAlone wrong guesses in a row that were made one at a time, so many tokens are written without any.
+// What is taken for granted of a draft at first: so many guesses, of which so many were right. The older ones count less and less.
 const (
-	wrongAlone = 3
-	restTokens = 64
+	firstTried = 8
+	firstRight = 7.2
+	fading     = 0.9
 )
 
 // Drafter guesses what sequences write by a second, smaller model over the same tokens (Leviathan et al. 2023), for
@@ -27,6 +29,7 @@ const (
 type Drafter struct {
 	Made, Right atomic.Int64 // guesses that were made, and that came true
 
+	cost  float64 // of a guess, in steps of the model
 	b     *Batch
 	slots []drafted
 	calls int
@@ -41,16 +44,17 @@ type drafted struct {
 
 // draft is a sequence that guesses are made for.
 type draft struct {
-	prompt  []int
-	guesses int // to make
-	wrong   int // guesses in a row, made one at a time
-	until   int // length of the text from which on guesses are made again
-	last    []int
-	from    int // place of the first of the last guesses
+	prompt []int
+	last   []int
+	from   int // place of the first of the last guesses
+
+	right, tried float64 // guesses that came true, of those that were looked at
+	gone         bool    // guesses cost more than they save
 }
 
-// NewDrafter prepares to guess by a session, which has its caches to itself.
-func NewDrafter(s *model.Session) (*Drafter, error) {
+// NewDrafter prepares to guess by a session, which has its caches to itself. cost is what a guess costs, in steps of the model that it
+// guesses for: about the bytes of its weights over those of the model's.
+func NewDrafter(s *model.Session, cost float64) (*Drafter, error) {
 	b, err := New(s, Options{})
 	if err != nil {
 		return nil, err
@@ -58,7 +62,7 @@ func NewDrafter(s *model.Session) (*Drafter, error) {
 	if b.vocab, err = vocabulary(s); err != nil {
 		return nil, err
 	}
-	return &Drafter{b: b, slots: make([]drafted, len(b.slots))}, nil
+	return &Drafter{cost: cost, b: b, slots: make([]drafted, len(b.slots))}, nil
 }
 
 // vocabulary is how many tokens a network scores.
@@ -86,7 +90,7 @@ func (d *Drafter) Fits(s *model.Session) error {
 // Draft is the Request.Draft of a sequence with that prompt. More sequences than the session has slots are guessed for in turn, which
 // reads their texts anew.
 func (d *Drafter) Draft(prompt []int) func(written []int) []int {
-	x := &draft{prompt: slices.Clone(prompt), guesses: firstGuesses}
+	x := &draft{prompt: slices.Clone(prompt), right: firstRight, tried: firstTried}
 	return func(written []int) []int {
 		guesses, err := d.guess(x, written)
 		if err != nil {
@@ -100,15 +104,17 @@ func (d *Drafter) Draft(prompt []int) func(written []int) []int {
 var errLong = errors.New("decode: the text is longer than the draft's caches")
 
 func (d *Drafter) guess(x *draft, written []int) ([]int, error) {
-	text := slices.Concat(x.prompt, written)
-	right := x.right(text)
-	d.Made.Add(int64(len(x.last)))
-	d.Right.Add(int64(right))
-	n := min(x.adapt(right, len(text)), d.b.capacity-len(text)+1)
-	switch x.last = nil; {
-	case len(text) < x.until:
+	if x.gone {
 		return nil, nil
-	case n < 1:
+	}
+	text := slices.Concat(x.prompt, written)
+	d.note(x, text)
+	n := d.guesses(x)
+	if n == 0 { // and never again: to catch up would cost what it saved
+		x.gone = true
+		return nil, nil
+	}
+	if n = min(n, d.b.capacity-len(text)+1); n < 1 {
 		return nil, errLong
 	}
 	i := d.slot(x)
@@ -116,6 +122,14 @@ func (d *Drafter) guess(x *draft, written []int) ([]int, error) {
 	past := 0
 	for past < len(text)-1 && past < len(s.tokens) && s.tokens[past] == text[past] {
 		past++
+	}
+	if chunk := d.b.o.Chunk; len(text)-past > chunk { // of a long prompt one in a step, so that nobody waits for all of it
+		s.tokens = append(s.tokens[:0], text[:past+chunk]...)
+		if _, err := d.read(i, past, text[past:past+chunk]); err != nil {
+			s.tokens = s.tokens[:0]
+			return nil, err
+		}
+		return nil, nil
 	}
 	s.tokens = append(s.tokens[:0], text...)
 	next, err := d.read(i, past, text[past:])
@@ -132,30 +146,34 @@ func (d *Drafter) guess(x *draft, written []int) ([]int, error) {
 	return x.last, nil
 }
 
-// right is how many of the last guesses came true.
-func (x *draft) right(text []int) (n int) {
-	for n < len(x.last) && x.from+n < len(text) && text[x.from+n] == x.last[n] {
-		n++
+// note counts how many of the last guesses came true. Those behind a wrong one are nothing that was looked at.
+func (d *Drafter) note(x *draft, text []int) {
+	right := 0
+	for right < len(x.last) && x.from+right < len(text) && text[x.from+right] == x.last[right] {
+		right++
 	}
-	return n
+	d.Made.Add(int64(len(x.last)))
+	d.Right.Add(int64(right))
+	if len(x.last) > 0 {
+		x.right, x.tried = fading*x.right+float64(right), fading*x.tried+float64(min(right+1, len(x.last)))
+	}
+	x.last = nil
 }
 
-// adapt tells how many guesses to make for a text of that length, by how many of the last ones came true.
-func (x *draft) adapt(right, length int) int {
-	made := len(x.last)
-	if made != 1 || right == 1 {
-		x.wrong = 0
-	} else if x.wrong++; x.wrong == wrongAlone { // a draft like this one costs more than it saves
-		x.wrong, x.until = 0, length+restTokens
+// guesses is how many at once write the most tokens in a time, 0 if none do.
+func (d *Drafter) guesses(x *draft) (most int) {
+	best := 0.0
+	for _, step := range guessing {
+		tokens, sure := 1.0, 1.0
+		for range step.guesses {
+			sure *= x.right / x.tried
+			tokens += sure
+		}
+		if speed := tokens / (step.cost + float64(step.guesses)*d.cost); speed > best {
+			best, most = speed, step.guesses
+		}
 	}
-	switch {
-	case made == 0:
-	case right == made:
-		x.guesses = min(2*x.guesses+1, mostGuesses)
-	case 2*right < made:
-		x.guesses = max(1, x.guesses/2)
-	}
-	return x.guesses
+	return most
 }
 
 // slot is that of a sequence: its own, or the one that was not used for longest.

@@ -24,7 +24,7 @@ func TestDrafter(t *testing.T) {
 				steps  int // at most, of 3 sequences that begin together
 				others int
 			}{{v, 3, 14, 2}, {v, 1, 14, 2}, {other, 2, tokens + 3, 2}, {v, 1, 12, 0}} {
-				d, err := NewDrafter(session(t, c.by, c.slots, 400))
+				d, err := NewDrafter(session(t, c.by, c.slots, 400), 0.2)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -62,13 +62,13 @@ func TestDrafter(t *testing.T) {
 
 // TestDrafterRefuses a model with other tokens, and guesses nothing where its caches end.
 func TestDrafterRefuses(t *testing.T) {
-	d, err := NewDrafter(session(t, variants[0], 1, 40))
+	d, err := NewDrafter(session(t, variants[0], 1, 40), 0.2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	guess := d.Draft(prompt(30, "a"))
-	if got := guess([]int{1, 2}); len(got) != firstGuesses {
-		t.Errorf("%d guesses, want %d", len(got), firstGuesses)
+	if got := guess([]int{1, 2}); len(got) != 7 {
+		t.Errorf("%d guesses, want 7", len(got))
 	}
 	if got := guess(make([]int, 10)); len(got) != 1 {
 		t.Errorf("%d guesses at the end of the caches, want 1", len(got))
@@ -85,37 +85,44 @@ func TestDrafterRefuses(t *testing.T) {
 	}
 }
 
-// TestDrafterRests: right guesses become more, up to seven at once; those of a draft that is always wrong become few.
-func TestDrafterRests(t *testing.T) {
-	d, err := NewDrafter(session(t, variants[0], 1, 400))
-	if err != nil {
-		t.Fatal(err)
+// TestDrafterWeighs: a cheap draft that is right guesses seven tokens at once; one that is wrong, or costs as much as the model, soon
+// guesses none; a long prompt is read by chunks before the first guess.
+func TestDrafterWeighs(t *testing.T) {
+	drafter := func(cost float64) *Drafter {
+		d, err := NewDrafter(session(t, variants[0], 1, 600), cost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
 	}
-	written, guess := []int(nil), d.Draft(prompt(5, "a"))
-	for _, want := range []int{3, 7, 7} {
+	d := drafter(0.2)
+	written, guess := []int(nil), d.Draft(prompt(300, "a"))
+	for i, want := range []int{0, 0, 7, 7, 7} {
 		next := guess(written)
 		if len(next) != want {
-			t.Errorf("%d guesses, want %d", len(next), want)
+			t.Errorf("call %d: %d guesses, want %d", i, len(next), want)
 		}
 		written = append(written, append(next, 1)...)
 	}
-	if made, right := d.Made.Load(), d.Right.Load(); made != 10 || right != 10 {
-		t.Errorf("%d of %d guesses were right, want all 10 of which is known", right, made)
+	if made, right := d.Made.Load(), d.Right.Load(); made != 14 || right != 14 {
+		t.Errorf("%d of %d guesses were right, want all 14 of which is known", right, made)
 	}
-	made := 0
-	written, guess = nil, d.Draft(prompt(5, "b"))
-	for range 200 {
-		next := guess(written)
-		id := 1
-		if made += len(next); len(next) > 0 {
-			id = (next[0] + 1) % vocab
+	for _, x := range []struct {
+		cost        float64
+		most, calls int // guesses of which none is right; how often there are some
+	}{{0.2, 7, 12}, {0.6, 3, 4}, {1.1, 0, 0}} {
+		d = drafter(x.cost)
+		written, guess = nil, d.Draft(prompt(5, "b"))
+		most, calls := 0, 0
+		for range 200 {
+			next, id := guess(written), 1
+			if len(next) > 0 {
+				most, calls, id = max(most, len(next)), calls+1, (next[0]+1)%vocab
+			}
+			written = append(written, id)
 		}
-		written = append(written, id)
-	}
-	if want := 3 + 3 + 3 + 3; made != want {
-		t.Errorf("%d wrong guesses for 200 tokens, want %d", made, want)
-	}
-	if right := d.Right.Load(); right != 10 {
-		t.Errorf("%d were right, want none but the 10 of the other text", right)
+		if most != x.most || calls > x.calls || d.Right.Load() != 0 {
+			t.Errorf("at a cost of %g: up to %d guesses, %d times; want %d, and at most %d times", x.cost, most, calls, x.most, x.calls)
+		}
 	}
 }
