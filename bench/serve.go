@@ -17,7 +17,7 @@ type servedModels struct {
 	writer, draft, encoder string
 }
 
-// formats are in what weights are served, and what of llama.cpp's is the nearest.
+// formats are in what weights are served, and what of llama.cpp's is the nearest. Both sides multiply integers.
 var formats = []struct{ ours, theirs string }{{"int8", "Q8_0"}, {"int4", "Q4_0"}}
 
 // What is written and read: few tokens a round, so that both sides have the same machine.
@@ -92,7 +92,8 @@ func (b *bench) llama(dir, program, ftype string) (*side, error) {
 
 // serveFormat measures one format.
 func (b *bench) serveFormat(name, program, checkpoint string, theirs func() (*side, error)) error {
-	s, err := startServer(program, "m="+checkpoint, "--threads", fmt.Sprint(b.threads), "--slots", fmt.Sprint(sequences), "--context", "6000", "--prefix-mb", "0")
+	s, err := startServer(program, "m="+checkpoint, "--threads", fmt.Sprint(b.threads), "--slots", fmt.Sprint(sequences), "--context", "6000", "--prefix-mb", "0",
+		"--compute", "int8") // as llama.cpp does for these types
 	if err != nil {
 		return err
 	}
