@@ -8,6 +8,7 @@ type Dims struct {
 	Context    int  // longest sequence, tokens
 	Classes    int  // of a classification; else 0
 	Regression bool // one score for each text
+	Candidates int  // of each query, of a network that ranks them; else 0
 
 	// Sizes of a network that looks at images, whose context is the number of their pixels
 	// and that has no vocabulary; else 0.

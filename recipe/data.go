@@ -74,6 +74,9 @@ func (d Data) Tokenizer() (tokenizers.Config, bool) {
 	if s, ok := d.Labelled(); ok {
 		return s.Labelled().Config, true
 	}
+	if s, ok := d.Of.(labelled.Groups); ok {
+		return s.Config, true
+	}
 	return tokenizers.DefaultConfig(), false
 }
 
@@ -89,6 +92,9 @@ func (d Data) Lengths() labelled.Lengths {
 		return s.Labelled().Lengths
 	}
 	if s, ok := d.Of.(None); ok {
+		return s.Lengths
+	}
+	if s, ok := d.Of.(labelled.Groups); ok {
 		return s.Lengths
 	}
 	return labelled.DefaultOptions().Lengths
@@ -128,6 +134,9 @@ func (d Data) Gives() string {
 	}
 	if _, ok := d.Labelled(); ok {
 		return "labelled texts"
+	}
+	if _, ok := d.Of.(labelled.Groups); ok {
+		return "queries with candidates"
 	}
 	if _, ok := d.Text(); ok || d.IsNone() {
 		return "text without labels"

@@ -160,6 +160,16 @@ func (m Model) Network(d model.Dims) (model.Network, error) {
 		return nil, fmt.Errorf("model: kind = %q does not look at images; want one of %s", m.Name, strings.Join(give[model.Viewer](), ", "))
 	case d.Outputs() > 0 && !reads:
 		return nil, fmt.Errorf("model: kind = %q predicts tokens, not labels; want one of %s", m.Name, strings.Join(give[model.Reader](), ", "))
+	case d.Candidates > 0:
+		body, ok := m.Of.(model.RankedBody)
+		if ok {
+			var n model.Candidates
+			if n, ok = body.Candidates(text); ok {
+				n.Count = d.Candidates
+				return n, nil
+			}
+		}
+		return nil, fmt.Errorf("model: kind = %q has no table [model.ranking], which says how pairs of a query and a candidate get their scores", m.Name)
 	case d.Outputs() > 0:
 		return model.Labels{Body: reader, Text: text, Classes: d.Classes}, nil
 	case sequence == nil:

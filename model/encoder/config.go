@@ -35,6 +35,7 @@ type Config struct {
 	TokenTypes *int      `toml:"token_types" doc:"how many texts a sequence may consist of; left out: 2" unit:"types"`
 	Pooler     *string   `toml:"pooler" doc:"activation of the layer before the classifier; left out: tanh" choices:"tanh|relu"`
 	Sentence   *Sentence `toml:"sentence"` // how each text gets a vector; nil: it does not
+	Ranking    *Ranking  `toml:"ranking"`  // how pairs get scores that are trained in lists; nil: they do not
 }
 
 // Default is BERT (Devlin et al. 2018) but for its size.

@@ -12,6 +12,7 @@ import (
 	"sparrow/task/discovery"
 	"sparrow/task/language"
 	"sparrow/task/masked"
+	"sparrow/task/pairs"
 	"sparrow/task/ranking"
 	"sparrow/task/sentence"
 	"sparrow/task/texts"
@@ -36,6 +37,7 @@ func All() []Kind {
 		{Name: "denoise", Fits: denoise.Fits, Open: opened(denoise.Open)},
 		{Name: "vision", Fits: vision.Fits, Open: opened(vision.Open)},
 		{Name: "discover", Named: true, Fits: discovery.Fits(vision.Fits, discovery.FitsFeatures(sentence.Fits), texts.Fits), Open: openDiscovery},
+		{Name: "pairs", Fits: pairs.Fits, Open: opened(pairs.Open)},
 		{Name: "ranking", Fits: ranking.Fits, Open: opened(ranking.Open)},
 	}
 }
