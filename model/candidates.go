@@ -9,9 +9,9 @@ import (
 // Candidates gives each pair of a query and a candidate a score, output logits [B, 1]. It trains on lists: rows n*Count to
 // (n+1)*Count - 1 are the candidates of one query, the first of which answers it. With Binary its loss is the logistic one of each pair,
 //
-//	-log σ(s_0) - 1/(Count-1) Σ log σ(-s_j),
+//	-(Count-1) log σ(s_0) - Σ_j log σ(-s_j),
 //
-// and otherwise the softmax cross entropy of the list, log Σ_j exp s_j - s_0. In Score and Infer it has no loss, so that rows may be
+// in which the answer weighs as much as all others, and otherwise the softmax cross entropy of the list, log Σ_j exp s_j - s_0. In Score and Infer it has no loss, so that rows may be
 // any pairs.
 type Candidates struct {
 	Text  Text
@@ -55,9 +55,7 @@ func (n Candidates) Build(g *Graph) error {
 			if !n.Binary {
 				return op.CrossEntropy(g.Tape, lists, g.Ints("targets", rows/n.Count))
 			}
-			// As two classes, of which the first has the score 0, a leaf that nobody sets: so each pair has a weight.
-			both := op.JoinHeads(g.Tape, g.Floats("zero", rows, 1), scores, 1) // [B, 2]
-			return op.SoftCrossEntropy(g.Tape, both, g.Floats("shares", rows, 2))
+			return op.Ranking(g.Tape, "bpo", 0, lists, nil)
 		})
 	}
 	return nil

@@ -75,7 +75,7 @@ var imports = map[string][]string{
 	"task/ranking":     {"data", "data/interactions", "internal/rng", "metrics", "model", "model/recommender", "nn", "recipe", "recommend", "task"},
 	"task/texts/page":  {"task"},
 	"task/pairs":       {"data", "data/labelled", "data/tokenizers", "internal/rng", "kernel", "metrics", "model", "recipe", "task"},
-	"task/sentence":    {"data/labelled", "data/tokenizers", "model", "recipe", "task", "kernel", "metrics", "model/encoder", "nn"},
+	"task/sentence":    {"data", "data/labelled", "data/tokenizers", "model", "recipe", "task", "kernel", "metrics", "model/encoder", "nn"},
 	"task/vision":      {"checkpoints", "configs", "data", "data/images", "kernel", "model", "model/favit", "model/vit", "recipe", "task"},
 	"task/denoise":     {"internal/rng", "configs", "data/cubes", "data/images", "metrics", "model", "model/denoiser", "recipe", "task"},
 	"task/kinds":       {"configs", "recipe", "task", "task/discovery", "task/language", "task/masked", "task/pairs", "task/ranking", "task/sentence", "task/texts", "task/vision", "task/denoise"},
@@ -104,7 +104,7 @@ var imports = map[string][]string{
 	"extend":          {"checkpoints", "data", "data/tokenizers", "factor", "internal/rng", "internal/shell", "kernel", "model", "nn", "recipe", "saved", "task"},
 	"convert":         {"attention", "factor", "model", "model/decoder", "nn", "kernel", "configs", "internal/rng", "recipe", "saved", "task"},
 
-	"retrieval": {"checkpoints", "configs", "data", "factor", "factor/cur", "internal/rng", "internal/shell", "kernel", "model", "saved", "task"},
+	"retrieval": {"checkpoints", "configs", "data", "data/labelled", "factor", "factor/cur", "internal/rng", "internal/shell", "kernel", "model", "saved", "task"},
 	"interpret": {"checkpoints", "configs", "data", "data/text", "data/tokenizers", "factor", "internal/rng", "kernel", "metrics/progress", "model", "model/decode", "saved", "task"},
 
 	"internal/cli":    {"kernel", "configs", "internal/shell"},

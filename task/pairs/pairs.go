@@ -227,11 +227,15 @@ func candidates(g labelled.Group, count int, draw func(n int) int) []pair {
 
 // feed gives lists to a program that trains; rows beyond them count nothing.
 func (t *Task) feed(s *model.Session, f task.Feed, e *labelled.TextEncoder, lists [][]pair) (*model.Program, int, error) {
+	if t.network.Binary { // a loss that leaves no list out: one counts twice
+		for i := 0; len(lists) < f.Rows; i++ {
+			lists = append(lists, lists[i])
+		}
+	}
 	p, err := t.run(s, f, e, f.Rows*t.network.Count, slices.Concat(lists...))
 	if err != nil {
 		return nil, 0, err
 	}
-	count := t.network.Count
 	if p.Has("targets") {
 		targets := make([]int, f.Rows)
 		for i := range targets {
@@ -240,17 +244,6 @@ func (t *Task) feed(s *model.Session, f task.Feed, e *labelled.TextEncoder, list
 			}
 		}
 		p.Feed(map[string][]int{"targets": targets})
-	}
-	if p.Has("shares") {
-		shares := make([]float32, 2*f.Rows*count)
-		for i := range len(lists) * count {
-			if i%count == 0 {
-				shares[2*i+1] = 1
-			} else {
-				shares[2*i] = 1 / float32(count-1)
-			}
-		}
-		p.Floats("shares").Set(shares)
 	}
 	return p, len(lists), nil
 }

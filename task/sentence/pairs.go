@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 
+	"sparrow/data"
 	"sparrow/data/labelled"
 	"sparrow/model"
 	"sparrow/task"
@@ -58,7 +59,11 @@ func (t *Task) feed(s *model.Session, f task.Feed, b *labelled.Batch, full float
 	if err != nil {
 		return nil, 0, err
 	}
-	p.Feed(map[string][]int{"tokens": b.Tokens, "types": b.Types, "lengths": b.Lengths, "targets": b.Labels})
+	marks, count := b.Labels, b.N
+	if t.how.Temperature > 0 && t.texts() == 2 {
+		marks, count = t.positives(b, full)
+	}
+	p.Feed(map[string][]int{"tokens": b.Tokens, "types": b.Types, "lengths": b.Lengths, "targets": marks})
 	shares := make([]float32, len(b.Tokens))
 	for row, n := range b.Lengths {
 		if n > 0 {
@@ -71,7 +76,32 @@ func (t *Task) feed(s *model.Session, f task.Feed, b *labelled.Batch, full float
 			p.Floats("truth").Put(i, 0, score/full)
 		}
 	}
-	return p, b.N, nil
+	return p, count, nil
+}
+
+// positives marks the pairs of a batch that mean the same, by half of the full score, and tells how many there are. A text that is there
+// already would be told from itself: its later pairs are left out.
+func (t *Task) positives(b *labelled.Batch, full float64) (marks []int, count int) {
+	seen := map[string]bool{}
+	marks = make([]int, len(b.Labels))
+	for i, label := range b.Labels {
+		first, second := t.text(b, 2*i), t.text(b, 2*i+1)
+		if marks[i] = label; label == data.IgnoredTarget {
+			continue
+		}
+		if b.Scores[i]/full < 0.5 || seen[first] || seen[second] {
+			marks[i] = data.IgnoredTarget
+			continue
+		}
+		seen[first], seen[second] = true, true
+		count++
+	}
+	return marks, max(count, 1)
+}
+
+// text tells the tokens of a row from others.
+func (t *Task) text(b *labelled.Batch, row int) string {
+	return fmt.Sprint(b.Tokens[row*b.SeqLen : row*b.SeqLen+b.Lengths[row]])
 }
 
 // part reads the pairs of a split, or of a file, and the score of texts that mean the same.

@@ -23,9 +23,10 @@ func Command() *cobra.Command {
 		Use:   "index",
 		Short: "Build an index of items for search by a model of pairs",
 		Long: "Build an index of items, from which `model search` finds those that a model of pairs ranks first for a query without scoring\n" +
-			"each. build makes one, add and remove change it, eval measures how much of what scoring everything finds is found.",
+			"each. build makes one, add and remove change it, eval measures how much of what scoring everything finds is found. mine and teach make\n" +
+			"the data that models for it learn from.",
 	}
-	c.AddCommand(buildCommand(), addCommand(), removeCommand(), evalCommand())
+	c.AddCommand(buildCommand(), addCommand(), removeCommand(), evalCommand(), mineCommand(), teachCommand())
 	return c
 }
 
