@@ -22,6 +22,7 @@ type Data struct {
 // Sources are the sources that come with the program, in the order in which messages name them.
 func Sources() []configs.Choice[data.Source] {
 	return append(slices.Concat(text.Sources(), labelled.Sources(), images.Sources(), cubes.Sources(), interactions.Sources()),
+		configs.Choice[data.Source]{Name: labelled.Groups{}.Name(), New: func() data.Source { return labelled.DefaultGroups() }},
 		configs.Choice[data.Source]{Name: none, New: func() data.Source { return DefaultNone() }})
 }
 

@@ -238,7 +238,7 @@ func TestEveryFlagIsTested(t *testing.T) {
 		all.WriteByte('\n')
 	}
 	flag := regexp.MustCompile(`(?m)^ +(?:-(\w), )?(?:    )?--([a-z-]+)`)
-	for program, subcommands := range map[string][]string{"train": {"run", "resume", "init", "keys", "sweep"}, "model": {"chat", "convert", "cost", "discover", "embed", "eval", "explain", "export", "extend", "generate", "import", "index build", "index add", "index remove", "index eval", "search", "inspect", "list", "interpret fit", "interpret show", "interpret encode", "interpret hierarchy", "interpret compare", "interpret score", "merge", "predict", "recommend", "restore", "sample", "serve"}, "compress": {"plan", "run", "verify", "report", "sweep"}} {
+	for program, subcommands := range map[string][]string{"train": {"run", "resume", "init", "keys", "sweep"}, "model": {"chat", "convert", "cost", "discover", "embed", "eval", "explain", "export", "extend", "generate", "import", "index build", "index add", "index remove", "index eval", "index mine", "index teach", "search", "inspect", "list", "interpret fit", "interpret show", "interpret encode", "interpret hierarchy", "interpret compare", "interpret score", "merge", "predict", "recommend", "restore", "sample", "serve"}, "compress": {"plan", "run", "verify", "report", "sweep"}} {
 		help := mustRun(t, t.TempDir(), program, "--help").stdout
 		listed := regexp.MustCompile(`(?m)^  (\w+)  +\w`).FindAllStringSubmatch(help, -1)
 		for _, m := range listed {

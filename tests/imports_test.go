@@ -140,6 +140,7 @@ var testImports = map[string][]string{
 	"serve":           {"checkpoints", "configs", "internal/rng", "nn", "recipe", "task/kinds"},
 	"task/corpus":     {"configs", "model/decoder"},
 	"task/discovery":  {"internal/rng"},
+	"task/pairs":      {"configs", "model/encoder", "nn"},
 	"task/sentence":   {"configs", "model/encoder", "nn"},
 	"task/kinds":      {"model/favit", "data/labelled"},
 	"train":           {"attention", "factor", "data", "data/images", "data/labelled", "data/text", "data/tokenizers", "internal/rng", "model/decode", "model/decoder", "model/encoder", "model/favit", "model/lama", "model/vit"},

@@ -96,7 +96,6 @@ func Sources() []configs.Choice[data.Source] {
 	return []configs.Choice[data.Source]{
 		{Name: "imdb", New: func() data.Source { return DefaultIMDB() }},
 		{Name: "table", New: func() data.Source { return DefaultTable() }},
-		{Name: "groups", New: func() data.Source { return DefaultGroups() }},
 		{Name: "tsv", New: func() data.Source { s := DefaultTable(); s.name = "tsv"; return s }},
 	}
 }
