@@ -154,7 +154,7 @@ func (x *Index) FitsDense(e Encoder) error {
 	return task.Refusef("retrieval: the vectors of the index are those of %s (%s), and this is %s (%s)", x.Info.Dense.Name, short(x.Info.Dense.Hash), e.Name(), short(e.Hash()))
 }
 
-func short(hash string) string { return hash[:min(len(hash), 19)] }
+func short(hash string) string { return hash[:min(len(hash), 24)] }
 
 // prepare makes what is derived from the scores.
 func (x *Index) prepare() {

@@ -22,24 +22,26 @@ type Checkpoint struct {
 	Model  *saved.Model
 	ranker task.Ranker
 	logits bool
+	int8s  bool
 }
 
-// OpenCheckpoint opens a run or a checkpoint that ranks.
-func OpenCheckpoint(path string) (*Checkpoint, error) {
-	l, err := saved.Open(path, false, model.Options{Packed: true})
+// OpenCheckpoint opens a run or a checkpoint that ranks. With int8s it computes by products of 8-bit integers, which is faster and another
+// scorer: its scores are not the same.
+func OpenCheckpoint(path string, int8s bool) (*Checkpoint, error) {
+	l, err := saved.Open(path, false, model.Options{Packed: true, Int8: int8s})
 	if err != nil {
 		return nil, err
 	}
-	return NewCheckpoint(l)
+	return NewCheckpoint(l, int8s)
 }
 
-// NewCheckpoint makes a scorer of a model that is open.
-func NewCheckpoint(l *saved.Model) (*Checkpoint, error) {
+// NewCheckpoint makes a scorer of a model that is open; int8s says whether that computes by products of 8-bit integers.
+func NewCheckpoint(l *saved.Model, int8s bool) (*Checkpoint, error) {
 	r, ok := l.Task.(task.Ranker)
 	if !ok || !r.Ranks() {
 		return nil, task.Refusef("%s ranks nothing; want a model of pairs of texts with a score or two classes, or a sentence encoder", l.Dir)
 	}
-	c := &Checkpoint{Model: l, ranker: r}
+	c := &Checkpoint{Model: l, ranker: r, int8s: int8s}
 	if p, ok := l.Task.(task.Predictor); ok {
 		c.logits = len(p.Names()) == 2
 	}
@@ -50,7 +52,13 @@ func NewCheckpoint(l *saved.Model) (*Checkpoint, error) {
 func (c *Checkpoint) Name() string { return c.Model.Dir }
 
 // Hash implements Scorer: that of the checkpoint's manifest, which has those of all its files.
-func (c *Checkpoint) Hash() string { return hashOf(c.Model) }
+func (c *Checkpoint) Hash() string {
+	hash := hashOf(c.Model)
+	if c.int8s {
+		hash = "int8 " + hash
+	}
+	return hash
+}
 
 func hashOf(l *saved.Model) string {
 	hash := "sha256:" + l.Files.Manifest().SHA256

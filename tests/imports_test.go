@@ -111,7 +111,7 @@ var imports = map[string][]string{
 	"restore":         {"data/cubes", "factor", "kernel", "internal/rng"},
 	"cmd/train":       {"group", "internal/cli", "saved", "sweep", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress":    {"internal/cli", "checkpoints", "compress", "compress/report", "internal/shell", "sweep"},
-	"cmd/model/index": {"checkpoints", "configs", "data", "internal/cli", "internal/shell", "metrics/plot", "metrics/progress", "retrieval", "saved", "serve"},
+	"cmd/model/index": {"checkpoints", "configs", "data", "internal/cli", "internal/shell", "metrics/chart", "metrics/progress", "retrieval", "saved", "serve"},
 	"cmd/model":       {"cmd/model/index", "internal/cli", "internal/machine", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page", "data/cubes", "restore"},
 
 	// What is above everything, and imported by nothing.

@@ -287,7 +287,7 @@ func (c serveConfig) open() (models []serve.Model, err error) {
 			}
 		}
 		if m.Index != "" {
-			if x.Search, err = index.Searcher(l, m.Index, m.Dense); err != nil {
+			if x.Search, err = index.Searcher(l, o.Int8, m.Index, m.Dense); err != nil {
 				return nil, err
 			}
 		}

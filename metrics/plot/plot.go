@@ -92,11 +92,6 @@ func lossPlot(title string, records []metrics.Record) ([]byte, error) {
 		addCurve(p, validation.reduce().clip(p.Y.Max), style, radius, name)
 	}
 
-	return drawn(p)
-}
-
-// drawn is a picture as an SVG file.
-func drawn(p *plot.Plot) ([]byte, error) {
 	canvas := vgsvg.New(plotWidth, plotHeight)
 	p.Draw(draw.Crop(draw.New(canvas), vg.Points(4), -vg.Points(14), vg.Points(4), -vg.Points(6)))
 	var svg bytes.Buffer
@@ -108,30 +103,24 @@ func drawn(p *plot.Plot) ([]byte, error) {
 		[]byte("font-family:'Liberation Sans',Arial,Helvetica,sans-serif")), nil
 }
 
-// newLossPlot returns the empty frame of a loss.
+// newLossPlot returns the empty frame: title, axes, grid and legend.
 func newLossPlot(records []metrics.Record) *plot.Plot {
-	y := "loss (nats per token)"
-	for _, r := range records {
-		_, plain := r.Value("accuracy")
-		_, validation := r.Value("validation_accuracy")
-		if plain || validation {
-			y = "loss (nats per example)"
-			break
-		}
-	}
-	return newFrame("Training and validation loss", "step", y)
-}
-
-// newFrame returns an empty frame: title, axes, grid and legend.
-func newFrame(title, x, y string) *plot.Plot {
 	sans := func(size vg.Length) font.Font {
 		return font.Font{Typeface: "Liberation", Variant: "Sans", Size: size}
 	}
 	p := plot.New()
-	p.Title.Text = title
+	p.Title.Text = "Training and validation loss"
 	p.Title.TextStyle.Font, p.Title.TextStyle.Color = sans(vg.Points(13)), inkColor
 	p.Title.Padding = vg.Points(8)
-	p.X.Label.Text, p.Y.Label.Text = x, y
+	p.X.Label.Text, p.Y.Label.Text = "step", "loss (nats per token)"
+	for _, r := range records {
+		_, plain := r.Value("accuracy")
+		_, validation := r.Value("validation_accuracy")
+		if plain || validation {
+			p.Y.Label.Text = "loss (nats per example)"
+			break
+		}
+	}
 	for _, axis := range []*plot.Axis{&p.X, &p.Y} {
 		axis.Label.TextStyle.Font, axis.Label.TextStyle.Color = sans(vg.Points(11)), inkColor
 		axis.Label.Padding = vg.Points(5)

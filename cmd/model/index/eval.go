@@ -1,6 +1,7 @@
 package index
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/internal/cli"
-	"sparrow/metrics/plot"
+	"sparrow/metrics/chart"
 	"sparrow/retrieval"
 )
 
@@ -94,7 +95,7 @@ func evalCommand() *cobra.Command {
 	c.Flags().IntSliceVar(&budgets, "budgets", []int{50, 100, 200, 400}, "pairs that may be scored")
 	c.Flags().IntSliceVar(&ks, "k", []int{1, 10, 50, 100}, "numbers of items to find")
 	c.Flags().StringSliceVar(&methods, "methods", nil, "methods of model search (default: all that the index can)")
-	c.Flags().StringVarP(&out, "output", "o", "", "folder for report.json and a plot for each k (empty: none)")
+	c.Flags().StringVarP(&out, "output", "o", "", "folder for report.json and a chart for each k (empty: none)")
 	c.Flags().StringVar(&truthFile, "truth", "", "file of scored pairs (empty: truth.pairs in the folder of the index)")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object")
 	c.MarkFlagRequired("queries")
@@ -170,7 +171,7 @@ func printReport(r *retrieval.Report, x *retrieval.Index) {
 	}
 }
 
-// writeReport writes report.json and for each k a plot of recall over budgets.
+// writeReport writes report.json and for each k a chart of recall over budgets.
 func writeReport(dir string, r *retrieval.Report, ks []int) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -183,19 +184,22 @@ func writeReport(dir string, r *retrieval.Report, ks []int) error {
 		return err
 	}
 	for _, k := range ks {
-		var lines []plot.Line
+		c := chart.Chart{Title: fmt.Sprintf("How many of the %d best are found", k), XLabel: "pairs scored", YLabel: "recall"}
 		for _, v := range r.Recalls {
 			if v.K != k || v.Name == string(retrieval.Exact) {
 				continue
 			}
-			if n := len(lines); n == 0 || lines[n-1].Name != v.Name {
-				lines = append(lines, plot.Line{Name: v.Name})
+			if n := len(c.Lines); n == 0 || c.Lines[n-1].Name != v.Name {
+				c.Lines = append(c.Lines, chart.Line{Name: v.Name, Look: n})
 			}
-			at := &lines[len(lines)-1]
+			at := &c.Lines[len(c.Lines)-1]
 			at.X, at.Y = append(at.X, float64(v.Budget)), append(at.Y, v.Recall)
 		}
-		path := filepath.Join(dir, fmt.Sprintf("recall-%d.svg", k))
-		if err := plot.WriteLines(path, fmt.Sprintf("How many of the %d best are found", k), "pairs scored", "recall", lines); err != nil {
+		var svg bytes.Buffer
+		if err := c.Write(&svg); err != nil {
+			return err
+		}
+		if err := checkpoints.WriteFileAtomic(filepath.Join(dir, fmt.Sprintf("recall-%d.svg", k)), svg.Bytes()); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ func Command() *cobra.Command {
 }
 
 // scorerFlags say which scorer and which encoder are used, where they are not those of the index.
-type scorerFlags struct{ scorer, dense, keyFile string }
+type scorerFlags struct{ scorer, dense, keyFile, compute string }
 
 func (f *scorerFlags) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.scorer, "scorer", "", "run, checkpoint or URL of the index's scorer, if that has moved")
@@ -41,12 +41,17 @@ func (f *scorerFlags) flags(c *cobra.Command) {
 
 func (f *scorerFlags) key(c *cobra.Command) {
 	c.Flags().StringVar(&f.keyFile, "api-key-file", "", "file with the API key of a scorer that is a URL")
+	c.Flags().StringVar(&f.compute, "compute", "", "of a scorer that is a checkpoint: float32, or int8, which is faster and another scorer (default: the index's, else float32)")
+	cli.Choices(c, "compute", "float32", "int8")
 }
 
 // open opens a scorer: a re-ranker at a URL, whose model stands behind a #, or a checkpoint.
 func (f *scorerFlags) open(where string) (retrieval.Scorer, error) {
 	if !strings.HasPrefix(where, "http://") && !strings.HasPrefix(where, "https://") {
-		return retrieval.OpenCheckpoint(where)
+		if f.compute != "" && f.compute != "float32" && f.compute != "int8" {
+			return nil, cli.Usagef("--compute %s; want float32 or int8", f.compute)
+		}
+		return retrieval.OpenCheckpoint(where, f.compute == "int8")
 	}
 	h := retrieval.HTTP{}
 	h.URL, h.Model, _ = strings.Cut(where, "#")
@@ -63,6 +68,9 @@ func (f *scorerFlags) open(where string) (retrieval.Scorer, error) {
 // tools opens what an index was built with.
 func (f *scorerFlags) tools(x *retrieval.Index, encodes bool) (s retrieval.Scorer, e retrieval.Encoder, err error) {
 	where := f.scorer
+	if f.compute == "" && strings.HasPrefix(x.Info.Scorer.Hash, "int8 ") {
+		f.compute = "int8"
+	}
 	if where == "" {
 		where = x.Info.Scorer.Name
 	}

@@ -12,13 +12,14 @@ import (
 // rememberedPairs is how many scored pairs a server keeps for queries that come again.
 const rememberedPairs = 1 << 20
 
-// Searcher searches an index by a model that is open, for a server. dense says where the index's sentence encoder is; "": where it was.
-func Searcher(l *saved.Model, dir, dense string) (func(ctx context.Context, query string, k, budget int, method string) (serve.SearchResults, error), error) {
+// Searcher searches an index by a model that is open, for a server. int8s says whether the model computes by products of
+// 8-bit integers, dense where the index's sentence encoder is; "": where it was.
+func Searcher(l *saved.Model, int8s bool, dir, dense string) (func(ctx context.Context, query string, k, budget int, method string) (serve.SearchResults, error), error) {
 	x, err := retrieval.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	s, err := retrieval.NewCheckpoint(l)
+	s, err := retrieval.NewCheckpoint(l, int8s)
 	if err != nil {
 		return nil, err
 	}
