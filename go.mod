@@ -23,6 +23,8 @@ require (
 	github.com/sbinet/npyio v0.6.0
 	// Commands, flags and help. Apache-2.0, 7k lines, active (December 2025).
 	github.com/spf13/cobra v1.10.2
+	// Letters on what model explain draws. BSD-3, 60k lines of which one font is used, linked by gonum's plots anyway; the Go team's.
+	golang.org/x/image v0.30.0
 	// CPU features, atomic renames, free memory. BSD-3, 240k lines of which two packages are used, the Go team's.
 	golang.org/x/sys v0.48.0
 	// Whether progress goes to a terminal. BSD-3, 1.4k lines, the Go team's.
@@ -76,7 +78,6 @@ require (
 	github.com/xtgo/set v1.0.0 // indirect
 	go4.org/unsafe/assume-no-moving-gc v0.0.0-20231121144256-b99613f794b6 // indirect
 	golang.org/x/exp/typeparams v0.0.0-20231108232855-2478ac86f678 // indirect
-	golang.org/x/image v0.30.0 // indirect
 	golang.org/x/mod v0.41.0 // indirect
 	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/tools v0.51.0 // indirect

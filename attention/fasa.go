@@ -76,7 +76,7 @@ func (k FaSA) KeyGroups(l MapLayer, height, width int) []KeyGroup {
 	for i, set := range (factorized{k, l}).keySets(height * width) {
 		g := KeyGroup{Name: names[i], Set: set, Height: l.Window, Width: l.Window}
 		if k.Groups == "all" && i == 0 {
-			g.Height, g.Width = height, width
+			g.Height, g.Width, g.Whole = height, width, true
 		}
 		groups = append(groups, g)
 	}

@@ -61,7 +61,8 @@ type Grouped interface {
 type KeyGroup struct {
 	Name          string
 	Set           op.KeySet
-	Height, Width int // of the map of places that the keys stand for
+	Height, Width int  // of the map of places that the keys stand for
+	Whole         bool // the places are parts of the whole map, not of a window around each pixel
 }
 
 // Maps are the attentions over maps that come with this package, in the order in which messages name them.

@@ -370,3 +370,70 @@ func logProbabilities(dst []float64, scores []float32) {
 		dst[i] = float64(v) - most - math.Log(sum)
 	}
 }
+
+// Sample is what the source and the result make of one input.
+type Sample struct {
+	Input  string `json:"input"`
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// written is how many tokens a sample has where the config does not say what to write.
+const written = 60
+
+// samples are what two models write after the config's prompt, or after the beginning of the validation text where there is none, or
+// what they say of the beginning of a text of the validation split.
+func samples(ctx context.Context, goal task.Task, models ...*saved.Model) ([]Sample, error) {
+	suggests, ok := goal.(task.Suggester)
+	if !ok {
+		return nil, nil
+	}
+	var said [2]string
+	var input string
+	for i, l := range models {
+		x, err := suggests.Suggest(ctx, l.Session)
+		if err != nil {
+			return nil, err
+		}
+		writer, writes := goal.(task.Generator)
+		predictor, predicts := goal.(task.Predictor)
+		switch {
+		case x.Sample != "":
+			input, said[i] = l.Config.Sample.Prompt, x.Sample
+		case writes && x.Command == "generate" && len(x.Args) > 1:
+			input = x.Args[1]
+			if said[i], err = continued(ctx, writer, l, input); err != nil {
+				return nil, err
+			}
+		case predicts && x.Command == "predict" && len(x.Args) == 1 && predictor.Reads() == task.OneText:
+			input = x.Args[0]
+			all, err := predictor.Predict(ctx, l.Session, []task.Input{{Texts: x.Args}})
+			if err != nil {
+				return nil, err
+			}
+			for j, v := range all[0][:min(3, len(all[0]))] {
+				if j > 0 {
+					said[i] += ", "
+				}
+				said[i] += fmt.Sprintf("%s %.3f", v.Name, v.X)
+			}
+		default:
+			return nil, nil
+		}
+	}
+	return []Sample{{input, said[0], said[1]}}, nil
+}
+
+// continued is a prompt with what a model writes after it, the likeliest token each time.
+func continued(ctx context.Context, g task.Generator, l *saved.Model, prompt string) (string, error) {
+	ids, err := g.Tokenizer().Encode(prompt)
+	if err != nil || len(ids) == 0 {
+		return "", err
+	}
+	r := decode.Request{Tokens: l.Config.Room(len(ids), written), Stop: decode.StopAt(g.Ends()...)}
+	err = decode.Generate(ctx, l.Session, [][]int{ids}, r, func(_, token int) error {
+		ids = append(ids, token)
+		return nil
+	})
+	return g.Tokenizer().Decode(ids), err
+}

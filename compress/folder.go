@@ -2,6 +2,7 @@ package compress
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"sparrow/checkpoints"
 	"sparrow/configs"
+	"sparrow/factor"
 	"sparrow/internal/shell"
 	"sparrow/saved"
 )
@@ -52,6 +54,48 @@ func Read(dir string) (*Record, error) {
 		}
 	}
 	return r, nil
+}
+
+// mostWork bounds what [Record.Spectra] computes, in multiply-adds of about a minute.
+const mostWork = 1e11
+
+// Spectra are the singular values of the compressed layers in the source, by layer, of those whose method kept none. There are none
+// where the source is gone or is another by now, and of layers that would take too long.
+func (r *Record) Spectra(ctx context.Context) (map[string][]float64, error) {
+	out := map[string][]float64{}
+	dir, err := saved.Find(r.Plan.From, false)
+	if err != nil {
+		return out, nil
+	}
+	c, err := checkpoints.Open(dir)
+	if err != nil || c.Manifest().SHA256 != r.Plan.Parent {
+		return out, nil
+	}
+	arrays, err := c.Arrays("model.npz")
+	if err != nil {
+		return out, nil
+	}
+	dense := saved.ByName(arrays)
+	work := 0.0
+	for _, l := range r.Plan.Layers {
+		w, is := dense[l.Name+".weight"].Data.([]float32)
+		if values, _ := r.Known[l.Name+".values"].Data.([]float64); len(values) > 0 || !is {
+			continue
+		}
+		if work += 5 * float64(l.Out) * float64(l.In) * float64(min(l.Out, l.In)); work > mostWork {
+			break
+		}
+		m, err := factor.FromFloat32(l.Out, l.In, w)
+		if err != nil {
+			continue // a layer of another shape: it was cut
+		}
+		d, err := factor.ThinSVD(ctx, m, nil)
+		if err != nil {
+			return nil, fmt.Errorf("compress: %s: %w", l.Name, err)
+		}
+		out[l.Name] = d.S
+	}
+	return out, nil
 }
 
 // finished refuses a folder that lacks a file of every finished compression.

@@ -27,3 +27,19 @@ func TestLikeness(t *testing.T) {
 		t.Errorf("%+v, want a sum of divergences of %g over 2 rows, 1 of which agrees", l, want)
 	}
 }
+
+// TestDoubt: a prediction that is more than ten times off is warned of, either way, and nothing else is.
+func TestDoubt(t *testing.T) {
+	for _, c := range []struct {
+		measured, predicted float64
+		warns               bool
+	}{{0.02, 0.015, false}, {0.17, 1e-4, true}, {1e-3, 0.02, true}, {-0.05, 0.02, false}, {-0.05, 0.001, true}, {5e-4, 1e-7, false}, {0.02, 0.0021, false}} {
+		r := Result{Measure: "fisher", Loss: c.predicted, Before: &Quality{Values: []Measurement{{"loss", 1}}}, Compressed: &Quality{Values: []Measurement{{"loss", 1 + c.measured}}}}
+		if got := r.Doubt(); (got != "") != c.warns {
+			t.Errorf("%g measured, %g predicted: %q", c.measured, c.predicted, got)
+		}
+		if r.Measure = ""; r.Doubt() != "" {
+			t.Error("a warning about what is no prediction of the loss")
+		}
+	}
+}

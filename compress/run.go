@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -62,6 +63,21 @@ func qualityOf(s task.Score) *Quality {
 		q.Values = append(q.Values, Measurement{v.Name, v.X})
 	}
 	return q
+}
+
+// Doubt warns of a prediction that is more than ten times off, either way: the second-order estimate does not hold there. "": it does,
+// nothing was predicted or measured, or both are below a thousandth of a nat.
+func (r Result) Doubt() string {
+	const times, nothing = 10, 1e-3
+	if r.Measure != "fisher" || r.Before == nil || r.Compressed == nil {
+		return ""
+	}
+	measured, predicted := r.Compressed.Loss()-r.Before.Loss(), r.Loss
+	size := math.Abs(measured)
+	if max(size, predicted) < nothing || size <= times*predicted && predicted <= times*size {
+		return ""
+	}
+	return fmt.Sprintf("the loss was predicted to rise by %.2g and changed by %+.2g, more than tenfold apart: the prediction, made of second derivatives, does not hold for this model; go by what is measured", predicted, measured)
 }
 
 // Run compresses a checkpoint into the folder dir, or continues what was begun there by the same config. A folder with

@@ -28,6 +28,7 @@ type Verification struct {
 	Before     *Performance `json:"before"` // null: the data to measure on is not there
 	After      *Performance `json:"after"`
 	Likeness   *Likeness    `json:"likeness,omitempty"` // null: the models give no distributions
+	Samples    []Sample     `json:"samples,omitempty"`  // none: the models write and name nothing
 }
 
 // Promise is one property that a compression must have.
@@ -324,6 +325,9 @@ func (v *verifier) measure(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	if v.Likeness, err = likeness(ctx, before.Task, before, after); err != nil {
+		return err
+	}
+	if v.Samples, err = samples(ctx, before.Task, before, after); err != nil {
 		return err
 	}
 	want := v.Result.Compressed

@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/png"
-	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -26,14 +25,12 @@ type PanelRow struct {
 // Panel is one part of a picture.
 type Panel struct {
 	Name  string
+	Scale string // what its colours span, as "0 to 0.031"; "": it has none
 	Image *image.RGBA
 }
 
 // LeastPanel is the least side of a panel, so that a digit can be looked at.
 const LeastPanel = 224
-
-// panelGap is the white between panels, pixels.
-const panelGap = 8
 
 // Panel draws a map of side by side values, each as a square.
 func (p *Picture) Panel(side int, at func(i int) color.RGBA) *image.RGBA {
@@ -46,54 +43,73 @@ func (p *Picture) Panel(side int, at func(i int) color.RGBA) *image.RGBA {
 	return out
 }
 
-// Heat is a panel of values from 0 on.
-func (p *Picture) Heat(side int, values []float64) *image.RGBA {
-	largest := 0.0
-	for _, v := range values {
-		largest = max(largest, v)
-	}
-	return p.Panel(side, func(i int) color.RGBA {
-		if largest == 0 {
-			return heatColour(0)
+// Heat is a panel of values that are not negative, in colours from the least one to where a hundredth of them lies above, so that
+// single values do not make the rest dark. Values that are nearly alike are drawn from 0 on.
+func (p *Picture) Heat(name string, side int, values []float64) Panel {
+	s := scaleOf(values)
+	return Panel{name, s.text(), p.Panel(side, func(i int) color.RGBA { return HeatColour(s.part(values[i])) })}
+}
+
+// Overlay is a panel of values over an image of the picture's side, which is seen in grey where values are small. Its scale is that of the
+// same values alone.
+func (p *Picture) Overlay(name string, side int, values []float64, under *image.RGBA) Panel {
+	s := scaleOf(values)
+	out := p.Panel(side, func(i int) color.RGBA { return HeatColour(s.part(values[i])) })
+	for y := range p.Side {
+		for x := range p.Side {
+			v := s.part(values[y*side/p.Side*side+x*side/p.Side])
+			c, grey := out.RGBAAt(x, y), float64(color.GrayModel.Convert(under.RGBAAt(x, y)).(color.Gray).Y)
+			mix := func(heat uint8) uint8 { return uint8(math.Round((0.25+0.55*v)*float64(heat) + (0.75-0.55*v)*grey)) }
+			out.SetRGBA(x, y, color.RGBA{mix(c.R), mix(c.G), mix(c.B), 255})
 		}
-		return heatColour(values[i] / largest)
-	})
+	}
+	return Panel{name, "", out}
+}
+
+// scale is what the colours of a panel span.
+type scale struct{ low, high float64 }
+
+// alike is how near values are, relative to the largest, that differ by nothing worth a colour.
+const alike = 0.05
+
+func scaleOf(values []float64) scale {
+	if len(values) == 0 {
+		return scale{}
+	}
+	sorted := slices.Clone(values)
+	slices.Sort(sorted)
+	n := len(sorted)
+	s := scale{sorted[0], sorted[n-1-n/100]}
+	if s.high <= 0 {
+		s.high = sorted[n-1]
+	}
+	if s.high-s.low < alike*s.high || s.low < 0.02*s.high {
+		s.low = 0
+	}
+	return s
+}
+
+func (s scale) text() string { return fmt.Sprintf("%.2g to %.2g", s.low, s.high) }
+
+// part is a value's place on the scale.
+func (s scale) part(x float64) float64 {
+	if s.high <= s.low {
+		return 0
+	}
+	return min((x-s.low)/(s.high-s.low), 1)
 }
 
 // heatColours go from dark to bright as those of the map "inferno" of matplotlib, at equal steps.
 var heatColours = [][3]float64{{0, 0, 4}, {87, 16, 110}, {188, 55, 84}, {249, 142, 9}, {252, 255, 164}}
 
-// heatColour is that of a value from 0 to 1.
-func heatColour(v float64) color.RGBA {
+// HeatColour is that of a value from 0 to 1.
+func HeatColour(v float64) color.RGBA {
 	at := min(max(v, 0), 1) * float64(len(heatColours)-1)
 	i := min(int(at), len(heatColours)-2)
 	mix := func(c int) uint8 {
 		return uint8(math.Round(heatColours[i][c] + (at-float64(i))*(heatColours[i+1][c]-heatColours[i][c])))
 	}
 	return color.RGBA{mix(0), mix(1), mix(2), 255}
-}
-
-// WritePNG draws the panels, row by row on white.
-func (p *Picture) WritePNG(w io.Writer) error {
-	columns := 0
-	for _, row := range p.Rows {
-		columns = max(columns, len(row.Panels))
-	}
-	step := p.Side + panelGap
-	out := image.NewRGBA(image.Rect(0, 0, columns*step+panelGap, len(p.Rows)*step+panelGap))
-	for i := range out.Pix {
-		out.Pix[i] = 255
-	}
-	for r, row := range p.Rows {
-		for c, panel := range row.Panels {
-			left, top := panelGap+c*step, panelGap+r*step
-			for y := range p.Side {
-				at := out.PixOffset(left, top+y)
-				copy(out.Pix[at:at+4*p.Side], panel.Image.Pix[panel.Image.PixOffset(0, y):])
-			}
-		}
-	}
-	return png.Encode(w, out)
 }
 
 // Legend says what the panels are, a line a row.

@@ -86,7 +86,7 @@ func TestImportImages(t *testing.T) {
 		t.Errorf("a run that starts from it takes images otherwise: %s", tuned)
 	}
 	out := model(0, "explain", "vit", "a.png", "-o", "seen.png")
-	if _, _, err := image.Decode(bytes.NewReader(read("seen.png"))); err != nil || !strings.Contains(out, "gradient of the loss, attention through all blocks") || !strings.Contains(out, "block 1") {
+	if _, _, err := image.Decode(bytes.NewReader(read("seen.png"))); err != nil || !strings.Contains(out, "gradient of the loss, gradient over image, attention through blocks, over the image") || !strings.Contains(out, "block 1") {
 		t.Errorf("explain says %s and draws: %v", out, err)
 	}
 	if err := os.Remove(filepath.Join(dir, "out", "preprocessor_config.json")); err != nil {

@@ -90,6 +90,7 @@ var imports = map[string][]string{
 	"train/page":      {"metrics"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
 	"metrics/chart":   {},
+	"task/panels":     {"task"},
 	"sweep":           {"checkpoints", "compress", "metrics/chart", "configs", "internal/shell", "recipe", "saved", "task", "train"},
 	"group":           {"kernel"},
 	"train/shard":     {"group", "nn"},
@@ -111,8 +112,8 @@ var imports = map[string][]string{
 	"restore":         {"data/cubes", "factor", "kernel", "internal/rng"},
 	"cmd/train":       {"group", "internal/cli", "saved", "sweep", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
 	"cmd/compress":    {"internal/cli", "checkpoints", "compress", "compress/report", "internal/shell", "sweep"},
-	"cmd/model/index": {"checkpoints", "configs", "data", "internal/cli", "internal/shell", "metrics/chart", "metrics/progress", "retrieval", "saved", "serve"},
-	"cmd/model":       {"cmd/model/index", "internal/cli", "internal/machine", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/texts/page", "data/cubes", "restore"},
+	"cmd/model/index": {"checkpoints", "configs", "data", "internal/cli", "internal/shell", "metrics/plot", "metrics/chart", "metrics/progress", "retrieval", "saved", "serve"},
+	"cmd/model":       {"cmd/model/index", "internal/cli", "internal/machine", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/panels", "task/texts/page", "data/cubes", "restore"},
 
 	// What is above everything, and imported by nothing.
 	"internal/rename":         {"internal/cli"},
@@ -169,6 +170,7 @@ var modules = map[string][]string{
 	"github.com/rivo/uniseg":     {"data/tokenizers"},
 	"golang.org/x/text":          {"data/tokenizers"},
 	"gonum.org/v1/plot":          {"metrics/plot", "tests/claims"},
+	"golang.org/x/image":         {"task/panels"},
 	"google.golang.org/protobuf": {"metrics", "checkpoints/onnx"},
 
 	"github.com/prometheus/client_golang":      {"serve"},

@@ -376,31 +376,19 @@ func TestExplainPicture(t *testing.T) {
 	if err != nil || found[0][0].Name != p.Prediction[0].Name || math.Abs(found[0][0].X-p.Prediction[0].X) > 1e-6 {
 		t.Errorf("explains %+v, predicts %+v, %v", p.Prediction, found, err)
 	}
-	const want = "row 1       pixels: the image, gradient of the loss, effective receptive field\n" +
-		"row 2       attention of stage 1: global 3x3, local 3x3, dilated 3x3\n" +
-		"row 3       attention of stage 2: global 3x3, local 3x3\n" +
-		"row 4       attention of stage 3: global 2x2, local 3x3\n"
+	const want = "row 1       pixels: the image, gradient of the loss, gradient over image, receptive field\n" +
+		"row 2       attention of stage 1: global 3x3, global over image, local 3x3, dilated 3x3\n" +
+		"row 3       attention of stage 2: global 3x3, global over image, local 3x3\n" +
+		"row 4       attention of stage 3: global 2x2, global over image, local 3x3\n"
 	if got := p.Legend(); got != want {
 		t.Errorf("legend:\n%swant:\n%s", got, want)
 	}
-	var b bytes.Buffer
-	if err := p.WritePNG(&b); err != nil {
-		t.Fatal(err)
+	// The first panel is the file, a pixel 19 wide; the third has it in grey beneath the gradient.
+	if c := p.Rows[0].Panels[0].Image.RGBAAt(19*5+3, 1); p.Side != 228 || c.R != 255 || c.G != 0 || c.B != 5 {
+		t.Errorf("pixel 5 of the bar is %v of %d, want 255 0 5", c, p.Side)
 	}
-	drawn, err := png.Decode(&b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const side, gap = 228, 8 // 12 * 19
-	if got, want := drawn.Bounds().Max, image.Pt(3*(side+gap)+gap, 4*(side+gap)+gap); got != want {
-		t.Errorf("the picture is %v, want %v", got, want)
-	}
-	// The first panel is the file, a pixel 19 wide; beyond a row's panels it is white.
-	r, g, blue, _ := drawn.At(gap+19*5+3, gap+1).RGBA()
-	if r>>8 != 255 || g>>8 != 0 || blue>>8 != 5 {
-		t.Errorf("pixel 5 of the bar is %d %d %d, want 255 0 5", r>>8, g>>8, blue>>8)
-	}
-	if r, g, _, _ := drawn.At(3*side, 4*side).RGBA(); r>>8 != 255 || g>>8 != 255 {
-		t.Error("no white where there is no panel")
+	over, alone := p.Rows[0].Panels[2], p.Rows[0].Panels[1]
+	if over.Scale != "" || !strings.Contains(alone.Scale, " to ") || bytes.Equal(over.Image.Pix, alone.Image.Pix) {
+		t.Errorf("the gradient has the scale %q, over the image %q", alone.Scale, over.Scale)
 	}
 }

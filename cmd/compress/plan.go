@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"syscall"
@@ -109,9 +110,20 @@ func percent(n, of int) float64 { return 100 * float64(n) / float64(of) }
 
 func loss(p *compress.Plan, x float64) string {
 	if p.Measure == "fisher" {
-		return fmt.Sprintf("%+.4f", x)
+		return nats(x)
+	}
+	if x > 0 && x < 1e-3 {
+		return fmt.Sprintf("%.2g", x)
 	}
 	return fmt.Sprintf("%.4f", x)
+}
+
+// nats is a change of the loss with four decimals, or two digits of a small one.
+func nats(x float64) string {
+	if x != 0 && math.Abs(x) < 1e-3 {
+		return fmt.Sprintf("%+.2g", x)
+	}
+	return fmt.Sprintf("%+.4f", x)
 }
 
 func flooredText(l compress.LayerPlan) string {

@@ -75,7 +75,10 @@ func printResult(w io.Writer, r *compress.Result, dir, page string) error {
 		fmt.Fprintf(w, "atoms changed   in each tenth of fine-tuning %s\n", r.Changed)
 	}
 	if r.Before != nil && r.Measure == "fisher" {
-		fmt.Fprintf(w, "loss increase   %+.4f measured, %+.4f predicted\n", r.Compressed.Loss()-r.Before.Loss(), r.Loss)
+		fmt.Fprintf(w, "loss increase   %s measured, %s predicted\n", nats(r.Compressed.Loss()-r.Before.Loss()), nats(r.Loss))
+	}
+	if doubt := r.Doubt(); doubt != "" {
+		fmt.Fprintf(w, "warning: %s\n", doubt)
 	}
 	if page == "" { // there is no promise to verify
 		_, err := fmt.Fprintf(w, "checkpoint      %s\n\nnext:\n  %s\n", filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), shell.Command("model", "eval", dir))

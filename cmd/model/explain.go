@@ -14,6 +14,7 @@ import (
 	"sparrow/model"
 	"sparrow/saved"
 	"sparrow/task"
+	"sparrow/task/panels"
 )
 
 func explainCommand() *cobra.Command {
@@ -26,7 +27,7 @@ func explainCommand() *cobra.Command {
 		Long: "Draw what a model of images looks at in a PNG or JPEG file, as panels in rows: the image and the gradient of the loss\n" +
 			"by its pixels. Of a FaViT follow the effective receptive field of the middle of the last map and the attention of each\n" +
 			"stage's last block, by groups of FaSA; of a vision transformer what of each patch reaches the class token through all\n" +
-			"blocks (attention rollout), and what that reads in each. Dark is nothing, bright a panel's largest value.\n\n" +
+			"blocks (attention rollout), and what that reads in each. Colours span what a panel names.\n\n" +
 			"A model that recommends has each recommendation printed, and below it what speaks for it: the user's items with their\n" +
 			"shares of the score, and fields with the weight of their gates.",
 		Example: "  model explain runs/mnist-favit digit.png -o seen.png\n" +
@@ -55,7 +56,7 @@ func explainCommand() *cobra.Command {
 				return cli.Usagef("%w", err)
 			}
 			var b bytes.Buffer
-			if err := p.WritePNG(&b); err != nil {
+			if err := panels.WritePNG(&b, fmt.Sprintf("%s: %s, probability %.4f", args[1], p.Prediction[0].Name, p.Prediction[0].X), p); err != nil {
 				return err
 			}
 			if err := checkpoints.WriteFileAtomic(out, b.Bytes()); err != nil {

@@ -19,6 +19,7 @@ const (
 // chart is a small line chart as SVG.
 type chart struct {
 	width, height  int
+	legend         int // room for names of series, at the right; 0: none has one
 	xLabel, yLabel string
 	xMin, xMax     float64
 	yMax           float64 // 0: of the series
@@ -41,7 +42,8 @@ const (
 // svg draws the chart. What lies above its top is cut there.
 func (c chart) svg() template.HTML {
 	low, high := c.span()
-	const right, top, bottom = 12, 10, 34
+	const top, bottom = 10, 34
+	right := 12 + c.legend
 	marks, left := c.marks(low, high), 58
 	for _, m := range marks {
 		left = max(left, axisTitle+6+glyph*utf8.RuneCountInString(m.text))
@@ -64,7 +66,7 @@ func (c chart) svg() template.HTML {
 		at := top + h*(1-(m.y-low)/(high-low))
 		fmt.Fprintf(&b, `<line x1="%d" x2="%.1f" y1="%.1f" y2="%.1f" class="g"/><text x="%d" y="%.1f" class="r">%s</text>`, left, float64(left)+w, at, at, left-6, at+4, m.text)
 	}
-	for _, x := range steps(c.xMin, c.xMax, 4) {
+	for _, x := range steps(c.xMin, c.xMax, max(4, c.width/100)) {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" class="m">%.4g</text>`, px(x), top+h+14, x)
 	}
 	fmt.Fprintf(&b, `<text x="%.1f" y="%d" class="m">%s</text><text transform="translate(11 %.1f) rotate(-90)" class="m">%s</text>`,
@@ -86,14 +88,14 @@ func (c chart) svg() template.HTML {
 			fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="%s" stroke-width="1.6"/>`, path.String(), s.color)
 		}
 		if s.name != "" {
-			y := top + 8 + 16*legend
+			y := top + 10 + 20*legend
 			legend++
 			if s.points {
-				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%d" r="4.5" fill="%s"/>`, float64(left)+w-150, y, s.color)
+				fmt.Fprintf(&b, `<circle cx="%.1f" cy="%d" r="4.5" fill="%s"/>`, float64(c.width-c.legend)+8, y, s.color)
 			} else {
-				fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="%s" stroke-width="2"/>`, float64(left)+w-158, float64(left)+w-142, y, y, s.color)
+				fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="%s" stroke-width="2"/>`, float64(c.width-c.legend), float64(c.width-c.legend)+16, y, y, s.color)
 			}
-			fmt.Fprintf(&b, `<text x="%.1f" y="%d">%s</text>`, float64(left)+w-136, y+4, template.HTMLEscapeString(s.name))
+			fmt.Fprintf(&b, `<text x="%.1f" y="%d">%s</text>`, float64(c.width-c.legend)+24, y+4, template.HTMLEscapeString(s.name))
 		}
 	}
 	b.WriteString("</svg>")
@@ -149,7 +151,7 @@ func (c chart) ticks(low, high float64) []float64 {
 	if c.logY {
 		return []float64{low, (low + high) / 2, high}
 	}
-	return steps(low, high, 4)
+	return steps(low, high, max(4, c.height/50))
 }
 
 // tick is a place on the y axis with its number.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -24,8 +25,11 @@ const valueBytes = 4
 // page is what the template of the report reads.
 type page struct {
 	Title, From, Parent string
-	Facts               [][3]string // what, before, after
-	Timed               bool        // verify has been run
+	Facts               [][4]string // what, before, after, fine-tuned
+	Tuned               bool        // the last column of the facts has something
+	Headline, Warning   string
+	Samples             []compress.Sample
+	Timed               bool // verify has been run
 	Promises            []compress.Promise
 	Summary             string
 	Frontier, Shares    template.HTML
@@ -37,6 +41,7 @@ type page struct {
 type pageLayer struct {
 	Name, Shape, Becomes, Bytes, Kept, Predicted, Stored, Relative, Energy string
 	Spectrum, Curve                                                        template.HTML
+	Plain                                                                  bool // the spectrum is the layer's own
 }
 
 // Write explains the compression in dir by one HTML file without any reference to the network, at file ("":
@@ -49,7 +54,11 @@ func Write(dir, file string) (string, error) {
 	if file == "" {
 		file = filepath.Join(dir, "report.html")
 	}
-	p := newPage(r)
+	spectra, err := r.Spectra(context.Background())
+	if err != nil {
+		return "", err
+	}
+	p := newPage(r, spectra)
 	var out bytes.Buffer
 	if err := reportTemplate.Execute(&out, p); err != nil {
 		return "", fmt.Errorf("report: %w", err)
@@ -57,7 +66,8 @@ func Write(dir, file string) (string, error) {
 	return file, checkpoints.WriteFileAtomic(file, out.Bytes())
 }
 
-func newPage(r *compress.Record) page {
+// newPage has of layers whose method kept no spectrum the one in spectra.
+func newPage(r *compress.Record, spectra map[string][]float64) page {
 	plan := r.Plan
 	p := page{
 		Title: filepath.Base(r.Dir), From: plan.From, Parent: plan.Parent[:12], Config: r.Config,
@@ -70,21 +80,23 @@ func newPage(r *compress.Record) page {
 	p.Summary = fmt.Sprintf("%d layers, allocated by %s: %s of %s bytes kept (%.1f%% removed). Budget: %s %s.", len(plan.Layers), plan.Allocation,
 		grouped(plan.After.Bytes), grouped(plan.Before.Bytes), 100-100*float64(plan.After.Bytes)/float64(plan.Before.Bytes), grouped(b.Limit), b.Unit)
 	if v := r.Found; v != nil {
-		p.Timed, p.Promises = v.Before != nil && v.After != nil, v.Promises
+		p.Timed, p.Promises, p.Samples = v.Before != nil && v.After != nil, v.Promises, v.Samples
 	}
-	p.Facts = facts(r, p.Timed)
+	p.Facts, p.Tuned = facts(r, p.Timed), r.Result.Tuned != nil || r.Result.Changed != nil
+	p.Headline = headline(r)
+	p.Warning = r.Result.Doubt()
 	p.Frontier = frontierChart(r)
 	p.Shares = shareChart(plan.Layers)
 	for i, l := range plan.Layers {
-		p.Layers = append(p.Layers, layerOf(r, l, r.Result.Layers[i]))
+		p.Layers = append(p.Layers, layerOf(r, l, r.Result.Layers[i], spectra[l.Name]))
 	}
 	return p
 }
 
 // facts are the rows of the first table.
-func facts(x *compress.Record, timed bool) [][3]string {
+func facts(x *compress.Record, timed bool) [][4]string {
 	plan, r := x.Plan, x.Result
-	rows := [][3]string{
+	rows := [][4]string{
 		{"compressed layers, parameters", grouped(plan.Before.Params), grouped(plan.After.Params)},
 		{"compressed layers, bytes", grouped(plan.Before.Bytes), grouped(plan.After.Bytes)},
 		{"whole model, parameters", grouped(plan.Whole[0].Params), grouped(plan.Whole[1].Params)},
@@ -92,29 +104,58 @@ func facts(x *compress.Record, timed bool) [][3]string {
 	}
 	if r.Before != nil && r.Compressed != nil {
 		for i, m := range r.Before.Values {
-			after := fmt.Sprintf("%.4f", r.Compressed.Values[i].Value)
+			row := [4]string{strings.ReplaceAll(m.Name, "_", " "), fmt.Sprintf("%.4f", m.Value), fmt.Sprintf("%.4f", r.Compressed.Values[i].Value)}
 			if r.Tuned != nil {
-				after += fmt.Sprintf("; fine-tuned %.4f", r.Tuned.Values[i].Value)
+				row[3] = fmt.Sprintf("%.4f", r.Tuned.Values[i].Value)
 			}
-			rows = append(rows, [3]string{strings.ReplaceAll(m.Name, "_", " "), fmt.Sprintf("%.4f", m.Value), after})
+			rows = append(rows, row)
 		}
 	}
 	if r.Changed != nil {
-		rows = append(rows, [3]string{"atoms changed in each tenth of fine-tuning", "", r.Changed.String()})
+		rows = append(rows, [4]string{"atoms changed in each tenth of fine-tuning", "", "", r.Changed.String()})
 	}
 	if timed {
 		v := x.Found
-		rows = append(rows,
-			[3]string{v.Before.Quality.Unit + " a second", grouped(int(v.Before.PerSecond)), grouped(int(v.After.PerSecond))},
-			[3]string{"ms per " + v.Before.LatencyOf, fmt.Sprintf("%.3f", v.Before.Latency), fmt.Sprintf("%.3f", v.After.Latency)},
-			[3]string{"weights in memory, bytes", grouped(v.Before.Weights), grouped(v.After.Weights)},
-			[3]string{"model.npz, bytes", grouped(int(v.Before.Disk)), grouped(int(v.After.Disk))})
+		rows = append(rows, speed(r.Tuned != nil, v.Before.Quality.Unit+" a second", grouped(int(v.Before.PerSecond)), grouped(int(v.After.PerSecond))),
+			speed(r.Tuned != nil, "ms per "+v.Before.LatencyOf, fmt.Sprintf("%.3f", v.Before.Latency), fmt.Sprintf("%.3f", v.After.Latency)),
+			speed(r.Tuned != nil, "weights in memory, bytes", grouped(v.Before.Weights), grouped(v.After.Weights)),
+			speed(r.Tuned != nil, "model.npz, bytes", grouped(int(v.Before.Disk)), grouped(int(v.After.Disk))))
 	}
 	return rows
 }
 
+// speed is a row of what verify measured of the source and of the result, which is the fine-tuned model where there is one.
+func speed(tuned bool, name, before, after string) [4]string {
+	if tuned {
+		return [4]string{name, before, "", after}
+	}
+	return [4]string{name, before, after}
+}
+
+// headline is what came of it, in a sentence or two.
+func headline(x *compress.Record) string {
+	plan, r := x.Plan, x.Result
+	text := fmt.Sprintf("%.1f%% of the bytes of %d layers are gone, %.1f%% of the model's", 100-100*float64(plan.After.Bytes)/float64(plan.Before.Bytes),
+		len(plan.Layers), 100-100*float64(plan.Whole[1].Bytes)/float64(plan.Whole[0].Bytes))
+	if r.Before == nil || r.Compressed == nil {
+		return text + "; what that does to its quality has not been measured."
+	}
+	change := func(q *compress.Quality) string {
+		var all []string
+		for i, v := range q.Values[:min(2, len(q.Values))] {
+			all = append(all, fmt.Sprintf("%s from %.4g to %.4g (%+.2g)", strings.ReplaceAll(v.Name, "_", " "), r.Before.Values[i].Value, v.Value, v.Value-r.Before.Values[i].Value))
+		}
+		return strings.Join(all, ", ")
+	}
+	text += ": " + change(r.Compressed)
+	if r.Tuned != nil {
+		text += "; after fine-tuning " + change(r.Tuned)
+	}
+	return text + "."
+}
+
 // layerOf is a row of the table of layers and its charts.
-func layerOf(x *compress.Record, l compress.LayerPlan, r compress.LayerResult) pageLayer {
+func layerOf(x *compress.Record, l compress.LayerPlan, r compress.LayerResult, spectrum []float64) pageLayer {
 	values, _ := x.Known[l.Name+".values"].Data.([]float64)
 	costs, _ := x.Known[l.Name+".bytes"].Data.([]float64)
 	losses, _ := x.Known[l.Name+".losses"].Data.([]float64)
@@ -129,6 +170,8 @@ func layerOf(x *compress.Record, l compress.LayerPlan, r compress.LayerResult) p
 			p.Energy = fmt.Sprintf("%.1f%%", 100*energy(values, l.Option.Rank))
 		}
 		p.Spectrum = spectrumChart(values, l.Option.Rank)
+	} else if len(spectrum) > 0 {
+		p.Spectrum, p.Plain = spectrumChart(spectrum, 0), true
 	}
 	p.Curve = curveChart(costs, losses, l.Option, dense)
 	return p
@@ -159,7 +202,7 @@ func grouped(n int) string {
 
 // frontierChart shows predicted losses over budgets, and what was measured of this one.
 func frontierChart(x *compress.Record) template.HTML {
-	c := chart{width: 640, height: 300, xLabel: "bytes of the layers kept, %", yLabel: "increase of the loss"}
+	c := chart{width: 940, height: 340, legend: 190, xLabel: "bytes of the layers kept, %", yLabel: "increase of the loss"}
 	line := series{name: "predicted", color: colorMain}
 	for _, f := range x.Plan.Frontier {
 		line.x, line.y = append(line.x, 100*f.Share), append(line.y, f.Loss)
@@ -184,7 +227,7 @@ func frontierChart(x *compress.Record) template.HTML {
 
 // shareChart shows how much of each layer is kept, as bars.
 func shareChart(layers []compress.LayerPlan) template.HTML {
-	const row, left, wide = 16, 300, 300
+	const row, left, wide = 16, 300, 540
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" width="%d" role="img" aria-label="share of each layer kept">`, left+wide+80, row*len(layers)+8, left+wide+80)
 	for i, l := range layers {

@@ -35,6 +35,7 @@ type GroupAttention struct {
 	Stage         int    // from 1
 	Group         string // of fasa "global": keys stand for patches; "local" and "dilated": for places in a window
 	Height, Width int    // of the keys' map
+	Whole         bool   // which is laid over the whole image, not over a window
 	Weights       []float64
 }
 
@@ -131,7 +132,7 @@ func groupAttention(kind attention.Grouped, stages []stage, p *model.Program) []
 		for j, g := range kind.KeyGroups(stage.layer, stage.side, stage.side) {
 			k := p.Site(fmt.Sprintf("%sk.%d", name, j))
 			weights := meanAttention(g.Set, q.Float64s(), q.Count, q.Width, k.Float64s())
-			out = append(out, GroupAttention{Stage: i + 1, Group: g.Name, Height: g.Height, Width: g.Width, Weights: weights})
+			out = append(out, GroupAttention{Stage: i + 1, Group: g.Name, Height: g.Height, Width: g.Width, Whole: g.Whole, Weights: weights})
 		}
 	}
 	return out

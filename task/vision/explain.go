@@ -18,7 +18,7 @@ import (
 // size of the gradient of the loss of the predicted class by each pixel. A FaViT adds the effective receptive field of the middle of
 // the last stage's map (see [favit.Explanation]) and, in a row for each stage, the attention of its last block, by groups; a vision
 // transformer what of each patch reaches the class token, and what the class token reads in each block (see [vit.Explanation]).
-// Each panel goes from dark (0) to bright (its largest value).
+// Each panel of values names what its colours span.
 func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*task.Picture, error) {
 	body := t.cfg.Model.Body()
 	switch body.(type) {
@@ -44,12 +44,13 @@ func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*tas
 		}
 		side := t.format.Side / v.Patch
 		first := &p.Rows[0]
-		first.Panels = append(first.Panels, task.Panel{Name: "attention through all blocks", Image: p.Heat(side, x.Rollout)})
-		const across = 3 // panels, as in the first row
+		first.Panels = append(first.Panels,
+			p.Heat("attention through blocks", side, x.Rollout), p.Overlay("over the image", side, x.Rollout, first.Panels[0].Image))
+		const across = 4 // panels
 		for from := 0; from < len(x.Attention); from += across {
 			row := task.PanelRow{Name: "attention of the class token"}
 			for l := from; l < min(from+across, len(x.Attention)); l++ {
-				row.Panels = append(row.Panels, task.Panel{Name: fmt.Sprintf("block %d", l+1), Image: p.Heat(side, x.Attention[l])})
+				row.Panels = append(row.Panels, p.Heat(fmt.Sprintf("block %d", l+1), side, x.Attention[l]))
 			}
 			p.Rows = append(p.Rows, row)
 		}
@@ -68,7 +69,11 @@ func (t *Task) Explain(_ context.Context, s *model.Session, in task.Input) (*tas
 			p.Rows = append(p.Rows, task.PanelRow{Name: name})
 		}
 		row := &p.Rows[len(p.Rows)-1]
-		row.Panels = append(row.Panels, task.Panel{Name: fmt.Sprintf("%s %dx%d", a.Group, a.Height, a.Width), Image: p.Heat(a.Height, a.Weights)})
+		name := fmt.Sprintf("%s %dx%d", a.Group, a.Height, a.Width)
+		row.Panels = append(row.Panels, p.Heat(name, a.Height, a.Weights))
+		if a.Whole {
+			row.Panels = append(row.Panels, p.Overlay(a.Group+" over image", a.Height, a.Weights, p.Rows[0].Panels[0].Image))
+		}
 	}
 	return p, nil
 }
@@ -82,15 +87,19 @@ func (t *Task) picture(pixels []byte, logits []float64, gradients ...[]float64) 
 	}
 	p := &task.Picture{Prediction: predicted, Side: f.Side * ((task.LeastPanel + f.Side - 1) / f.Side)}
 	plane := f.Side * f.Side
-	panels := []task.Panel{{Name: "the image", Image: p.Panel(f.Side, func(i int) color.RGBA {
+	own := p.Panel(f.Side, func(i int) color.RGBA {
 		return color.RGBA{pixels[i], pixels[i+(f.Channels/3)*plane], pixels[i+2*(f.Channels/3)*plane], 255}
-	})}}
+	})
+	panels := []task.Panel{{Name: "the image", Image: own}}
 	for i, x := range gradients {
 		if !kernel.AllFinite(x) {
 			return nil, errors.New("the gradients of the network are no finite numbers: its weights are too large; use another checkpoint")
 		}
-		name := []string{"gradient of the loss", "effective receptive field"}[i]
-		panels = append(panels, task.Panel{Name: name, Image: p.Heat(f.Side, magnitude(x, f.Channels))})
+		sizes := magnitude(x, f.Channels)
+		panels = append(panels, p.Heat([]string{"gradient of the loss", "receptive field"}[i], f.Side, sizes))
+		if i == 0 {
+			panels = append(panels, p.Overlay("gradient over image", f.Side, sizes, own))
+		}
 	}
 	p.Rows = []task.PanelRow{{Name: "pixels", Panels: panels}}
 	return p, nil

@@ -93,17 +93,21 @@ h1 { font-size: 1.3em; } h2 { font-size: 1.05em; margin-top: 2em; }
 table { border-spacing: 0 0.5em; width: 100%; }
 th { font-weight: normal; color: #666; text-align: left; vertical-align: top; width: 5.5em; white-space: nowrap; }
 td span { padding: 0.1em 0.2em; border-radius: 3px; } .dark { color: #fff; }
-td + td { color: #666; font-size: 0.85em; text-align: right; vertical-align: top; width: 7em; white-space: nowrap; }
-footer { color: #666; margin-top: 3em; }
+th.words { width: auto; } th.end { text-align: right; width: 10em; } td + td { color: #666; font-size: 0.85em; text-align: right; vertical-align: top; width: 7em; white-space: nowrap; }
+.legend { display: flex; gap: .6em; align-items: center; color: #444; } .scale { width: 16em; height: 1em; border: 1px solid #c6d2de; border-radius: 3px; background: linear-gradient(to right, rgba(27,102,174,0), rgba(27,102,174,1)); }
+.note { color: #555; }
 </style>
 </head>
 <body>
 <h1>{{.Title}}</h1>
+<p class="legend"><span>a row's smallest weight</span><span class="scale"></span><span>its largest</span></p>
+<p class="note">Each row is a head; above them stands their mean. At the right of a row: its smallest and its largest weight in multiples of an even share, so that 1.000 to 1.000 would be attention to all words alike. A word's weight shows when you point at it.</p>
 {{range .Texts}}<h2>{{.Number}}. {{.Label}} {{printf "%.4f" .Value}}</h2>
 <table>
+<tr><th scope="col">head</th><th scope="col" class="words">words</th><th scope="col" class="end">smallest to largest</th></tr>
 {{range .Rows}}<tr><th scope="row">{{.Name}}</th><td>{{range .Words}}<span{{if .Dark}} class="dark"{{end}} title="{{.Weight}}" style="background:rgba(27,102,174,{{.Shade}})">{{.Text}}</span> {{end}}</td><td>{{.Range}}</td></tr>
 {{end}}</table>
-{{end}}<footer>The bluest word of each row has the head's largest weight in that text, a white one the smallest. Beside the row stand both, smallest and largest, in multiples of an even share: 1.000 to 1.000 would be attention to all words alike.</footer>
+{{end}}
 </body>
 </html>
 `))

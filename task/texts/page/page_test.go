@@ -22,12 +22,12 @@ func TestAttentionPage(t *testing.T) {
 	page := b.String()
 	for want, count := range map[string]int{
 		"<h2>1. pos 0.7500</h2>": 1, "<h2>2. score -1.5000</h2>": 1, "Attention of &lt;run&gt;": 2,
-		`<th scope="row">mean</th>`: 1, `<th scope="row">head 1</th>`: 2, `<th scope="row">head 2</th>`: 1, "<span": 10,
+		`<th scope="row">mean</th>`: 1, `<th scope="row">head 1</th>`: 2, `<th scope="row">head 2</th>`: 1, "<span": 13,
 		`title="0.1000" style="background:rgba(27,102,174,0.000)">a</span>`:                           1,
 		`class="dark" title="0.7000" style="background:rgba(27,102,174,1.000)">&lt;b&gt;&amp;</span>`: 1,
 		`title="0.2000" style="background:rgba(27,102,174,0.167)">c</span>`:                           1,
 		`title="0.3500" style="background:rgba(27,102,174,0.583)">c</span>`:                           1, // of 0.175, 0.475 and 0.35
-		"<td>0.300 to 2.100</td>": 1, "<td>1.000 to 1.000</td>": 1,
+		"<td>0.300 to 2.100</td>": 1, `class="scale"`: 1, ">its largest<": 1, "multiples of an even share": 1, "<td>1.000 to 1.000</td>": 1,
 		"http": 0, "<script": 0, "<b>": 0, "ZgotmplZ": 0,
 	} {
 		if got := strings.Count(page, want); got != count {
