@@ -65,13 +65,14 @@ func (c config) textsOf(lengths []int) (texts [][]int) {
 	return texts
 }
 
-// vectorTolerance is how far the numbers of two sides' vectors, of length 1, may be apart.
-const vectorTolerance = 1e-5
+// vectorTolerance is how far the numbers of two sides' vectors, of length 1, may be apart, and integerTolerance that where each side
+// rounds to 8 bits in its own way.
+const vectorTolerance, integerTolerance = 1e-5, 0.1
 
 // embed measures vectors of texts in batches of 32, tokenization left out, against PyTorch (the BERT of transformers) or
-// onnxruntime (the faster of its plain and its optimised export).
+// onnxruntime (the faster of its plain and its optimised export), the latter also with products of integers on both sides.
 func (b *bench) embed(name string) error {
-	engine := map[string]string{"embed-torch": "torch", "embed-onnx": "onnx"}[name]
+	engine := map[string]string{"embed-torch": "torch", "embed-onnx": "onnx", "embed-onnx-int8": "onnx-int8"}[name]
 	for _, kind := range embedded {
 		if err := b.embedKind(name, engine, kind.name, miniLM, kind.lengths()); err != nil {
 			return err
@@ -97,7 +98,11 @@ func (b *bench) embedKind(name, engine, kind string, c config, lengths []int) er
 		}
 	}
 	if b.peer != nil {
-		if err := sameVectors(answers[b.ours].Values, answers[b.peer].Values); err != nil {
+		tolerance := vectorTolerance
+		if engine == "onnx-int8" {
+			tolerance = integerTolerance
+		}
+		if err := sameVectors(answers[b.ours].Values, answers[b.peer].Values, tolerance); err != nil {
 			return fmt.Errorf("bench: %s: %w", name, err)
 		}
 	}
@@ -120,12 +125,12 @@ func (b *bench) embedKind(name, engine, kind string, c config, lengths []int) er
 }
 
 // sameVectors compares the vectors of the first and the last text.
-func sameVectors(ours, peer []float64) error {
+func sameVectors(ours, peer []float64, tolerance float64) error {
 	if len(ours) != len(peer) || len(ours) == 0 {
 		return fmt.Errorf("%d numbers, the peer has %d", len(ours), len(peer))
 	}
 	for i, x := range ours {
-		if !(math.Abs(x-peer[i]) <= vectorTolerance) {
+		if !(math.Abs(x-peer[i]) <= tolerance) {
 			return fmt.Errorf("the sides do not compute the same: number %d of the vectors is %g, the peer's %g", i, x, peer[i])
 		}
 	}
@@ -143,6 +148,12 @@ func (w *worker) loadEncoder(c command) error {
 	}
 	w.texts = c.Texts
 	store := w.session.Store()
+	if c.Engine == "onnx-int8" {
+		var err error
+		if w.session, err = cfg.NewSession(dims, store, model.Options{Seed: 1, Int8: true}); err != nil {
+			return err
+		}
+	}
 	return interchange.Export(interchange.Checkpoint{
 		Network: cfg, Dims: dims, Names: store.Names(),
 		Shape:  func(name string) []int { return store.Shape(name) },

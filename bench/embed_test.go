@@ -60,7 +60,7 @@ func TestEmbedEngines(t *testing.T) {
 		t.Skip("SPARROW_PYTHON is not set")
 	}
 	defer kernel.SetThreads(0)
-	for _, engine := range []string{"torch", "onnx"} {
+	for engine, tolerance := range map[string]float64{"torch": vectorTolerance, "onnx": vectorTolerance, "onnx-int8": integerTolerance} {
 		t.Run(engine, func(t *testing.T) {
 			peer, err := startPeer(1)
 			if err != nil {
@@ -77,12 +77,12 @@ func TestEmbedEngines(t *testing.T) {
 			}
 			theirs, err := peer.ask(embed)
 			if err == nil {
-				err = sameVectors(ours[1].Values, theirs.Values)
+				err = sameVectors(ours[1].Values, theirs.Values, tolerance)
 			}
 			if err != nil {
 				t.Error(err)
 			}
-			if err := sameVectors(ours[1].Values, theirs.Values[1:]); err == nil {
+			if err := sameVectors(ours[1].Values, theirs.Values[1:], tolerance); err == nil {
 				t.Error("vectors of other sizes are the same")
 			}
 			t.Log(fmt.Sprint(theirs.PeerName, " ", theirs.PeerVersion))

@@ -34,6 +34,8 @@
 //	SPARROW_LLAMA=venv/bin/python go run ./bench serve --model SmolLM2-135M-Instruct.gguf
 //	go run ./bench serve-draft --model SmolLM2-135M-Instruct.gguf --draft runs/small
 //
+// embed-onnx-int8 computes in 8 bits beside the model that onnxruntime quantizes dynamically, weights to 8 bits, from the same.
+//
 // PyTorch's matrix products are those of the BLAS in its build (MKL in the wheels
 // for amd64); the peer reports which, as peer_blas and above the table.
 package main
@@ -95,6 +97,7 @@ var benchmarks = []struct {
 	{"favit-b0", (*bench).favit, true, false},
 	{"embed-torch", (*bench).embed, false, false},
 	{"embed-onnx", (*bench).embed, false, false},
+	{"embed-onnx-int8", (*bench).embed, false, false},
 	{"serve", (*bench).serve, false, true},
 	{"serve-draft", (*bench).serveDraft, false, true},
 	{"serve-vectors", (*bench).serveVectors, false, true},

@@ -6,10 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sparrow/internal/measure"
 	"sparrow/internal/rng"
+	"sparrow/kernel"
+	"sparrow/model"
+	"sparrow/saved"
 )
 
 // servedModels are what the benchmarks of serving are given.
@@ -52,7 +56,7 @@ func (b *bench) serve(name string) error {
 	defer done()
 	for _, f := range formats {
 		ours := filepath.Join(dir, f.ours)
-		if err := run(program, "import", b.models.writer, "-o", ours, "--dtype", f.ours); err != nil {
+		if err := run(program, "import", b.models.writer, "-o", ours, "--dtype", f.ours, "--embeddings"); err != nil { // as llama.cpp's file holds them
 			return err
 		}
 		if err := b.serveFormat(name+"/"+f.ours, program, ours, func() (*side, error) { return b.llama(dir, program, f.theirs) }); err != nil {
@@ -105,6 +109,12 @@ func (b *bench) serveFormat(name, program, checkpoint string, theirs func() (*si
 	if peer != nil {
 		defer peer.end()
 	}
+	read, err := readBytes(checkpoint)
+	if err != nil {
+		return err
+	}
+	kernel.SetThreads(b.threads)
+	speed := kernel.MeasureBandwidth()
 	var greedy float64
 	for _, c := range []struct {
 		what        string
@@ -126,7 +136,7 @@ func (b *bench) serveFormat(name, program, checkpoint string, theirs func() (*si
 		case "drawn":
 			out.Note = fmt.Sprintf("%.3f of a greedy step; ", out.Ours/greedy)
 		}
-		out.Note += fmt.Sprintf("%.1f tokens/s", float64(c.many)/out.Ours)
+		out.Note += fmt.Sprintf("%.1f tokens/s; reading %.0f MB of weights from memory takes %.0f%% of a step", float64(c.many)/out.Ours, float64(read)/1e6, 100*float64(read)/speed/out.Ours)
 		b.emit(out)
 	}
 	round := 0
@@ -141,6 +151,20 @@ func (b *bench) serveFormat(name, program, checkpoint string, theirs func() (*si
 	first.Note = fmt.Sprintf("%.0f tokens/s", longPrompt/first.Ours)
 	b.emit(first)
 	return b.servePace(name+"/pace", s)
+}
+
+// readBytes is what a step reads of a model's weights: all but embeddings, of which it reads a row, and one that is the head too.
+func readBytes(checkpoint string) (int, error) {
+	l, err := saved.Open(checkpoint, false, model.Options{Packed: true, Int8: true})
+	if err != nil {
+		return 0, err
+	}
+	store := l.Session.Store()
+	n := store.Bytes()
+	if words, layer, ok := store.Words(); ok && slices.ContainsFunc(store.Names(), func(name string) bool { return strings.HasPrefix(name, "lm_head.") }) {
+		n -= store.Quantization(words+".weight").Bytes(layer.In*layer.Out, 4)
+	}
+	return n, nil
 }
 
 // inTurn measures both sides in turn, after a round that warms them up.

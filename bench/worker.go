@@ -60,6 +60,7 @@ type command struct {
 	Images imagesConfig `json:"images"`
 	BERT   bertConfig   `json:"bert"`
 	Texts  [][]int      `json:"token_ids"` // token ids, longest first
+	Engine string       `json:"engine"`    // of the peer; with onnx-int8 our side computes by products of integers too
 	Dir    string       `json:"dir"`       // of a compression, or where a sentence encoder is written for the peer
 }
 

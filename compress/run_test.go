@@ -77,7 +77,7 @@ func TestRun(t *testing.T) {
 				if err := v.Err(); err != nil {
 					t.Error(err)
 				}
-				promises := 9
+				promises := 10
 				if r.Measure == "fisher" {
 					promises++ // the sums of squared gradients
 				}

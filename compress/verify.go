@@ -82,6 +82,7 @@ func Verify(ctx context.Context, dir string, out io.Writer, more ...Options) (*V
 		v.tight()
 		v.errors()
 		v.others()
+		v.integers()
 		if !slices.ContainsFunc(more, func(o Options) bool { return o.Unmeasured }) {
 			if err := v.fisher(ctx, out); err != nil {
 				return nil, err

@@ -11,6 +11,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"sparrow/checkpoints"
+	"sparrow/internal/rng"
 	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/nn"
@@ -297,4 +298,51 @@ func total(x []float64) float64 {
 		sum += v
 	}
 	return sum
+}
+
+// integerRows is how many inputs the products of integers are tried with.
+const integerRows = 4
+
+// integers: with --compute int8 an output of each layer of the result is off by no more than roundings to 8 bits allow. Of inputs
+// within a the bound is a times the sum over a row of |w - w'| + |w'| / 254, for the weights w' that the product reads. It is tried with
+// drawn inputs, and told as a share of a times the sum of |w|, the largest output that such inputs give.
+func (v *verifier) integers() {
+	store := v.final.Session.Store()
+	var broken []string
+	worst, share, tried := "", 0.0, 0.0
+	names := store.ByIntegers()
+	for _, name := range names {
+		w := store.Integers(name)
+		values := store.Get(name).Float32s()
+		x, y := make([]float32, integerRows*w.In), make([]float32, integerRows*w.Out)
+		rng.FillNormal(rng.New(1, "compress/integers/"+name, 0), x, 0, 1)
+		kernel.GemmIntegers(integerRows, x, w.In, w, nil, y, w.Out)
+		row := make([]float32, w.In)
+		for j := range w.Out {
+			w.Row(row, j)
+			whole := values[j*w.In : (j+1)*w.In]
+			var bound, sum float64
+			for k, u := range row {
+				bound += math.Abs(float64(whole[k]-u)) + math.Abs(float64(u))/254
+				sum += math.Abs(float64(whole[k]))
+			}
+			if sum > 0 && bound/sum > share {
+				worst, share = name, bound/sum
+			}
+			for i := range integerRows {
+				var want, top float64
+				for k, u := range x[i*w.In : (i+1)*w.In] {
+					want, top = want+float64(u)*float64(whole[k]), max(top, math.Abs(float64(u)))
+				}
+				d := math.Abs(float64(y[i*w.Out+j]) - want)
+				if limit := top * (bound + 1e-5*sum); !(d <= limit) {
+					broken = append(broken, fmt.Sprintf("output %d of %s is off by %g, want at most %g", j, name, d, limit))
+				}
+				if top*sum > 0 {
+					tried = max(tried, d/(top*sum))
+				}
+			}
+		}
+	}
+	v.promise("int8", fmt.Sprintf("with --compute int8 an output of %d matrices is off by at most %.2f%% of the largest that its inputs could give (%s); drawn inputs: %.3f%%", len(names), 100*share, worst, 100*tried), broken)
 }

@@ -169,12 +169,34 @@ func (w Weight) integers() *kernel.Integers {
 	s := w.b.Store
 	s.making.Lock()
 	defer s.making.Unlock()
-	if have, ok := s.integers[w.name]; ok && (have.Filled() || s.Virtual) {
-		return have
+	if have, ok := s.integers[w.name]; !ok || !have.Filled() && !s.Virtual {
+		s.integers[w.name] = s.Integers(w.name)
 	}
-	out, in := w.shape[0], w.shape[1]
-	s.integers[w.name] = kernel.NewIntegers(s.fewBits(w.name, in), out, in)
 	return s.integers[w.name]
+}
+
+// Integers makes of the named matrix what products of integers read of it.
+func (s *Store) Integers(name string) *kernel.Integers {
+	out, in := s.shapes[name][0], s.shapes[name][1]
+	return kernel.NewIntegers(s.fewBits(name, in), out, in)
+}
+
+// ByIntegers lists the matrices that products of integers read, with [Store.Int8], in the order of their creation: dense weights and
+// factors of linear layers, and the words' embedding.
+func (s *Store) ByIntegers() []string {
+	read := map[string]bool{s.words + ".weight": true}
+	for name, l := range s.layers {
+		for _, a := range l.Layout().Arrays {
+			read[name+"."+a.Name] = a.Packs
+		}
+	}
+	var names []string
+	for _, name := range s.names {
+		if read[name] && len(s.shapes[name]) == 2 {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // fewBits are the values of a matrix with rows of length in, in the bits that a checkpoint holds it in, or else in 8.

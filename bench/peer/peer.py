@@ -17,7 +17,7 @@
                                                    FaViT and a batch: weights under their names, pixels, labels
     {"cmd": "images-step", "steps": N}             N training steps of it: seconds and loss
     {"cmd": "images-infer", "steps": N}            N times the scores of the batch: seconds
-    {"cmd": "sentences", "config": {...}, "token_ids": [[...]], "dir": FOLDER, "engine": "torch" | "onnx"}
+    {"cmd": "sentences", "config": {...}, "token_ids": [[...]], "dir": FOLDER, "engine": "torch" | "onnx" | "onnx-int8"}
                                                    a sentence encoder (sentences.py): token ids of texts, the longest
                                                    first, and a folder of Hugging Face's kind
     {"cmd": "embed", "repeat": N}                  N times the vectors of all texts: seconds, those of the first and the last
