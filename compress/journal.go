@@ -73,7 +73,7 @@ func (s *compression) layerKey(what string, t Target, asked any) (string, error)
 	}
 	return hashOf(map[string]any{
 		"version": journalVersion, "what": what, "layer": t.Name, "asked": asked, "checkpoint": s.loaded.Files.Manifest().SHA256,
-		"statistics": s.keys, "methods": methods, "storage": cfg.Quantize.storage(), "unit": cfg.budget(nil).Unit, "instruction_set": kernel.ISA(),
+		"statistics": s.keys, "methods": methods, "storage": cfg.Quantize.asked(), "unit": cfg.budget(nil).Unit, "instruction_set": kernel.ISA(),
 	}), nil
 }
 

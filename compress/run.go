@@ -288,7 +288,8 @@ func (s *compression) form(ctx context.Context, j journal, l LayerPlan) (*Form, 
 		form, q = &Form{linear, arrays}, kept.Quality
 		return err
 	}
-	if l.Option.Method == stays {
+	compensates := s.cfg.Compress.Quantize.compensates()
+	if l.Option.Method == stays && !compensates {
 		j = journal{} // to round it again is as quick as to read it
 	}
 	asked := l.Option
@@ -310,6 +311,9 @@ func (s *compression) form(ctx context.Context, j journal, l LayerPlan) (*Form, 
 		}
 		if form, err = s.cfg.Compress.apply(ctx, t, &stats, l.Option); err != nil {
 			return checkpoints.Contents{}, err
+		}
+		if compensates && stats.Moment != nil {
+			form.compensate(stats.Moment.Square(t.In), l.Option)
 		}
 		if err := form.round(l.Option); err != nil {
 			return checkpoints.Contents{}, fmt.Errorf("compress: %s%w", t.Name, err)

@@ -95,6 +95,7 @@ func (s *compression) needs() Needs {
 		n = n.or(s.cfg.Compress.needs(t.Method))
 		n.Fisher = n.Fisher || byLoss && !s.cfg.Compress.decided(t)
 	}
+	n.Moments = n.Moments || s.cfg.Compress.Quantize.compensates()
 	return n
 }
 

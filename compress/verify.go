@@ -268,7 +268,7 @@ func (v *verifier) errors() {
 		if l.Option.Quantize != "" {
 			tolerance = roundedError
 		}
-		if !v.cfg.Compress.needs(l.Option.Method).Entries && !near(got.Loss, l.Option.Loss, tolerance, floor) {
+		if !v.cfg.Compress.Quantize.compensates() && !v.cfg.Compress.needs(l.Option.Method).Entries && !near(got.Loss, l.Option.Loss, tolerance, floor) {
 			broken = append(broken, fmt.Sprintf("%s: predicted loss %g, want %g as planned", l.Name, got.Loss, l.Option.Loss))
 		}
 	}
