@@ -57,11 +57,12 @@ func TestSameAsAlone(t *testing.T) {
 	for _, v := range []struct {
 		quantize string
 		cache    bool
-	}{{"", false}, {"int8", false}, {"int4", true}} {
+		integers bool // products of
+	}{{"", false, false}, {"int8", false, false}, {"int4", true, false}, {"int8", false, true}, {"int4", true, true}} {
 		t.Run(fmt.Sprint(v), func(t *testing.T) {
 			t.Parallel()
-			m := writer(t, v.quantize, model.Options{Int8Cache: v.cache})
-			draft := writer(t, "int8", model.Options{}) // which is often right
+			m := writer(t, v.quantize, model.Options{Int8Cache: v.cache, Int8: v.integers})
+			draft := writer(t, "int8", model.Options{Int8: v.cache}) // which is often right
 			type question struct {
 				prompt  string
 				n       int

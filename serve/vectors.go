@@ -99,9 +99,13 @@ func (m *served) embed(r *http.Request, in []string, dims int) (out [][]float32,
 
 // count is how many tokens texts have, with those around them.
 func (m *served) count(in []string) (n int) {
+	around := tokenizers.FrameOf(m.tokenizer).Tokens(1)
+	if around == 0 && tokenizers.Specials(m.tokenizer).Start >= 0 {
+		around = 2 // [CLS] and [SEP] of BERT's form
+	}
 	for _, text := range in {
 		if ids, err := m.tokenizer.Encode(text); err == nil {
-			n += len(ids) + tokenizers.FrameOf(m.tokenizer).Tokens(1)
+			n += len(ids) + around
 		}
 	}
 	return n
