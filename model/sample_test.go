@@ -165,6 +165,60 @@ func TestRanking(t *testing.T) {
 	}
 }
 
+// TestNucleusIsExact: the estimate of the sum is as good as is said, and what may be drawn, and its sum, are to the last bit those of
+// the sum itself, also where a share ends within the estimate's error.
+func TestNucleusIsExact(t *testing.T) {
+	drawn := make([]float64, 2000)
+	asked := 0
+	for seed := range uint64(40) {
+		rng.FillNormal(rng.New(seed, "scores", 0), drawn, 0, 1+float64(seed%7))
+		scores := slices.Clone(drawn)
+		for i := range scores {
+			if i%(2+int(seed%5)) == 0 {
+				scores[i] = math.Inf(-1)
+			}
+		}
+		for _, temperature := range []float64{1e-310, 0.01, 0.5, 0.8, 1, 3, 1e4} {
+			total, top := 0.0, slices.Max(scores)
+			for _, x := range scores {
+				total += math.Exp((x - top) / temperature)
+			}
+			r := newRanking(scores, temperature)
+			if about := r.about(); math.Abs(about-total) > aboutError*total {
+				t.Fatalf("seed %d, temperature %g: a sum of %g is estimated as %g", seed, temperature, total, about)
+			}
+			shares := []float64{0.1, 0.5, 0.95, 0.999999999}
+			reached := 0.0
+			for i := range 20 { // shares that are reached by a hair, or missed by one
+				reached += r.probability(i)
+				shares = append(shares, math.Nextafter(reached/total, 0), reached/total, math.Nextafter(reached/total, 1), reached/total*(1+2e-6))
+			}
+			for _, share := range shares {
+				if share >= 1 {
+					continue
+				}
+				n, sum := len(scores), total
+				reached := 0.0
+				for i := range scores {
+					if reached += r.probability(i); reached >= share*total {
+						n, sum = i+1, reached
+						break
+					}
+				}
+				of := newRanking(scores, temperature)
+				gotN, gotSum := Sampler{Temperature: temperature, TopP: share}.restrict(of)
+				if gotN != n || gotSum != sum {
+					t.Errorf("seed %d, temperature %g, share %g: %d tokens of %g; want %d of %g", seed, temperature, share, gotN, gotSum, n, sum)
+				}
+				of.nucleus(len(scores), share, of.about(), aboutError, func() float64 { asked++; return total })
+			}
+		}
+	}
+	if asked == 0 {
+		t.Error("the sum itself is never asked for: the test shows little")
+	}
+}
+
 // BenchmarkChoose draws from a vocabulary as large as that of SmolLM2.
 func BenchmarkChoose(b *testing.B) {
 	scores := make([]float64, 49152)
