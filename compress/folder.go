@@ -56,8 +56,8 @@ func Read(dir string) (*Record, error) {
 	return r, nil
 }
 
-// mostWork bounds what [Record.Spectra] computes, in multiply-adds of about a minute.
-const mostWork = 1e11
+// mostWork bounds what [Record.Spectra] computes, in multiply-adds of about ten seconds.
+const mostWork = 1e10
 
 // Spectra are the singular values of the compressed layers in the source, by layer, of those whose method kept none. There are none
 // where the source is gone or is another by now, and of layers that would take too long.

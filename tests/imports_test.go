@@ -90,6 +90,7 @@ var imports = map[string][]string{
 	"train/page":      {"metrics"},
 	"compress/report": {"compress", "checkpoints", "train", "recipe", "saved"},
 	"metrics/chart":   {},
+	"card":            {"checkpoints", "metrics", "saved"},
 	"task/panels":     {"task"},
 	"sweep":           {"checkpoints", "compress", "metrics/chart", "configs", "internal/shell", "recipe", "saved", "task", "train"},
 	"group":           {"kernel"},
@@ -111,9 +112,9 @@ var imports = map[string][]string{
 	"internal/cli":    {"kernel", "configs", "internal/shell"},
 	"restore":         {"data/cubes", "factor", "kernel", "internal/rng"},
 	"cmd/train":       {"group", "internal/cli", "saved", "sweep", "train", "metrics", "configs", "internal/shell", "internal/machine", "recipe"},
-	"cmd/compress":    {"internal/cli", "checkpoints", "compress", "compress/report", "internal/shell", "sweep"},
+	"cmd/compress":    {"card", "model", "saved", "internal/cli", "checkpoints", "compress", "compress/report", "internal/shell", "sweep"},
 	"cmd/model/index": {"checkpoints", "configs", "data", "internal/cli", "internal/shell", "metrics/plot", "metrics/chart", "metrics/progress", "retrieval", "saved", "serve"},
-	"cmd/model":       {"cmd/model/index", "internal/cli", "internal/machine", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/panels", "task/texts/page", "data/cubes", "restore"},
+	"cmd/model":       {"card", "cmd/model/index", "internal/cli", "internal/machine", "configs", "convert", "cost", "data", "extend", "factor", "discover", "interchange", "interchange/hub", "interpret", "metrics", "metrics/progress", "model", "model/decode", "model/decoder", "nn", "data/tokenizers", "checkpoints", "internal/shell", "recipe", "saved", "serve", "task", "task/discovery", "task/discovery/atlas", "task/panels", "task/texts/page", "data/cubes", "restore"},
 
 	// What is above everything, and imported by nothing.
 	"internal/rename":         {"internal/cli"},
@@ -133,6 +134,7 @@ var imports = map[string][]string{
 
 // testImports are what the tests of a package may import beside that.
 var testImports = map[string][]string{
+	"card":            {"configs", "data/text", "model", "model/decoder", "recipe", "train"},
 	"compress":        {"data/images", "data/labelled", "data/text", "model/decoder", "model/encoder", "model/favit"},
 	"compress/report": {"configs", "data/text", "model/decoder"},
 	"convert":         {"data/text", "train"},

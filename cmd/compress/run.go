@@ -8,9 +8,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sparrow/card"
 	"sparrow/compress"
 	"sparrow/compress/report"
 	"sparrow/internal/shell"
+	"sparrow/model"
+	"sparrow/saved"
 )
 
 func runCommand() *cobra.Command {
@@ -44,6 +47,9 @@ func runCommand() *cobra.Command {
 				if page, err = report.Write(dir, ""); err != nil {
 					return err
 				}
+			}
+			if err := writeCard(cfg, r, dir); err != nil {
+				return err
 			}
 			return printResult(os.Stdout, r, dir, page)
 		},
@@ -84,7 +90,29 @@ func printResult(w io.Writer, r *compress.Result, dir, page string) error {
 		_, err := fmt.Fprintf(w, "checkpoint      %s\n\nnext:\n  %s\n", filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), shell.Command("model", "eval", dir))
 		return err
 	}
-	_, err := fmt.Fprintf(w, "checkpoint      %s\nreport          %s\n\nnext:\n  %s\n  %s\n",
-		filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), page, shell.Command("compress", "verify", dir), shell.Command("model", "eval", dir))
+	_, err := fmt.Fprintf(w, "checkpoint      %s\nreport          %s\ncard            %s\n\nnext:\n  %s\n  %s\n",
+		filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), page, filepath.Join(dir, "README.md"), shell.Command("compress", "verify", dir), shell.Command("model", "eval", dir))
 	return err
+}
+
+// writeCard writes the model card of the result into the compression's folder.
+func writeCard(cfg compress.Config, r *compress.Result, dir string) error {
+	l, err := saved.Open(filepath.Join(dir, filepath.FromSlash(r.Checkpoint)), false, model.Options{Packed: true}, cfg.Compress.Known)
+	if err != nil {
+		return err
+	}
+	m := card.Made{Method: []string{fmt.Sprintf("compressed by %s: %d linear layers, see report.html and compress.toml", cfg.Compress.Method, len(r.Layers))}}
+	after := r.Compressed
+	if r.Tuned != nil {
+		after = r.Tuned
+	}
+	if cfg.Compress.Finetune != nil {
+		m.Method = append(m.Method, fmt.Sprintf("trained for %d steps after that", cfg.Compress.Finetune.Steps))
+	}
+	if r.Before != nil && after != nil {
+		for i, v := range after.Values {
+			m.Scores = append(m.Scores, card.Change(v.Name, v.Value, r.Before.Values[i].Value))
+		}
+	}
+	return card.Write(filepath.Join(dir, "README.md"), l, m)
 }

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"sparrow/card"
 	"sparrow/interchange"
 	"sparrow/internal/cli"
 	"sparrow/model"
@@ -56,7 +58,11 @@ ones first, or with --factored kept in a folder of format hf, which the loader o
 			if err := interchange.Export(e, format, out, ftype); err != nil {
 				return err
 			}
-			fmt.Printf("exported    %s\n%-10s  %s\n", l.Dir, format, out)
+			readme := cardOf(out)
+			if err := card.Write(readme, l, card.Made{Method: exported(l, format, ftype, factored)}); err != nil {
+				return err
+			}
+			fmt.Printf("exported    %s\n%-10s  %s\ncard        %s\n", l.Dir, format, out, readme)
 			return nil
 		},
 	}
@@ -109,4 +115,32 @@ func outgoing(l *saved.Model) (interchange.Checkpoint, error) {
 		e.Labels = labels.Names
 	}
 	return e, nil
+}
+
+// cardOf is where the card of what was written goes: into a folder as its README, beside a file.
+func cardOf(out string) string {
+	if info, err := os.Stat(out); err == nil && info.IsDir() {
+		return filepath.Join(out, "README.md")
+	}
+	return out + ".md"
+}
+
+// exported are the sentences of a card on how an export came about.
+func exported(l *saved.Model, format, ftype string, factored bool) []string {
+	form := "exported as " + format
+	if format == "gguf" {
+		form += ", its matrices as " + ftype
+	}
+	all := []string{form}
+	if state, err := saved.ReadState(l.Files); err == nil && state.Step > 0 {
+		all = slices.Insert(all, 0, fmt.Sprintf("trained for %d steps of %d by %s", state.Step, l.Config.Train.BatchSize, l.Config.Train.Optimizer))
+	}
+	if len(l.Config.Model.Linear) > 0 {
+		how := "folded into dense ones"
+		if factored {
+			how = "kept as they are"
+		}
+		all = append(all, fmt.Sprintf("layers of fewer bytes, by %d tables of [[model.linear]], %s", len(l.Config.Model.Linear), how))
+	}
+	return all
 }
