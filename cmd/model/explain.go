@@ -25,8 +25,8 @@ func explainCommand() *cobra.Command {
 		Use:   "explain RUN|CHECKPOINT [IMAGE -o FILE]",
 		Short: "Draw what a model of images looks at, or tell why items are recommended",
 		Long: "Draw what a model of images looks at in a PNG or JPEG file, as panels in rows: the image and the gradient of the loss\n" +
-			"by its pixels. Of a FaViT follow the effective receptive field of the middle of the last map and the attention of each\n" +
-			"stage's last block, by groups of FaSA; of a vision transformer what of each patch reaches the class token through all\n" +
+			"by its pixels. FaViT adds the effective receptive field of the middle of the last map and the attention of each\n" +
+			"stage's last block, by groups of FaSA; a vision transformer what of each patch reaches the class token through all\n" +
 			"blocks (attention rollout), and what that reads in each. Colours span what a panel names.\n\n" +
 			"A model that recommends has each recommendation printed, and below it what speaks for it: the user's items with their\n" +
 			"shares of the score, and fields with the weight of their gates.",

@@ -141,7 +141,10 @@ func (b *Block) commands() []Command {
 	return all
 }
 
-// pages are README.md and the pages in docs, but for those that package claims writes.
+// users is the folder of the walks of users.
+const users = "tests/walks/users/"
+
+// pages are README.md and the pages in docs, but for those that package claims writes, and the walks of users.
 func pages(root string) ([]string, error) {
 	all := []string{"README.md", "CONTRIBUTING.md"}
 	err := filepath.WalkDir(filepath.Join(root, "docs"), func(path string, entry fs.DirEntry, err error) error {
@@ -161,6 +164,13 @@ func pages(root string) ([]string, error) {
 		return nil
 	})
 	slices.Sort(all[2:])
+	if err != nil {
+		return nil, err
+	}
+	paths, err := filepath.Glob(filepath.Join(root, filepath.FromSlash(users), "*.md"))
+	for _, path := range paths { // what three users do, beside the pages that they read
+		all = append(all, users+filepath.Base(path))
+	}
 	return all, err
 }
 
