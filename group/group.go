@@ -116,6 +116,32 @@ func (g *Group) sum(x []float32) error {
 	return nil
 }
 
+// Spread begins to give x of the rank root to all others, in place. x is not touched until Wait has returned.
+func (g *Group) Spread(x []float32, root int) Pending {
+	if g.Size() == 1 || len(x) == 0 {
+		return Pending{}
+	}
+	return g.start(func() error { return g.spread(bytesOf(x), root) })
+}
+
+// spread doubles, in each round, the ranks that have x: those whose number differs from the root's in the bits so far.
+func (g *Group) spread(x []byte, root int) error {
+	at := g.Rank() ^ root
+	for bit := 1; bit < g.Size(); bit <<= 1 {
+		var err error
+		switch {
+		case at < bit:
+			err = g.link.swap(g.Rank()^bit, x, nil)
+		case at < 2*bit:
+			err = g.link.swap(g.Rank()^bit, nil, x)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // bytesOf are the bytes of numbers in this machine's order: all ranks have the same kind.
 func bytesOf(x []float32) []byte {
 	if len(x) == 0 {

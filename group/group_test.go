@@ -99,6 +99,26 @@ func TestShareKeepsRanks(t *testing.T) {
 	}
 }
 
+func TestSpreadReachesAll(t *testing.T) {
+	for _, n := range []int{1, 2, 4, 8} {
+		each(t, n, func(g *Group) error {
+			for root := range n {
+				x := make([]float32, 1000)
+				for i := range x {
+					x[i] = float32(1000*g.Rank() + i)
+				}
+				if err := g.Spread(x, root).Wait(); err != nil {
+					return err
+				}
+				if x[0] != float32(1000*root) || x[999] != float32(1000*root+999) {
+					return fmt.Errorf("rank %d of %d has %g from rank %d", g.Rank(), n, x[0], root)
+				}
+			}
+			return g.Close()
+		})
+	}
+}
+
 // A rank that ends takes the others out of what they wait for.
 func TestAbortEndsAll(t *testing.T) {
 	each(t, 4, func(g *Group) error {

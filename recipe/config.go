@@ -44,6 +44,7 @@ type Train struct {
 	GradAccum int      `toml:"grad_accum" also:"gradient_accumulation_steps|gradient_accumulation|accumulate_grad_batches|accumulation_steps" doc:"micro-batches of a step"`
 
 	Shards int `toml:"shards" doc:"equal parts of a step's rows, batch_size times grad_accum, whose gradients are added in a fixed binary tree: a power of two, at least the number of processes that share a step (docs/cluster.md); 0: the rows are one part, micro-batch after micro-batch"`
+	ZeRO   int `toml:"zero" doc:"what processes that share a run keep each a part of: 0 nothing, 1 the optimizer's state (ZeRO stage 1), whole parameters to a process; the bytes are the same"`
 
 	LearningRate float64 `toml:"learning_rate" also:"lr|max_lr|base_lr" doc:"learning rate at its peak"`
 	Schedule     string  `toml:"schedule" also:"lr_scheduler|lr_scheduler_type|scheduler|lr_schedule" doc:"how the learning rate changes after the warm-up" choices:"constant|linear|cosine|wsd"`

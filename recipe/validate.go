@@ -61,6 +61,8 @@ func (c Train) Validate(r *configs.Report) {
 
 // validateShards reports parts that a step's rows cannot be cut into.
 func (c Train) validateShards(r *configs.Report) {
+	r.Within("zero", c.ZeRO == 0 || c.ZeRO == 1, "0 or 1")
+	r.Only("zero", c.ZeRO == 0 || c.Shards > 0, "shards", "none: one part is one process's")
 	switch rows := c.BatchSize * c.GradAccum; {
 	case c.Shards < 0 || c.Shards&(c.Shards-1) != 0:
 		r.Errorf("shards", "is out of range; want 0 or a power of two")

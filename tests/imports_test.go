@@ -95,7 +95,7 @@ var imports = map[string][]string{
 	"sweep":           {"checkpoints", "compress", "metrics/chart", "configs", "internal/shell", "recipe", "saved", "task", "train"},
 	"group":           {"kernel"},
 	"train/shard":     {"group", "nn"},
-	"train/optim":     {"checkpoints", "kernel", "nn", "recipe", "saved"},
+	"train/optim":     {"group", "checkpoints", "kernel", "nn", "recipe", "saved"},
 	"train/stf":       {"checkpoints", "factor", "kernel", "metrics", "model", "nn", "recipe", "saved", "train/optim"},
 	"train":           {"group", "train/shard", "train/page", "metrics", "metrics/progress", "metrics/plot", "cost", "model", "nn", "op", "kernel", "recipe", "checkpoints", "configs", "internal/shell", "internal/machine", "saved", "task", "train/optim", "train/stf"},
 

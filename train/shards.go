@@ -220,7 +220,7 @@ func (m meeting) differs(other meeting) (what []string) {
 func (t *Trainer) weights() string {
 	h := sha256.New()
 	arrays := saved.Arrays(t.store)
-	if t.optimizer != nil {
+	if t.optimizer != nil && t.zero == nil { // a part of the state is no other's
 		arrays = slices.Concat(arrays, t.optimizer.Arrays())
 	}
 	for _, a := range arrays {

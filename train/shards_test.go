@@ -94,6 +94,7 @@ func TestShardsAreTheSameForAnyRanks(t *testing.T) {
 		m.change(&cfg)
 		dir := t.TempDir()
 		for _, ranks := range []int{1, 2, 4, 8} {
+			cfg.Train.ZeRO = ranks / 4 % 2 // of four ranks; the config that is kept says so
 			run := filepath.Join(dir, fmt.Sprint(ranks))
 			if err := shared(t, ranks, cfg, run, nil); err != nil {
 				t.Fatalf("%s, %d ranks: %v", m.name, ranks, err)
@@ -102,6 +103,68 @@ func TestShardsAreTheSameForAnyRanks(t *testing.T) {
 				sameRun(t, fmt.Sprintf("%s, %d ranks", m.name, ranks), filepath.Join(dir, "1"), run, cfg.Train.Steps)
 			}
 		}
+	}
+}
+
+// With its state dealt to the ranks an optimizer leaves the same bytes, each rank holds about its part, and a run that was kept so continues
+// with another number of ranks, and without.
+func TestOptimizersAreDealt(t *testing.T) {
+	for _, optimizer := range []string{"adamw", "adamw8bit"} {
+		cfg := smallConfig(t)
+		configs.Edit(&cfg.Model.OneOf, func(b *decoder.Config) { b.DModel, b.NLayer, b.DFF = 64, 2, 128 })
+		cfg.Train.BatchSize, cfg.Train.Shards, cfg.Train.Optimizer, cfg.Train.EMA = 4, 4, optimizer, 0.9
+		dir := t.TempDir()
+		whole, cut := filepath.Join(dir, "whole"), filepath.Join(dir, "cut")
+		if err := shared(t, 1, cfg, whole, nil); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Train.ZeRO = 1
+		held := make([]int, 4)
+		failures := among(t, 4, func(g *group.Group) error {
+			trainer, err := NewAmong(context.Background(), g, nil, cfg, cut, false, io.Discard)
+			if err != nil {
+				return err
+			}
+			held[g.Rank()] = trainer.optimizer.Bytes()
+			_, err = trainer.Run(context.Background(), func() bool { return trainer.Step() == 3 })
+			return err
+		})
+		for _, err := range failures {
+			if !errors.Is(err, shell.ErrInterrupted) {
+				t.Fatal(err)
+			}
+		}
+		alone, err := New(context.Background(), cfg, filepath.Join(dir, "alone"), false, io.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, sum := alone.optimizer.Bytes(), 0
+		for rank, n := range held {
+			if sum += n; n > all*2/5 {
+				t.Errorf("%s: rank %d of 4 holds %d of %d bytes", optimizer, rank, n, all)
+			}
+		}
+		if sum != all {
+			t.Errorf("%s: the ranks hold %d bytes, one process %d", optimizer, sum, all)
+		}
+		failures = among(t, 2, func(g *group.Group) error {
+			trainer, _, err := ResumeAmong(context.Background(), g, cut, "", nil, io.Discard)
+			if err == nil {
+				_, err = trainer.Run(context.Background(), func() bool { return trainer.Step() == 5 })
+			}
+			return err
+		})
+		if err := errors.Join(failures...); !errors.Is(err, shell.ErrInterrupted) {
+			t.Fatal(err)
+		}
+		trainer, _, err := Resume(context.Background(), cut, "", nil, io.Discard)
+		if err == nil {
+			_, err = trainer.Run(context.Background(), nil)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameRun(t, optimizer, whole, cut, cfg.Train.Steps)
 	}
 }
 
@@ -241,6 +304,8 @@ func TestShardsThatCannotBe(t *testing.T) {
 		{1, "want 0 or a power of two", func(c *recipe.Train) { c.Shards = 3 }},
 		{1, "does not divide the 6 rows of a step", func(c *recipe.Train) { c.BatchSize, c.GradAccum, c.Shards = 3, 2, 4 }},
 		{1, "per_layer_update keeps none", func(c *recipe.Train) { c.Shards, c.PerLayerUpdate, c.GradClip = 2, true, 0 }},
+		{1, "zero", func(c *recipe.Train) { c.ZeRO = 1 }},
+		{1, "want 0 or 1", func(c *recipe.Train) { c.ZeRO, c.Shards = 2, 2 }},
 		{2, "--set train.shards=2", func(c *recipe.Train) {}},
 		{4, "shards = 2 for 4 processes", func(c *recipe.Train) { c.Shards = 2 }},
 	} {

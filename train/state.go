@@ -17,6 +17,10 @@ import (
 
 // keep saves the present step in the run's folder.
 func (t *Trainer) keep() error {
+	if err := t.zero.Gather(); err != nil {
+		return err
+	}
+	defer t.zero.Release()
 	if !t.leads() {
 		return nil
 	}
@@ -82,6 +86,7 @@ func (t *Trainer) restore(c *checkpoints.Checkpoint) error {
 	if err := c.ReadInto("optimizer.npz", saved.ByName(slices.Concat(t.optimizer.Arrays(), t.averages.Arrays(), t.stf.Arrays()))); err != nil {
 		return err
 	}
+	t.zero.Scatter()
 	if t.averages != nil {
 		t.averages.Swap()
 	}

@@ -70,6 +70,9 @@ func (t *Trainer) step() (metrics.Record, error) {
 	}
 	if t.layers == nil {
 		optim.UpdateAll(t.optimizer, t.grads, t.state.Step+1, rate, scale)
+		if err := t.zero.Wait(); err != nil {
+			return metrics.Record{}, err
+		}
 	}
 	swaps, err := t.stf.Update(t.grads, t.state.Step+1, rate, scale)
 	if err != nil {

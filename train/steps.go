@@ -38,7 +38,13 @@ func (t *Trainer) prepareSteps(fill func(*nn.Store) error) (err error) {
 	if err != nil {
 		return err
 	}
-	t.optimizer = optim.NewOf(cfg.Train, t.store, func(name string) bool { return !t.stf.Owns(name) })
+	own := func(name string) bool { return !t.stf.Owns(name) }
+	if t.optimizer = nil; cfg.Train.ZeRO > 0 && t.group.Size() > 1 {
+		t.zero = optim.NewShared(cfg.Train, t.store, own, t.group)
+		t.optimizer = t.zero
+	} else {
+		t.optimizer = optim.NewOf(cfg.Train, t.store, own)
+	}
 	if t.optimizer, err = newRows(cfg, t.optimizer, t.store); err != nil {
 		return err
 	}

@@ -58,6 +58,7 @@ type Trainer struct {
 	progress    atomic.Pointer[progress.Progress] // while Run runs
 	unlock      func()                            // gives the folder back, when Run ends
 	group       *group.Group                      // processes that share each step; nil: this one alone
+	zero        *optim.Shared                     // the optimizer, if its state is dealt to the group; else nil
 	shards      *shards                           // nil without [train] shards
 	asked       func() bool                       // whether this process was asked to stop
 }
