@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -17,14 +15,7 @@ import (
 	"sparrow/tests/claims/provenance"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { provenance.Main(run) }
 
 func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("vocabulary", flag.ContinueOnError)
@@ -55,14 +46,7 @@ func run(ctx context.Context, args []string) error {
 	} else if !provenance.Committed(path) {
 		return fmt.Errorf("%s is not committed as it is: an expectation is written down before the first measurement", path)
 	}
-	if *cache == "" {
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return fmt.Errorf("%w; name a folder with --cache", err)
-		}
-		*cache = filepath.Join(base, "sparrow", "vocabulary")
-	}
-	if err := os.MkdirAll(*cache, 0o755); err != nil {
+	if *cache, err = provenance.Cache(*cache, "vocabulary"); err != nil {
 		return err
 	}
 	work, err := os.MkdirTemp("", "sparrow-vocabulary-")
