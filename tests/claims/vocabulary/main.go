@@ -28,6 +28,9 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q stands after the flags: want the name of one claim, before them", flags.Arg(0))
+	}
 	root, err := provenance.Root()
 	if err != nil {
 		return err
