@@ -170,6 +170,9 @@ func (b *bench) step(name string) error {
 		ours, peer, base := *out.OursPeakMB, *out.PeerPeakMB, *out.PeerBaseMB
 		out.Note = fmt.Sprintf("memory ratio %.2f (%.2f without the peer's code of %.0f MB)%s", ours/peer, ours/(peer-base), base, b.contest)
 	}
+	if name == "step-encoder" && b.precision == "bfloat16" {
+		out.Note += "; ours computes the last layer after its attention for the tokens that are read, the peer for all"
+	}
 	b.emit(out)
 	return nil
 }

@@ -42,7 +42,7 @@ var imports = map[string][]string{
 	"model":        {"nn", "op", "kernel", "configs", "internal/rng"},
 
 	"model/decoder": {"model", "attention", "cost", "nn", "op", "kernel", "configs", "internal/rng"},
-	"model/encoder": {"model", "attention", "nn", "op", "configs", "internal/rng"},
+	"model/encoder": {"model", "attention", "nn", "op", "kernel", "configs", "internal/rng"},
 	"model/lama":    {"model", "attention", "nn", "op", "configs"},
 	"model/vit":     {"model", "attention", "nn", "op", "kernel", "configs", "internal/rng"},
 	"model/favit":   {"model", "attention", "nn", "op", "kernel", "configs", "internal/rng"},

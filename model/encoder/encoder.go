@@ -6,6 +6,7 @@ import (
 	G "gorgonia.org/gorgonia"
 
 	"sparrow/attention"
+	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/nn"
 	"sparrow/op"
@@ -27,7 +28,7 @@ func (Config) Block(i int) model.Block {
 // word embeddings, plus a bias for each word.
 func (c Config) States(g *model.Graph, text model.Text) (x *G.Node, scores func(x *G.Node) *G.Node) {
 	e, seq := newEncoder(g, c, text)
-	return e.Hidden(g.Ints("tokens", seq.Batch*seq.SeqLen), seq), func(x *G.Node) *G.Node {
+	return e.Hidden(g.Ints("tokens", seq.Batch*seq.SeqLen), seq, nil), func(x *G.Node) *G.Node {
 		sub := g.Sub("cls.predictions")
 		dense := nn.NewLinear(sub.Sub("transform.dense"), c.DModel, c.DModel, c.Bias, nn.Normal(c.InitStd))
 		norm := nn.NewNorm(sub.Sub("transform.LayerNorm"), c.Norm, c.DModel, c.NormEps)
@@ -57,8 +58,14 @@ func (c Config) Pool(g *model.Graph, text model.Text) *G.Node {
 	for i := range starts {
 		starts[i] = i * seq.SeqLen
 	}
-	x := e.Hidden(g.Ints("tokens", seq.Batch*seq.SeqLen), seq)
-	first := op.Rows(g.Tape, x, g.Constant("starts", starts)) // [B, D]
+	tokens := g.Ints("tokens", seq.Batch*seq.SeqLen)
+	var first *G.Node // [B, D]
+	if g.Tape.Precision == kernel.BFloat16 {
+		first = e.Hidden(tokens, seq, g.Constant("starts", starts))
+	} else { // products of fewer rows would add up in another order, and float32 keeps its bits
+		x := e.Hidden(tokens, seq, nil)
+		first = op.Rows(g.Tape, x, g.Constant("starts", starts))
+	}
 	activation := "tanh"
 	if c.Pooler != nil {
 		activation = *c.Pooler
@@ -133,8 +140,9 @@ func newEncoderLayer(b *nn.Builder, cfg Config, hidden int) *encoderLayer {
 	}
 }
 
-// Hidden maps tokens [B*T] to activations [B*T, D].
-func (e *encoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
+// Hidden maps tokens [B*T] to activations [B*T, D], or where only some of them are read, [M], to [M, D]: the last layer then
+// computes no others after its attention.
+func (e *encoder) Hidden(tokens *G.Node, seq nn.SeqInfo, read *G.Node) *G.Node {
 	t := e.b.Tape
 	x := op.Add(t, e.words.Forward(tokens), e.positions.Forward(seq.Positions))
 	if e.types != nil {
@@ -142,8 +150,11 @@ func (e *encoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 	}
 	x = e.norm.Forward(x) // [B*T, D]
 	x = e.b.Dropout(x, "embed", e.cfg.Dropout)
-	for _, l := range e.layers {
-		forward := func(x *G.Node) *G.Node { return l.forward(x, seq) }
+	for i, l := range e.layers {
+		forward := func(x *G.Node) *G.Node { return l.forward(x, seq, nil) }
+		if i == len(e.layers)-1 {
+			forward = func(x *G.Node) *G.Node { return l.forward(x, seq, read) }
+		}
 		if e.recompute {
 			x = op.Checkpoint(t, x, forward)
 		} else {
@@ -154,12 +165,17 @@ func (e *encoder) Hidden(tokens *G.Node, seq nn.SeqInfo) *G.Node {
 	return x
 }
 
-func (l *encoderLayer) forward(x *G.Node, seq nn.SeqInfo) *G.Node {
+// forward is the layer's value, of all tokens or only of the rows that are read.
+func (l *encoderLayer) forward(x *G.Node, seq nn.SeqInfo, read *G.Node) *G.Node {
 	t, a := l.b.Tape, l.cfg.Attention
 	q, k, v := l.query.Forward(x), l.key.Forward(x), l.value.Forward(x) // [B*T, H*K]
-	y := l.to.Forward(op.Attention(t, q, k, v, seq.Lengths, op.AttentionShape{
+	y := op.Attention(t, q, k, v, seq.Lengths, op.AttentionShape{
 		Batch: seq.Batch, SeqLen: seq.SeqLen, Heads: a.NHead, KVHeads: a.NHead, HeadDim: a.Dim(l.cfg.DModel),
-	}))
+	})
+	if read != nil {
+		x, y = op.Rows(t, x, read), op.Rows(t, y, read) // [M, ...]
+	}
+	y = l.to.Forward(y)
 	x = l.attentionNorm.Forward(op.Add(t, x, l.b.Dropout(y, "attention", l.cfg.Dropout)))
 	y = l.b.Site("mlp", l.down.Forward(op.Activation(t, l.cfg.MLP, l.up.Forward(x)))) // [B*T, DFF] inside
 	return l.outputNorm.Forward(op.Add(t, x, l.b.Dropout(y, "mlp", l.cfg.Dropout)))

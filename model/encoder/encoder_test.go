@@ -9,6 +9,7 @@ import (
 
 	"sparrow/configs"
 	"sparrow/internal/rng"
+	"sparrow/kernel"
 	"sparrow/model"
 	"sparrow/model/encoder"
 	"sparrow/nn"
@@ -46,6 +47,53 @@ func TestPadding(t *testing.T) {
 	for i := range want {
 		if math.Abs(want[i]-padded[i]) > 1e-12 || want[i] == other[i] {
 			t.Errorf("score %d is %g, with padding %g, of another text %g", i, want[i], padded[i], other[i])
+		}
+	}
+}
+
+// TestReadRows: in bfloat16 the last layer of a classifier computes the first token of each text alone, to the loss and
+// gradients of all tokens, with and without recomputation.
+func TestReadRows(t *testing.T) {
+	for _, recompute := range []bool{false, true} {
+		c := small()
+		c.DModel, c.DFF, c.CheckpointActivations, c.Dropout = 16, 24, recompute, 0
+		run := func(precision kernel.Precision) (float64, *nn.Store, *nn.Gradients) {
+			store := nn.NewStore(tensor.Float64)
+			grads := nn.NewGradients(store)
+			n := model.Labels{Body: c, Text: model.Text{Vocab: 7, Length: 5, Types: model.TokenTypes}, Classes: 3}
+			s, err := model.NewSession(n, store, model.Options{Seed: 1, Sink: grads, Precision: precision, Poison: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range store.Names() {
+				rng.FillNormal(rng.New(5, name, 0), store.Get(name).Float64s(), 0.1, 0.3)
+			}
+			p, err := s.Program(model.Train, model.Shape{Rows: 3, Length: 5})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Feed(map[string][]int{"tokens": {1, 4, 2, 5, 6, 3, 3, 1, 0, 0, 6, 5, 4, 2, 1}, "lengths": {5, 3, 4}, "targets": {0, 2, 1}})
+			if err := p.Run(); err != nil {
+				t.Fatal(err)
+			}
+			return p.Loss(), store, grads
+		}
+		want, store, exact := run(kernel.Full)
+		got, _, grads := run(kernel.BFloat16)
+		if math.Abs(got/want-1) > 0.02 {
+			t.Errorf("recompute %v: loss %g, of all tokens %g", recompute, got, want)
+		}
+		for _, name := range store.Names() {
+			g, _ := grads.Gradient(name)
+			w, _ := exact.Gradient(name)
+			var apart, size float64
+			for i, x := range w.Float64s() {
+				apart += (g.Float64s()[i] - x) * (g.Float64s()[i] - x)
+				size += x * x
+			}
+			if math.Sqrt(apart) > 0.05*math.Sqrt(size)+1e-4 {
+				t.Errorf("recompute %v: the gradient of %s is %.3g off, of %.3g", recompute, name, math.Sqrt(apart), math.Sqrt(size))
+			}
 		}
 	}
 }
