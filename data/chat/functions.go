@@ -17,11 +17,14 @@ const (
 	maxArgument = 1 << 18 // values and bytes of what a macro is given, counted as often as they are mentioned
 	maxProduct  = 1 << 16 // bytes of a repeated text; a number may be as large as maxNumber
 	maxNumber   = 1 << 40
+	maxValue    = 8 << 20   // values and bytes of what a variable is set to
+	maxWritten  = 64 << 20  // bytes that are written in all, into variables too
+	maxCounted  = 1_000_000 // numbers that range counts in all, however its loops lie within each other
 )
 
 // functions are what rewritten templates call, for one rendering.
 func functions() map[string]jinja.Value {
-	level, calls := 0, 0
+	level, calls, counted, written := 0, 0, 0, 0
 	out := map[string]jinja.Value{}
 	add := func(name string, do func(args []jinja.Value) (jinja.Value, error)) {
 		out[name] = jinja.NewCallable(name, func(args []jinja.Value, _ map[string]jinja.Value) (jinja.Value, error) { return do(args) })
@@ -39,6 +42,22 @@ func functions() map[string]jinja.Value {
 		return jinja.None(), errors.New("tojson of values that come one by one; Python refuses it: the template lacks |list")
 	})
 	one(fnString, func(v jinja.Value) (jinja.Value, error) { return jinja.NewString(pythonString(v)), nil })
+	one(fnPrinted, func(v jinja.Value) (jinja.Value, error) {
+		if v.IsUndefined() {
+			return v, nil
+		}
+		text := pythonString(v)
+		if written += len(text); written > maxWritten {
+			return v, fmt.Errorf("more than %d bytes are written", maxWritten)
+		}
+		return jinja.NewString(text), nil
+	})
+	one(fnSet, func(v jinja.Value) (jinja.Value, error) {
+		if weigh(v, maxValue) < 0 {
+			return v, fmt.Errorf("a variable is set to more than %d values and bytes", maxValue)
+		}
+		return v, nil
+	})
 	one(fnDefined, func(v jinja.Value) (jinja.Value, error) {
 		if v.IsUndefined() {
 			return v, errors.New("an undefined value beside +")
@@ -55,6 +74,20 @@ func functions() map[string]jinja.Value {
 		return jinja.NewString(html.EscapeString(pythonString(v))), nil
 	})
 	add(fnTimes, times)
+	add("range", func(args []jinja.Value) (jinja.Value, error) {
+		from, to, step, err := bounds(args)
+		if err != nil {
+			return jinja.None(), err
+		}
+		var items []jinja.Value
+		for x := from; step > 0 && x < to || step < 0 && x > to; x += step {
+			if counted++; counted > maxCounted {
+				return jinja.None(), fmt.Errorf("loops over range count more than %d", maxCounted)
+			}
+			items = append(items, jinja.NewInt(x))
+		}
+		return jinja.NewList(items), nil
+	})
 	add(fnEnter, func(args []jinja.Value) (jinja.Value, error) {
 		level++
 		if calls++; level > maxCalled || calls > maxCalls {
@@ -76,6 +109,27 @@ func functions() map[string]jinja.Value {
 		return v, nil
 	})
 	return out
+}
+
+// bounds are those of range(to), range(from, to) or range(from, to, step).
+func bounds(args []jinja.Value) (from, to, step int64, err error) {
+	if len(args) < 1 || len(args) > 3 {
+		return 0, 0, 0, fmt.Errorf("range takes 1 to 3 numbers, not %d", len(args))
+	}
+	n := []int64{0, 0, 1}
+	for i, v := range args {
+		if !v.IsInt() || v.AsInt() > maxNumber || v.AsInt() < -maxNumber {
+			return 0, 0, 0, fmt.Errorf("range of %s; want whole numbers", kindOf(v))
+		}
+		n[i] = v.AsInt()
+	}
+	if len(args) == 1 {
+		n[0], n[1] = 0, n[0]
+	}
+	if n[2] == 0 {
+		return 0, 0, 0, errors.New("range by steps of 0")
+	}
+	return n[0], n[1], n[2], nil
 }
 
 // times is Python's product of two numbers, or of a text and a number.

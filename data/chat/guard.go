@@ -14,6 +14,7 @@ const (
 	maxLevels = 64
 	maxRange  = 1000 // of a number where range counts
 	maxRanges = 2    // loops over range within each other
+	maxSums   = 64   // sums of one expression: each may be as long as a variable
 )
 
 // block is a statement {% %} or an expression {{ }} of a template.
@@ -221,13 +222,17 @@ func endsInSpace(text string) bool { return strings.HasSuffix(text, " ") }
 
 // checkExpression refuses depth, large numbers and repetition.
 func checkExpression(text string) error {
-	depth := 0
+	depth, sums := 0, 0
 	for i := range len(text) {
 		switch text[i] {
 		case '(', '[', '{':
 			depth++
 		case ')', ']', '}':
 			depth--
+		case '+', '~':
+			if sums++; sums > maxSums {
+				return fmt.Errorf("more than %d sums in one expression", maxSums)
+			}
 		case '*':
 			return fmt.Errorf("multiplication is not supported: what it makes could be of any size")
 		}

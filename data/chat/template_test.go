@@ -116,6 +116,7 @@ func TestHostileTemplates(t *testing.T) {
 		"nested ranges":  {strings.Repeat("{% for i in range(999) %}", 3) + strings.Repeat("{% endfor %}", 3), "3 loops over range"},
 		"doubling":       {"{% for m in messages %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}", "grow without bound"},
 		"include":        {"{% include '/etc/passwd' %}", `"include" is not supported`},
+		"sums":           {"{{ a" + strings.Repeat(" ~ a", 65) + " }}", "more than 64 sums"},
 		"open block":     {"a\n\n{{ 1 ", "line 3: {{ that does not end"},
 		"open comment":   {"{# a", "comment that does not end"},
 		"recursive loop": {"{% for x in messages recursive %}{% endfor %}", "recursive loops"},
@@ -151,6 +152,12 @@ func TestBoundedTemplates(t *testing.T) {
 		"growing argument": {"{% macro f(x) %}{{ f(x ~ x) }}{% endmacro %}{{ f('abcdefghijklmnop') }}", "", "given more than"},
 		"shared argument":  {"{% macro f(x) %}{{ f([x, x]) }}{% endmacro %}{{ f(1) }}", "", "given more than"},
 		"growing text":     {"{% macro f(x) %}{% if x > 30 %}" + strings.Repeat("y", 100) + "{% else %}{% set r = f(x + 1) %}{{ r }}{{ r }}{% endif %}{% endmacro %}{{ f(0) }}", "", "writes more than"},
+		"range":            {"{% for i in range(1, 8, 3) %}{{ i }}{% endfor %}{% for i in range(n, 0, -1) %}{{ i }}{% endfor %}{{ range(2)|list }}", "147321[0, 1]", ""},
+		"hidden range":     {"{% set k = 1000000000 %}{% for i in range(k) %}x{% endfor %}", "", "count more than 1000000"},
+		"ranges":           {"{% set k = 10000 %}{% for i in range(k) %}{% for j in range(k) %}{% endfor %}{% endfor %}", "", "count more than 1000000"},
+		"doubling in two":  {"{% set ns = namespace(a='abcdefgh') %}{% for i in range(40) %}{% set b = ns.a ~ ns.a %}{% set ns.a = b %}{% endfor %}", "", "set to more than 8388608"},
+		"nested lists":     {"{% set ns = namespace(a=[1]) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a }}", "", "set to more than 8388608"},
+		"much text":        {"{% set ns = namespace(a='0123456789abcdef') %}{% for i in range(15) %}{% set b = ns.a ~ ns.a %}{% set ns.a = b %}{% endfor %}{% for i in range(900) %}{{ ns.a }}{% endfor %}", "", "67108864 bytes are written"},
 		"repetition":       {"{{ 'a' * 10000000000 }}", "", "repeated 10000000000 times"},
 		"again and again":  {"{% set s = namespace(x='abcdefgh') %}{% for a in range(99) %}{% set y = s.x %}{% set s.x = y * 2 %}{% endfor %}", "", "repeated 2 times"},
 	} {
@@ -175,6 +182,8 @@ func TestAsPython(t *testing.T) {
 		{"d", []Field{{"b", "it's"}, {"a", []any{1.0, true, nil, "x\"y\n", "é\u200b"}}}}, {"l", []any{[]Field{{"k", 1}}}}, {"h", "<b>"}, {"empty", nil},
 	}}
 	for source, want := range map[string]string{ // "": an error
+		"{{ d.a }}": `[1.0, True, None, 'x"y\n', 'é\u200b']`,
+		"{% set a = 1 %}{% set b = 2.0 %}{{ b }}{{ a }}{{ none }}": "2.01None",
 		"{{ d|string }}":                                        `{'b': "it's", 'a': [1.0, True, None, 'x"y\n', 'é\u200b']}`,
 		"{{ d | tojson(ensure_ascii=True) }}":                   `{"b": "it's", "a": [1.0, true, null, "x\"y\n", "\u00e9\u200b"]}`,
 		"{{ d|tojson(sort_keys=true, separators=(',', ':')) }}": `{"a":[1.0,true,null,"x\"y\n","é` + "\u200b" + `"],"b":"it's"}`,
