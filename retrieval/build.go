@@ -45,7 +45,7 @@ func Build(ctx context.Context, dir string, p Plan) (*Index, error) {
 	if _, err := os.Stat(filepath.Join(dir, infoFile)); !errors.Is(err, fs.ErrNotExist) {
 		return nil, task.Refusef("%s already holds an index; name another folder by -o, or change it by `model index add` and `model index remove`", dir)
 	}
-	pairs, err := OpenPairs(filepath.Join(dir, journalFile), p.Scorer)
+	pairs, err := OpenPairs(filepath.Join(dir, Journal), p.Scorer)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func Build(ctx context.Context, dir string, p Plan) (*Index, error) {
 	if err := x.save(dir); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(pairs.Close(), os.Remove(filepath.Join(dir, journalFile))); err != nil {
+	if err := errors.Join(pairs.Close(), os.Remove(filepath.Join(dir, Journal))); err != nil {
 		return nil, err
 	}
 	return x, nil
@@ -255,7 +255,7 @@ func Add(ctx context.Context, dir string, items []Item, p Plan) (*Index, error) 
 		}
 		known[item.key()] = true
 	}
-	pairs, err := OpenPairs(filepath.Join(dir, journalFile), p.Scorer)
+	pairs, err := OpenPairs(filepath.Join(dir, Journal), p.Scorer)
 	if err != nil {
 		return nil, err
 	}
@@ -296,7 +296,7 @@ func Add(ctx context.Context, dir string, items []Item, p Plan) (*Index, error) 
 	if err := x.save(dir); err != nil {
 		return nil, err
 	}
-	return x, errors.Join(pairs.Close(), os.Remove(filepath.Join(dir, journalFile)))
+	return x, errors.Join(pairs.Close(), os.Remove(filepath.Join(dir, Journal)))
 }
 
 // Remove takes items out. One that was an anchor is one no more.

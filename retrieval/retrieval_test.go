@@ -149,7 +149,7 @@ func TestBuildGoesOn(t *testing.T) {
 		t.Errorf("an index under way: %v", err)
 	}
 	// The kill cut the last record.
-	journal := filepath.Join(dir, journalFile)
+	journal := filepath.Join(dir, Journal)
 	text, err := os.ReadFile(journal)
 	if err != nil {
 		t.Fatal(err)

@@ -31,8 +31,9 @@ const (
 	crossedFile = "crossed.f32"
 	vectorsFile = "vectors.f32"
 
-	// journalFile has the pairs that a build, or items that are being added, have scored so far.
-	journalFile = "pairs.journal"
+	// Journal has the pairs that a build, or items that are being added, have scored so far. One that is put into the folder before
+	// is taken at its word.
+	Journal = "pairs.journal"
 )
 
 // Save writes the index into a folder, whose lock the caller holds. Equal indexes give equal bytes.
@@ -103,7 +104,7 @@ func storedName(name, hash string) string {
 func Open(dir string) (*Index, error) {
 	text, err := data.ReadFile(filepath.Join(dir, infoFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(filepath.Join(dir, journalFile)); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, Journal)); err == nil {
 			return nil, task.Refusef("%s: the index is not finished; go on by running `model index build` again with the same arguments", dir)
 		}
 		return nil, task.Refusef("%s is no index; make one by: %s", dir, shell.Command("model", "index", "build", "CHECKPOINT", "--items", "FILE", "--queries", "FILE", "-o", dir))

@@ -128,6 +128,7 @@ var imports = map[string][]string{
 	"tests/claims/provenance": {"kernel"},
 	"tests/claims/shift":      {"checkpoints", "configs", "data/images", "data/labelled", "discover", "factor", "internal/rng", "model", "recipe", "saved", "task", "task/discovery", "train", "tests/claims/interval", "tests/claims/provenance"},
 	"tests/claims":            {"metrics/chart", "data/interactions", "interchange", "internal/shell", "compress", "factor", "train", "train/stf", "tests/claims/interval", "tests/claims/provenance", "model", "model/decoder", "model/encoder", "model/favit", "model/lama", "attention", "nn", "op", "kernel", "recipe", "data/text", "data/labelled", "data/images", "data/tokenizers", "checkpoints", "configs", "internal/measure", "internal/rng", "saved", "task"},
+	"tests/claims/neighbours": {"checkpoints", "configs", "factor", "factor/cur", "internal/rng", "metrics/chart", "retrieval", "tests/claims/interval", "tests/claims/provenance"},
 	"tests/claims/vocabulary": {"metrics/chart", "checkpoints", "configs", "data", "data/text", "data/tokenizers", "extend", "internal/rng", "model", "recipe", "saved", "task", "train", "tests/claims/interval", "tests/claims/provenance"},
 	"tests":                   {"attention", "compress", "train", "train/optim", "metrics", "model", "model/decoder", "model/encoder", "model/favit", "internal/rng", "model/decode", "nn", "op", "kernel", "data/tokenizers", "checkpoints", "configs", "internal/shell", "recipe", "saved", "task", "task/kinds", "data", "data/text", "discover", "factor"},
 }
