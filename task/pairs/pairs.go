@@ -262,12 +262,7 @@ func (t *Task) run(s *model.Session, f task.Feed, e *labelled.TextEncoder, rows 
 		}
 		longest = max(longest, len(examples[i].Tokens))
 	}
-	n := t.longest()
-	for _, l := range slices.Backward(t.lengths()) {
-		if l >= longest {
-			n = l
-		}
-	}
+	n := t.padded(f.Mode, longest)
 	p, err := f.Program(s, model.Shape{Rows: rows, Length: n})
 	if err != nil {
 		return nil, err
@@ -287,6 +282,22 @@ func (t *Task) run(s *model.Session, f task.Feed, e *labelled.TextEncoder, rows 
 		p.Floats("item").Set(item)
 	}
 	return p, nil
+}
+
+// padded is the length to which rows of at most longest tokens are filled up: one of lengths where their memory is planned ahead, and little
+// more than it takes where pairs are scored.
+func (t *Task) padded(m model.Mode, longest int) int {
+	if m == model.Score {
+		const step = 8
+		return min((longest+step-1)/step*step, t.longest())
+	}
+	n := t.longest()
+	for _, l := range slices.Backward(t.lengths()) {
+		if l >= longest {
+			n = l
+		}
+	}
+	return n
 }
 
 // spans sets the shares of each token in the means of query and item, whose product is over the root of the width.

@@ -11,8 +11,8 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -85,7 +85,15 @@ func (c *Claim) deal(s Subject, pairs []pair) (*data, error) {
 // comments are the exported functions and types of the Go standard library: the first sentence of the doc comment without the name, which
 // would give it away, and the declaration behind the name of its package.
 func comments() ([]pair, error) {
-	root := filepath.Join(runtime.GOROOT(), "src")
+	root := os.Getenv("GOROOT")
+	if root == "" {
+		out, err := exec.Command("go", "env", "GOROOT").Output()
+		if err != nil {
+			return nil, fmt.Errorf("%w: go env GOROOT: %w", errAbsent, err)
+		}
+		root = strings.TrimSpace(string(out))
+	}
+	root = filepath.Join(root, "src")
 	var pairs []pair
 	seen := map[string]bool{}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
