@@ -187,7 +187,8 @@ func printBuilt(x *retrieval.Index, dir string) {
 		fmt.Fprintf(os.Stderr, "warning: the scores have no few directions: k_0.9 is more than half of the anchor queries, so anchors tell little of other items.\n"+
 			"Compare the methods by `model index eval`; score more anchor queries, or search by axn or rerank-dense.\n")
 	}
-	fmt.Printf("next:\n  %s\n", shell.Command("model", "search", dir, "TEXT", "--budget", fmt.Sprint(max(1, i.Items/10)), "--k", fmt.Sprint(min(10, i.Items))))
+	k := min(10, i.Items)
+	fmt.Printf("next:\n  %s\n", shell.Command("model", "search", dir, "TEXT", "--budget", fmt.Sprint(max(k, i.Items/10)), "--k", fmt.Sprint(k)))
 }
 
 func addCommand() *cobra.Command {
