@@ -47,6 +47,11 @@ func Export(c Checkpoint, format, path, ftype string) error {
 			return fmt.Errorf("%w: [model.widths] has layers of different widths, for which no other program has a place; want npz", ErrExport)
 		}
 	}
+	if c.Dims.Candidates > 0 && format != "npz" {
+		if err := c.asScorer(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case format == "hf" && c.Factored != nil:
 		return c.exportFactored(path)
@@ -62,6 +67,24 @@ func Export(c Checkpoint, format, path, ftype string) error {
 		return c.exportNpz(path)
 	}
 	return fmt.Errorf("%w: format %q is unknown; want one of %s", ErrExport, format, strings.Join(Formats, ", "))
+}
+
+// asScorer makes a network that ranks candidates one that scores pairs of texts, as others know it.
+func (c *Checkpoint) asScorer() error {
+	body, _ := c.Network.Body().(model.RankedBody)
+	if n, ok := body.Candidates(model.Text{}); !ok || n.Spans != nil {
+		return fmt.Errorf("%w: [model.ranking] head = \"emb\" multiplies the states of two texts, for which no other program has a place; want npz", ErrExport)
+	}
+	labels, err := json.Marshal(labelFile{Pairs: true, Regression: true})
+	if err != nil {
+		return err
+	}
+	c.Files = maps.Clone(c.Files)
+	if c.Files == nil {
+		c.Files = map[string][]byte{}
+	}
+	c.Files["labels.json"], c.Dims.Candidates, c.Dims.Regression = labels, 0, true
+	return nil
 }
 
 // outgoing is the model as a family has it, with its config.json.
@@ -211,6 +234,9 @@ func (c Checkpoint) exportFolder(path, name string, weights func(file string, m 
 // tokenizerConfig says what class of transformers reads the tokenizer.json, and which tokens are special.
 func (c Checkpoint) tokenizerConfig(m *Model) []byte {
 	t := map[string]any{"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": c.Dims.Context}
+	if m.pairs() { // which this class gives no types otherwise
+		t["model_input_names"] = []string{"input_ids", "token_type_ids", "attention_mask"}
+	}
 	names := tokensOf(c.Files["tokenizer.json"])
 	for key, name := range map[string]string{"bos_token_id": "bos_token", "eos_token_id": "eos_token", "pad_token_id": "pad_token"} {
 		id := c.generation()[key]

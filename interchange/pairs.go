@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"sparrow/model"
 )
 
 // Activations by which a cross-encoder of sentence-transformers turns its one output into a score.
@@ -45,6 +47,13 @@ type labelFile struct {
 	Pairs      bool     `json:"pairs"`
 	Regression bool     `json:"regression"`
 	Sigmoid    bool     `json:"sigmoid,omitempty"`
+}
+
+// pairs tells whether an outgoing classifier reads two texts and tells them apart.
+func (m *Model) pairs() bool {
+	var l labelFile
+	body, typed := m.Network.Of.(model.Typed)
+	return typed && body.Types() > 1 && m.Dims.Outputs() > 0 && json.Unmarshal(m.Files["labels.json"], &l) == nil && l.Pairs
 }
 
 // writePairs is the inverse of readPairs.
