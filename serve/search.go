@@ -13,7 +13,7 @@ type SearchRequest struct {
 	Query  string `json:"query" doc:"what is searched"`
 	K      *int   `json:"k,omitempty" doc:"items to find; 10 if it is absent"`
 	Budget *int   `json:"budget,omitempty" doc:"pairs that the model may score; 100 if it is absent"`
-	Method string `json:"method,omitempty" doc:"anncur, adacur, axn, rerank-dense, rerank-bm25, rerank-mean, fixed or exact; anncur if it is absent"`
+	Method string `json:"method,omitempty" doc:"adacur, anncur, axn, rerank-dense, rerank-bm25, rerank-mean, fixed or exact; adacur if it is absent"`
 }
 
 // SearchResults are the items that were found, the best first.
@@ -61,7 +61,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if q.Method == "" {
-		q.Method = "anncur"
+		q.Method = "adacur"
 	}
 	out, err := m.Search(r.Context(), q.Query, k, budget, q.Method)
 	if errors.Is(err, task.ErrUsage) {

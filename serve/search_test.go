@@ -28,7 +28,7 @@ func TestSearch(t *testing.T) {
 		t.Errorf("asked %v", asked)
 	}
 	ask[SearchResults](t, url+"/v1/search", fields{"model": "pairs", "query": "x"}, 200)
-	if asked[1] != 10 || asked[2] != 100 || asked[3] != "anncur" {
+	if asked[1] != 10 || asked[2] != 100 || asked[3] != "adacur" {
 		t.Errorf("without settings it is asked for %v", asked)
 	}
 	for name, c := range map[string]struct {

@@ -58,7 +58,7 @@ func SearchCommand() *cobra.Command {
 			"anncur scores anchors, predicts all others from them and scores the best; adacur chooses its anchors in rounds; axn fits a query\n" +
 			"vector over those of the index's sentence encoder. rerank-dense and rerank-bm25 score what is nearest by vectors or by words,\n" +
 			"rerank-mean what is liked whatever the query, fixed the nearest by the anchors' own scores, exact everything.",
-		Example: "  model search runs/index 'sorts a slice in place' --budget 200 --k 10\n  model search runs/index 'opens a file' --method adacur --json",
+		Example: "  model search runs/index 'sorts a slice in place' --budget 200 --k 10\n  model search runs/index 'opens a file' --method anncur --json",
 		Args:    cobra.MinimumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			x, err := retrieval.Open(args[0])
@@ -99,7 +99,7 @@ func SearchCommand() *cobra.Command {
 	}
 	c.Flags().IntVar(&budget, "budget", 100, "pairs that the scorer may score")
 	c.Flags().IntVar(&k, "k", 10, "items to find")
-	c.Flags().StringVar(&method, "method", string(retrieval.ANNCUR), "how: anncur, adacur, axn, rerank-dense, rerank-bm25, rerank-mean, fixed or exact")
+	c.Flags().StringVar(&method, "method", string(retrieval.ADACUR), "how: adacur, anncur, axn, rerank-dense, rerank-bm25, rerank-mean, fixed or exact")
 	c.Flags().BoolVar(&asJSON, "json", false, "print one JSON object a text")
 	cli.Choices(c, "method", words(retrieval.Methods)...)
 	m.flags(c)
