@@ -99,7 +99,7 @@ type Info struct {
 	Fold     float64 `json:"fold"` // the ridge of queries fitted over vectors; 0: no vectors
 	Spectrum Decay   `json:"spectrum"`
 	Calls    int     `json:"calls"`   // pairs that building took
-	Seconds  float64 `json:"seconds"` // that scoring them took, of all runs of the build
+	Seconds  float64 `json:"seconds"` // that its last run spent on scoring them
 
 	Files map[string]string `json:"files"` // SHA-256 of each
 }
