@@ -241,6 +241,13 @@ func (s *Server) Drain(ctx context.Context) (cut int) {
 	return cut
 }
 
+// Busy is how many sequences wait or run.
+func (s *Server) Busy() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.jobs)
+}
+
 // Close ends all that runs, and the goroutines of the models.
 func (s *Server) Close() {
 	for _, m := range s.models {

@@ -221,6 +221,7 @@ func TestServeLoad(t *testing.T) {
 				t.Fatal("slots are never free again")
 			}
 		}
+		time.Sleep(5 * time.Second) // until it has given back what it does not use
 		return resident(t, c.Process.Pid)
 	}
 	before := settle()

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"syscall"
@@ -233,6 +234,7 @@ func serveModels(cfg serveConfig) error {
 		Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, ReadTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+	go giveBack(s)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -257,6 +259,19 @@ func serveModels(cfg serveConfig) error {
 	err = server.Shutdown(last)
 	log.Info("ended", "cut", cut)
 	return err
+}
+
+// giveBack returns memory that nobody uses to the system once a server has had nothing to write for two seconds.
+func giveBack(s *serve.Server) {
+	quiet, worked := 0, false
+	for range time.Tick(time.Second) {
+		if s.Busy() > 0 {
+			quiet, worked = 0, true
+		} else if quiet++; worked && quiet == 2 {
+			worked = false
+			debug.FreeOSMemory()
+		}
+	}
 }
 
 // open opens the models, each before its adapters.
