@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -43,6 +44,9 @@ func words(line string) ([]string, error) {
 	return all, nil
 }
 
+// nested are the commands that have commands of their own.
+var nested = []string{"index", "interpret"}
+
 // program splits a command into what is run, such as "go run ./cmd/train run", and its arguments: the words after the
 // package and, of the commands with verbs, the verb.
 func program(command []string) (name string, args []string) {
@@ -51,6 +55,9 @@ func program(command []string) (name string, args []string) {
 		n = 3
 		if strings.HasPrefix(command[2], "./cmd/") {
 			n = 4
+			if len(command) > 4 && slices.Contains(nested, command[3]) && !strings.HasPrefix(command[4], "-") {
+				n = 5
+			}
 		}
 	}
 	n = min(n, len(command))

@@ -118,7 +118,7 @@ func buildCommand() *cobra.Command {
 			"of its model behind a #). Pairs are kept as they are scored: after an interrupt or a kill the same command goes on.\n\n" +
 			"A file of items has a text a line, or in a .jsonl file objects with id, title and text. Queries likewise; those of --queries\n" +
 			"should be such as will be asked, and are no longer needed after.",
-		Example: "  model index build runs/cross --items items.txt --queries questions.txt -c configs/index.toml -o runs/index\n" +
+		Example: "  model index build runs/cross --items items.txt --queries questions.txt -c configs/search/index.toml -o runs/index\n" +
 			"  model index build http://127.0.0.1:8080/v1/rerank#minilm --items items.jsonl --queries questions.txt -o runs/index",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
