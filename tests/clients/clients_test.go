@@ -37,6 +37,7 @@ func served(t *testing.T) string {
 	// As a run of compress has its checkpoint, with the report beside.
 	for _, err := range []error{
 		os.MkdirAll(filepath.Join(work, "run", "checkpoints"), 0o755), os.Rename(filepath.Join(work, "writer"), filepath.Join(work, "run", "checkpoints", "step-000000")),
+		os.WriteFile(filepath.Join(work, "run", "compress.toml"), nil, 0o644), // which says that the page beside is of a compression
 		os.WriteFile(filepath.Join(work, "run", "report.html"), []byte("<!doctype html><title>r</title><h1>a small report</h1>"), 0o644),
 	} {
 		if err != nil {

@@ -4,10 +4,12 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -74,8 +76,8 @@ func writeTensors(t *testing.T, dir string, shapes map[string][]int) {
 	r := rand.New(rand.NewPCG(1, 2))
 	header, at := map[string]any{}, 0
 	var data []byte
-	for name, shape := range shapes {
-		n := 1
+	for _, name := range slices.Sorted(maps.Keys(shapes)) { // a map has another order each time, and with it other values
+		n, shape := 1, shapes[name]
 		for _, dim := range shape {
 			n *= dim
 		}

@@ -82,7 +82,7 @@ func TestPage(t *testing.T) {
 		do(`const k = document.getElementById("key"); k.value = "` + key + `"; k.dispatchEvent(new Event("change"))`)
 	}
 	wait(`document.getElementById("model").options.length > 1`)
-	do(`document.getElementById("model").selectedIndex = 0; document.getElementById("tokens").value = 40; document.getElementById("words").value = "Name three birds."; document.querySelector("#say button").click()`)
+	do(`document.getElementById("model").selectedIndex = 0; document.getElementById("tokens").value = 40; document.getElementById("seed").value = 1; document.getElementById("words").value = "Name three birds."; document.querySelector("#say button").click()`)
 	wait(`document.querySelectorAll("#turns .tok").length > 5 && document.getElementById("stop").disabled`)
 	do(`document.querySelectorAll("#turns .tok")[3].dispatchEvent(new MouseEvent("mouseover", { bubbles: true }))`)
 	wait(`document.querySelectorAll("#tip tr").length === 5 && document.getElementById("tip").style.display === "block"`)
