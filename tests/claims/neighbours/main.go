@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"time"
 
@@ -17,14 +16,7 @@ import (
 	"sparrow/tests/claims/provenance"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
+func main() { provenance.Main(run) }
 
 const name = "anncur-recall"
 
@@ -50,19 +42,14 @@ func run(ctx context.Context, args []string) error {
 	} else if !provenance.Committed(path) {
 		return fmt.Errorf("%s is not committed as it is: an expectation is written down before the first measurement", path)
 	}
-	switch {
-	case *cache != "":
-	case *quick:
+	if *cache == "" && *quick {
 		if *cache, err = os.MkdirTemp("", "sparrow-neighbours-"); err != nil {
 			return err
 		}
 		defer os.RemoveAll(*cache)
-	default:
-		base, err := os.UserCacheDir()
-		if err != nil {
-			return fmt.Errorf("%w; name a folder with --cache", err)
-		}
-		*cache = filepath.Join(base, "sparrow", "neighbours")
+	}
+	if *cache, err = provenance.Cache(*cache, "neighbours"); err != nil {
+		return err
 	}
 	o, err := claim.measure(ctx, root, *cache, *only)
 	if err != nil {
